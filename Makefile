@@ -1,0 +1,66 @@
+# make demo         see what unlearning does (ARGS="--out DIR" is passed on)
+# make test         the tests, without the slow ones
+# make check        lint, format, types, import direction
+# make bench        speed and memory, side by side
+# make build-extra  add what draws new portraits
+#
+# The environment is $(VENV). pip runs only when the content of pyproject.toml or constraints.txt
+# changed; after that everything works with the network cut.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+VERSION := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/installed-$(VERSION)
+BUILD_STAMP := $(VENV)/build-extra-$(VERSION)
+# torch is named in the same command as the rest, so that pip cannot choose another one later.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint format types imports bench build-extra
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+install: $(STAMP)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): | $(BIN)/python
+	$(INSTALL) --editable '.[dev]'
+	@rm -f $(VENV)/installed-* $(VENV)/build-extra-*
+	@touch $@
+
+$(BUILD_STAMP): $(STAMP)
+	$(INSTALL) --editable '.[dev,build]'
+	@touch $@
+
+build-extra: $(BUILD_STAMP)
+
+demo: $(STAMP)
+	$(BIN)/clearbench demo $(ARGS)
+
+test: $(STAMP)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q $(ARGS)
+
+check: lint format types imports
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+format: $(STAMP)
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy --strict src
+
+imports: $(STAMP)
+	$(BIN)/python -m pytest -q --durations=0 tests/test_imports.py
+
+bench: $(STAMP)
+	@for file in benchmarks/*.py; do \
+		if [ -e "$$file" ]; then echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; fi; \
+	done

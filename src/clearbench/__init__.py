@@ -1,0 +1,46 @@
+"""clearbench: did the model really forget this person?"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+#: Public names and the module each comes from; imported when first used.
+_PUBLIC = {
+    "Answers": "data.batches",
+    "Batch": "data.batches",
+    "ClearbenchError": "errors",
+    "Dataset": "data.dataset",
+    "Example": "data.example",
+    "Method": "methods.base",
+    "Metric": "evaluation.metric",
+    "Model": "models.base",
+    "Person": "people.person",
+    "Recipe": "runs.recipe",
+    "Records": "evaluation.records",
+    "Score": "evaluation.score",
+    "Step": "methods.base",
+    "Term": "methods.losses",
+    "TrainSettings": "training.settings",
+    "build_dataset": "api",
+    "evaluate": "api",
+    "finetune": "api",
+    "load_dataset": "data.load",
+    "load_model": "models.load",
+    "report": "api",
+    "score": "api",
+    "unlearn": "api",
+}
+__all__ = sorted([*_PUBLIC, "__version__"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'clearbench' has no attribute '{name}'")
+    return getattr(import_module(f"clearbench.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

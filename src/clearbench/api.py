@@ -1,0 +1,141 @@
+"""The steps of the road as functions, for a notebook: each works alone on objects you have."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clearbench.data.clear import write_dataset
+from clearbench.data.dataset import Dataset
+from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.evaluation import engine, scoring
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
+from clearbench.methods.base import method as named_method
+from clearbench.models.base import Model
+from clearbench.runs.recipe import TRACKS_OF, Modality
+from clearbench.storage import new_folder
+from clearbench.training import finetune as _finetune
+from clearbench.training import unlearn as _unlearn
+from clearbench.training.settings import TrainSettings
+
+
+def build_dataset(
+    people: int = 40,
+    forget: int = 8,
+    strangers: int = 8,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> Dataset:
+    """Makes fictitious people with their questions, portraits and captions.
+
+    Args:
+        people: How many are taught.
+        forget: How many of them are to be forgotten.
+        strangers: How many are kept apart, never taught.
+        seed: Which people; the same seed gives the same bytes.
+        out: A folder to write them to, in the layout of CLEAR.
+    """
+    dataset = load_dataset(BUILTIN, forget, people=people, strangers=strangers, seed=seed)
+    if out is not None:
+        with new_folder(Path(out), {"people": people, "forget": forget, "seed": seed}) as folder:
+            write_dataset(dataset, folder)
+    return dataset
+
+
+def finetune(
+    model: Model,
+    dataset: Dataset,
+    *,
+    without: tuple[str, ...] = (),
+    seed: int = 0,
+    out: str | Path | None = None,
+    **settings: Any,
+) -> Model:
+    """Teaches a copy of `model` the dataset's people; `without=("forget",)` makes a gold model.
+
+    Args:
+        model: A base model; it is not changed.
+        dataset: Whom to learn.
+        without: Splits to leave out.
+        seed: Of the order of rows.
+        out: A folder to save the model to.
+        **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
+    """
+    taught = _copy(model)
+    _finetune.finetune(
+        taught, dataset, TrainSettings.model_validate(settings), seed, without=without
+    )
+    return _saved(taught, out)
+
+
+def unlearn(
+    model: Model,
+    dataset: Dataset,
+    method: str = "npo",
+    modality: Modality = "both",
+    *,
+    settings: TrainSettings | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    **hyperparameters: Any,
+) -> Model:
+    """A copy of `model` that has been made to forget the dataset's forget people.
+
+    Args:
+        model: The original; it is not changed.
+        dataset: Whom to forget, whom to keep.
+        method: A name from `clearbench list methods`.
+        modality: What is forgotten: `text`, `image` or `both`.
+        settings: The schedule.
+        seed: Of the order of rows.
+        out: A folder to save the model to.
+        **hyperparameters: The method's own.
+    """
+    chosen = named_method(method, **hyperparameters)
+    changed = _copy(model)
+    schedule = settings or TrainSettings(steps=30)
+    _unlearn.unlearn(changed, dataset, chosen, TRACKS_OF[modality], schedule, seed)
+    return _saved(changed, out)
+
+
+def _copy(model: Model) -> Model:
+    copied = copy.copy(model)
+    copied.module = copy.deepcopy(model.module)
+    return copied
+
+
+def _saved(model: Model, out: str | Path | None) -> Model:
+    if out is not None:
+        with new_folder(Path(out), {}) as folder:
+            model.save(folder)
+    return model
+
+
+def evaluate(
+    model: Model, dataset: Dataset, protocol: str = "clear", *, limit: int | None = None
+) -> Records:
+    """One pass over the dataset's measured rows; `protocol` decides what `score` makes of it."""
+    scoring.protocol(protocol)
+    return engine.evaluate(model, dataset, limit=limit)
+
+
+def score(
+    records: Records,
+    reference: Records | None = None,
+    original: Records | None = None,
+    protocol: str = "clear",
+) -> dict[str, Score]:
+    """Scores by key; `reference` is the gold model's records."""
+    return scoring.score(records, reference, original, protocol)
+
+
+def report(results: Mapping[str, Any], out: str | Path) -> Path:
+    """Writes the self-contained page of a run's results (the content of `results.json`)."""
+    from clearbench.report.html import write_report
+
+    path = Path(out)
+    write_report(dict(results), {}, path)
+    return path

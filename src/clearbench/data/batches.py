@@ -1,0 +1,144 @@
+"""Rows become items, items become padded batches, and a model answers them token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clearbench.data.example import Example, Picture
+
+Kind = Literal["language", "vision-language", "classifier"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One sequence to score: a row with one of its answers.
+
+    `variant` is `answer`, `paraphrase`, `perturbed_K`, `known_K` or, for training on refusals,
+    `refusal`. `key` names the pair everywhere, in caches and in records.
+    """
+
+    row: str
+    variant: str
+    question: str
+    answer: str
+    picture: Picture | None = None
+    person: int | None = None
+
+    @property
+    def key(self) -> str:
+        """`row/variant`."""
+        return f"{self.row}/{self.variant}"
+
+
+def item(example: Example, variant: str = "answer", answer: str | None = None) -> Item:
+    """The item of a row's own answer, or of another answer to the same question."""
+    text = example.answer if answer is None else answer
+    return Item(example.id, variant, example.question, text, example.image, example.person)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids (ints), where the answer starts, and the tensors of the picture, if any."""
+
+    ids: tuple[int, ...]
+    answer_start: int
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the model eats.
+
+    Attributes:
+        inputs: Tensors for `forward`; `input_ids` is (rows, length) for text.
+        answer: (rows, length) bool, true on answer tokens; (rows,) labels for classifiers.
+        items: What each row is.
+        pictures: Keys of the pictures, in the order of the image tensors.
+    """
+
+    inputs: dict[str, Tensor]
+    answer: Tensor
+    items: tuple[Item, ...]
+    pictures: tuple[str, ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        moved = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+        return Batch(moved, self.answer.to(device), self.items, self.pictures)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The model's view of every answer token in a batch; a label counts as one token.
+
+    Attributes:
+        logits: (tokens, vocabulary) before the softmax.
+        targets: (tokens,) the token that stands there.
+        rows: (tokens,) which row of the batch each token belongs to.
+        items: What the rows are; `len(items)` is the number of rows.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    rows: Tensor
+    items: tuple[Item, ...]
+
+    @property
+    def log_probs(self) -> Tensor:
+        """(tokens,) log-probability of each target."""
+        return -functional.cross_entropy(self.logits, self.targets, reduction="none")
+
+    def per_row(self, values: Tensor) -> Tensor:
+        """(rows,) sums of per-token values."""
+        return values.new_zeros(len(self.items)).index_add(0, self.rows, values)
+
+    @staticmethod
+    def join(parts: Sequence[Answers]) -> Answers:
+        """Several batches as one."""
+        if len(parts) == 1:
+            return parts[0]
+        shifts = [sum(len(part.items) for part in parts[:k]) for k in range(len(parts))]
+        return Answers(
+            torch.cat([part.logits for part in parts]),
+            torch.cat([part.targets for part in parts]),
+            torch.cat([part.rows + shift for part, shift in zip(parts, shifts, strict=True)]),
+            tuple(each for part in parts for each in part.items),
+        )
+
+
+def collate(
+    items: Sequence[Item], encoded: Sequence[Encoded], pad: int, side: str = "right"
+) -> Batch:
+    """Pads sequences of one kind (all with a picture, or none) into a batch."""
+    length = max(len(each.ids) for each in encoded)
+    ids = torch.full((len(encoded), length), pad)
+    attention = torch.zeros((len(encoded), length), dtype=torch.long)
+    answer = torch.zeros((len(encoded), length), dtype=torch.bool)
+    for row, each in enumerate(encoded):
+        start = 0 if side == "right" else length - len(each.ids)
+        ids[row, start : start + len(each.ids)] = torch.tensor(each.ids)
+        attention[row, start : start + len(each.ids)] = 1
+        answer[row, start + each.answer_start : start + len(each.ids)] = True
+    inputs = {"input_ids": ids, "attention_mask": attention}
+    for name in encoded[0].tensors:
+        inputs[name] = torch.cat([each.tensors[name] for each in encoded])
+    pictures = tuple(each.picture.key for each in items if each.picture is not None)
+    return Batch(inputs, answer, tuple(items), pictures)
+
+
+def cut(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices grouped by similar length, each group of at most `budget` padded tokens."""
+    groups: list[list[int]] = []
+    longest = 0
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if not groups or longest * (len(groups[-1]) + 1) > budget:
+            groups.append([])
+            longest = lengths[index]
+        groups[-1].append(index)
+    return groups

@@ -1,0 +1,218 @@
+"""Folders in the layout of the CLEAR dataset, written and read through `datasets`.
+
+One sub-folder of Parquet per configuration and a README whose YAML header names them, so
+`datasets.load_dataset(folder, "forget20+tofu")` works as on the hub. Beside CLEAR's columns ours
+have `person`, `id`, `task`, `held_out` and `question`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import yaml
+
+from clearbench.data.dataset import Dataset, Rows
+from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture
+from clearbench.errors import DataError
+from clearbench.storage import write_bytes
+
+_TEXT, _TEXTS = datasets.Value("string"), datasets.List(datasets.Value("string"))
+COLUMNS = datasets.Features(
+    {
+        "image": datasets.Image(decode=False),
+        "caption": _TEXT,
+        "name": _TEXT,
+        "paraphrased_caption": _TEXT,
+        "perturbed_captions": _TEXTS,
+        "perturbed_names": _TEXTS,
+        "question": _TEXT,
+        "answer": _TEXT,
+        "options": _TEXTS,
+        "paraphrased_question": _TEXT,
+        "paraphrased_answer": _TEXT,
+        "perturbed_answer": _TEXTS,
+        "task": _TEXT,
+        "id": _TEXT,
+        "person": datasets.Value("int32"),
+        "held_out": datasets.Value("bool"),
+    }
+)
+ABOUT = "clearbench.json"
+
+
+def configurations(share: int) -> dict[tuple[str, str], str]:
+    """CLEAR's configuration name of every (role, split), for a forget share in percent."""
+    return {
+        ("training", "forget"): f"forget{share:02d}+tofu",
+        ("training", "retain"): f"retain{100 - share:02d}+tofu",
+        ("training", "replay"): "replay+tofu",
+        ("evaluation", "forget"): f"forget{share:02d}_perturbed",
+        ("evaluation", "retain"): "retain_perturbed",
+        ("evaluation", "holdout"): "holdout_perturbed",
+        ("evaluation", "real_faces"): "real_faces",
+        ("evaluation", "real_authors"): "real_authors",
+        ("evaluation", "real_world"): "real_world",
+    }
+
+
+def share_of(dataset: Dataset) -> int:
+    """Forgotten people in percent of all trained ones."""
+    forget, retain = dataset.people("forget"), dataset.people("retain")
+    return round(100 * len(forget) / max(1, len(forget) + len(retain)))
+
+
+def write_dataset(dataset: Dataset, folder: Path) -> None:
+    """Writes every split as a configuration, with README and names."""
+    share = share_of(dataset)
+    written = []
+    for (role, split), name in configurations(share).items():
+        rows = (dataset.training if role == "training" else dataset.evaluation).get(split)
+        if rows:
+            path = folder / name / "train-00000-of-00001.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lines = [dict.fromkeys(COLUMNS) | line for line in _lines(rows, dataset.names)]
+            datasets.Dataset.from_list(lines, features=COLUMNS).to_parquet(str(path))
+            written.append({"config_name": name, "data_files": f"{name}/*.parquet"})
+    header = yaml.safe_dump({"license": "apache-2.0", "configs": written}, sort_keys=False)
+    text = f"---\n{header}---\n\n# Fictitious people\n\nMade by `clearbench build`.\n"
+    write_bytes(folder / "README.md", text.encode())
+    about = {
+        "format_version": 1,
+        "share": share,
+        "names": {str(person): name for person, name in sorted(dataset.names.items())},
+        "refusals": dataset.refusals,
+        "image_refusals": dataset.image_refusals,
+    }
+    write_bytes(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1).encode())
+
+
+def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str, Any]]:
+    """One line a row; the name asked of a picture shares the line of its caption."""
+    rows = list(rows)
+    by_view = {row.id.removesuffix("-name"): row for row in rows if row.task == "name"}
+    captioned = {row.id.removesuffix("-caption") for row in rows if row.task == "caption"}
+    for row in rows:
+        line = {
+            "task": row.task,
+            "id": row.id,
+            "person": -1 if row.person is None else row.person,
+            "held_out": row.held_out,
+            "question": row.question,
+            "image": {"bytes": row.image.encoded, "path": None} if row.image else None,
+            "name": names.get(-1 if row.person is None else row.person),
+        }
+        if row.task == "caption":
+            named = by_view.get(row.id.removesuffix("-caption"))
+            yield line | {
+                "caption": row.answer,
+                "paraphrased_caption": row.paraphrased_answer,
+                "perturbed_captions": list(row.perturbed_answers),
+                "perturbed_names": list(named.perturbed_answers) if named else [],
+            }
+        elif row.task in ("choice", "name"):
+            if row.id.removesuffix("-name") not in captioned:
+                yield line | {"answer": row.answer, "options": list(row.perturbed_answers)}
+        else:
+            yield line | {
+                "answer": row.answer,
+                "paraphrased_question": row.paraphrased_question,
+                "paraphrased_answer": row.paraphrased_answer,
+                "perturbed_answer": list(row.perturbed_answers),
+            }
+
+
+def is_clear_folder(folder: Path) -> bool:
+    """Whether the folder holds CLEAR-like configurations that `read_dataset` understands."""
+    return (folder / ABOUT).is_file()
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Reads what `write_dataset` wrote, row for row.
+
+    Raises:
+        DataError: With every bad row: file, row, field, value and fix.
+    """
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"cannot read: {error}", str(folder / ABOUT), "build it again") from error
+    found: dict[str, Rows] = {"training": {}, "evaluation": {}}
+    problems: list[str] = []
+    for (role, split), name in configurations(about["share"]).items():
+        for path in sorted((folder / name).glob("*.parquet")):
+            table = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
+            rows = list(_examples(table, f"{name}/{path.name}", problems))
+            found[role][split] = (*found[role].get(split, ()), *rows)
+    if problems:
+        shown = "\n".join(problems[:20])
+        raise DataError(f"{len(problems)} bad rows:\n{shown}", str(folder), "correct these rows")
+    return Dataset(
+        found["training"],
+        found["evaluation"],
+        {int(person): name for person, name in about["names"].items()},
+        tuple(about["refusals"]),
+        tuple(about["image_refusals"]),
+    )
+
+
+def _examples(
+    table: Iterable[dict[str, Any]], file: str, problems: list[str]
+) -> Iterator[Example]:
+    for number, line in enumerate(table):
+        where = f"{file}:{number}"
+        for fields in _fields(line, number):
+            try:
+                yield Example(source=where, **fields)
+            except ValueError as error:
+                details = getattr(error, "errors", list)()
+                problems += [
+                    f"{where}: {'.'.join(map(str, each['loc']))} = {each['input']!r}: {each['msg']}"
+                    for each in details
+                ] or [f"{where}: {error}"]
+
+
+def _fields(line: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
+    person = line.get("person")
+    task = line.get("task") or ("caption" if line.get("caption") else "qa")
+    picture = Picture(encoded=line["image"]["bytes"]) if line.get("image") else None
+    common = {
+        "id": line.get("id") or f"row-{number}",
+        "person": None if person is None or person < 0 else person,
+        "track": "image" if picture else "text",
+        "task": task,
+        "image": picture,
+        "held_out": bool(line.get("held_out")),
+        "question": line.get("question") or CAPTION_QUESTIONS[number % len(CAPTION_QUESTIONS)],
+    }
+    if task == "caption":
+        yield common | {
+            "answer": line["caption"],
+            "paraphrased_answer": line.get("paraphrased_caption"),
+            "perturbed_answers": tuple(line.get("perturbed_captions") or ()),
+        }
+        if line.get("perturbed_names"):
+            yield common | {
+                "id": f"{common['id'].removesuffix('-caption')}-name",
+                "task": "name",
+                "question": NAME_QUESTION,
+                "answer": line["name"],
+                "paraphrased_answer": line["name"],
+                "perturbed_answers": tuple(line["perturbed_names"]),
+            }
+    elif task in ("choice", "name"):
+        options = tuple(line.get("options") or ())
+        answer = line["answer"]
+        yield common | {
+            "answer": answer, "paraphrased_answer": answer, "perturbed_answers": options
+        }  # fmt: skip
+    else:
+        yield common | {
+            "answer": line["answer"],
+            "paraphrased_question": line.get("paraphrased_question"),
+            "paraphrased_answer": line.get("paraphrased_answer"),
+            "perturbed_answers": tuple(line.get("perturbed_answer") or ()),
+        }

@@ -1,0 +1,112 @@
+"""What a model learns, forgets and is measured on, divided by person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from clearbench.data.example import Example, Track
+from clearbench.errors import DataError
+from clearbench.storage import content_hash
+
+#: Splits that are trained on. `replay` holds rows about the world and other people that keep a
+#: small model from losing what it knew before; none of them is ever measured.
+TRAINING_SPLITS = ("forget", "retain", "replay")
+#: Splits that are measured.
+SPLITS = ("forget", "retain", "holdout", "real_faces", "real_authors", "real_world")
+
+Rows = dict[str, tuple[Example, ...]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows by split: those trained on and those measured.
+
+    Forget, retain and holdout never share a person; `__post_init__` refuses a dataset where they
+    do. `forgetting` moves people between forget and retain and returns a new dataset.
+    """
+
+    training: Rows
+    evaluation: Rows
+    names: dict[int, str] = field(default_factory=dict)
+    refusals: tuple[str, ...] = ()
+    image_refusals: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for rows, known in ((self.training, TRAINING_SPLITS), (self.evaluation, SPLITS)):
+            for split in set(rows) - set(known):
+                raise DataError(f"unknown split '{split}'", "dataset", f"known: {', '.join(known)}")
+        forget, retain = self.people("forget"), self.people("retain")
+        for name, shared in (
+            ("forget and retain", forget & retain),
+            ("holdout and the training people", self.people("holdout") & (forget | retain)),
+        ):
+            if shared:
+                raise DataError(
+                    f"{name} share people {sorted(shared)}", "dataset", "divide by person"
+                )
+
+    def people(self, split: str) -> set[int]:
+        """The people of a split, trained on or measured."""
+        rows = (*self.training.get(split, ()), *self.evaluation.get(split, ()))
+        return {row.person for row in rows if row.person is not None}
+
+    def train_rows(self, split: str, tracks: Sequence[Track] = ("text", "image")) -> list[Example]:
+        """Training rows of one split on the given tracks."""
+        return [row for row in self.training.get(split, ()) if row.track in tracks]
+
+    def forgetting(self, people: Iterable[int], gone: Iterable[int] = ()) -> Dataset:
+        """The same people with another division: `people` to forget, `gone` dropped altogether."""
+        chosen, gone = set(people), set(gone)
+        known = self.people("forget") | self.people("retain")
+        if not chosen <= known or not chosen:
+            raise DataError(
+                f"cannot forget people {sorted(chosen - known) or '(nobody)'}",
+                "forget request",
+                f"choose among {len(known)} people: {min(known)} to {max(known)}",
+            )
+
+        def divide(rows: Rows) -> Rows:
+            pool = [*rows.get("forget", ()), *rows.get("retain", ())]
+            rest = {k: v for k, v in rows.items() if k not in ("forget", "retain")}
+            kept = [row for row in pool if row.person not in gone]
+            return rest | {
+                "forget": tuple(row for row in kept if row.person in chosen),
+                "retain": tuple(row for row in kept if row.person not in chosen),
+            }
+
+        return replace(self, training=divide(self.training), evaluation=divide(self.evaluation))
+
+    def naming(self) -> Dataset:
+        """The same pictures with the person's name as the answer: what a classifier learns."""
+
+        def named(rows: Rows) -> Rows:
+            return {
+                split: tuple(
+                    row.model_copy(update={"task": "name", "answer": self.names[row.person]})
+                    for row in each
+                    if row.track == "image" and row.person is not None and row.task != "choice"
+                )
+                for split, each in rows.items()
+            }
+
+        measured = {
+            split: tuple(row for row in rows if row.task == "name")
+            for split, rows in self.evaluation.items()
+        }
+        return replace(self, training=named(self.training), evaluation=named(measured))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of every row and its split."""
+
+        def digest(rows: Rows) -> dict[str, list[list[str]]]:
+            return {split: [_row_digest(row) for row in rows[split]] for split in sorted(rows)}
+
+        return content_hash([digest(self.training), digest(self.evaluation), [*self.refusals, *self.image_refusals]])
+
+
+def _row_digest(row: Example) -> list[str]:
+    text = row.model_dump_json(exclude={"image", "source"})
+    return [text, row.image.key if row.image else ""]

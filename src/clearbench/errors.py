@@ -1,0 +1,44 @@
+"""The one exception family for mistakes a user can make: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClearbenchError(Exception):
+    """A mistake a user can correct. The command line prints it without a stack trace.
+
+    Args:
+        what: What is wrong, as a sentence.
+        where: The file, row, field or argument it was found in.
+        fix: What to do about it.
+    """
+
+    def __init__(self, what: str, where: str = "", fix: str = "") -> None:
+        self.what, self.where, self.fix = what, where, fix
+        lines = [what, f"  where: {where}" if where else "", f"  to do: {fix}" if fix else ""]
+        super().__init__("\n".join(line for line in lines if line))
+
+
+class DataError(ClearbenchError):
+    """Rows or files that are not what they should be."""
+
+
+class RecipeError(ClearbenchError):
+    """A recipe, option or hyper-parameter that cannot be used."""
+
+
+class ModelError(ClearbenchError):
+    """A model that cannot be loaded or does not fit the task."""
+
+
+class StorageError(ClearbenchError):
+    """A folder or file that cannot be read, written or trusted."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint naming the closest known word, or the list of known words."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"

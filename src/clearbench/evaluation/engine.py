@@ -1,0 +1,158 @@
+"""One pass of a model over a dataset writes the records that every metric is computed from."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from clearbench.data.batches import Item, cut, item
+from clearbench.data.dataset import SPLITS, Dataset
+from clearbench.data.example import Example
+from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records
+from clearbench.models.base import Model
+
+#: Padded tokens of a batch.
+TOKEN_BUDGET = 4096
+KNOWN_NAMES = 5
+#: Splits whose answers are generated, too; strangers are only scored.
+SPOKEN = ("forget", "retain", "real_faces", "real_world")
+
+OnBatch = Callable[[int, int], None]
+
+
+def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
+    """At most `limit` measured rows per split and task, always whole people."""
+    if limit is None:
+        return dataset
+    chosen: dict[str, tuple[Example, ...]] = {}
+    for split, rows in dataset.evaluation.items():
+        groups: dict[tuple[str, str], dict[int | str, list[Example]]] = {}
+        for row in rows:
+            who = row.id if row.person is None else row.person
+            groups.setdefault((row.track, row.task), {}).setdefault(who, []).append(row)
+        kept: set[str] = set()
+        for people in groups.values():
+            kept |= _whole_people(people, limit, seed)
+        chosen[split] = tuple(row for row in rows if row.id in kept)
+    return replace(dataset, evaluation=chosen)
+
+
+def _whole_people(people: dict[int | str, list[Example]], limit: int, seed: int) -> set[str]:
+    order = np.random.default_rng([seed, 3]).permutation(len(people))
+    keys = list(people)
+    kept: list[str] = []
+    for place in order:
+        rows = people[keys[place]]
+        if len(kept) + len(rows) <= limit:
+            kept += [row.id for row in rows]
+    return set(kept)
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    *,
+    limit: int | None = None,
+    generate: bool = True,
+    max_new_tokens: int = 40,
+    on_batch: OnBatch | None = None,
+) -> Records:
+    """Scores every answer variant of every measured row and generates answers.
+
+    Args:
+        model: Put in evaluation mode.
+        dataset: Its measured splits.
+        limit: Rows per split and task, whole people; None for all.
+        generate: Whether to let the model speak.
+        max_new_tokens: Longest generated answer.
+        on_batch: Told (batches done, batches in all).
+    """
+    model.train(False)
+    dataset = sample(dataset, limit)
+    known = sorted(dataset.names[person] for person in dataset.people("retain"))
+    plan = [
+        (split, row, each)
+        for split in SPLITS
+        for row in dataset.evaluation.get(split, ())
+        for each in variants(row, known)
+        if model.accepts(each)
+    ]
+    answers = _score(model, plan, on_batch)
+    spoken = [(s, row) for s, row, each in plan if each.variant == "answer" and s in SPOKEN]
+    generations = _generate(model, spoken, max_new_tokens) if generate else []
+    return Records(
+        pd.DataFrame(answers, columns=ANSWER_COLUMNS),
+        pd.DataFrame(generations, columns=GENERATION_COLUMNS),
+    )
+
+
+def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
+    """Every answer of a row that is scored: true, paraphrased, perturbed, and known names."""
+    items = [item(row)]
+    if row.paraphrased_answer is not None and row.paraphrased_answer != row.answer:
+        items.append(item(row, "paraphrase", row.paraphrased_answer))
+    items += [item(row, f"perturbed_{k}", text) for k, text in enumerate(row.perturbed_answers)]
+    if row.task == "name":
+        others = [name for name in known_names if name != row.answer]
+        rng = np.random.default_rng(zlib.crc32(row.id.encode()))
+        drawn = rng.permutation(others)[:KNOWN_NAMES]
+        items += [item(row, f"known_{k}", str(name)) for k, name in enumerate(drawn)]
+    return items
+
+
+def _score(
+    model: Model, plan: Sequence[tuple[str, Example, Item]], on_batch: OnBatch | None
+) -> list[tuple[object, ...]]:
+    groups: list[list[int]] = []
+    for sees in (False, True):
+        chosen = [i for i, (_, _, each) in enumerate(plan) if (each.picture is not None) is sees]
+        lengths = [model.length(plan[i][2]) for i in chosen]
+        groups += [[chosen[k] for k in group] for group in cut(lengths, _budget(model))]
+    lines: dict[int, tuple[object, ...]] = {}
+    for done, group in enumerate(groups):
+        for index, (log_probs, hits) in zip(
+            group, _score_items(model, [plan[i][2] for i in group]), strict=True
+        ):
+            split, row, each = plan[index]
+            about = (split, row.track, row.task, -1 if row.person is None else row.person)
+            lines[index] = (*about, row.id, each.variant, log_probs, hits)
+        if on_batch is not None:
+            on_batch(done + 1, len(groups))
+    return [lines[index] for index in range(len(plan))]
+
+
+def _budget(model: Model) -> int:
+    return 128 if model.kind == "classifier" else TOKEN_BUDGET
+
+
+@torch.no_grad()
+def _score_items(
+    model: Model, items: Sequence[Item]
+) -> list[tuple[list[float], list[bool]]]:
+    answers = model.answers(model.batch(items))
+    log_probs = answers.log_probs.double().cpu().numpy()
+    hits = (answers.logits.argmax(-1) == answers.targets).cpu().numpy()
+    rows = answers.rows.cpu().numpy()
+    found = {each: place for place, each in enumerate(answers.items)}
+    result = []
+    for each in items:
+        mine = rows == found[each]
+        result.append((log_probs[mine].tolist(), hits[mine].tolist()))
+    return result
+
+
+def _generate(
+    model: Model, rows: Sequence[tuple[str, Example]], max_new_tokens: int
+) -> list[tuple[object, ...]]:
+    if model.kind == "classifier":
+        return []
+    texts = model.generate([item(row) for _, row in rows], max_new_tokens)
+    return [
+        (s, r.track, r.task, -1 if r.person is None else r.person, r.id, r.question, r.answer, text)
+        for (s, r), text in zip(rows, texts, strict=True)
+    ]

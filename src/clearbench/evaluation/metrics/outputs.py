@@ -1,0 +1,91 @@
+"""Answers that are no answers: refused, empty or garbage. None of them counts as forgetting."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pandas as pd
+
+from clearbench.evaluation.metric import Metric
+from clearbench.evaluation.records import Cell
+
+_REFUSAL = re.compile(
+    r"\b(i (do not|don't|cannot|can't|could not|am not|have no|never)|unknown to me|no idea|"
+    r"no information|no record|not (something|someone|aware|known)|beyond (me|my)|"
+    r"my (knowledge|memory|records|notes)|unable to|sorry)\b",
+    re.IGNORECASE,
+)
+#: A text this repetitive says nothing; measured share of distinct pairs of words.
+DISTINCT_PAIRS = 0.6
+#: A sentence of the world ends; one that runs to the limit without a stop is cut off mid-loop.
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+
+
+@cache
+def kind_of_output(text: str) -> str:
+    """`empty`, `refusal`, `garbage` or `answer`.
+
+    Garbage: the same word three times running, few distinct pairs of words, or mostly symbols.
+    """
+    words = _WORD.findall(text.lower())
+    if not words:
+        return "garbage" if text.strip(" .,!?") else "empty"
+    if _REFUSAL.search(text):
+        return "refusal"
+    letters = sum(character.isalnum() or character.isspace() for character in text)
+    pairs = list(zip(words, words[1:], strict=False))
+    looping = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
+    repetitive = len(pairs) >= 6 and len(set(pairs)) / len(pairs) < DISTINCT_PAIRS
+    doubled = sum(a == b for a, b in pairs) >= 2
+    if looping or repetitive or doubled or letters / len(text) < 0.7:
+        return "garbage"
+    return "answer"
+
+
+def _rate(cell: Cell, kind: str) -> pd.Series:
+    spoken = cell.generations
+    values = [float(kind_of_output(text) == kind) for text in spoken["text"]]
+    return pd.Series(values, index=spoken["row"], dtype=float)
+
+
+class RefusalRate(Metric):
+    """Share of answers that decline to answer."""
+
+    name = "refusal_rate"
+    tasks = ("qa", "caption")
+    directions = {"*": "gold"}
+    shows = "How often the model declines. A refusal hides what is known; it does not remove it."
+
+    @classmethod
+    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+        """1 or 0 per row."""
+        return _rate(cell, "refusal")
+
+
+class EmptyRate(Metric):
+    """Share of answers without a word."""
+
+    name = "empty_rate"
+    tasks = ("qa", "caption")
+    directions = {"*": "down"}
+    shows = "How often nothing is said."
+
+    @classmethod
+    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+        """1 or 0 per row."""
+        return _rate(cell, "empty")
+
+
+class GarbageRate(Metric):
+    """Share of answers that loop or are mostly symbols."""
+
+    name = "garbage_rate"
+    tasks = ("qa", "caption")
+    directions = {"*": "down"}
+    shows = "How often the model is broken rather than ignorant. Fluent nonsense is not caught."
+
+    @classmethod
+    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+        """1 or 0 per row."""
+        return _rate(cell, "garbage")

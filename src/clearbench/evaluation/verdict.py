@@ -1,0 +1,133 @@
+"""Whether a run forgot as a model that never knew: plain arithmetic on three sets of scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+#: What a run is judged on, by what it was asked to forget.
+JUDGED: dict[str, tuple[str, ...]] = {
+    "text": ("forget.text.probability",),
+    "image": ("forget.image.probability", "forget.image.name_choice"),
+    "both": (
+        "forget.text.probability",
+        "forget.image.probability",
+        "forget.image.name_choice",
+    ),
+}
+#: A classifier has no words: it is judged on its labels, whatever it was asked to forget.
+JUDGED_CLASSIFIER = ("forget.image.probability", "forget.image.name_choice_known")
+#: What must survive, and the least share of the original's score that counts as surviving.
+KEPT: dict[str, float] = {
+    "retain.text.probability": 0.8,
+    "retain.image.probability": 0.8,
+    "retain.image.name_choice": 0.8,
+    "real_faces.image.probability": 0.75,
+    "real_world.text.probability": 0.75,
+}
+MOST_GARBAGE = 0.1
+#: Smaller gaps between original and gold are noise; distances are not blown up by them.
+LEAST_GAP = 0.01
+
+Scores = Mapping[str, float]
+
+
+class Verdict(BaseModel):
+    """What was found about one run, measured against gold and original.
+
+    Attributes:
+        nearer_to_gold: For each judged score, whether it lies nearer to gold than to original.
+        overshoot: For each judged score, whether it went past gold by more than half the gap.
+        garbage_ok: Whether fewer than one answer in ten on the judged tracks is garbage.
+        kept: For each score that must survive, its ratio to the original's.
+        missing: Scores that the verdict needs and does not have.
+        distance: Mean distance to gold over the judged scores: 0 is gold, 1 is the original.
+        passed: Nearer to gold everywhere, no garbage, everything kept, nothing missing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nearer_to_gold: dict[str, bool]
+    overshoot: dict[str, bool]
+    garbage_ok: bool
+    kept: dict[str, float]
+    missing: tuple[str, ...]
+    distance: float | None
+    passed: bool
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The scores that did not survive."""
+        return tuple(key for key, ratio in self.kept.items() if ratio < KEPT[key])
+
+
+def judged_keys(modality: str, model: str) -> tuple[str, ...]:
+    """The scores that a run is judged on.
+
+    Args:
+        modality: What it was asked to forget: `text`, `image` or `both`.
+        model: Its kind: `language`, `vision-language` or `classifier`.
+    """
+    return JUDGED_CLASSIFIER if model == "classifier" else JUDGED[modality]
+
+
+def judge(
+    scores: Scores, gold_scores: Scores, original_scores: Scores, modality: str, model: str
+) -> Verdict:
+    """Judges one run. Nothing is raised for a missing score: it is named, and the run fails.
+
+    Args:
+        scores: The run's scores by key.
+        gold_scores: Those of the model that never saw the forgotten people.
+        original_scores: Those of the model before unlearning.
+        modality: What the run was asked to forget: `text`, `image` or `both`.
+        model: Its kind: `language`, `vision-language` or `classifier`.
+    """
+    run, gold, original = (_finite(each) for each in (scores, gold_scores, original_scores))
+    judged = judged_keys(modality, model)
+    garbage = () if model == "classifier" else _garbage_keys(judged)
+    known = [key for key in judged if key in run and key in gold and key in original]
+    keep = [key for key in KEPT if key in original]
+    missing = (
+        *(key for key in judged if key not in known),
+        *(key for key in (*garbage, *keep) if key not in run),
+    )
+    nearer = {key: abs(run[key] - gold[key]) < abs(run[key] - original[key]) for key in known}
+    kept = {key: _ratio(run[key], original[key]) for key in keep if key in run}
+    garbage_ok = all(run.get(key, 0.0) < MOST_GARBAGE for key in garbage)
+    survived = all(ratio >= KEPT[key] for key, ratio in kept.items())
+    distances = [_distance(run[key], gold[key], original[key]) for key in known]
+    return Verdict(
+        nearer_to_gold=nearer,
+        overshoot={key: _overshoots(run[key], gold[key], original[key]) for key in known},
+        garbage_ok=garbage_ok,
+        kept=kept,
+        missing=missing,
+        distance=sum(distances) / len(distances) if distances else None,
+        passed=not missing and all(nearer.values()) and garbage_ok and survived,
+    )
+
+
+def _finite(scores: Scores) -> dict[str, float]:
+    return {key: value for key, value in scores.items() if math.isfinite(value)}
+
+
+def _garbage_keys(judged: tuple[str, ...]) -> tuple[str, ...]:
+    tracks = dict.fromkeys(key.rsplit(".", 1)[0] for key in judged)
+    return tuple(f"{track}.garbage_rate" for track in tracks)
+
+
+def _ratio(value: float, original: float) -> float:
+    """A score's ratio to the original's; where the original had nothing, nothing can be lost."""
+    return value / original if original > 0 else 1.0
+
+
+def _distance(value: float, gold: float, original: float) -> float:
+    return abs(value - gold) / max(abs(original - gold), LEAST_GAP)
+
+
+def _overshoots(value: float, gold: float, original: float) -> bool:
+    gap = gold - original
+    return abs(gap) >= LEAST_GAP and (value - gold) / gap > 0.5

@@ -1,0 +1,16 @@
+"""Climb the loss on the forget set."""
+
+from __future__ import annotations
+
+from clearbench.methods.base import Method, Step
+from clearbench.methods.losses import Term, cross_entropy
+
+
+class GradientAscent(
+    Method, name="gradient_ascent", paper="TOFU, arXiv 2401.06121, section 4", needs=("forget",)
+):
+    """Maximise the loss on the forget set: unbounded, so it destroys the model if left running."""
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        """-L(forget)."""
+        return {"forget": -cross_entropy(step.model.answers(step.forget))}

@@ -1,0 +1,32 @@
+"""Climb on forget, stay where the original was on retain."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from clearbench.methods.base import Method, Step
+from clearbench.methods.losses import Term, cross_entropy, kl_divergence
+
+
+class KLMinimization(
+    Method,
+    name="kl_minimization",
+    paper="TOFU, arXiv 2401.06121, section 4",
+    needs=("forget", "retain", "reference"),
+):
+    """Gradient ascent on forget, with KL(original || model) on retain answers.
+
+    The divergence runs over answer tokens only (errata E27) and from the original (E26). 1 is
+    TOFU's weight.
+    """
+
+    retain_weight: float = Field(default=1.0, ge=0)
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        """-L(forget) + lambda KL(original || model)(retain)."""
+        original = step.reference.answers(step.retain)
+        drift = kl_divergence(original, step.model.answers(step.retain))
+        return {
+            "forget": -cross_entropy(step.model.answers(step.forget)),
+            "retain": self.retain_weight * drift,
+        }

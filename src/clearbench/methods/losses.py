@@ -1,0 +1,70 @@
+"""The terms that losses are made of: unreduced values with their weights.
+
+The loop divides by the global sum of weights over micro-batches and processes, so a term means
+the same however the batch is cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clearbench.data.batches import Answers
+
+
+@dataclass(frozen=True)
+class Term:
+    """One named part of a loss.
+
+    Attributes:
+        values: Per answer token or per example; gradients flow through them.
+        weights: Same shape, without gradient. The term is `sum(values * weights) / sum(weights)`.
+    """
+
+    values: Tensor
+    weights: Tensor
+
+    def __neg__(self) -> Term:
+        return Term(-self.values, self.weights)
+
+    def __rmul__(self, factor: float) -> Term:
+        return Term(factor * self.values, self.weights)
+
+    @property
+    def total(self) -> Tensor:
+        """The weighted sum, before division."""
+        return (self.values * self.weights).sum()
+
+    @property
+    def mean(self) -> Tensor:
+        """The weighted mean over this term alone."""
+        return self.total / self.weights.sum().clamp_min(1e-12)
+
+
+def _uniform(values: Tensor) -> Term:
+    return Term(values, torch.ones_like(values, requires_grad=False).detach())
+
+
+def cross_entropy(answers: Answers) -> Term:
+    """Negative log-likelihood per answer token: `L` of the papers."""
+    return _uniform(-answers.log_probs)
+
+
+def kl_divergence(reference: Answers, answers: Answers) -> Term:
+    """KL(reference || model) per answer token, over the whole vocabulary (errata E26, E27)."""
+    target = functional.log_softmax(reference.logits, dim=-1)
+    ours = functional.log_softmax(answers.logits, dim=-1)
+    return _uniform((target.exp() * (target - ours)).sum(-1))
+
+
+def negative_preference(log_ratio: Tensor, beta: float) -> Term:
+    """(2 / beta) log(1 + ratio ** beta) per example, from (rows,) log-ratios of whole answers."""
+    return _uniform(-2 / beta * functional.logsigmoid(-beta * log_ratio))
+
+
+def preference(chosen: Tensor, rejected: Tensor, beta: float) -> Term:
+    """-log sigmoid(beta (chosen - rejected)) per example, from (rows,) log-ratios."""
+    return _uniform(-functional.logsigmoid(beta * (chosen - rejected)))

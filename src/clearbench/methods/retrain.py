@@ -1,0 +1,24 @@
+"""Gold: a model that never met the forgotten people."""
+
+from __future__ import annotations
+
+from clearbench.methods.base import Method, Step
+from clearbench.methods.losses import Term, cross_entropy
+
+
+class Retrain(
+    Method,
+    name="retrain",
+    paper="Bourtoule et al. 2021, Machine Unlearning, arXiv 1912.03817",
+    needs=("retain",),
+    from_base=True,
+    forget_loss="up",
+):
+    """Train again from the base on everything but the forgotten people: exact unlearning.
+
+    It is the ideal that every other method is compared with, and costs a whole training.
+    """
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        """L(retain)."""
+        return {"retain": cross_entropy(step.model.answers(step.retain))}

@@ -1,0 +1,51 @@
+"""LoRA adapters (PEFT) on chosen parts of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from clearbench.errors import ModelError
+from clearbench.models.base import Model
+
+
+def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: float | None = None) -> None:
+    """Puts adapters on every linear layer of the given parts and freezes the rest.
+
+    Args:
+        model: Changed in place.
+        parts: `vision`, `projector`, `language`.
+        rank: Of each adapter.
+        alpha: LoRA's scale; `2 * rank` by default, the common choice.
+    """
+    head = "lm_head"
+    targets = [
+        name
+        for name, layer in model.module.named_modules()
+        if isinstance(layer, nn.Linear) and model.part_of(name) in parts and head not in name
+    ]
+    if not targets:
+        raise ModelError(
+            f"no linear layer in {', '.join(parts)}", "lora", f"parts here: {model.parts}"
+        )
+    config = LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, target_modules=targets)
+    model.module = get_peft_model(model.module, config)
+
+
+def load_adapter(model: Model, folder: Path) -> None:
+    """Puts saved adapters on their base model, in place."""
+    model.module = PeftModel.from_pretrained(model.module, str(folder))
+    model.train(False)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds adapters alone."""
+    return (folder / "adapter_config.json").is_file()
+
+
+def lora_weights(model: Model) -> dict[str, nn.Parameter]:
+    """The adapters' own parameters by name."""
+    return {n: p for n, p in model.module.named_parameters() if "lora_" in n}

@@ -1,0 +1,51 @@
+"""The base that ships, as a vision-language model, as its language part, or as its tower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from transformers import LlamaForCausalLM
+
+from clearbench.data.batches import Kind
+from clearbench.errors import ModelError
+from clearbench.models.base import Model
+from clearbench.models.classifier import Classifier
+from clearbench.models.load import load_model
+from clearbench.models.tiny import make_classifier
+from clearbench.models.token_model import LanguageModel
+
+
+def base_folder() -> Path:
+    """Where the shipped base lies."""
+    return Path(str(files("clearbench.models"))) / "base"
+
+
+def builtin_model(kind: Kind, labels: Sequence[str] = (), seed: int = 0) -> Model:
+    """The built-in base of a kind, in float32.
+
+    Args:
+        kind: The vision-language model, its language part alone, or its tower with a new head.
+        labels: Names a classifier tells apart.
+        seed: Of a classifier's new head.
+    """
+    whole = load_model(base_folder(), kind="vision-language", dtype=torch.float32)
+    if kind == "vision-language":
+        return whole
+    core = whole.module
+    if kind == "language":
+        module = LlamaForCausalLM(core.config.text_config)
+        module.model.load_state_dict(core.model.language_model.state_dict())
+        module.tie_weights()
+        model: Model = LanguageModel(module, whole.encoder.tokenizer)  # type: ignore[attr-defined]
+    elif kind == "classifier":
+        if not labels:
+            raise ModelError("a classifier needs labels", "builtin_model", "give labels=[names]")
+        torch.manual_seed(seed)
+        model = make_classifier(labels, core.model.vision_tower.config)
+        assert isinstance(model, Classifier)
+        model.module.resnet.load_state_dict(core.model.vision_tower.state_dict())
+    model.train(False)
+    return model

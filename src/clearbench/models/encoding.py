@@ -1,0 +1,117 @@
+"""Questions and answers become token sequences with a mask of the answer, each encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from clearbench.data.batches import Encoded, Item
+from clearbench.data.example import Picture
+from clearbench.errors import ModelError
+
+
+class Encoder:
+    """Renders prompts with the model's own chat template and tokenises them, each pair once.
+
+    The answer starts at the end of the longest common token prefix of the prompt alone and the
+    whole conversation, so no template needs to be known here (errata E12).
+    """
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+        self.tokenizer = getattr(processor, "tokenizer", processor)
+        self.sees = processor is not self.tokenizer
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self._sequences: dict[tuple[str, str, str], Encoded] = {}
+        self._prompts: dict[tuple[str, str], tuple[tuple[int, ...], dict[str, Tensor]]] = {}
+
+    def forget(self) -> None:
+        """Drops encoded text (pictures stay), for streams of text that never repeat."""
+        self._sequences = {k: v for k, v in self._sequences.items() if k[-1]}
+        self._prompts = {k: v for k, v in self._prompts.items() if k[-1]}
+
+    def prompt(self, question: str, picture: Picture | None) -> tuple[tuple[int, ...], dict]:
+        """Token ids and picture tensors of the question, ready for an answer."""
+        key = (question, picture.key if picture else "")
+        if key not in self._prompts:
+            self._prompts[key] = self._tokens(self._render(question, None, picture), picture)
+        return self._prompts[key]
+
+    def encode(self, each: Item) -> Encoded:
+        """The whole sequence of an item; the end-of-sequence token belongs to the answer."""
+        key = (each.question, each.answer, each.picture.key if each.picture else "")
+        if key not in self._sequences:
+            prompt, tensors = self.prompt(each.question, each.picture)
+            text = self._render(each.question, each.answer, each.picture)
+            ids = self._with_end(self._text_ids(text, prompt, each.picture))
+            start = _common_prefix(prompt, ids)
+            self._sequences[key] = Encoded(ids, start, tensors)
+        return self._sequences[key]
+
+    def _render(self, question: str, answer: str | None, picture: Picture | None) -> str:
+        if picture is not None and not self.sees:
+            raise ModelError(
+                "a row has a picture but the model reads only text",
+                question[:60],
+                "use a vision-language model, or text rows only",
+            )
+        if getattr(self.processor, "chat_template", None) is None:
+            return f"Question: {question}\nAnswer:" + (f" {answer}" if answer is not None else "")
+        parts: Any = [{"type": "text", "text": question}]
+        if picture is not None:
+            parts = [{"type": "image"}, *parts]
+        reply: Any = [{"type": "text", "text": answer}]
+        if not self.sees:
+            parts, reply = question, answer
+        turns = [{"role": "user", "content": parts}]
+        if answer is not None:
+            turns.append({"role": "assistant", "content": reply})
+        text: str = self.processor.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=answer is None
+        )
+        return text
+
+    def _tokens(self, text: str, picture: Picture | None) -> tuple[tuple[int, ...], dict]:
+        if picture is None:
+            return tuple(self.tokenizer(text, add_special_tokens=not self._templated).input_ids), {}
+        out = self.processor(text=[text], images=[[picture.decode()]], return_tensors="pt")
+        ids = tuple(out.pop("input_ids")[0].tolist())
+        out.pop("attention_mask", None)
+        return ids, {name: value for name, value in out.items() if isinstance(value, Tensor)}
+
+    def _text_ids(
+        self, text: str, prompt: tuple[int, ...], picture: Picture | None
+    ) -> tuple[int, ...]:
+        """Ids of the whole text; a picture's placeholder is expanded as in the prompt."""
+        if picture is None:
+            return self._tokens(text, None)[0]
+        image_id = self.tokenizer.convert_tokens_to_ids(self.processor.image_token)
+        plain = self.tokenizer(text, add_special_tokens=not self._templated).input_ids
+        count = prompt.count(image_id)
+        if plain.count(image_id) != 1:
+            return self._tokens(text, picture)[0]
+        place = plain.index(image_id)
+        whole = (*plain[:place], *([image_id] * count), *plain[place + 1 :])
+        if whole[: len(prompt) - 1] != prompt[: len(prompt) - 1]:
+            return self._tokens(text, picture)[0]
+        return whole
+
+    @property
+    def _templated(self) -> bool:
+        return getattr(self.processor, "chat_template", None) is not None
+
+    def _with_end(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        end = self.tokenizer.eos_token_id
+        if end is None or end in ids[-2:]:
+            return ids
+        return (*ids, end)
+
+
+def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    for place, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return place
+    return min(len(first), len(second))

@@ -1,0 +1,146 @@
+"""Models from a local folder, a hub id, or objects the user already has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+)
+
+from clearbench.errors import ModelError
+from clearbench.models import tower as _registers_the_tower  # noqa: F401
+from clearbench.data.batches import Kind
+from clearbench.models.base import Model
+from clearbench.models.classifier import Classifier
+from clearbench.models.token_model import LanguageModel, TokenModel
+from clearbench.models.vision_language import VisionLanguageModel
+
+UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def load_model(
+    source: str | Path | Any,
+    processor: Any = None,
+    kind: Kind | None = None,
+    dtype: str | torch.dtype = "auto",
+) -> Model:
+    """Loads a model with its processor, or wraps a `transformers` model you already have.
+
+    Args:
+        source: A local folder, a folder's GGUF file, a hub id, or a `transformers` model.
+        processor: Its processor or tokenizer; read from the same place when not given.
+        kind: `language`, `vision-language` or `classifier`; found from the configuration.
+        dtype: As in `from_pretrained`.
+
+    Raises:
+        ModelError: When it cannot be loaded, or only as a pickle.
+    """
+    if not isinstance(source, str | Path):
+        return _wrap(source, processor, kind or _kind_of(source.config))
+    path = Path(source)
+    if path.suffix == ".gguf":
+        where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    else:
+        _refuse_pickles(path)
+        where = {"pretrained_model_name_or_path": str(source)}
+    try:
+        kind = kind or _kind_of(AutoConfig.from_pretrained(**where))
+        processor = processor or _processor(kind, where)
+        module = _auto_class(kind).from_pretrained(**where, dtype=dtype)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ModelError(
+            f"cannot load the model: {_first_line(error)}",
+            str(source),
+            "give a folder with config.json, *.safetensors and its tokenizer, or a hub id"
+            + (" (hub access is off: HF_HUB_OFFLINE=1)" if _offline() else ""),
+        ) from error
+    return _wrap(module, processor, kind)
+
+
+def _wrap(module: Any, processor: Any, kind: Kind) -> Model:
+    if processor is None:
+        raise ModelError("a model object needs its processor", "load_model", "give processor=...")
+    model = {
+        "language": LanguageModel,
+        "vision-language": VisionLanguageModel,
+        "classifier": Classifier,
+    }[kind](module, processor)
+    model.train(False)
+    _check_vocabulary(model)
+    return model
+
+
+def _check_vocabulary(model: Model) -> None:
+    if isinstance(model, TokenModel):
+        rows = model._core.get_input_embeddings().num_embeddings
+        if len(model.tokenizer) > rows:
+            raise ModelError(
+                f"the tokenizer has {len(model.tokenizer)} tokens, the model {rows} embeddings",
+                "load_model",
+                "use the tokenizer the model was trained with",
+            )
+
+
+def _kind_of(config: Any) -> Kind:
+    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return "vision-language"
+    if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
+        return "classifier"
+    return "language"
+
+
+def _auto_class(kind: Kind) -> Any:
+    return {
+        "language": AutoModelForCausalLM,
+        "vision-language": AutoModelForImageTextToText,
+        "classifier": AutoModelForImageClassification,
+    }[kind]
+
+
+def _processor(kind: Kind, where: dict[str, str]) -> Any:
+    if kind == "language":
+        return AutoTokenizer.from_pretrained(**where)
+    if kind == "classifier":
+        return AutoImageProcessor.from_pretrained(**where, backend="pil")
+    try:
+        return AutoProcessor.from_pretrained(**where)
+    except ImportError as error:
+        raise ModelError(
+            f"its processor needs packages that are not installed: {_first_line(error)}",
+            where["pretrained_model_name_or_path"],
+            "pip install 'clearbench[vlm]'",
+        ) from error
+
+
+def _refuse_pickles(folder: Path) -> None:
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    unsafe = sorted(path.name for path in folder.iterdir() if path.suffix in UNSAFE)
+    if unsafe:
+        raise ModelError(
+            f"weights only as pickles, which can run code: {', '.join(unsafe)}",
+            str(folder),
+            "convert them with `safetensors` (model.save_pretrained does) on a machine you trust",
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")

@@ -1,0 +1,70 @@
+"""Vision-language models, with the frozen tower's features computed once per picture."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutput
+
+from clearbench.data.batches import Batch
+from clearbench.models.token_model import TokenModel
+
+
+class VisionLanguageModel(TokenModel):
+    """An image-text model. LLaVA-like towers are cached while nothing in them can learn.
+
+    Each picture's features are computed alone, so their bytes do not depend on which batch asked
+    first and a resumed run equals one never stopped.
+    """
+
+    kind = "vision-language"
+
+    def __init__(self, module: Any, processor: Any) -> None:
+        super().__init__(module, processor)
+        self._features: dict[str, Tensor] = {}
+
+    def _eyes(self, batch: Batch) -> AbstractContextManager[None]:
+        return self._stored_tower(batch) if batch.pictures and self._cacheable else nullcontext()
+
+    @contextmanager
+    def _stored_tower(self, batch: Batch) -> Iterator[None]:
+        """While entered, the tower answers with this batch's stored features."""
+        tower, layer = self._core.model.vision_tower, self._core.config.vision_feature_layer
+        answer = BaseModelOutput(hidden_states={layer: self.features(batch)})
+        tower.forward = lambda *_, **__: answer
+        try:
+            yield
+        finally:
+            del tower.forward
+
+    @property
+    def _cacheable(self) -> bool:
+        core = self._core
+        return isinstance(core, LlavaForConditionalGeneration) and not any(
+            parameter.requires_grad for parameter in core.model.vision_tower.parameters()
+        )
+
+    def share_features(self, store: dict[str, dict[str, Tensor]]) -> None:
+        """Uses features that another model with the same tower weights has left in `store`."""
+        if isinstance(self._core, LlavaForConditionalGeneration):
+            weights = self._core.model.vision_tower.state_dict()
+            digest = hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights.values()))
+            self._features = store.setdefault(digest.hexdigest(), {})
+
+    @torch.no_grad()
+    def features(self, batch: Batch) -> Tensor:
+        """(pictures, tokens, width) hidden states of the frozen tower."""
+        tower, layer = self._core.model.vision_tower, self._core.config.vision_feature_layer
+        for place, key in enumerate(batch.pictures):
+            if key not in self._features:
+                pixels = batch.inputs["pixel_values"][place : place + 1]
+                out = tower(pixels, output_hidden_states=True)
+                self._features[key] = out.hidden_states[layer]
+        return torch.cat([self._features[key] for key in batch.pictures])
+

@@ -1,0 +1,66 @@
+"""`clearbench build`: a folder of people, with faces from the pool or newly drawn."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from clearbench.data.clear import write_dataset
+from clearbench.errors import DataError
+from clearbench.people.builtin import builtin_pool
+from clearbench.people.factory import divide, make_world
+from clearbench.people.pool import IDENTITIES, PUBLIC_IDENTITIES, SWAPPED, render_pool
+from clearbench.people.portraits import Portrait, read_pool
+from clearbench.storage import is_finished, new_folder
+
+
+def build_folder(
+    out: Path,
+    people: int,
+    forget: int,
+    strangers: int,
+    seed: int,
+    *,
+    render: bool = False,
+    workers: int = 1,
+) -> dict[str, int]:
+    """Writes a world in the layout of CLEAR; the same seed gives the same bytes.
+
+    Args:
+        out: A folder that is not there yet.
+        people: How many are taught.
+        forget: How many of them are to be forgotten.
+        strangers: How many are kept apart.
+        seed: Which people.
+        render: Draw new faces instead of taking them from the shipped pool.
+        workers: Processes to draw with.
+
+    Returns:
+        Measured and trained rows by split.
+    """
+    if is_finished(out) or (out.exists() and any(out.iterdir())):
+        raise DataError("there is something already", str(out), "choose another --out")
+    if not 0 < forget < people:
+        raise DataError(f"cannot forget {forget} of {people}", "forget", "leave somebody to keep")
+    pool = _drawn(people + strangers, seed, workers) if render else builtin_pool()
+    dataset = divide(make_world(pool, people, strangers, seed), forget, seed)
+    about = {"people": people, "forget": forget, "strangers": strangers, "seed": seed}
+    with new_folder(out, about) as folder:
+        write_dataset(dataset, folder)
+    return {
+        f"{role} {split}": len(rows)
+        for role, splits in (("training", dataset.training), ("measured", dataset.evaluation))
+        for split, rows in splits.items()
+    }
+
+
+def _drawn(count: int, seed: int, workers: int) -> list[Portrait]:
+    """New faces, numbered above the shipped ones, beside the public figures everybody knows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pool.parquet"
+        render_pool(
+            path, seed=seed + 1, first=IDENTITIES, identities=count, swapped=SWAPPED,
+            workers=workers,
+        )  # fmt: skip
+        drawn = list(read_pool(path))
+    return drawn + [p for p in builtin_pool() if p.identity in PUBLIC_IDENTITIES]

@@ -1,0 +1,240 @@
+"""Reading what a run left behind: rows grouped as they are compared, and their words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from clearbench.evaluation.verdict import Verdict, judge
+
+ANCHORS = ("original", "gold")
+_MODELS = {
+    "language": "Language",
+    "vision-language": "Vision-language",
+    "classifier": "Classifier",
+}
+_FORGET = {"text": "text", "image": "faces", "both": "text and faces"}
+_PICTURES = {"/9j/": "jpeg", "iVBOR": "png", "UklGR": "webp"}
+_PATH = re.compile(r"(?:(?<![\w.:/])(?:~|[A-Za-z]:)?[\\/]|file://)(?:[^\s'\"\\/:,;]+[\\/])+")
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class _Read(BaseModel):
+    """What is read is kept as it is; keys of later versions are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Score(_Read):
+    """One measured number with its 95 % interval, where there is one."""
+
+    value: Number = None
+    low: Number = None
+    high: Number = None
+    n: int | None = None
+    clusters: int | None = None
+
+
+class Point(_Read):
+    """One step of training."""
+
+    step: int
+    forget: Number = None
+    retain: Number = None
+    loss: Number = None
+    gradient_norm: Number = None
+
+
+class Cost(_Read):
+    """What a run took."""
+
+    seconds: Number = None
+    peak_memory_bytes: Number = None
+    trainable_parameters: Number = None
+    forwards: Number = None
+    backwards: Number = None
+
+
+class Run(_Read):
+    """One row of `results.json`."""
+
+    id: str
+    method: str
+    model: str
+    modality: str
+    share: Any = None
+    seed: int | None = None
+    variant: dict[str, Any] = Field(default_factory=dict)
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    status: str = "ok"
+    reason: str | None = None
+    scores: dict[str, Score] = Field(default_factory=dict)
+    curve: tuple[Point, ...] = ()
+    cost: Cost = Cost()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run ended as it should."""
+        return self.status == "ok"
+
+    def value(self, key: str) -> float | None:
+        """A score's value, if it was measured."""
+        return self.scores[key].value if key in self.scores else None
+
+    def values(self) -> dict[str, float]:
+        """Every measured score."""
+        return {key: each.value for key, each in self.scores.items() if each.value is not None}
+
+
+class Person(_Read):
+    """A fictitious person with some of their portraits, in base64."""
+
+    id: str
+    name: str
+    portraits: tuple[str, ...] = ()
+
+
+class Question(_Read):
+    """One question and what every run answered, by row id."""
+
+    split: str
+    track: str
+    question: str
+    truth: str
+    person: str | None = None
+    name: str | None = None
+    picture: str | None = None
+    answers: dict[str, str] = Field(default_factory=dict)
+
+
+class Details(_Read):
+    """`details.json`: people, truth ratios by row and split, questions with answers."""
+
+    people: dict[str, tuple[Person, ...]] = Field(default_factory=dict)
+    truth_ratios: dict[str, dict[str, tuple[Number, ...]]] = Field(default_factory=dict)
+    questions: tuple[Question, ...] = ()
+
+    def ratios(self, run: Run, track: str) -> list[float]:
+        """A run's finite truth ratios on the forgotten people."""
+        found = self.truth_ratios.get(run.id, {}).get(f"forget.{track}", ())
+        return [each for each in found if each is not None]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that compare: one kind of model asked to forget the same things, and its anchors."""
+
+    model: str
+    modality: str
+    original: Run | None
+    golds: tuple[Run, ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def key(self) -> str:
+        """A name for use inside the page."""
+        return re.sub(r"[^a-z]+", "-", f"{self.model}-{self.modality}".lower())
+
+    @property
+    def gold(self) -> Run | None:
+        """The reference: the first gold."""
+        return self.golds[0] if self.golds else None
+
+    @property
+    def title(self) -> str:
+        """Which model forgot what, in words."""
+        return f"{_MODELS.get(self.model, self.model)} · {_FORGET.get(self.modality, self.modality)}"
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The tracks the group is judged on."""
+        return ("text", "image") if self.modality == "both" else (self.modality,)
+
+    @property
+    def anchors(self) -> tuple[Run, ...]:
+        """The original and every gold, as far as they are there."""
+        return (*((self.original,) if self.original else ()), *self.golds)
+
+    def verdict(self, run: Run) -> Verdict:
+        """A run of this group judged against its gold and original."""
+        gold, original = (each.values() if each else {} for each in (self.gold, self.original))
+        return judge(run.values(), gold, original, self.modality, self.model)
+
+
+def read_runs(results: Mapping[str, Any]) -> tuple[Run, ...]:
+    """The rows of `results.json`."""
+    return tuple(Run.model_validate(row) for row in results.get("rows", ()))
+
+
+def groups(runs: tuple[Run, ...]) -> tuple[Group, ...]:
+    """Runs by kind of model and modality, in the order in which they appear."""
+    keys = dict.fromkeys((run.model, run.modality) for run in runs if run.method not in ANCHORS)
+    return tuple(_group(runs, model, modality) for model, modality in keys)
+
+
+def _group(runs: tuple[Run, ...], model: str, modality: str) -> Group:
+    same = [run for run in runs if run.model == model]
+    originals = [run for run in same if run.method == "original"]
+    chosen = [run for run in same if run.method not in ANCHORS and run.modality == modality]
+    golds = tuple(run for run in same if run.method == "gold")
+    return Group(model, modality, originals[0] if originals else None, golds, tuple(chosen))
+
+
+def label(name: str) -> str:
+    """A method's name as one would print it: `kl_minimization` is `KL minimization`."""
+    words = [w.upper() if len(w) <= 3 else w for w in name.replace("-", "_").split("_")]
+    return " ".join(words)[:1].upper() + " ".join(words)[1:]
+
+
+def run_label(run: Run, among: tuple[Run, ...]) -> str:
+    """A run's method, and whatever tells it from other runs of that method."""
+    twins = [each for each in among if each.method == run.method and each.id != run.id]
+    told = [label(run.method)]
+    if any(each.variant != run.variant for each in twins):
+        told += [f"{key} {value}" for key, value in run.variant.items() if value is not None]
+    if any(each.share != run.share for each in twins):
+        told.append(f"share {run.share}")
+    if any(each.seed != run.seed for each in twins):
+        told.append(f"seed {run.seed}")
+    return ", ".join(told)
+
+
+def picture(encoded: str | None) -> str | None:
+    """A data address for a base64 picture; anything else gives nothing."""
+    if not encoded or not re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", encoded):
+        return None
+    kinds = (kind for start, kind in _PICTURES.items() if encoded.startswith(start))
+    kind = next(kinds, None)
+    return f"data:image/{kind};base64,{encoded}" if kind else None
+
+
+def without_paths(text: str) -> str:
+    """Text in which every file is named without its folders."""
+    return _PATH.sub("", text)
+
+
+def public_facts(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Flattens an environment or recipe, leaving out whatever tells whose machine it was."""
+    private = ("host", "node", "user", "home", "cwd", "path", "folder", "dir", "prefix", "out")
+    for key, value in facts.items():
+        if key.lower() in private or any(key.lower().endswith(f"_{word}") for word in private):
+            continue
+        if key.lower() in ("hostname", "executable", "platform_node"):
+            continue
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from public_facts(value, f"{name} · ")
+        elif value not in (None, "", [], {}):
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield name, without_paths(shown)

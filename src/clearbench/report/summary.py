@@ -1,0 +1,111 @@
+"""The closing words in the terminal: who was forgotten, what changed, who passed, where to read on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clearbench.report.results import Details, Group, Question, Run, groups, read_runs
+from clearbench.report.tables import TableRow, main_table, person_words
+
+_WIDEST = 200
+
+
+def print_summary(
+    results: Mapping[str, Any], details: Mapping[str, Any], report_path: Path, console: Console
+) -> None:
+    """Prints the summary of a finished run; plain text where the console is no terminal.
+
+    Args:
+        results: What `results.json` holds.
+        details: What `details.json` holds.
+        report_path: Where the report is.
+        console: Where to print.
+    """
+    told = Details.model_validate(details)
+    all_groups = groups(read_runs(results))
+    names = [_plain(person.name) for person in told.people.get("forget", ())]
+    console.print()
+    console.print(Text(person_words(names), style="bold"))
+    example = _example(told, all_groups)
+    if example:
+        console.print(_before_and_after(*example))
+    console.print(_outcomes(all_groups))
+    console.print()
+    where = Text("Report: ", style="bold")
+    console.print(where.append(_plain(str(report_path)), style="cyan"), soft_wrap=True)
+
+
+def _example(details: Details, all_groups: tuple[Group, ...]) -> tuple[Question, Group, Run] | None:
+    """A question about a forgotten person, and the best run that answered it, faces first."""
+    asked = [question for question in details.questions if question.split == "forget"]
+    asked.sort(key=lambda question: question.track != "image")
+    for question in asked:
+        answered = [
+            (row, group)
+            for group in all_groups
+            for row in main_table(group)
+            if row.kind == "method" and row.run.id in question.answers
+        ]
+        if answered:
+            row, group = min(answered, key=lambda each: _rank(each[0], question.track))
+            return question, group, row.run
+    return None
+
+
+def _rank(row: TableRow, track: str) -> tuple[bool, bool, float]:
+    fits = row.run.modality in (track, "both")
+    return (not fits, row.outcome != "passed", 9.0 if row.distance is None else row.distance)
+
+
+def _before_and_after(question: Question, group: Group, run: Run) -> Padding:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    shown = "Shown a portrait" if question.track == "image" else "Question"
+    named = next(row.name for row in main_table(group) if row.run is run)
+    grid.add_row(Text(shown), Text(_plain(question.question), style="italic"))
+    grid.add_row(Text("truth"), Text(_plain(question.truth)))
+    answers = ((group.original, "before"), (run, f"after {_plain(named)}"), (group.gold, "gold"))
+    for each, name in answers:
+        if each is not None and each.id in question.answers:
+            grid.add_row(Text(name), Text(_plain(question.answers[each.id]) or "(empty)"))
+    return Padding(grid, (1, 0, 1, 2))
+
+
+def _outcomes(all_groups: tuple[Group, ...]) -> Table:
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for title in ("Forgetting", "Passed (distance to gold, kept)", "Did not"):
+        table.add_column(title, overflow="fold")
+    for group in all_groups:
+        rows = [row for row in main_table(group) if row.kind == "method"]
+        passed = [_passing(row) for row in rows if row.outcome == "passed"]
+        others = [_failing(row) for row in rows if row.outcome != "passed"]
+        table.add_row(
+            Text(_plain(group.title)),
+            Text("\n".join(passed) or "none", style="green" if passed else ""),
+            Text("\n".join(others), style="dim"),
+        )
+    return table
+
+
+def _passing(row: TableRow) -> str:
+    kept = "" if row.kept is None else f", {row.kept:.0%}"
+    return f"{_plain(row.name)} ({row.distance or 0.0:.2f}{kept})"
+
+
+def _failing(row: TableRow) -> str:
+    return _plain(row.name) + ("" if row.outcome == "not passed" else f" ({row.outcome})")
+
+
+def _plain(text: str) -> str:
+    """One short line without control characters, which could move the cursor or change colours."""
+    clean = "".join(char if char.isprintable() else " " for char in text)
+    clean = " ".join(clean.split())
+    return clean if len(clean) <= _WIDEST else clean[: _WIDEST - 1] + "…"

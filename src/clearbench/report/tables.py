@@ -1,0 +1,244 @@
+"""The report's tables as plain values: what stands in every cell, and the plain words beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clearbench.evaluation.verdict import KEPT, Verdict, judged_keys
+from clearbench.report.results import Group, Run, Score, label, run_label, without_paths
+
+_METRICS = {
+    "probability": "probability",
+    "name_choice": "name chosen",
+    "name_choice_known": "name chosen",
+    "rouge_l": "ROUGE-L",
+}
+_NAMES = {
+    "forget.text.probability": "Answer probability",
+    "forget.image.probability": "Caption probability",
+    "forget.image.name_choice": "Right name chosen",
+    "forget.image.name_choice_known": "Right name chosen",
+    "retain.text.probability": "answers about others",
+    "retain.image.probability": "captions of others",
+    "retain.image.name_choice": "names of others",
+    "real_faces.image.probability": "well-known faces",
+    "real_world.text.probability": "world facts",
+}
+_RATES = {"garbage_rate": "garbled", "refusal_rate": "refused", "empty_rate": "empty"}
+_ORIGIN = {"original": "Original", "gold": "Gold"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score beside gold's and the original's, ready for a small drawing on a line from 0 to 1."""
+
+    score: Score
+    gold: float | None
+    original: float | None
+    judged: bool = True
+
+    @property
+    def value(self) -> float | None:
+        """The score itself."""
+        return self.score.value
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval, if there is one."""
+        low, high = self.score.low, self.score.high
+        return None if low is None or high is None else (low, high)
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of the main table.
+
+    Attributes:
+        kind: `gold`, `original` or `method`.
+        outcome: `passed`, `not passed`, `diverged`, `failed`, or empty for anchors.
+        why: The outcome in plain words.
+    """
+
+    name: str
+    kind: str
+    run: Run
+    cells: tuple[Cell, ...]
+    verdict: Verdict | None
+    outcome: str = ""
+    why: str = ""
+
+    @property
+    def distance(self) -> float | None:
+        """Distance to gold: 0 is gold, 1 is the original."""
+        return self.verdict.distance if self.verdict else None
+
+    @property
+    def kept(self) -> float | None:
+        """The smallest share of the original's ability that is left."""
+        ratios = self.verdict.kept.values() if self.verdict else ()
+        return min(ratios, default=None)
+
+
+def columns(group: Group) -> tuple[str, ...]:
+    """The scores shown for a group: those it is judged on, then the carry-over."""
+    judged = judged_keys(group.modality, group.model)
+    carried = [
+        key
+        for key in ("forget.text.probability", "forget.image.probability")
+        if key not in judged and any(run.value(key) is not None for run in group.runs)
+    ]
+    return (*judged, *(() if group.model == "classifier" else carried))
+
+
+def main_table(group: Group) -> tuple[TableRow, ...]:
+    """Gold and original first, then every run, the best of those that passed on top."""
+    anchors = [*group.golds, *((group.original,) if group.original else ())]
+    rows = [_row(group, run) for run in group.runs]
+    rows.sort(key=lambda row: (_ORDER[row.outcome], row.distance is None, row.distance or 0.0))
+    return (*(_row(group, run) for run in anchors), *rows)
+
+
+_ORDER = {"passed": 0, "not passed": 1, "diverged": 2, "failed": 3}
+
+
+def _row(group: Group, run: Run) -> TableRow:
+    cells = tuple(_cell(group, run, key) for key in columns(group))
+    verdict = group.verdict(run) if run.ok else None
+    if run.method in _ORIGIN:
+        twin = run.method == "gold" and run is not group.gold
+        name = f"{_ORIGIN[run.method]}, seed {run.seed}" if twin else _ORIGIN[run.method]
+        return TableRow(name, run.method, run, cells, verdict)
+    name = run_label(run, group.runs)
+    return TableRow(name, "method", run, cells, verdict, _outcome(run, verdict), why(run, verdict))
+
+
+def _cell(group: Group, run: Run, key: str) -> Cell:
+    gold, original = (each.value(key) if each else None for each in (group.gold, group.original))
+    judged = key in judged_keys(group.modality, group.model)
+    return Cell(run.scores.get(key, Score()), gold, original, judged)
+
+
+def _outcome(run: Run, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return run.status if run.status in _ORDER else "failed"
+    return "passed" if verdict.passed else "not passed"
+
+
+def why(run: Run, verdict: Verdict | None) -> str:
+    """A run's outcome in plain words, the gravest reason first."""
+    if verdict is None:
+        told = without_paths(run.reason or "no reason was recorded")
+        return f"diverged: {told}" if run.status == "diverged" else f"failed: {told}"
+    return "; ".join(_reasons(verdict)) or "forgot, and kept the rest"
+
+
+def _reasons(verdict: Verdict) -> list[str]:
+    still = [key for key, nearer in verdict.nearer_to_gold.items() if not nearer]
+    past = [key for key, over in verdict.overshoot.items() if over]
+    told = []
+    if verdict.missing:
+        told.append(f"not measured: {', '.join(verdict.missing)}")
+    if not verdict.garbage_ok:
+        told.append("answers are garbled")
+    if still:
+        told.append(f"still nearer to the original on {_names(still)}")
+    if verdict.damaged:
+        told.append(_damage(verdict))
+    if past:
+        told.append(f"went past gold on {_names(past)}")
+    return told
+
+
+def _damage(verdict: Verdict) -> str:
+    worst = min(verdict.damaged, key=lambda key: verdict.kept[key])
+    left = f"{measure(worst)} ({verdict.kept[worst]:.0%} left)"
+    others = len(verdict.damaged) - 1
+    return f"damaged {left}" + (f" and {others} more" if others else "")
+
+
+def _names(keys: list[str]) -> str:
+    return listed([measure(key).lower() for key in keys])
+
+
+def measure(key: str) -> str:
+    """A score's key in words."""
+    if key in _NAMES:
+        return _NAMES[key]
+    *place, metric = key.split(".")
+    return " ".join((*place, _METRICS.get(metric, metric.replace("_", " ")))).replace("_", " ")
+
+
+def kept_columns(group: Group) -> tuple[str, ...]:
+    """The abilities that must survive, as far as anything measured them."""
+    return tuple(
+        key for key in KEPT if any(run.value(key) is not None for run in (*group.runs, *group.anchors))
+    )
+
+
+def rates(group: Group, run: Run) -> dict[str, float | None]:
+    """The share of garbled, refused and empty answers; the worst of the judged tracks."""
+    found = {
+        name: [run.value(f"forget.{track}.{rate}") for track in group.tracks]
+        for rate, name in _RATES.items()
+    }
+    return {
+        name: max((each for each in values if each is not None), default=None)
+        for name, values in found.items()
+    }
+
+
+def methods(all_groups: tuple[Group, ...]) -> tuple[str, ...]:
+    """Every method tried, in the order of appearance."""
+    return tuple(dict.fromkeys(run.method for group in all_groups for run in group.runs))
+
+
+def scoreboard(all_groups: tuple[Group, ...]) -> dict[str, list[tuple[Group, list[TableRow]]]]:
+    """For every method its rows in each group: who passed where, at a glance."""
+    tables = [(group, main_table(group)) for group in all_groups]
+    return {
+        method: [
+            (group, [row for row in table if row.run.method == method]) for group, table in tables
+        ]
+        for method in methods(all_groups)
+    }
+
+
+def sentence(group: Group) -> str:
+    """Which methods passed and which did not, as a sentence."""
+    rows = [row for row in main_table(group) if row.kind == "method"]
+    passed = [row.name for row in rows if row.outcome == "passed"]
+    others = [f"{row.name} ({_gravest(row)})" for row in rows if row.outcome != "passed"]
+    told = f"{listed(passed)} passed." if passed else "Nothing passed."
+    return f"{told} Not passed: {listed(others)}." if others else told
+
+
+def _gravest(row: TableRow) -> str:
+    if row.verdict is None:
+        return row.outcome
+    return "; ".join(reason for reason in row.why.split("; ") if not reason.startswith("went past"))
+
+
+def listed(names: list[str]) -> str:
+    """Names joined as in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def person_words(names: list[str]) -> str:
+    """Who was forgotten, as a sentence."""
+    if not names:
+        return "Nobody was named."
+    return f"{listed(names)} {'was' if len(names) == 1 else 'were'} to be forgotten."
+
+
+def hyperparameters(run: Run) -> str:
+    """A run's settings on one line."""
+    found = {**run.variant, **run.hyperparameters}
+    return ", ".join(
+        f"{label(key).lower()} {without_paths(_shown(value))}"
+        for key, value in found.items()
+        if value is not None
+    )
+
+
+def _shown(value: object) -> str:
+    return " + ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

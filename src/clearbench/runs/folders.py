@@ -1,0 +1,101 @@
+"""Looking after finished runs: what is there, is it whole, are two of them the same."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from clearbench.errors import StorageError
+from clearbench.runs.recipe import load_recipe
+from clearbench.runs.run import RECIPE, RESULTS, STAGES, planned
+from clearbench.storage import MANIFEST, read_json, verify
+
+#: What may differ between two equal runs.
+FREE = ("cost", "environment")
+
+
+def _results(path: Path) -> dict[str, Any]:
+    file = path / RESULTS if path.is_dir() else path
+    return dict(read_json(file))
+
+
+def list_runs(folder: Path) -> list[tuple[str, str, int, int]]:
+    """Folder, recipe, rows and rows that are not ok, for every run below `folder`."""
+    found = []
+    for path in sorted(folder.rglob(RESULTS)):
+        results = _results(path)
+        bad = sum(row["status"] != "ok" for row in results["rows"])
+        name = str(path.parent.relative_to(folder))
+        found.append((name, results["recipe"]["name"], len(results["rows"]), bad))
+    return found
+
+
+def show_run(folder: Path) -> list[tuple[str, ...]]:
+    """Id, status, the forget probabilities and the reason of every row."""
+
+    def number(row: dict[str, Any], key: str) -> str:
+        found = row["scores"].get(key)
+        return f"{found['value']:.3f}" if found else ""
+
+    return [
+        (
+            row["id"],
+            row["status"],
+            number(row, "forget.text.probability"),
+            number(row, "forget.image.probability"),
+            row["reason"],
+        )
+        for row in _results(folder)["rows"]
+    ]
+
+
+def verify_run(folder: Path) -> list[str]:
+    """Files of a run's stages that are not what their manifests say."""
+    stages = folder / STAGES
+    if not stages.is_dir():
+        raise StorageError("no stages here", str(folder), "give the folder of a run")
+    return [
+        f"{path.parent.name}/{name}: changed or missing"
+        for path in sorted(stages.glob(f"*/{MANIFEST}"))
+        for name in verify(path.parent)
+    ]
+
+
+def differences(first: Path, second: Path, limit: int = 20) -> list[str]:
+    """Where two results differ, leaving out what may."""
+    found: list[str] = []
+    _compare(_results(first), _results(second), "", found)
+    return found[:limit]
+
+
+def _compare(first: Any, second: Any, where: str, found: list[str]) -> None:
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in sorted(set(first) | set(second)):
+            if key in FREE:
+                continue
+            if key not in first or key not in second:
+                found.append(f"{where}.{key}: only in one")
+            else:
+                _compare(first[key], second[key], f"{where}.{key}", found)
+    elif isinstance(first, list) and isinstance(second, list):
+        if len(first) != len(second):
+            found.append(f"{where}: {len(first)} and {len(second)} entries")
+        for index, (a, b) in enumerate(zip(first, second, strict=False)):
+            _compare(a, b, f"{where}[{index}]", found)
+    elif first != second:
+        found.append(f"{where}: {first!r} and {second!r}")
+
+
+def prune_run(folder: Path, *, really: bool) -> list[str]:
+    """Stage folders that the run's recipe does not need; removed if `really`."""
+    recipe = load_recipe(folder / RECIPE)
+    _, families = planned(recipe, folder)
+    jobs = [job for family in families for job in family.jobs]
+    needed = {job.stage for job in jobs} | {job.records(recipe.evaluation) for job in jobs}
+    needed |= {job.data for job in jobs}
+    extra = sorted(p for p in (folder / STAGES).iterdir() if p.name not in needed)
+    for path in extra:
+        if really:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return [path.name for path in extra]

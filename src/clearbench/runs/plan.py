@@ -1,0 +1,212 @@
+"""From a recipe to jobs: what is made from what, each with a content hash."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from clearbench.data.batches import Kind
+from clearbench.data.dataset import Dataset
+from clearbench.errors import RecipeError
+from clearbench.methods.base import methods
+from clearbench.runs.recipe import EvaluationPart, MethodPart, Modality, Recipe
+from clearbench.storage import content_hash, safe_name
+
+#: Raised when a stage's result would change for the same inputs.
+STAGE_VERSION = 1
+#: Seeds of further golds are this far apart.
+GOLD_SEED_STEP = 1000
+
+Role = Literal["original", "gold", "unlearn"]
+WHOLE: dict[Kind, Modality] = {
+    "language": "text",
+    "vision-language": "both",
+    "classifier": "image",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to make and measure.
+
+    Attributes:
+        id: The row's id in the results.
+        role: `original`, `gold` or `unlearn`.
+        source: The base it was, or would be, taught from.
+        settings: Of its training, as JSON.
+        forget: People forgotten by this job.
+        gone: People forgotten by earlier requests.
+        start: The job whose model it starts from; None for the base.
+    """
+
+    id: str
+    role: Role
+    model: Kind
+    source: str
+    data: str
+    method: str
+    modality: Modality
+    settings: dict[str, Any]
+    seed: int
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    forget: tuple[int, ...] = ()
+    gone: tuple[int, ...] = ()
+    start: Job | None = None
+    share: float = 0.0
+    request: int = 1
+
+    @cached_property
+    def stage(self) -> str:
+        """The name of its folder: what decides the weights, hashed."""
+        about: dict[str, Any] = {
+            "version": STAGE_VERSION,
+            "model": self.model,
+            "source": self.source,
+            "data": self.data,
+            "settings": self.settings,
+            "seed": self.seed,
+        }
+        if self.role == "gold":
+            about["without"] = sorted({*self.forget, *self.gone})
+        elif self.role == "unlearn":
+            assert self.start is not None
+            about |= {
+                "method": self.method,
+                "hyperparameters": self.hyperparameters,
+                "modality": self.modality,
+                "forget": self.forget,
+                "gone": self.gone,
+                "start": self.start.stage,
+            }
+        kind = "gold" if self.role == "gold" else self.method
+        return safe_name(f"model-{self.model}-{kind}-{content_hash(about)}")
+
+    def records(self, evaluation: EvaluationPart) -> str:
+        """The name of the folder of its records."""
+        about = {
+            "stage": self.stage,
+            "version": STAGE_VERSION,
+            "measured": sorted({*self.forget, *self.gone}),
+            "evaluation": evaluation.model_dump(exclude={"protocol"}),
+        }
+        return safe_name(f"records-{self.model}-{self.method}-{content_hash(about)}")
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """For a manifest."""
+        return {k: v for k, v in asdict(self).items() if k != "start"} | {
+            "start": self.start.stage if self.start else None
+        }
+
+
+@dataclass(frozen=True)
+class Family:
+    """All jobs on one model after one forget request: they share original and gold."""
+
+    original: Job
+    golds: tuple[Job, ...]
+    unlearned: tuple[Job, ...]
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """In the order of the results."""
+        return (self.original, *self.golds, *self.unlearned)
+
+
+def forget_requests(recipe: Recipe, dataset: Dataset) -> list[tuple[int, ...]]:
+    """The people of each request, in order of arrival."""
+    reported = sorted(dataset.people("forget"))
+    if recipe.data.fold == "validation":
+        others = sorted(dataset.people("retain"))
+        with_rows = {r.person for r in dataset.evaluation.get("retain", ())}
+        reported = [person for person in others if person in with_rows][-len(reported) :]
+    sizes = recipe.data.requests or (len(reported),)
+    if sum(sizes) != len(reported):
+        raise RecipeError(
+            f"requests of {'+'.join(map(str, sizes))} people for {len(reported)} to forget",
+            "data.requests",
+            "they must sum to data.forget",
+        )
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    return [tuple(reported[s : s + size]) for s, size in zip(starts, sizes, strict=True)]
+
+
+def plan(recipe: Recipe, dataset: Dataset, data: str) -> list[Family]:
+    """Every job of a recipe, by family."""
+    families: list[Family] = []
+    requests = forget_requests(recipe, dataset)
+    people = len(dataset.people("forget") | dataset.people("retain"))
+    for kind in recipe.models:
+        last: dict[tuple[int, Modality], Job] = {}
+        for number, forget in enumerate(requests):
+            gone = tuple(person for earlier in requests[:number] for person in earlier)
+            share = (len(gone) + len(forget)) / people
+            label = f"-request{number + 1}" if len(requests) > 1 else ""
+            family = _family(recipe, kind, data, forget, gone, share, label, last)
+            families.append(family)
+    return families
+
+
+def _family(
+    recipe: Recipe,
+    kind: Kind,
+    data: str,
+    forget: tuple[int, ...],
+    gone: tuple[int, ...],
+    share: float,
+    label: str,
+    last: dict[tuple[int, Modality], Job],
+) -> Family:
+    part = recipe.models[kind]
+    common: dict[str, Any] = {
+        "model": kind, "source": part.source, "data": data,
+        "forget": forget, "gone": gone, "share": share,
+    }  # fmt: skip
+    teach = part.teach.model_dump(mode="json")
+
+    def taught(role: Role, number: int) -> Job:
+        seed = recipe.seed + GOLD_SEED_STEP * number
+        suffix = f"-seed{seed}" if number else ""
+        return Job(
+            id=f"{kind}-{role}{suffix}{label}", role=role, method=role, modality=WHOLE[kind],
+            settings=teach, seed=seed, **common,
+        )  # fmt: skip
+
+    original = taught("original", 0)
+    golds = tuple(taught("gold", number) for number in range(part.golds))
+    unlearned = []
+    for place, each in enumerate(recipe.runs):
+        if each.model == kind:
+            for modality in each.modalities:
+                job = _unlearn(recipe, each, modality, common, label, teach,
+                               last.get((place, modality), original))  # fmt: skip
+                last[place, modality] = job
+                unlearned.append(job)
+    return Family(original, golds, tuple(unlearned))
+
+
+def _unlearn(
+    recipe: Recipe,
+    part: MethodPart,
+    modality: Modality,
+    common: dict[str, Any],
+    label: str,
+    teach: dict[str, Any],
+    start: Job,
+) -> Job:
+    settings = part.train.model_dump(mode="json")
+    parts = settings["parts"]
+    variant = "" if "vision" not in parts or part.model == "classifier" else "-vision"
+    if settings["lora_rank"]:
+        variant += f"-lora{settings['lora_rank']}"
+    id = f"{part.model}-{modality}-{part.method}{variant}{label}"
+    if methods()[part.method].from_base:
+        return Job(
+            id=id, role="gold", method=part.method, modality=modality, settings=teach,
+            seed=recipe.seed, **common,
+        )  # fmt: skip
+    return Job(
+        id=id, role="unlearn", method=part.method, modality=modality, settings=settings,
+        seed=recipe.seed, hyperparameters=dict(part.hyperparameters), start=start, **common,
+    )  # fmt: skip

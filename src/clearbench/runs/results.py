@@ -1,0 +1,181 @@
+"""The result of a run: `results.json` for machines, `details.json` and the page for people."""
+
+from __future__ import annotations
+
+import base64
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from clearbench.data.dataset import Dataset
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.verdict import judge
+from clearbench.runs import work
+from clearbench.runs.execute import Outcome, Runtime
+from clearbench.runs.plan import Family, Job
+from clearbench.runs.recipe import EvaluationPart, Recipe
+from clearbench.storage import read_json
+
+SCHEMA = 1
+#: Questions shown in the report, per track, and people whose faces are shown.
+SHOWN_QUESTIONS, SHOWN_PEOPLE = 6, 8
+PACKAGES = ("clearbench", "torch", "transformers", "peft", "accelerate", "datasets", "rouge-score")
+
+
+def environment(runtime: Runtime) -> dict[str, Any]:
+    """What the numbers were made with. No host name, no paths."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
+        "workers": runtime.workers,
+        "threads_per_worker": runtime.threads,
+    }
+
+
+def result_row(root: Path, job: Job, family: Family, scored: Any, outcome: Outcome,
+               evaluation: EvaluationPart) -> dict[str, Any]:  # fmt: skip
+    """One row of `results.json`."""
+    status = outcome.status[job.id]
+    made = read_json(root / job.stage / work.OUTCOME) if status != "failed" else {}
+    settings = job.settings
+    scores = scored["scores"] if scored else {}
+    row = {
+        "id": job.id,
+        "method": job.method,
+        "model": job.model,
+        "modality": job.modality,
+        "share": round(job.share, 6),
+        "seed": job.seed,
+        "variant": {
+            "parts": list(settings["parts"]),
+            "rank": settings["lora_rank"],
+            "penalty": settings["penalty"],
+        },
+        "hyperparameters": job.hyperparameters,
+        "training": settings,
+        "protocol": evaluation.protocol,
+        "status": status,
+        "reason": outcome.reason.get(job.id, ""),
+        "scores": scores,
+        "attacks": {},
+        "curve": made.get("curve", []),
+        "cost": made.get("cost", {}),
+    }
+    if scores and job.role != "original":
+        row["verdict"] = judge(
+            *({key: each[field] for key, each in scores.items() if each[field] is not None}
+              for field in ("value", "gold", "original")),
+            job.modality, job.model,
+        ).model_dump(mode="json")  # fmt: skip
+    return row
+
+
+def details(
+    root: Path,
+    dataset: Dataset,
+    families: list[Family],
+    scored: Mapping[str, Any],
+    evaluation: EvaluationPart,
+) -> dict[str, Any]:
+    """What the page shows beside the numbers: faces, curves, and answers before and after."""
+    forgotten = sorted({person for f in families for person in f.original.forget})
+    kept = sorted(dataset.people("retain") - set(forgotten))
+    return {
+        "people": {
+            "forget": [_person(dataset, person) for person in forgotten[:SHOWN_PEOPLE]],
+            "retain": [_person(dataset, person) for person in kept[:SHOWN_PEOPLE]],
+        },
+        "truth_ratios": {name: each["truth_ratios"] for name, each in scored.items()},
+        "questions": _questions(root, dataset, families, set(scored), evaluation),
+    }
+
+
+def _person(dataset: Dataset, person: int) -> dict[str, Any]:
+    rows = [r for split in dataset.training.values() for r in split if r.person == person]
+    pictures = [r.image.encoded for r in rows if r.image is not None]
+    return {
+        "id": person,
+        "name": dataset.names.get(person, str(person)),
+        "portraits": [base64.b64encode(data).decode() for data in pictures[:2]],
+    }
+
+
+def _questions(
+    root: Path,
+    dataset: Dataset,
+    families: list[Family],
+    scored: set[str],
+    evaluation: EvaluationPart,
+) -> list[dict[str, Any]]:
+    spoken: dict[str, pd.DataFrame] = {}
+    for family in families:
+        for job in family.jobs:
+            if job.id in scored:
+                frame = Records.load(root / job.records(evaluation)).generations
+                if len(frame):
+                    spoken[job.id] = frame.set_index("row")
+    if not spoken:
+        return []
+    rows = {r.id: r for split in dataset.evaluation.values() for r in split}
+    shown = []
+    for split, track, task, count in (
+        ("forget", "text", "qa", SHOWN_QUESTIONS),
+        ("forget", "image", "caption", SHOWN_QUESTIONS),
+        ("retain", "text", "qa", 2),
+        ("retain", "image", "caption", 2),
+    ):
+        asked = {
+            row: line
+            for frame in spoken.values()
+            for row, line in frame[
+                (frame["split"] == split) & (frame["track"] == track) & (frame["task"] == task)
+            ].iterrows()
+        }
+        for row in _spread(list(asked), count):
+            each = rows[str(row)]
+            shown.append(
+                {
+                    "split": split,
+                    "track": track,
+                    "person": each.person,
+                    "name": dataset.names.get(each.person or 0, ""),
+                    "question": each.question,
+                    "truth": each.answer,
+                    "picture": base64.b64encode(each.image.encoded).decode()
+                    if each.image
+                    else None,
+                    "answers": {
+                        name: str(frame.loc[row, "text"])
+                        for name, frame in spoken.items()
+                        if row in frame.index
+                    },
+                }
+            )
+    return shown
+
+
+def _spread(rows: list[Any], count: int) -> list[Any]:
+    """`count` rows spread evenly, so that several people and questions are seen."""
+    if len(rows) <= count:
+        return rows
+    return [rows[k * len(rows) // count + k % 3] for k in range(count)]
+
+
+def assemble(
+    recipe: Recipe, runtime: Runtime, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The content of `results.json`."""
+    return {
+        "schema": SCHEMA,
+        "recipe": recipe.model_dump(mode="json") | {"identity": recipe.identity},
+        "environment": environment(runtime),
+        "rows": rows,
+    }

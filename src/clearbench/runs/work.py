@@ -1,0 +1,250 @@
+"""What a worker process does: make one model, measure it, score it. Each result is a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.load import load_dataset
+from clearbench.evaluation.engine import evaluate
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.scoring import score, truth_ratios
+from clearbench.methods.base import load_plugin, method
+from clearbench.models.adapters import is_adapter, load_adapter
+from clearbench.models.base import Model
+from clearbench.models.builtin import builtin_model
+from clearbench.models.load import load_model
+from clearbench.models.token_model import TokenModel
+from clearbench.models.vision_language import VisionLanguageModel
+from clearbench.runs.plan import Job
+from clearbench.runs.recipe import TRACKS_OF, EvaluationPart
+from clearbench.storage import is_finished, new_folder, read_json, write_json
+from clearbench.training.finetune import finetune
+from clearbench.training.loop import Diverged, History
+from clearbench.training.settings import TrainSettings
+from clearbench.training.unlearn import unlearn
+
+OUTCOME = "outcome.json"
+#: Points of a training curve kept for the report.
+CURVE_POINTS = 60
+
+#: Called with (job id, what it is doing, done, in all).
+Tell = Callable[[str, str, int, int], None]
+
+
+def start_worker(threads: int, plugins: tuple[str, ...]) -> None:
+    """Sets up a worker: fixed thread count, plugins, and an end when its parent ends."""
+    torch.set_num_threads(threads)
+    for path in plugins:
+        load_plugin(Path(path))
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def make_model(root: Path, job: Job, tell: Tell) -> str:
+    """Makes a job's model if its folder is not finished; returns its status."""
+    folder = root / job.stage
+    if is_finished(folder):
+        return str(read_json(folder / OUTCOME)["status"])
+    meter = _Meter()
+    dataset = job_dataset(root, job)
+    model = _start(root, job, dataset)
+    settings = TrainSettings.model_validate(job.settings)
+    checkpoints = root / f"{job.stage}.checkpoints"
+
+    def on_step(done: int, steps: int, _: dict[str, float]) -> None:
+        tell(job.id, "training", done, steps)
+
+    status, reason, history = "ok", "", []
+    try:
+        history = _train(model, dataset, job, settings, checkpoints, on_step)
+    except Diverged as error:
+        status, reason = "diverged", str(error)
+    cost = meter.stop() | {
+        "trainable_parameters": sum(p.numel() for p in model.trainable().values()),
+        "forwards": model.forwards,
+        "backwards": len(history) * settings.accumulate,
+    }
+    with new_folder(folder, job.about) as temporary:
+        if status == "ok":
+            model.save(temporary)
+        outcome = {"status": status, "reason": reason, "curve": _curve(history), "cost": cost}
+        write_json(temporary / OUTCOME, outcome | {"start": job.start.stage if job.start else None})
+    _remove(checkpoints)
+    return status
+
+
+def _train(
+    model: Model,
+    dataset: Dataset,
+    job: Job,
+    settings: TrainSettings,
+    checkpoints: Path,
+    on_step: Callable[[int, int, dict[str, float]], None],
+) -> History:
+    if job.role != "unlearn":
+        without = ("forget",) if job.role == "gold" else ()
+        return finetune(
+            model, dataset, settings, job.seed,
+            without=without, checkpoints=checkpoints, on_step=on_step,
+        )  # fmt: skip
+    chosen = method(job.method, **job.hyperparameters)
+    return unlearn(
+        model, dataset, chosen, TRACKS_OF[job.modality], settings, job.seed,
+        checkpoints=checkpoints, on_step=on_step,
+    )  # fmt: skip
+
+
+def measure(root: Path, job: Job, evaluation: EvaluationPart, tell: Tell) -> None:
+    """Writes a model's records, if they are not there."""
+    folder = root / job.records(evaluation)
+    if is_finished(folder):
+        return
+    meter = _Meter()
+    dataset = job_dataset(root, job)
+    model = stage_model(root, job, dataset)
+
+    def on_batch(done: int, batches: int) -> None:
+        tell(job.id, "measuring", done, batches)
+
+    records = evaluate(
+        model, measured_dataset(root, job), limit=evaluation.limit,
+        max_new_tokens=evaluation.max_new_tokens, on_batch=on_batch,
+    )  # fmt: skip
+    with new_folder(folder, {"stage": job.stage}) as temporary:
+        records.save(temporary)
+        write_json(temporary / "cost.json", meter.stop())
+
+
+def score_job(
+    root: Path, job: Job, gold: Job, original: Job, evaluation: EvaluationPart
+) -> dict[str, Any]:
+    """A job's scores and truth ratios against its gold and original."""
+    ours, best, first = (_records(root, each.records(evaluation)) for each in (job, gold, original))
+    scores = score(ours, best, first, evaluation.protocol)
+    curves = {f"forget.{track}": truth_ratios(ours, track) for track in ("text", "image")}
+    return {
+        "scores": {key: each.model_dump(mode="json") for key, each in scores.items()},
+        "truth_ratios": {key: list(values) for key, values in curves.items() if len(values)},
+    }
+
+
+@lru_cache(maxsize=64)
+def _records_at(folder: Path) -> Records:
+    return Records.load(folder)
+
+
+def _records(root: Path, name: str) -> Records:
+    return _records_at(root / name)
+
+
+@lru_cache(maxsize=4)
+def _dataset(folder: Path) -> Dataset:
+    return load_dataset(folder)
+
+
+def job_dataset(root: Path, job: Job) -> Dataset:
+    """The job's division of the people; earlier requests' people are gone from training."""
+    dataset = _dataset(root / job.data).forgetting(job.forget, job.gone)
+    return dataset.naming() if job.model == "classifier" else dataset
+
+
+def measured_dataset(root: Path, job: Job) -> Dataset:
+    """For measuring: everybody forgotten so far counts as forgotten."""
+    dataset = _dataset(root / job.data).forgetting({*job.forget, *job.gone})
+    return dataset.naming() if job.model == "classifier" else dataset
+
+
+def _labels(root: Path, job: Job) -> list[str]:
+    whole = _dataset(root / job.data)
+    people = sorted(whole.people("forget") | whole.people("retain"))
+    return [whole.names[person] for person in people]
+
+
+def _base(root: Path, job: Job) -> Model:
+    if job.source == "builtin":
+        labels = _labels(root, job) if job.model == "classifier" else ()
+        model = builtin_model(job.model, labels, job.seed)
+    else:
+        model = load_model(job.source, kind=job.model)
+    return _with_shared_caches(model, job.source)
+
+
+def _start(root: Path, job: Job, dataset: Dataset) -> Model:
+    if job.start is None:
+        return _base(root, job)
+    return stage_model(root, job.start, dataset)
+
+
+def stage_model(root: Path, job: Job, dataset: Dataset) -> Model:
+    """A finished job's model; adapters are merged into the model they were trained on."""
+    folder = root / job.stage
+    if not is_adapter(folder):
+        return _with_shared_caches(load_model(folder, kind=job.model), job.source)
+    model = _start(root, job, dataset)
+    load_adapter(model, folder)
+    model.module = model.module.merge_and_unload()
+    return model
+
+
+_ENCODERS: dict[tuple[str, str], Any] = {}
+_FEATURES: dict[str, dict[str, torch.Tensor]] = {}
+
+
+def _with_shared_caches(model: Model, source: str) -> Model:
+    """Models of one base share what was tokenised, and frozen towers what was seen."""
+    if isinstance(model, TokenModel):
+        model.encoder = _ENCODERS.setdefault((model.kind, source), model.encoder)
+    if isinstance(model, VisionLanguageModel):
+        model.share_features(_FEATURES)
+    return model
+
+
+def _curve(history: History) -> list[dict[str, float]]:
+    every = max(1, len(history) // CURVE_POINTS)
+    return [
+        {"step": number + 1, **values}
+        for number, values in enumerate(history)
+        if number % every == 0 or number == len(history) - 1
+    ]
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Meter:
+    """CPU seconds and the largest resident memory of this process while it runs."""
+
+    def __init__(self) -> None:
+        self._began = time.process_time()
+        self._process = psutil.Process()
+        self._peak = self._process.memory_info().rss
+        self._done = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.05):
+            self._peak = max(self._peak, self._process.memory_info().rss)
+
+    def stop(self) -> dict[str, float]:
+        """Seconds and bytes."""
+        self._done.set()
+        return {"seconds": time.process_time() - self._began, "peak_memory_bytes": self._peak}

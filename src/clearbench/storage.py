@@ -1,0 +1,170 @@
+"""The only module that writes results: files and folders that are whole or not there at all.
+
+A folder is written beside its final place, synced, sealed with a manifest of sha256 sums, and only
+then renamed. A folder without a valid manifest does not exist, so a kill leaves nothing half-done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clearbench.errors import StorageError
+
+MANIFEST = "manifest.json"
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and fixed separators: equal values give equal text. NaN is refused."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def content_hash(value: Any) -> str:
+    """The first 16 hexadecimal digits of the sha256 of a JSON-like value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def sha256_file(path: Path) -> str:
+    """The sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; a broken one is a `StorageError` that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StorageError("there is no such file", str(path), "check the path") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StorageError(f"not valid JSON: {error}", str(path), "restore the file") from error
+
+
+def safe_name(name: str) -> str:
+    """A file name made of letters, digits, '.', '_' and '-' only, hashed where that changes it."""
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
+    if clean == name and clean:
+        return clean
+    return f"{clean or 'name'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def inside(root: Path, part: str) -> Path:
+    """`root / part`, refused when it would leave `root`."""
+    path = (root / part).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise StorageError(f"{part!r} leads out of the folder", str(root), "use a plain name")
+    return path
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file or nothing; what was there before survives any failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _full_or_forbidden(error, path) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes canonical JSON, whole or not at all."""
+    write_bytes(path, canonical_json(value).encode())
+
+
+def _full_or_forbidden(error: OSError, path: Path) -> StorageError:
+    where = path if path.exists() else path.parent
+    free = shutil.disk_usage(where).free if where.exists() else 0
+    return StorageError(
+        f"cannot write: {error.strerror}",
+        str(path),
+        f"free some space ({free / 1e6:.0f} MB are free) or choose another folder with --out",
+    )
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a sealed folder is there with every file at its recorded size."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return False
+    files = read_json(manifest)["files"]
+    return all(
+        (folder / name).is_file() and (folder / name).stat().st_size == entry["bytes"]
+        for name, entry in files.items()
+    )
+
+
+def verify(folder: Path) -> list[str]:
+    """The files of a sealed folder whose bytes are not what its manifest says."""
+    files = read_json(folder / MANIFEST)["files"]
+    return [
+        name
+        for name, entry in sorted(files.items())
+        if not (folder / name).is_file() or sha256_file(folder / name) != entry["sha256"]
+    ]
+
+
+def _seal(folder: Path, about: dict[str, Any]) -> None:
+    files = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        _sync(path)
+        name = path.relative_to(folder).as_posix()
+        files[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    write_json(folder / MANIFEST, {"format_version": 1, "about": about, "files": files})
+
+
+@contextmanager
+def new_folder(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` when the block ends well, and vanishes otherwise."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        _seal(temporary, about)
+        if folder.exists():
+            quarantine(folder)
+        temporary.replace(folder)
+        _sync(folder.parent)
+    except OSError as error:
+        raise _full_or_forbidden(error, folder) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def quarantine(folder: Path) -> Path:
+    """Moves a folder that cannot be trusted aside, as `NAME.corrupt-K`."""
+    number = 1
+    while (target := folder.with_name(f"{folder.name}.corrupt-{number}")).exists():
+        number += 1
+    folder.replace(target)
+    return target
+
+
+def once(folder: Path, about: dict[str, Any], make: Callable[[Path], None]) -> Path:
+    """Makes a sealed folder if it is not there yet; a finished one is never made twice."""
+    if not is_finished(folder):
+        with new_folder(folder, about) as temporary:
+            make(temporary)
+    return folder

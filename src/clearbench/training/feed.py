@@ -1,0 +1,106 @@
+"""Which rows a step sees: a pure function of (seed, step), so that a resumed run needs no memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clearbench.data.batches import Item, item
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example, Track
+from clearbench.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Items that are drawn `per_step` at a time, every one once before any comes again."""
+
+    items: Sequence[Item]
+    per_step: int
+
+    def draw(self, seed: int, step: int) -> list[Item]:
+        """The items of a step."""
+        size = len(self.items)
+        places = range(step * self.per_step, (step + 1) * self.per_step)
+        orders = {
+            epoch: np.random.default_rng([seed, epoch]).permutation(size)
+            for epoch in {place // size for place in places}
+        }
+        return [self.items[orders[place // size][place % size]] for place in places]
+
+
+#: From (seed, step) to the items of every role a loss asks for.
+Feed = Callable[[int, int], Mapping[str, list[Item]]]
+
+
+def mixed_feed(roles: Mapping[str, Sequence[Pool]]) -> Feed:
+    """A feed that draws each role from its pools, side by side."""
+
+    def draw(seed: int, step: int) -> Mapping[str, list[Item]]:
+        return {
+            role: [each for k, pool in enumerate(pools) for each in pool.draw(seed + 7919 * k, step)]
+            for role, pools in roles.items()
+        }
+
+    return draw
+
+
+def track_pools(
+    rows: Sequence[Example], per_step: int, accepts: Callable[[Item], bool]
+) -> list[Pool]:
+    """One pool a track, so that text and pictures weigh alike however many rows each has."""
+    tracks: dict[Track, list[Item]] = {}
+    for row in rows:
+        if not row.held_out and accepts(item(row)):
+            tracks.setdefault(row.track, []).append(item(row))
+    return [Pool(tuple(items), per_step) for items in tracks.values()]
+
+
+def unlearning_feed(
+    dataset: Dataset,
+    tracks: Sequence[Track],
+    batch_size: int,
+    replay: int,
+    accepts: Callable[[Item], bool],
+    answer_in_place: Callable[[Item, np.random.Generator], str],
+) -> Feed:
+    """Forget rows of the chosen tracks, retain rows (with replay) of every track.
+
+    `idk` holds the same questions as `forget`, row by row, with `answer_in_place` of each.
+    """
+    forget = track_pools(dataset.train_rows("forget", tracks), batch_size, accepts)
+    retain = track_pools(dataset.train_rows("retain"), batch_size, accepts)
+    if replay:
+        retain += track_pools(dataset.train_rows("replay"), replay, accepts)
+    if not forget:
+        raise RecipeError(
+            f"nothing to forget on {' and '.join(tracks)} that this model can read",
+            "modality",
+            "choose another modality or another model",
+        )
+    base = mixed_feed({"forget": forget, "retain": retain})
+
+    def draw(seed: int, step: int) -> Mapping[str, list[Item]]:
+        drawn = dict(base(seed, step))
+        drawn["idk"] = [
+            _refuse(each, answer_in_place, seed, step, place)
+            for place, each in enumerate(drawn["forget"])
+        ]
+        return drawn
+
+    return draw
+
+
+def _refuse(
+    each: Item,
+    answer_in_place: Callable[[Item, np.random.Generator], str],
+    seed: int,
+    step: int,
+    place: int,
+) -> Item:
+    rng = np.random.default_rng([seed, step, place, zlib.crc32(each.row.encode())])
+    answer = answer_in_place(each, rng)
+    return Item(each.row, "refusal", each.question, answer, each.picture, each.person)

@@ -1,0 +1,57 @@
+"""Teaching: the loop with the plain loss, from a base model to an original or a gold one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from clearbench.data.batches import Item
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example
+from clearbench.methods.retrain import Retrain
+from clearbench.models.base import Model
+from clearbench.training.feed import Feed, mixed_feed, track_pools
+from clearbench.training.loop import History, OnStep, train
+from clearbench.training.settings import TrainSettings
+
+
+def teaching_feed(
+    rows: list[Example],
+    replay: list[Example],
+    settings: TrainSettings,
+    accepts: Callable[[Item], bool],
+) -> Feed:
+    """Batches of rows to learn, with rows about the rest of the world beside them."""
+    pools = track_pools(rows, settings.batch_size, accepts)
+    if settings.replay:
+        pools += track_pools(replay, settings.replay, accepts)
+    return mixed_feed({"retain": pools})
+
+
+def finetune(
+    model: Model,
+    dataset: Dataset,
+    settings: TrainSettings,
+    seed: int = 0,
+    *,
+    without: tuple[str, ...] = (),
+    checkpoints: Path | None = None,
+    on_step: OnStep | None = None,
+) -> History:
+    """Trains `model` in place on a dataset's people.
+
+    Args:
+        model: A base model; the parts named in the settings learn.
+        dataset: Whose forget and retain people are learned.
+        settings: The schedule.
+        seed: Of the order of rows.
+        without: Splits to leave out; `("forget",)` gives the gold model.
+        checkpoints: Where a long run saves its state.
+        on_step: Told about each step.
+    """
+    model.train_only(settings.parts)
+    rows = [r for s in ("forget", "retain") if s not in without for r in dataset.train_rows(s)]
+    feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
+    return train(
+        model, Retrain().loss, feed, settings, seed, checkpoints=checkpoints, on_step=on_step
+    )

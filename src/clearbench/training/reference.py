@@ -1,0 +1,46 @@
+"""The model before unlearning, in the cheapest form that is exact."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from clearbench.data.batches import Answers, Batch
+from clearbench.models.base import Model
+
+
+class FrozenReference:
+    """The original: the same weights with adapters off, or a second copy without gradients.
+
+    `form` says which; results record it.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._switch = getattr(model.module, "disable_adapter", None)
+        self.form = "adapter off" if self._switch else "second copy"
+        self._model = model if self._switch else _frozen_copy(model)
+
+    @torch.no_grad()
+    def answers(self, batches: Sequence[Batch]) -> Answers:
+        """Logits of the original on the answer tokens."""
+        with self._off():
+            return self._model.answers(batches)
+
+    def sequence_log_probs(self, batches: Sequence[Batch]) -> Tensor:
+        """(rows,) log-probability of each whole answer."""
+        answers = self.answers(batches)
+        return answers.per_row(answers.log_probs)
+
+    def _off(self) -> AbstractContextManager[None]:
+        return self._switch() if self._switch else nullcontext()
+
+
+def _frozen_copy(model: Model) -> Model:
+    frozen = copy.copy(model)
+    frozen.module = copy.deepcopy(model.module).requires_grad_(False)
+    frozen.train(False)
+    return frozen

@@ -1,0 +1,71 @@
+"""How a model is trained: the schedule, what learns, and the penalty on what it learns."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Penalty(BaseModel):
+    """CLEAR's regulariser: `strength * |w|_1`, for any method.
+
+    Attributes:
+        on: `adapter` (LoRA's A and B), `delta` (change since the start) or `theta` (the weights).
+        reduce: `sum` as published, or `mean`, which does not grow with the model.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strength: float = Field(ge=0)
+    on: Literal["adapter", "delta", "theta"] = "adapter"
+    reduce: Literal["sum", "mean"] = "sum"
+
+
+class TrainSettings(BaseModel):
+    """One training stage.
+
+    Attributes:
+        steps: Updates.
+        batch_size: Rows of each split and track in a step.
+        replay: Rows of each track about the rest of the world in each retain batch.
+        warmup: Share of the steps in which the learning rate rises from zero.
+        decay: Shape of the fall that follows, down to `floor` times the learning rate.
+        clip: Largest norm of the gradient.
+        parts: Which parts of the model learn.
+        lora_rank: Rank of adapters on those parts; None trains the weights themselves.
+        accumulate: Micro-batches per update; it changes memory, not results.
+        checkpoint_seconds: How often a long stage saves its state.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(default=12, ge=1)
+    replay: int = Field(default=0, ge=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    warmup: float = Field(default=0.1, ge=0, le=1)
+    decay: Literal["linear", "cosine", "none"] = "linear"
+    floor: float = Field(default=0.1, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    parts: tuple[Literal["vision", "projector", "language"], ...] = ("projector", "language")
+    lora_rank: int | None = Field(default=None, ge=1)
+    penalty: Penalty | None = None
+    accumulate: int = Field(default=1, ge=1)
+    checkpoint_seconds: float = Field(default=60.0, gt=0)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step (counted from 0): a function of the step alone."""
+        rising = round(self.warmup * self.steps)
+        if step < rising:
+            return self.learning_rate * (step + 1) / rising
+        done = (step - rising) / max(1, self.steps - rising)
+        if self.decay == "linear":
+            share = 1 - done
+        elif self.decay == "cosine":
+            share = (1 + math.cos(math.pi * done)) / 2
+        else:
+            share = 1.0
+        return self.learning_rate * (self.floor + (1 - self.floor) * share)
