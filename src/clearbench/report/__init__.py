@@ -1,0 +1,1 @@
+"""The report of a run: tables, plots, one self-contained page, and the closing words."""

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from clearbench.evaluation.verdict import KEPT
 from clearbench.report import plots, tables
 from clearbench.report.results import (
     Details,
@@ -38,6 +39,7 @@ _SPLITS = {
     "real_authors": "well known",
     "real_world": "world knowledge",
 }
+_NONE = "\N{EN DASH}"
 _TRACKS = {"text": "Text answers", "image": "Captions of portraits"}
 
 
@@ -116,7 +118,8 @@ def render(results: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     style = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8").strip())  # noqa: S704
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     recipe = results.get("recipe") or {}
-    return _environment().get_template("report.html.j2").render(
+    template = _environment().get_template("report.html.j2")
+    return template.render(
         script=script,
         style=style,
         script_hash=digest,
@@ -142,8 +145,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "decimals": lambda value: "–" if value is None else f"{value:.2f}",
-        "percent": lambda value: "–" if value is None else f"{value:.0%}",
+        "decimals": lambda value: _NONE if value is None else f"{value:.2f}",
+        "percent": lambda value: _NONE if value is None else f"{value:.0%}",
         "seconds": seconds,
         "size": lambda value: _scaled(value, ("B", "kB", "MB", "GB", "TB")),
         "amount": lambda value: _scaled(value, ("", "k", "M", "G", "T")),
@@ -158,7 +161,7 @@ def _environment() -> Environment:
         "rates": tables.rates,
         "tracks": _TRACKS,
         "splits": _SPLITS,
-        "bars": tables.KEPT,
+        "bars": KEPT,
         "without_paths": without_paths,
     }
     return environment
@@ -167,13 +170,11 @@ def _environment() -> Environment:
 def _section(group: Group, details: Details, palette: dict[str, str]) -> Section:
     rows = tables.main_table(group)
     runs = [row.run for row in rows if row.kind == "method"]
-    truths = (
-        (
-            track,
-            _panels(group, runs, (plots.truth_curves(details, group, r, track, palette) for r in runs)),
-        )
-        for track in group.tracks
-    )
+
+    def truths(track: str) -> tuple[Panel, ...]:
+        drawn = (plots.truth_curves(details, group, run, track, palette) for run in runs)
+        return _panels(group, runs, drawn)
+
     return Section(
         group=group,
         sentence=tables.sentence(group),
@@ -181,14 +182,12 @@ def _section(group: Group, details: Details, palette: dict[str, str]) -> Section
         kept=tables.kept_columns(group),
         rows=rows,
         tradeoff=Markup(plots.tradeoff(rows, palette)),  # noqa: S704
-        truths=tuple((track, panels) for track, panels in truths if panels),
+        truths=tuple((track, found) for track in group.tracks if (found := truths(track))),
         curves=_panels(group, runs, (plots.training_curve(run, palette) for run in runs)),
     )
 
 
-def _panels(
-    group: Group, runs: Iterable[Run], figures: Iterable[str | None]
-) -> tuple[Panel, ...]:
+def _panels(group: Group, runs: Iterable[Run], figures: Iterable[str | None]) -> tuple[Panel, ...]:
     """Figures with the names of their runs. Matplotlib has escaped every text in them."""
     return tuple(
         Panel(run_label(run, group.runs), run, Markup(figure))  # noqa: S704
@@ -252,13 +251,13 @@ def _words(text: str) -> set[str]:
     return {word for word in words if len(word) > 3 or any(c.isdigit() for c in word)} - _EMPTY
 
 
-_EMPTY = set("this that with from were been have which their there about into also than".split())
+_EMPTY = {"this", "that", "with", "from", "were", "been", "have", "which", "their", "about"}
 
 
 def seconds(value: float | None) -> str:
     """A duration as one would say it."""
     if value is None:
-        return "–"
+        return _NONE
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
@@ -267,7 +266,7 @@ def seconds(value: float | None) -> str:
 
 def _scaled(value: float | None, units: tuple[str, ...]) -> str:
     if value is None:
-        return "–"
+        return _NONE
     for unit in units[:-1]:
         if abs(value) < 1000:
             return f"{value:.3g} {unit}".strip()

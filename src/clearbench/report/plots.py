@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -28,7 +29,7 @@ GOLD, ORIGINAL = "#c8930c", "#7d8590"
 _INK, _MUTED, _LINE, _SOFT = "#010101", "#020202", "#030303", "#040404"
 _THEME = {_INK: "--ink", _MUTED: "--muted", _LINE: "--line", _SOFT: "--soft"}
 _MARKERS = "osD^vPXph<"
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
@@ -118,7 +119,7 @@ def _place(row: TableRow) -> tuple[float, float]:
     return min(row.distance or 0.0, _FARTHEST), min(_keeps(row))
 
 
-def _mark(row: TableRow, palette: dict[str, str]) -> dict[str, object]:
+def _mark(row: TableRow, palette: dict[str, str]) -> dict[str, Any]:
     colour = palette[row.run.method]
     marker = {"gold": "*", "original": "s"}.get(row.run.method)
     if marker is None:
@@ -143,7 +144,7 @@ def _tradeoff_frame(axes: Axes, xs: list[float], ys: list[float]) -> None:
     axes.set_xlabel("distance to gold   (0 = never knew,  1 = nothing forgotten)")
     axes.set_ylabel("kept about the others")
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
 
 
@@ -152,11 +153,11 @@ def _label_points(axes: Axes, points: Sequence[tuple[str, float, float, str]]) -
     spots = [axes.transData.transform((x, y)) for _, x, y, _ in points]
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in spots]
     for (name, x, y, colour), spot in zip(points, spots, strict=True):
-        width, height = 5.1 * len(name) + 2, 11.0
+        width, height = 6.0 * len(name) + 2, 11.0
         box = _free_box(axes.bbox, taken, spot, width, height)
         taken.append(box)
-        pixel = axes.transData.inverted().transform((box.x0, (box.y0 + box.y1) / 2))
-        axes.text(*pixel, name, va="center", ha="left", color=_INK, zorder=4)
+        left, middle = axes.transData.inverted().transform((box.x0, (box.y0 + box.y1) / 2))
+        axes.text(left, middle, name, va="center", ha="left", color=_INK, zorder=4)
         if _gap(box, spot) > 15:
             near = (min(max(spot[0], box.x0), box.x1), box.y0 if box.y0 > spot[1] else box.y1)
             end = axes.transData.inverted().transform(near)
@@ -190,9 +191,7 @@ def _box_at(
 
 
 def _within(box: Bbox, frame: Bbox) -> bool:
-    return bool(
-        box.x0 > frame.x0 and box.x1 < frame.x1 and box.y0 > frame.y0 and box.y1 < frame.y1
-    )
+    return bool(box.x0 > frame.x0 and box.x1 < frame.x1 and box.y0 > frame.y0 and box.y1 < frame.y1)
 
 
 def _overlap(one: Bbox, other: Bbox) -> float:
@@ -204,8 +203,10 @@ def _overlap(one: Bbox, other: Bbox) -> float:
 def ks_distance(one: Sequence[float], other: Sequence[float]) -> float:
     """The largest gap between two empirical distribution functions."""
     both = np.sort(np.concatenate([one, other]))
-    steps = [np.searchsorted(np.sort(each), both, side="right") / len(each) for each in (one, other)]
-    return float(np.abs(steps[0] - steps[1]).max())
+    first, second = (
+        np.searchsorted(np.sort(each), both, side="right") / len(each) for each in (one, other)
+    )
+    return float(np.abs(first - second).max())
 
 
 def truth_curves(
@@ -226,8 +227,8 @@ def truth_curves(
         for each in shown:
             second = each.method == "gold" and each is not group.gold
             _draw_steps(axes, ratios[each.id], each, palette, 0.4 if second else 1.0)
-        distance = ks_distance(ratios[run.id], ratios[group.gold.id])
-        axes.text(0.98, 0.04, f"KS {distance:.2f}", transform=axes.transAxes, ha="right", color=_INK)
+        written = f"KS {ks_distance(ratios[run.id], ratios[group.gold.id]):.2f}"
+        axes.text(0.98, 0.04, written, transform=axes.transAxes, ha="right", color=_INK)
         return _finish(axes, f"truth {group.key} {run.id} {track}")
 
 

@@ -20,6 +20,11 @@ _MODELS = {
 }
 _FORGET = {"text": "text", "image": "faces", "both": "text and faces"}
 _PICTURES = {"/9j/": "jpeg", "iVBOR": "png", "UklGR": "webp"}
+_LONGEST_NAME = 32
+_PRIVATE = {
+    *("host", "hostname", "node", "user", "username", "home", "cwd", "path", "folder", "dir"),
+    *("directory", "prefix", "executable", "out", "ip", "address"),
+}
 _PATH = re.compile(r"(?:(?<![\w.:/])(?:~|[A-Za-z]:)?[\\/]|file://)(?:[^\s'\"\\/:,;]+[\\/])+")
 
 
@@ -140,11 +145,12 @@ class Group:
     original: Run | None
     golds: tuple[Run, ...]
     runs: tuple[Run, ...]
+    note: str = ""
 
     @property
     def key(self) -> str:
         """A name for use inside the page."""
-        return re.sub(r"[^a-z]+", "-", f"{self.model}-{self.modality}".lower())
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.model}-{self.modality}{self.note}".lower())
 
     @property
     def gold(self) -> Run | None:
@@ -154,7 +160,8 @@ class Group:
     @property
     def title(self) -> str:
         """Which model forgot what, in words."""
-        return f"{_MODELS.get(self.model, self.model)} · {_FORGET.get(self.modality, self.modality)}"
+        model, asked = _MODELS.get(self.model, self.model), _FORGET.get(self.modality)
+        return f"{model} · {asked or self.modality}{self.note}"
 
     @property
     def tracks(self) -> tuple[str, ...]:
@@ -178,23 +185,37 @@ def read_runs(results: Mapping[str, Any]) -> tuple[Run, ...]:
 
 
 def groups(runs: tuple[Run, ...]) -> tuple[Group, ...]:
-    """Runs by kind of model and modality, in the order in which they appear."""
-    keys = dict.fromkeys((run.model, run.modality) for run in runs if run.method not in ANCHORS)
-    return tuple(_group(runs, model, modality) for model, modality in keys)
+    """Runs by kind of model, modality and forgotten share, in the order in which they appear."""
+    tried = [run for run in runs if run.method not in ANCHORS]
+    several = len({str(run.share) for run in tried}) > 1
+    keys = dict.fromkeys((run.model, run.modality, str(run.share)) for run in tried)
+    return tuple(
+        _group(runs, model, modality, share, f" · share {share}" if several else "")
+        for model, modality, share in keys
+    )
 
 
-def _group(runs: tuple[Run, ...], model: str, modality: str) -> Group:
+def _group(runs: tuple[Run, ...], model: str, modality: str, share: str, note: str) -> Group:
     same = [run for run in runs if run.model == model]
-    originals = [run for run in same if run.method == "original"]
-    chosen = [run for run in same if run.method not in ANCHORS and run.modality == modality]
+    original = next((run for run in same if run.method == "original"), None)
     golds = tuple(run for run in same if run.method == "gold")
-    return Group(model, modality, originals[0] if originals else None, golds, tuple(chosen))
+    chosen = [run for run in same if run.method not in ANCHORS and run.modality == modality]
+    return Group(
+        model,
+        modality,
+        original,
+        tuple(gold for gold in golds if str(gold.share) == share) or golds,
+        tuple(run for run in chosen if str(run.share) == share),
+        note,
+    )
 
 
 def label(name: str) -> str:
     """A method's name as one would print it: `kl_minimization` is `KL minimization`."""
     words = [w.upper() if len(w) <= 3 else w for w in name.replace("-", "_").split("_")]
-    return " ".join(words)[:1].upper() + " ".join(words)[1:]
+    text = " ".join(words)
+    text = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+    return text[:1].upper() + text[1:]
 
 
 def run_label(run: Run, among: tuple[Run, ...]) -> str:
@@ -226,11 +247,8 @@ def without_paths(text: str) -> str:
 
 def public_facts(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Flattens an environment or recipe, leaving out whatever tells whose machine it was."""
-    private = ("host", "node", "user", "home", "cwd", "path", "folder", "dir", "prefix", "out")
     for key, value in facts.items():
-        if key.lower() in private or any(key.lower().endswith(f"_{word}") for word in private):
-            continue
-        if key.lower() in ("hostname", "executable", "platform_node"):
+        if _PRIVATE & set(re.split(r"[^a-z]+", str(key).lower())):
             continue
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):

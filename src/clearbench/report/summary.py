@@ -1,4 +1,4 @@
-"""The closing words in the terminal: who was forgotten, what changed, who passed, where to read on."""
+"""The closing words in the terminal: who was forgotten, what changed, who passed, what to read."""
 
 from __future__ import annotations
 
@@ -81,23 +81,26 @@ def _before_and_after(question: Question, group: Group, run: Run) -> Padding:
 
 def _outcomes(all_groups: tuple[Group, ...]) -> Table:
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    for title in ("Forgetting", "Passed (distance to gold, kept)", "Did not"):
-        table.add_column(title, overflow="fold")
+    table.add_column("Passed", overflow="fold")
+    for title in ("distance to gold", "kept"):
+        table.add_column(title, justify="right", no_wrap=True)
     for group in all_groups:
         rows = [row for row in main_table(group) if row.kind == "method"]
-        passed = [_passing(row) for row in rows if row.outcome == "passed"]
-        others = [_failing(row) for row in rows if row.outcome != "passed"]
-        table.add_row(
-            Text(_plain(group.title)),
-            Text("\n".join(passed) or "none", style="green" if passed else ""),
-            Text("\n".join(others), style="dim"),
-        )
+        passed = [row for row in rows if row.outcome == "passed"]
+        others = ", ".join(_failing(row) for row in rows if row.outcome != "passed")
+        table.add_row(Text(_plain(group.title), style="bold"))
+        for row in passed:
+            table.add_row(*_passing(row))
+        if not passed:
+            table.add_row(Text("  none"))
+        if others:
+            table.add_row(Text(f"  not passed: {others}", style="dim"))
     return table
 
 
-def _passing(row: TableRow) -> str:
-    kept = "" if row.kept is None else f", {row.kept:.0%}"
-    return f"{_plain(row.name)} ({row.distance or 0.0:.2f}{kept})"
+def _passing(row: TableRow) -> tuple[Text, str, str]:
+    kept = "" if row.kept is None else f"{row.kept:.0%}"
+    return Text(f"  {_plain(row.name)}", style="green"), f"{row.distance or 0.0:.2f}", kept
 
 
 def _failing(row: TableRow) -> str:

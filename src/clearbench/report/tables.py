@@ -25,6 +25,7 @@ _NAMES = {
     "real_world.text.probability": "world facts",
 }
 _RATES = {"garbage_rate": "garbled", "refusal_rate": "refused", "empty_rate": "empty"}
+_LONGEST = 240
 _ORIGIN = {"original": "Original", "gold": "Gold"}
 
 
@@ -127,8 +128,8 @@ def _outcome(run: Run, verdict: Verdict | None) -> str:
 def why(run: Run, verdict: Verdict | None) -> str:
     """A run's outcome in plain words, the gravest reason first."""
     if verdict is None:
-        told = without_paths(run.reason or "no reason was recorded")
-        return f"diverged: {told}" if run.status == "diverged" else f"failed: {told}"
+        told = " ".join(without_paths(run.reason or "no reason was recorded").split())
+        return told if len(told) <= _LONGEST else told[: _LONGEST - 1] + "…"
     return "; ".join(_reasons(verdict)) or "forgot, and kept the rest"
 
 
@@ -170,9 +171,8 @@ def measure(key: str) -> str:
 
 def kept_columns(group: Group) -> tuple[str, ...]:
     """The abilities that must survive, as far as anything measured them."""
-    return tuple(
-        key for key in KEPT if any(run.value(key) is not None for run in (*group.runs, *group.anchors))
-    )
+    runs = (*group.runs, *group.anchors)
+    return tuple(key for key in KEPT if any(run.value(key) is not None for run in runs))
 
 
 def rates(group: Group, run: Run) -> dict[str, float | None]:

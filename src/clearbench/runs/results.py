@@ -102,7 +102,7 @@ def _person(dataset: Dataset, person: int) -> dict[str, Any]:
     rows = [r for split in dataset.training.values() for r in split if r.person == person]
     pictures = [r.image.encoded for r in rows if r.image is not None]
     return {
-        "id": person,
+        "id": str(person),
         "name": dataset.names.get(person, str(person)),
         "portraits": [base64.b64encode(data).decode() for data in pictures[:2]],
     }
@@ -145,7 +145,7 @@ def _questions(
                 {
                     "split": split,
                     "track": track,
-                    "person": each.person,
+                    "person": str(each.person),
                     "name": dataset.names.get(each.person or 0, ""),
                     "question": each.question,
                     "truth": each.answer,
@@ -166,7 +166,7 @@ def _spread(rows: list[Any], count: int) -> list[Any]:
     """`count` rows spread evenly, so that several people and questions are seen."""
     if len(rows) <= count:
         return rows
-    return [rows[k * len(rows) // count + k % 3] for k in range(count)]
+    return [rows[min(k * len(rows) // count + k % 3, len(rows) - 1)] for k in range(count)]
 
 
 def assemble(
