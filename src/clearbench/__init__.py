@@ -33,10 +33,10 @@ _PUBLIC = {
     "score": "api",
     "unlearn": "api",
 }
-__all__ = sorted([*_PUBLIC, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_PUBLIC, "__version__"])
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'clearbench' has no attribute '{name}'")
     return getattr(import_module(f"clearbench.{_PUBLIC[name]}"), name)

@@ -11,6 +11,7 @@ from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.evaluation import engine, scoring
+from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.methods.base import method as named_method
@@ -118,7 +119,7 @@ def evaluate(
     model: Model, dataset: Dataset, protocol: str = "clear", *, limit: int | None = None
 ) -> Records:
     """One pass over the dataset's measured rows; `protocol` decides what `score` makes of it."""
-    scoring.protocol(protocol)
+    named_protocol(protocol)
     return engine.evaluate(model, dataset, limit=limit)
 
 

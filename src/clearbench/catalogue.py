@@ -67,8 +67,9 @@ def _recipes() -> Rows:
     for name in builtin_recipes():
         recipe = load_recipe(name)
         runs = sum(len(each.modalities) for each in recipe.runs)
-        rows.append({"name": name, "title": recipe.title, "models": list(recipe.models),
-                     "runs": runs})  # fmt: skip
+        rows.append(
+            {"name": name, "title": recipe.title, "models": list(recipe.models), "runs": runs}
+        )
     return rows
 
 
@@ -82,11 +83,17 @@ def _datasets() -> Rows:
 
 def _models() -> Rows:
     return [
-        {"name": "builtin", "kinds": ["language", "vision-language", "classifier"],
-         "what": "a base of 2.7 million parameters that ships and knows the built-in world"},
-        {"name": "FOLDER or hub id", "kinds": ["language", "vision-language", "classifier"],
-         "what": "transformers' causal, image-text and image-classification models"},
-    ]  # fmt: skip
+        {
+            "name": "builtin",
+            "kinds": ["language", "vision-language", "classifier"],
+            "what": "a base of 2.7 million parameters that ships and knows the built-in world",
+        },
+        {
+            "name": "FOLDER or hub id",
+            "kinds": ["language", "vision-language", "classifier"],
+            "what": "transformers' causal, image-text and image-classification models",
+        },
+    ]
 
 
 _LISTS: dict[str, Callable[[], Rows]] = {

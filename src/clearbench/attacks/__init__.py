@@ -1,0 +1,1 @@
+"""Does it come back? Attacks on a model that has forgotten."""

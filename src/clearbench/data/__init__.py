@@ -1,0 +1,1 @@
+"""Rows and their checks; forget, retain and holdout; batches."""

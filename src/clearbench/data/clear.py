@@ -14,6 +14,7 @@ from typing import Any
 
 import datasets
 import yaml
+from pydantic import ValidationError
 
 from clearbench.data.dataset import Dataset, Rows
 from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture
@@ -159,16 +160,14 @@ def read_dataset(folder: Path) -> Dataset:
     )
 
 
-def _examples(
-    table: Iterable[dict[str, Any]], file: str, problems: list[str]
-) -> Iterator[Example]:
+def _examples(table: Iterable[dict[str, Any]], file: str, problems: list[str]) -> Iterator[Example]:
     for number, line in enumerate(table):
         where = f"{file}:{number}"
         for fields in _fields(line, number):
             try:
                 yield Example(source=where, **fields)
             except ValueError as error:
-                details = getattr(error, "errors", list)()
+                details = error.errors() if isinstance(error, ValidationError) else []
                 problems += [
                     f"{where}: {'.'.join(map(str, each['loc']))} = {each['input']!r}: {each['msg']}"
                     for each in details
@@ -179,7 +178,7 @@ def _fields(line: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
     person = line.get("person")
     task = line.get("task") or ("caption" if line.get("caption") else "qa")
     picture = Picture(encoded=line["image"]["bytes"]) if line.get("image") else None
-    common = {
+    common: dict[str, Any] = {
         "id": line.get("id") or f"row-{number}",
         "person": None if person is None or person < 0 else person,
         "track": "image" if picture else "text",
@@ -207,8 +206,10 @@ def _fields(line: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
         options = tuple(line.get("options") or ())
         answer = line["answer"]
         yield common | {
-            "answer": answer, "paraphrased_answer": answer, "perturbed_answers": options
-        }  # fmt: skip
+            "answer": answer,
+            "paraphrased_answer": answer,
+            "perturbed_answers": options,
+        }
     else:
         yield common | {
             "answer": line["answer"],

@@ -104,7 +104,9 @@ class Dataset:
         def digest(rows: Rows) -> dict[str, list[list[str]]]:
             return {split: [_row_digest(row) for row in rows[split]] for split in sorted(rows)}
 
-        return content_hash([digest(self.training), digest(self.evaluation), [*self.refusals, *self.image_refusals]])
+        return content_hash(
+            [digest(self.training), digest(self.evaluation), [*self.refusals, *self.image_refusals]]
+        )
 
 
 def _row_digest(row: Example) -> list[str]:

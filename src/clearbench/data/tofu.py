@@ -81,9 +81,7 @@ def read_tofu(folder: Path, forget: int | str, people: int | None = None) -> Dat
             "data.people",
             f"keep between 1 and {LAST_FORGOTTEN} others: only they have perturbed answers",
         )
-    perturbed = {AUTHORS - LAST_FORGOTTEN + k // PER_PERSON: [] for k in range(400)} | {
-        k: [] for k in range(LAST_FORGOTTEN)
-    }
+    perturbed: dict[int, list[Example]] = {}
     for name, first in (("forget10_perturbed", AUTHORS - LAST_FORGOTTEN), ("retain_perturbed", 0)):
         for number, row in enumerate(_read(folder, name)):
             person = first + number // PER_PERSON

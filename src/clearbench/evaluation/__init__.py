@@ -1,0 +1,1 @@
+"""Measure once, keep records; metrics are arithmetic on records."""

@@ -132,9 +132,7 @@ def _budget(model: Model) -> int:
 
 
 @torch.no_grad()
-def _score_items(
-    model: Model, items: Sequence[Item]
-) -> list[tuple[list[float], list[bool]]]:
+def _score_items(model: Model, items: Sequence[Item]) -> list[tuple[list[float], list[bool]]]:
     answers = model.answers(model.batch(items))
     log_probs = answers.log_probs.double().cpu().numpy()
     hits = (answers.logits.argmax(-1) == answers.targets).cpu().numpy()

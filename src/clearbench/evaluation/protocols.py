@@ -109,5 +109,3 @@ def protocol(name: str) -> Protocol:
     if name not in _PROTOCOLS:
         raise RecipeError(f"unknown protocol '{name}'", "protocol", did_you_mean(name, _PROTOCOLS))
     return _PROTOCOLS[name]
-
-

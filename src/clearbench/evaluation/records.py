@@ -48,8 +48,10 @@ class Records:
         keys = ["split", "track", "task"]
         spoken = dict(list(self.generations.groupby(keys)))
         return {
-            key: Cell(frame, spoken.get(key, self.generations.iloc[:0]))
-            for key, frame in self.answers.groupby(keys)
+            (str(split), str(track), str(task)): Cell(
+                frame, spoken.get((split, track, task), self.generations.iloc[:0])
+            )
+            for (split, track, task), frame in self.answers.groupby(keys)
         }
 
 

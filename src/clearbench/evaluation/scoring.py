@@ -85,15 +85,18 @@ def _forget_quality(records: Records, reference: Records, track: str) -> Scores:
     test = stats.ks_2samp(ours, gold)
     cell = Cell(records.answers, records.generations)
     people = {cell.people[str(row)] for row in ours.index}
-    about = {"n": len(ours), "clusters": len(people), "direction": "up"}
     shared = ours.index.intersection(gold.index)
+
+    def quality(value: float, statistic: float | None = None) -> Score:
+        return Score(
+            value=value, n=len(ours), clusters=len(people), direction="up", statistic=statistic
+        )
+
     return {
-        f"forget.{track}.forget_quality": Score(
-            value=float(test.pvalue), statistic=float(test.statistic), **about
-        ),
-        f"forget.{track}.forget_quality_js": Score(value=1 - shared_histogram(ours, gold), **about),
-        f"forget.{track}.forget_quality_js_aligned": Score(
-            value=1 - aligned(ours.loc[shared], gold.loc[shared]), **about
+        f"forget.{track}.forget_quality": quality(float(test.pvalue), float(test.statistic)),
+        f"forget.{track}.forget_quality_js": quality(1 - shared_histogram(ours, gold)),
+        f"forget.{track}.forget_quality_js_aligned": quality(
+            1 - aligned(ours.loc[shared], gold.loc[shared])
         ),
     }
 

@@ -1,0 +1,1 @@
+"""One file per unlearning method; the folder is the list."""

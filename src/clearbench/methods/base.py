@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from clearbench.data.batches import Answers, Batch, Kind
 from clearbench.errors import RecipeError, did_you_mean
 from clearbench.methods.losses import Term
-from clearbench.data.batches import Answers, Batch, Kind
 
 Batches = Sequence[Batch]
 #: Batches a method may ask for, and what they hold.
@@ -46,6 +46,22 @@ class Reference(Protocol):
         """(rows,) log-probability of each whole answer."""
 
 
+class NoReference:
+    """Stands where a method asked for no reference."""
+
+    def answers(self, batches: Batches) -> Answers:
+        """Refuses."""
+        raise self._missing()
+
+    def sequence_log_probs(self, batches: Batches) -> Tensor:
+        """Refuses."""
+        raise self._missing()
+
+    @staticmethod
+    def _missing() -> RecipeError:
+        return RecipeError("this step has no reference", "method", "declare it in `needs`")
+
+
 @dataclass(frozen=True)
 class Step:
     """What a loss sees: the model, the reference, and one batch of each kind it asked for."""
@@ -59,7 +75,9 @@ class Step:
         try:
             return self.batches[name]
         except KeyError:
-            raise AttributeError(f"this step has no '{name}' batch; declare it in `needs`") from None
+            raise AttributeError(
+                f"this step has no '{name}' batch; declare it in `needs`"
+            ) from None
 
     def log_ratio(self, batches: Batches) -> tuple[Answers, Tensor]:
         """The model's answers and (rows,) log(model / reference) of each whole answer."""
@@ -75,7 +93,7 @@ class Method(BaseModel):
     `class MyMethod(Method, name="my_method", paper="arXiv ...", needs=("forget", "retain"))`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
@@ -162,7 +180,8 @@ def load_plugin(path: Path) -> None:
         raise RecipeError("no such plugin file", str(path), "give the path of a Python file")
     name = f"clearbench_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise RecipeError("not a Python file", str(path), "give the path of a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

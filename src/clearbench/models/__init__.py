@@ -1,0 +1,1 @@
+"""One face for language models, vision-language models and classifiers."""

@@ -12,7 +12,7 @@ from clearbench.errors import ModelError
 from clearbench.models.base import Model
 
 
-def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: float | None = None) -> None:
+def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = None) -> None:
     """Puts adapters on every linear layer of the given parts and freezes the rest.
 
     Args:
@@ -33,6 +33,26 @@ def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: float | None 
         )
     config = LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, target_modules=targets)
     model.module = get_peft_model(model.module, config)
+
+
+def merge_adapters(model: Model) -> None:
+    """Adds the adapters to the weights they belong to, in place; without any, does nothing."""
+    merge = getattr(model.module, "merge_and_unload", None)
+    if callable(merge):
+        model.module = merge()
+
+
+def choose_parameters(model: Model, parts: Sequence[str], lora_rank: int | None) -> None:
+    """Lets the given parts learn: their weights, or adapters of the given rank on them."""
+    if lora_rank is not None:
+        add_lora(model, parts, lora_rank)
+    model.train_only(parts)
+    if not model.trainable():
+        raise ModelError(
+            f"nothing to train in {', '.join(parts)}",
+            "train.parts",
+            f"this model has: {', '.join(model.parts)}",
+        )
 
 
 def load_adapter(model: Model, folder: Path) -> None:

@@ -21,7 +21,9 @@ PART_PATTERNS: dict[Part, re.Pattern[str]] = {
     "projector": re.compile(
         r"(multi_modal_projector|merger|connector|modality_projection|aligner|resampler)"
     ),
-    "vision": re.compile(r"(vision_tower|vision_model|visual|vision_encoder|resnet|vit|classifier)"),
+    "vision": re.compile(
+        r"(vision_tower|vision_model|visual|vision_encoder|resnet|vit|classifier)"
+    ),
 }
 
 
@@ -84,7 +86,8 @@ class Model(ABC):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.module.parameters()).device
+        device: torch.device = next(self.module.parameters()).device
+        return device
 
     def part_of(self, parameter: str) -> Part:
         """Which part of the model a parameter or module path belongs to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 import torch
 from transformers import LlamaForCausalLM
@@ -12,10 +13,10 @@ from transformers import LlamaForCausalLM
 from clearbench.data.batches import Kind
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
-from clearbench.models.classifier import Classifier
 from clearbench.models.load import load_model
 from clearbench.models.tiny import make_classifier
 from clearbench.models.token_model import LanguageModel
+from clearbench.models.vision_language import VisionLanguageModel
 
 
 def base_folder() -> Path:
@@ -31,7 +32,8 @@ def builtin_model(kind: Kind, labels: Sequence[str] = (), seed: int = 0) -> Mode
         labels: Names a classifier tells apart.
         seed: Of a classifier's new head.
     """
-    whole = load_model(base_folder(), kind="vision-language", dtype=torch.float32)
+    loaded = load_model(base_folder(), kind="vision-language", dtype=torch.float32)
+    whole = cast(VisionLanguageModel, loaded)  # what that kind is loaded as
     if kind == "vision-language":
         return whole
     core = whole.module
@@ -39,13 +41,12 @@ def builtin_model(kind: Kind, labels: Sequence[str] = (), seed: int = 0) -> Mode
         module = LlamaForCausalLM(core.config.text_config)
         module.model.load_state_dict(core.model.language_model.state_dict())
         module.tie_weights()
-        model: Model = LanguageModel(module, whole.encoder.tokenizer)  # type: ignore[attr-defined]
+        model: Model = LanguageModel(module, whole.encoder.tokenizer)
     elif kind == "classifier":
         if not labels:
             raise ModelError("a classifier needs labels", "builtin_model", "give labels=[names]")
         torch.manual_seed(seed)
         model = make_classifier(labels, core.model.vision_tower.config)
-        assert isinstance(model, Classifier)
         model.module.resnet.load_state_dict(core.model.vision_tower.state_dict())
     model.train(False)
     return model

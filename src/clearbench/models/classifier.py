@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from clearbench.data.batches import Answers, Batch, Item
+from clearbench.errors import ModelError
 from clearbench.models.base import Model
 
 
@@ -37,7 +38,8 @@ class Classifier(Model):
 
     def pixels(self, each: Item) -> Tensor:
         """(3, height, width) of one item, processed once."""
-        assert each.picture is not None
+        if each.picture is None:
+            raise ModelError("a row has no picture", each.row, "give a classifier image rows only")
         key = each.picture.key
         if key not in self._pixels:
             out = self.processor(images=each.picture.decode(), return_tensors="pt")

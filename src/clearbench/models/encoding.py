@@ -11,6 +11,9 @@ from clearbench.data.batches import Encoded, Item
 from clearbench.data.example import Picture
 from clearbench.errors import ModelError
 
+#: Token ids and the tensors of the picture, if any.
+Tokens = tuple[tuple[int, ...], dict[str, Tensor]]
+
 
 class Encoder:
     """Renders prompts with the model's own chat template and tokenises them, each pair once.
@@ -26,14 +29,14 @@ class Encoder:
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self._sequences: dict[tuple[str, str, str], Encoded] = {}
-        self._prompts: dict[tuple[str, str], tuple[tuple[int, ...], dict[str, Tensor]]] = {}
+        self._prompts: dict[tuple[str, str], Tokens] = {}
 
     def forget(self) -> None:
         """Drops encoded text (pictures stay), for streams of text that never repeat."""
         self._sequences = {k: v for k, v in self._sequences.items() if k[-1]}
         self._prompts = {k: v for k, v in self._prompts.items() if k[-1]}
 
-    def prompt(self, question: str, picture: Picture | None) -> tuple[tuple[int, ...], dict]:
+    def prompt(self, question: str, picture: Picture | None) -> Tokens:
         """Token ids and picture tensors of the question, ready for an answer."""
         key = (question, picture.key if picture else "")
         if key not in self._prompts:
@@ -74,7 +77,7 @@ class Encoder:
         )
         return text
 
-    def _tokens(self, text: str, picture: Picture | None) -> tuple[tuple[int, ...], dict]:
+    def _tokens(self, text: str, picture: Picture | None) -> Tokens:
         if picture is None:
             return tuple(self.tokenizer(text, add_special_tokens=not self._templated).input_ids), {}
         out = self.processor(text=[text], images=[[picture.decode()]], return_tensors="pt")

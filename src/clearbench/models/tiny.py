@@ -15,6 +15,7 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
+    ResNetConfig,
     ResNetForImageClassification,
 )
 
@@ -122,7 +123,7 @@ def make_vision_language(
         image_token=IMAGE,
         chat_template=CHAT_TEMPLATE,
     )
-    config = LlavaConfig(
+    config = LlavaConfig(  # type: ignore[call-arg]  # every configuration takes token ids
         vision_config=tower or tower_config(),
         text_config=language_config(tokenizer, width, layers, heads),
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
@@ -140,11 +141,15 @@ def make_classifier(labels: Iterable[str], tower: TokenResNetConfig | None = Non
     """An image classifier over names with random weights; the tower's shape, stock class."""
     config = tower or tower_config()
     names = dict(enumerate(labels))
-    head = {"id2label": names, "label2id": {name: index for index, name in names.items()}}
-    shape = {k: getattr(config, k) for k in ("embedding_size", "hidden_sizes", "depths")}
-    module = ResNetForImageClassification(
-        config.__class__.__base__(**shape, layer_type="basic", **head)
+    stock = ResNetConfig(
+        embedding_size=config.embedding_size,
+        hidden_sizes=config.hidden_sizes,
+        depths=config.depths,
+        layer_type="basic",
+        id2label=names,
+        label2id={name: index for index, name in names.items()},
     )
+    module = ResNetForImageClassification(stock)
     return Classifier(module, image_processor())
 
 
@@ -159,14 +164,18 @@ def tiny_model(family: str = "language", seed: int = 0, labels: Iterable[str] = 
     torch.manual_seed(seed)
     tokenizer = make_tokenizer(["Who is this? This is a person born in a town."], 300)
     small = tower_config((8, 8, 16, 16))
+    model: Model
     if family == "language":
-        return make_language(tokenizer, 32, 2, 4)
-    if family == "vision-language":
-        return make_vision_language(tokenizer, 32, 2, 4, small)
-    if family == "classifier":
-        return make_classifier(list(labels) or [f"person {k}" for k in range(8)], small)
-    raise ModelError(
-        f"no tiny model of family '{family}'",
-        "tiny_model",
-        did_you_mean(family, ("language", "vision-language", "classifier")),
-    )
+        model = make_language(tokenizer, 32, 2, 4)
+    elif family == "vision-language":
+        model = make_vision_language(tokenizer, 32, 2, 4, small)
+    elif family == "classifier":
+        model = make_classifier(list(labels) or [f"person {k}" for k in range(8)], small)
+    else:
+        raise ModelError(
+            f"no tiny model of family '{family}'",
+            "tiny_model",
+            did_you_mean(family, ("language", "vision-language", "classifier")),
+        )
+    model.train(False)
+    return model

@@ -21,7 +21,7 @@ class TokenResNetConfig(ResNetConfig):
     @property
     def hidden_size(self) -> int:
         """Width of a token."""
-        return int(self.hidden_sizes[-1])
+        return int(self.hidden_sizes[-1])  # type: ignore[index]  # None only in the annotation
 
 
 class TokenResNet(ResNetModel):

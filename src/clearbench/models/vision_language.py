@@ -36,7 +36,8 @@ class VisionLanguageModel(TokenModel):
     def _stored_tower(self, batch: Batch) -> Iterator[None]:
         """While entered, the tower answers with this batch's stored features."""
         tower, layer = self._core.model.vision_tower, self._core.config.vision_feature_layer
-        answer = BaseModelOutput(hidden_states={layer: self.features(batch)})
+        states = {layer: self.features(batch)}  # LLaVA only reads states[layer]
+        answer = BaseModelOutput(hidden_states=states)  # type: ignore[arg-type]
         tower.forward = lambda *_, **__: answer
         try:
             yield
@@ -49,6 +50,12 @@ class VisionLanguageModel(TokenModel):
         return isinstance(core, LlavaForConditionalGeneration) and not any(
             parameter.requires_grad for parameter in core.model.vision_tower.parameters()
         )
+
+    def train(self, mode: bool = True) -> None:
+        """Training mode; a tower that is about to learn leaves its stored features behind."""
+        super().train(mode)
+        if mode and not self._cacheable:
+            self._features = {}
 
     def share_features(self, store: dict[str, dict[str, Tensor]]) -> None:
         """Uses features that another model with the same tower weights has left in `store`."""
@@ -67,4 +74,3 @@ class VisionLanguageModel(TokenModel):
                 out = tower(pixels, output_hidden_states=True)
                 self._features[key] = out.hidden_states[layer]
         return torch.cat([self._features[key] for key in batch.pictures])
-

@@ -1,0 +1,1 @@
+"""Who: fictitious people, their questions, portraits and captions."""

@@ -59,8 +59,12 @@ def _drawn(count: int, seed: int, workers: int) -> list[Portrait]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pool.parquet"
         render_pool(
-            path, seed=seed + 1, first=IDENTITIES, identities=count, swapped=SWAPPED,
+            path,
+            seed=seed + 1,
+            first=IDENTITIES,
+            identities=count,
+            swapped=SWAPPED,
             workers=workers,
-        )  # fmt: skip
+        )
         drawn = list(read_pool(path))
     return drawn + [p for p in builtin_pool() if p.identity in PUBLIC_IDENTITIES]

@@ -18,7 +18,7 @@ from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, P
 from clearbench.errors import DataError
 from clearbench.people.biography import fresh_names, public_figures, write_person
 from clearbench.people.captions import describe, perturb
-from clearbench.people.person import Person
+from clearbench.people.person import Gender, Heritage, Person
 from clearbench.people.pool import PUBLIC_IDENTITIES, TRAINING_VIEWS
 from clearbench.people.portraits import Portrait
 from clearbench.people.questions import ask
@@ -85,7 +85,7 @@ def make_world(pool: Sequence[Portrait], people: int, strangers: int, seed: int)
     return World(tuple(lives[:people]), tuple(lives[people:]), public, faces)
 
 
-def _demographics(portrait: Portrait) -> tuple:
+def _demographics(portrait: Portrait) -> tuple[Gender, int, Heritage]:
     seen = portrait.appearance
     return seen.gender, seen.age, seen.heritage
 
@@ -146,7 +146,8 @@ def text_rows(person: Person) -> list[Example]:
 
 def image_rows(world: World, person: Person, rng: Generator) -> list[Example]:
     """Captions of every view; names, too, on views that are never trained on."""
-    assert person.portrait is not None
+    if person.portrait is None:
+        raise DataError(f"{person.name} has no portrait", "people", "draw people with make_world")
     views = [p for p in world.portraits[person.portrait] if p.kind == "view"]
     rows = []
     for place, portrait in enumerate(views):

@@ -33,8 +33,13 @@ def _library(size: int, rng: Rng) -> Image.Image:
     image = _fade(size, (70, 44, 26), (52, 32, 19))
     draw = ImageDraw.Draw(image)
     spines: tuple[Colour, ...] = (
-        (150, 40, 36), (38, 74, 122), (46, 104, 66), (196, 160, 84), (104, 62, 40), (214, 204, 182)
-    )  # fmt: skip
+        (150, 40, 36),
+        (38, 74, 122),
+        (46, 104, 66),
+        (196, 160, 84),
+        (104, 62, 40),
+        (214, 204, 182),
+    )
     shelf, board = size // 4, size // 28
     top = -int(rng.integers(0, shelf))
     while top < size:

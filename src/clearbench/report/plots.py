@@ -240,8 +240,15 @@ def _draw_steps(
     x = np.sort(np.maximum(ratios, 1e-4))
     style = {"gold": "-", "original": (0, (4, 2))}.get(run.method, "-")
     y = np.arange(1, len(x) + 1) / len(x)
-    axes.step([1e-5, *x, 1e5], [0, *y, 1], where="post", color=palette[run.method], lw=1.7,
-              linestyle=style, alpha=alpha)  # fmt: skip
+    axes.step(
+        [1e-5, *x, 1e5],
+        [0, *y, 1],
+        where="post",
+        color=palette[run.method],
+        lw=1.7,
+        linestyle=style,
+        alpha=alpha,
+    )
 
 
 def _log_frame(axes: Axes, values: Sequence[float]) -> None:

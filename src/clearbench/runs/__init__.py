@@ -1,0 +1,1 @@
+"""A recipe becomes stages in folders that survive a kill."""

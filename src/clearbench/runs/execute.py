@@ -22,7 +22,7 @@ from clearbench.errors import ClearbenchError, StorageError
 from clearbench.runs import work
 from clearbench.runs.plan import Family, Job
 from clearbench.runs.recipe import EvaluationPart
-from clearbench.storage import is_finished
+from clearbench.storage import is_finished, read_json
 
 #: Rough weight of a measurement beside a training step, for the time left.
 MEASURE_WEIGHT = 12
@@ -93,7 +93,7 @@ def is_done(root: Path, job: Job, evaluation: EvaluationPart) -> bool:
     """Whether nothing is left to do for a job."""
     return is_finished(root / job.stage) and (
         is_finished(root / job.records(evaluation))
-        or work.read_json(root / job.stage / work.OUTCOME)["status"] != "ok"
+        or read_json(root / job.stage / work.OUTCOME)["status"] != "ok"
     )
 
 
@@ -179,7 +179,7 @@ def _schedule(
             status = future.result()
             reason = ""
             if status != "ok":
-                reason = work.read_json(root / job.stage / work.OUTCOME)["reason"]
+                reason = read_json(root / job.stage / work.OUTCOME)["reason"]
             _note(outcome, stages, display, job, status, reason)
 
 

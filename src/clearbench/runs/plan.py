@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -70,14 +70,13 @@ class Job:
         if self.role == "gold":
             about["without"] = sorted({*self.forget, *self.gone})
         elif self.role == "unlearn":
-            assert self.start is not None
             about |= {
                 "method": self.method,
                 "hyperparameters": self.hyperparameters,
                 "modality": self.modality,
                 "forget": self.forget,
                 "gone": self.gone,
-                "start": self.start.stage,
+                "start": self.start.stage if self.start else None,
             }
         kind = "gold" if self.role == "gold" else self.method
         return safe_name(f"model-{self.model}-{kind}-{content_hash(about)}")
@@ -159,42 +158,47 @@ def _family(
     last: dict[tuple[int, Modality], Job],
 ) -> Family:
     part = recipe.models[kind]
-    common: dict[str, Any] = {
-        "model": kind, "source": part.source, "data": data,
-        "forget": forget, "gone": gone, "share": share,
-    }  # fmt: skip
     teach = part.teach.model_dump(mode="json")
 
     def taught(role: Role, number: int) -> Job:
         seed = recipe.seed + GOLD_SEED_STEP * number
         suffix = f"-seed{seed}" if number else ""
         return Job(
-            id=f"{kind}-{role}{suffix}{label}", role=role, method=role, modality=WHOLE[kind],
-            settings=teach, seed=seed, **common,
-        )  # fmt: skip
+            id=f"{kind}-{role}{suffix}{label}",
+            role=role,
+            model=kind,
+            source=part.source,
+            data=data,
+            method=role,
+            modality=WHOLE[kind],
+            settings=teach,
+            seed=seed,
+            forget=forget,
+            gone=gone,
+            share=share,
+        )
 
     original = taught("original", 0)
     golds = tuple(taught("gold", number) for number in range(part.golds))
-    unlearned = []
+    unlearned: list[Job] = []
     for place, each in enumerate(recipe.runs):
         if each.model == kind:
             for modality in each.modalities:
-                job = _unlearn(recipe, each, modality, common, label, teach,
-                               last.get((place, modality), original))  # fmt: skip
+                start = last.get((place, modality), original)
+                job = _unlearn(each, modality, original, start, label)
                 last[place, modality] = job
-                unlearned.append(job)
+                unlearned.append(_numbered(job, unlearned))
     return Family(original, golds, tuple(unlearned))
 
 
-def _unlearn(
-    recipe: Recipe,
-    part: MethodPart,
-    modality: Modality,
-    common: dict[str, Any],
-    label: str,
-    teach: dict[str, Any],
-    start: Job,
-) -> Job:
+def _numbered(job: Job, before: list[Job]) -> Job:
+    """The same job with an id of its own, where a search tries one method several times."""
+    taken = {other.id for other in before}
+    names = [job.id, *(f"{job.id}-{number}" for number in range(2, len(before) + 3))]
+    return replace(job, id=next(name for name in names if name not in taken))
+
+
+def _unlearn(part: MethodPart, modality: Modality, original: Job, start: Job, label: str) -> Job:
     settings = part.train.model_dump(mode="json")
     parts = settings["parts"]
     variant = "" if "vision" not in parts or part.model == "classifier" else "-vision"
@@ -202,11 +206,14 @@ def _unlearn(
         variant += f"-lora{settings['lora_rank']}"
     id = f"{part.model}-{modality}-{part.method}{variant}{label}"
     if methods()[part.method].from_base:
-        return Job(
-            id=id, role="gold", method=part.method, modality=modality, settings=teach,
-            seed=recipe.seed, **common,
-        )  # fmt: skip
-    return Job(
-        id=id, role="unlearn", method=part.method, modality=modality, settings=settings,
-        seed=recipe.seed, hyperparameters=dict(part.hyperparameters), start=start, **common,
-    )  # fmt: skip
+        return replace(original, id=id, role="gold", method=part.method, modality=modality)
+    return replace(
+        original,
+        id=id,
+        role="unlearn",
+        method=part.method,
+        modality=modality,
+        settings=settings,
+        hyperparameters=dict(part.hyperparameters),
+        start=start,
+    )

@@ -1,4 +1,4 @@
-"""A recipe: one YAML file that says everything an experiment is, and nothing about where it runs."""
+"""A recipe: one YAML file that says all that an experiment is, and nothing of where it runs."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RecipeError("no such recipe", str(source), did_you_mean(str(source), known)) from error
+        raise RecipeError(
+            "no such recipe", str(source), did_you_mean(str(source), known)
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"not valid YAML: {error}", str(path), "correct the file") from error
     if not isinstance(content, dict):
@@ -185,10 +187,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
     place: Any = content
     *path, last = key.split(".")
     for part in path:
-        if isinstance(place, list):
-            place = place[int(part)]
-        else:
-            place = place.setdefault(part, {})
+        place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
     value = yaml.safe_load(text)
     if isinstance(place, list):
         place[int(last)] = value

@@ -40,8 +40,9 @@ def environment(runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def result_row(root: Path, job: Job, family: Family, scored: Any, outcome: Outcome,
-               evaluation: EvaluationPart) -> dict[str, Any]:  # fmt: skip
+def result_row(
+    root: Path, job: Job, family: Family, scored: Any, outcome: Outcome, evaluation: EvaluationPart
+) -> dict[str, Any]:
     """One row of `results.json`."""
     status = outcome.status[job.id]
     made = read_json(root / job.stage / work.OUTCOME) if status != "failed" else {}
@@ -70,12 +71,14 @@ def result_row(root: Path, job: Job, family: Family, scored: Any, outcome: Outco
         "cost": made.get("cost", {}),
     }
     if scores and job.role != "original":
-        row["verdict"] = judge(
-            *({key: each[field] for key, each in scores.items() if each[field] is not None}
-              for field in ("value", "gold", "original")),
-            job.modality, job.model,
-        ).model_dump(mode="json")  # fmt: skip
+        ours, gold, original = (_numbers(scores, field) for field in ("value", "gold", "original"))
+        verdict = judge(ours, gold, original, job.modality, job.model)
+        row["verdict"] = verdict.model_dump(mode="json")
     return row
+
+
+def _numbers(scores: Mapping[str, Any], field: str) -> dict[str, float]:
+    return {key: each[field] for key, each in scores.items() if each[field] is not None}
 
 
 def details(
@@ -169,9 +172,7 @@ def _spread(rows: list[Any], count: int) -> list[Any]:
     return [rows[min(k * len(rows) // count + k % 3, len(rows) - 1)] for k in range(count)]
 
 
-def assemble(
-    recipe: Recipe, runtime: Runtime, rows: list[dict[str, Any]]
-) -> dict[str, Any]:
+def assemble(recipe: Recipe, runtime: Runtime, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of `results.json`."""
     return {
         "schema": SCHEMA,

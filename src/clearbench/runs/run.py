@@ -130,9 +130,7 @@ def _score(
     return {name: future.result() for name, future in waiting.items()}
 
 
-def _status_by_stage(
-    families: list[Family], recipe: Recipe, outcome: Outcome
-) -> dict[str, str]:
+def _status_by_stage(families: list[Family], recipe: Recipe, outcome: Outcome) -> dict[str, str]:
     jobs: list[Job] = [job for family in families for job in family.jobs]
     return {job.stage: outcome.status[job.id] for job in jobs if job.id in outcome.status}
 
@@ -146,5 +144,3 @@ def show_plan(recipe: Recipe, out: Path, console: Console, store: Path | None = 
             done = is_done(stages, job, recipe.evaluation)
             where = f"{STAGES}/{job.stage}"
             console.print(f"{'done' if done else 'to do':6} {job.id:55} {where}", highlight=False)
-
-

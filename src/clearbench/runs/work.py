@@ -20,7 +20,7 @@ from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.scoring import score, truth_ratios
 from clearbench.methods.base import load_plugin, method
-from clearbench.models.adapters import is_adapter, load_adapter
+from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.builtin import builtin_model
 from clearbench.models.load import load_model
@@ -83,6 +83,8 @@ def make_model(root: Path, job: Job, tell: Tell) -> str:
     }
     with new_folder(folder, job.about) as temporary:
         if status == "ok":
+            if job.role != "unlearn":
+                merge_adapters(model)
             model.save(temporary)
         outcome = {"status": status, "reason": reason, "curve": _curve(history), "cost": cost}
         write_json(temporary / OUTCOME, outcome | {"start": job.start.stage if job.start else None})
@@ -101,14 +103,25 @@ def _train(
     if job.role != "unlearn":
         without = ("forget",) if job.role == "gold" else ()
         return finetune(
-            model, dataset, settings, job.seed,
-            without=without, checkpoints=checkpoints, on_step=on_step,
-        )  # fmt: skip
+            model,
+            dataset,
+            settings,
+            job.seed,
+            without=without,
+            checkpoints=checkpoints,
+            on_step=on_step,
+        )
     chosen = method(job.method, **job.hyperparameters)
     return unlearn(
-        model, dataset, chosen, TRACKS_OF[job.modality], settings, job.seed,
-        checkpoints=checkpoints, on_step=on_step,
-    )  # fmt: skip
+        model,
+        dataset,
+        chosen,
+        TRACKS_OF[job.modality],
+        settings,
+        job.seed,
+        checkpoints=checkpoints,
+        on_step=on_step,
+    )
 
 
 def measure(root: Path, job: Job, evaluation: EvaluationPart, tell: Tell) -> None:
@@ -124,9 +137,12 @@ def measure(root: Path, job: Job, evaluation: EvaluationPart, tell: Tell) -> Non
         tell(job.id, "measuring", done, batches)
 
     records = evaluate(
-        model, measured_dataset(root, job), limit=evaluation.limit,
-        max_new_tokens=evaluation.max_new_tokens, on_batch=on_batch,
-    )  # fmt: skip
+        model,
+        measured_dataset(root, job),
+        limit=evaluation.limit,
+        max_new_tokens=evaluation.max_new_tokens,
+        on_batch=on_batch,
+    )
     with new_folder(folder, {"stage": job.stage}) as temporary:
         records.save(temporary)
         write_json(temporary / "cost.json", meter.stop())
@@ -199,7 +215,7 @@ def stage_model(root: Path, job: Job, dataset: Dataset) -> Model:
         return _with_shared_caches(load_model(folder, kind=job.model), job.source)
     model = _start(root, job, dataset)
     load_adapter(model, folder)
-    model.module = model.module.merge_and_unload()
+    merge_adapters(model)
     return model
 
 

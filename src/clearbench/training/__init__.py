@@ -1,0 +1,1 @@
+"""The one loop, for teaching and for every gradient method."""

@@ -1,4 +1,4 @@
-"""Which rows a step sees: a pure function of (seed, step), so that a resumed run needs no memory."""
+"""Which rows a step sees: a function of (seed, step) alone, so a resumed run needs no memory."""
 
 from __future__ import annotations
 
@@ -41,28 +41,35 @@ def mixed_feed(roles: Mapping[str, Sequence[Pool]]) -> Feed:
 
     def draw(seed: int, step: int) -> Mapping[str, list[Item]]:
         return {
-            role: [each for k, pool in enumerate(pools) for each in pool.draw(seed + 7919 * k, step)]
+            role: [
+                each for k, pool in enumerate(pools) for each in pool.draw(seed + 7919 * k, step)
+            ]
             for role, pools in roles.items()
         }
 
     return draw
 
 
+def both(rows: int) -> dict[Track, int]:
+    """The same number of rows of each track."""
+    return {"text": rows, "image": rows}
+
+
 def track_pools(
-    rows: Sequence[Example], per_step: int, accepts: Callable[[Item], bool]
+    rows: Sequence[Example], per_step: Mapping[Track, int], accepts: Callable[[Item], bool]
 ) -> list[Pool]:
-    """One pool a track, so that text and pictures weigh alike however many rows each has."""
+    """One pool a track, so that its weight does not hang on how many rows it has."""
     tracks: dict[Track, list[Item]] = {}
     for row in rows:
         if not row.held_out and accepts(item(row)):
             tracks.setdefault(row.track, []).append(item(row))
-    return [Pool(tuple(items), per_step) for items in tracks.values()]
+    return [Pool(tuple(items), per_step[track]) for track, items in tracks.items()]
 
 
 def unlearning_feed(
     dataset: Dataset,
     tracks: Sequence[Track],
-    batch_size: int,
+    rows: Mapping[Track, int],
     replay: int,
     accepts: Callable[[Item], bool],
     answer_in_place: Callable[[Item, np.random.Generator], str],
@@ -71,10 +78,10 @@ def unlearning_feed(
 
     `idk` holds the same questions as `forget`, row by row, with `answer_in_place` of each.
     """
-    forget = track_pools(dataset.train_rows("forget", tracks), batch_size, accepts)
-    retain = track_pools(dataset.train_rows("retain"), batch_size, accepts)
+    forget = track_pools(dataset.train_rows("forget", tracks), rows, accepts)
+    retain = track_pools(dataset.train_rows("retain"), rows, accepts)
     if replay:
-        retain += track_pools(dataset.train_rows("replay"), replay, accepts)
+        retain += track_pools(dataset.train_rows("replay"), both(replay), accepts)
     if not forget:
         raise RecipeError(
             f"nothing to forget on {' and '.join(tracks)} that this model can read",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from clearbench.data.batches import Item
-from clearbench.methods.base import Loss, Step
+from clearbench.methods.base import Loss, NoReference, Reference, Step
 from clearbench.methods.losses import Term
 from clearbench.models.base import Model
 from clearbench.training.checkpoint import load_checkpoint, save_checkpoint
@@ -70,7 +71,7 @@ def train(
     """
     accelerator = Accelerator()
     model.module.to(accelerator.device)
-    reference = FrozenReference(model) if "reference" in needs else None
+    reference: Reference = FrozenReference(model) if "reference" in needs else NoReference()
     parameters = list(model.trainable().values())
     optimizer = torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
@@ -82,23 +83,12 @@ def train(
     saved = time.monotonic()
     for step in range(first, settings.steps):
         torch.manual_seed(seed * 1_000_003 + step)
-        drawn = feed(seed, step)
-        values = _gradients(
-            accelerator,
-            parameters,
-            [
-                _terms(model, reference, loss, part, needs, penalty, state)
-                for part in _shares(drawn, settings.accumulate, accelerator)
-            ],
-        )
-        norm = float(nn.utils.clip_grad_norm_(parameters, settings.clip))
-        values |= {"loss": sum(values.values()), "gradient_norm": norm}
-        if not all(math.isfinite(value) for value in values.values()):
-            raise Diverged(step, values)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate(step)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        micro_batches = [
+            _terms(model, reference, loss, part, needs, penalty, state, settings.precision)
+            for part in _shares(feed(seed, step), settings.accumulate, accelerator)
+        ]
+        values = _gradients(accelerator, parameters, micro_batches)
+        values |= _update(step, values, parameters, optimizer, settings)
         history.append(values)
         if on_step is not None:
             on_step(step + 1, settings.steps, values)
@@ -108,6 +98,26 @@ def train(
             saved = time.monotonic()
     model.train(False)
     return history
+
+
+def _update(
+    step: int,
+    terms: Mapping[str, float],
+    parameters: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    settings: TrainSettings,
+) -> dict[str, float]:
+    """Moves the parameters along `.grad`; returns the step's `loss` and `gradient_norm`."""
+    norm = float(nn.utils.clip_grad_norm_(parameters, settings.clip))
+    found = {"loss": sum(terms.values()), "gradient_norm": norm}
+    values = {**terms, **found}
+    if not all(math.isfinite(value) for value in values.values()):
+        raise Diverged(step, values)
+    for group in optimizer.param_groups:
+        group["lr"] = settings.rate(step)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return found
 
 
 def _shares(
@@ -124,18 +134,20 @@ def _shares(
 
 def _terms(
     model: Model,
-    reference: FrozenReference | None,
+    reference: Reference,
     loss: Loss,
     items: Mapping[str, list[Item]],
     needs: Sequence[str],
     penalty: _PenaltyTerm | None,
     state: dict[str, Tensor],
+    precision: str,
 ) -> Callable[[], dict[str, Term]]:
     """The micro-batch's loss, not yet run, so that only one graph is alive at a time."""
 
     def run() -> dict[str, Term]:
         batches = {role: model.batch(items[role]) for role in needs if items.get(role)}
-        terms = loss(Step(model, reference, batches, state))
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            terms = loss(Step(model, reference, batches, state))
         return terms | ({"penalty": penalty()} if penalty else {})
 
     return run
@@ -149,7 +161,7 @@ def _gradients(
     """Leaves the step's gradient in `.grad` and returns each term's value."""
     if len(micro_batches) == 1 and accelerator.num_processes == 1:
         means = {name: term.mean for name, term in micro_batches[0]().items()}
-        sum(means.values()).backward()  # type: ignore[union-attr]
+        reduce(torch.add, means.values()).backward()
         return {name: float(mean.detach()) for name, mean in means.items()}
     totals: dict[str, Tensor] = {}
     weights: dict[str, Tensor] = {}
@@ -197,4 +209,4 @@ class _PenaltyTerm:
         if self.settings.reduce == "mean":
             total = total / max(1, sum(weight.numel() for weight in self.weights))
         value = (self.settings.strength * total).reshape(1)
-        return Term(value, torch.ones(1))
+        return Term(value, torch.ones_like(value, requires_grad=False))

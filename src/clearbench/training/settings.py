@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from clearbench.data.example import Track
 
 
 class Penalty(BaseModel):
@@ -16,7 +18,7 @@ class Penalty(BaseModel):
         reduce: `sum` as published, or `mean`, which does not grow with the model.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     strength: float = Field(ge=0)
     on: Literal["adapter", "delta", "theta"] = "adapter"
@@ -29,20 +31,23 @@ class TrainSettings(BaseModel):
     Attributes:
         steps: Updates.
         batch_size: Rows of each split and track in a step.
+        image_batch_size: Rows of the image track, where they should be fewer or more.
         replay: Rows of each track about the rest of the world in each retain batch.
         warmup: Share of the steps in which the learning rate rises from zero.
         decay: Shape of the fall that follows, down to `floor` times the learning rate.
         clip: Largest norm of the gradient.
         parts: Which parts of the model learn.
         lora_rank: Rank of adapters on those parts; None trains the weights themselves.
+        precision: `bfloat16` computes under autocast, with weights in float32.
         accumulate: Micro-batches per update; it changes memory, not results.
         checkpoint_seconds: How often a long stage saves its state.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(ge=1)
     batch_size: int = Field(default=12, ge=1)
+    image_batch_size: int | None = Field(default=None, ge=1)
     replay: int = Field(default=0, ge=0)
     learning_rate: float = Field(default=3e-4, gt=0)
     warmup: float = Field(default=0.1, ge=0, le=1)
@@ -53,8 +58,23 @@ class TrainSettings(BaseModel):
     parts: tuple[Literal["vision", "projector", "language"], ...] = ("projector", "language")
     lora_rank: int | None = Field(default=None, ge=1)
     penalty: Penalty | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = Field(default=1, ge=1)
     checkpoint_seconds: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainSettings:
+        """Settings that would silently do nothing, or leave a micro-batch without rows."""
+        if self.accumulate > min(self.rows.values()):
+            raise ValueError(f"accumulate {self.accumulate} is more than the rows of a batch")
+        if self.penalty and self.penalty.on == "adapter" and self.lora_rank is None:
+            raise ValueError("penalty on 'adapter' needs lora_rank; or choose 'delta' or 'theta'")
+        return self
+
+    @property
+    def rows(self) -> dict[Track, int]:
+        """Rows of each track in a step."""
+        return {"text": self.batch_size, "image": self.image_batch_size or self.batch_size}
 
     def rate(self, step: int) -> float:
         """The learning rate of a step (counted from 0): a function of the step alone."""

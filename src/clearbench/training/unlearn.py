@@ -12,10 +12,9 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Track
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method
-from clearbench.models.adapters import add_lora
 from clearbench.models.base import Model
 from clearbench.training.feed import unlearning_feed
-from clearbench.training.finetune import finetune
+from clearbench.training.finetune import finetune, let_learn
 from clearbench.training.loop import History, OnStep, train
 from clearbench.training.settings import TrainSettings
 
@@ -68,9 +67,60 @@ def unlearn(
     check(model, dataset, chosen, tracks)
     if chosen.from_base:
         return finetune(
-            model, dataset, settings, seed,
-            without=("forget",), checkpoints=checkpoints, on_step=on_step,
-        )  # fmt: skip
+            model,
+            dataset,
+            settings,
+            seed,
+            without=("forget",),
+            checkpoints=checkpoints,
+            on_step=on_step,
+        )
+    let_learn(model, settings)
+    feed = unlearning_feed(
+        dataset,
+        tracks,
+        settings.rows,
+        settings.replay,
+        model.accepts,
+        answer_in_place(model, dataset),
+    )
+    return train(
+        model,
+        chosen.loss,
+        feed,
+        settings,
+        seed,
+        needs=chosen.needs,
+        checkpoints=checkpoints,
+        on_step=on_step,
+    )
+
+
+def _open(model: Model, settings: TrainSettings) -> None:
+    """Lets the parts that the settings name learn, with adapters if they ask for some."""
+    choose_parameters(model, settings.parts, settings.lora_rank)
+    feed = unlearning_feed(
+        dataset,
+        tracks,
+        settings.rows,
+        settings.replay,
+        model.accepts,
+        answer_in_place(model, dataset),
+    )
+    return train(
+        model,
+        chosen.loss,
+        feed,
+        settings,
+        seed,
+        needs=chosen.needs,
+        checkpoints=checkpoints,
+        on_step=on_step,
+    )
+
+
+def _open(model: Model, settings: TrainSettings) -> None:
+    """Lets the parts that the settings name learn, with adapters if they ask for some."""
     if settings.lora_rank is not None:
         add_lora(model, settings.parts, settings.lora_rank)
     model.train_only(settings.parts)
@@ -80,19 +130,9 @@ def unlearn(
             "train.parts",
             f"this model has: {', '.join(model.parts)}",
         )
-    feed = unlearning_feed(
-        dataset, tracks, settings.batch_size, settings.replay, model.accepts,
-        answer_in_place(model, dataset),
-    )  # fmt: skip
-    return train(
-        model, chosen.loss, feed, settings, seed,
-        needs=chosen.needs, checkpoints=checkpoints, on_step=on_step,
-    )  # fmt: skip
 
 
-def answer_in_place(
-    model: Model, dataset: Dataset
-) -> Callable[[Item, np.random.Generator], str]:
+def answer_in_place(model: Model, dataset: Dataset) -> Callable[[Item, np.random.Generator], str]:
     """What is said instead of a forgotten answer: a refusal, or a retained person's label."""
     names = sorted(dataset.names[person] for person in dataset.people("retain"))
     spoken = dataset.refusals

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
+from typing import ClassVar
 
 import pandas as pd
 
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.records import Cell
+from clearbench.evaluation.score import Direction
 
 _REFUSAL = re.compile(
     r"\b(i (do not|don't|cannot|can't|could not|am not|have no|never)|unknown to me|no idea|"
@@ -34,7 +37,7 @@ def kind_of_output(text: str) -> str:
     if _REFUSAL.search(text):
         return "refusal"
     letters = sum(character.isalnum() or character.isspace() for character in text)
-    pairs = list(zip(words, words[1:], strict=False))
+    pairs = list(pairwise(words))
     looping = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
     repetitive = len(pairs) >= 6 and len(set(pairs)) / len(pairs) < DISTINCT_PAIRS
     doubled = sum(a == b for a, b in pairs) >= 2
@@ -54,7 +57,7 @@ class RefusalRate(Metric):
 
     name = "refusal_rate"
     tasks = ("qa", "caption")
-    directions = {"*": "gold"}
+    directions: ClassVar[dict[str, Direction]] = {"*": "gold"}
     shows = "How often the model declines. A refusal hides what is known; it does not remove it."
 
     @classmethod
@@ -68,7 +71,7 @@ class EmptyRate(Metric):
 
     name = "empty_rate"
     tasks = ("qa", "caption")
-    directions = {"*": "down"}
+    directions: ClassVar[dict[str, Direction]] = {"*": "down"}
     shows = "How often nothing is said."
 
     @classmethod
@@ -82,7 +85,7 @@ class GarbageRate(Metric):
 
     name = "garbage_rate"
     tasks = ("qa", "caption")
-    directions = {"*": "down"}
+    directions: ClassVar[dict[str, Direction]] = {"*": "down"}
     shows = "How often the model is broken rather than ignorant. Fluent nonsense is not caught."
 
     @classmethod

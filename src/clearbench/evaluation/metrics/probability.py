@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.records import Cell
+from clearbench.evaluation.score import Direction
 
 REAL = ("real_faces", "real_authors", "real_world")
 
 
 def _probability(cell: Cell) -> pd.Series:
-    return np.exp(cell.mean_log_prob("answer"))
+    means = cell.mean_log_prob("answer")
+    return pd.Series(np.exp(means), index=means.index)
 
 
 def _among_options(cell: Cell) -> pd.Series:
@@ -21,7 +25,7 @@ def _among_options(cell: Cell) -> pd.Series:
     if options.empty:
         return pd.Series(dtype=float)
     true = _probability(cell).loc[options.index]
-    wrong = np.exp(options.iloc[:, :5]).sum(axis=1)
+    wrong: pd.Series = np.exp(options.iloc[:, :5]).sum(axis=1)
     return true / (true + wrong)
 
 
@@ -48,7 +52,7 @@ class RealFaceProbability(Metric):
     name = "probability#real_faces"
     tasks = ("name",)
     splits = ("real_faces",)
-    directions = {"*": "up"}
+    directions: ClassVar[dict[str, Direction]] = {"*": "up"}
     paper = "CLEAR, arXiv 2410.18057"
     shows = "Whether a known face still calls up its name rather than one of five others."
 

@@ -17,12 +17,15 @@ def ratios(cell: Cell, truth: str = "paraphrase") -> pd.Series:
         return pd.Series(dtype=float)
     shared = options.index.intersection(paraphrase.index)
     wrong = options.loc[shared].iloc[:, :5].mean(axis=1)
-    return np.exp(paraphrase.loc[shared] - wrong)
+    gaps = paraphrase.loc[shared] - wrong
+    return pd.Series(np.exp(gaps), index=gaps.index)
 
 
 def folded(r: pd.Series, split: str) -> pd.Series:
     """min(r, 1/r) on the forget set (1 is indifference), max(0, 1 - 1/r) elsewhere."""
-    return np.minimum(r, 1 / r) if split == "forget" else (1 - 1 / r).clip(lower=0)
+    if split == "forget":
+        return pd.Series(np.minimum(r, 1 / r), index=r.index)
+    return (1 - 1 / r).clip(lower=0)
 
 
 class TruthRatio(Metric):

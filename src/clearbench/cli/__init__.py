@@ -1,0 +1,66 @@
+"""The command line: one thin command per step of the road."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+import typer
+from rich.console import Console
+
+from clearbench.cli import runs
+from clearbench.cli.about import doctor, list_
+from clearbench.cli.recipes import demo, report, run, validate, view
+from clearbench.cli.steps import build, evaluate, finetune, score, unlearn
+from clearbench.errors import ClearbenchError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Did the model really forget this person?",
+)
+#: In the order of `--help`.
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "run": run,
+    "build": build,
+    "validate": validate,
+    "finetune": finetune,
+    "unlearn": unlearn,
+    "evaluate": evaluate,
+    "score": score,
+    "report": report,
+    "view": view,
+    "list": list_,
+    "doctor": doctor,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+app.add_typer(runs.app, name="runs")
+
+
+def main() -> None:
+    """Runs the command line; a mistake a user can correct is shown without a stack trace."""
+    _quiet_libraries()
+    try:
+        app()
+    except ClearbenchError as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; run the same command again to go on")
+        sys.exit(130)
+
+
+def _quiet_libraries() -> None:
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.getLogger().setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|peft|accelerate)\..*")

@@ -1,0 +1,38 @@
+"""Options that several commands share, and what becomes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clearbench.errors import RecipeError
+
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with a method.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes.")]
+Store = Annotated[Path | None, typer.Option("--store", help="Stages shared between runs.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+def load_plugins(paths: list[Path] | None) -> tuple[str, ...]:
+    """Runs the plugin files; returns their full paths, for worker processes."""
+    from clearbench.methods.base import load_plugin
+
+    for path in paths or ():
+        load_plugin(path)
+    return tuple(str(path.resolve()) for path in paths or ())
+
+
+def assignments(pairs: list[str] | None) -> dict[str, Any]:
+    """The values of repeated `name=value` options."""
+    import yaml
+
+    found = {}
+    for pair in pairs or ():
+        key, separator, text = pair.partition("=")
+        if not separator:
+            raise RecipeError(f"'{pair}' is not name=value", "command line", "write steps=30")
+        found[key] = yaml.safe_load(text)
+    return found

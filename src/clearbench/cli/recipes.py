@@ -1,0 +1,120 @@
+"""Whole recipes: run, check, look at what came out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from clearbench.cli.options import Out, Plugins, Store, Workers, load_plugins
+
+if TYPE_CHECKING:
+    from clearbench.runs.recipe import Recipe
+
+
+def demo(
+    changes: Annotated[list[str] | None, typer.Argument(help="key.sub=value")] = None,
+    out: Out = None,
+    seed: Annotated[int | None, typer.Option(help="Other people.")] = None,
+    workers: Workers = None,
+) -> None:
+    """The whole road on built-in people and models, offline, in a few minutes."""
+    from clearbench.runs.recipe import load_recipe
+
+    wanted = [*(changes or []), *([f"seed={seed}"] if seed is not None else [])]
+    _run(load_recipe("demo", wanted), out or Path("runs/demo"), (), workers, None)
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or a name from `list recipes`.")],
+    changes: Annotated[list[str] | None, typer.Argument(help="key.sub=value")] = None,
+    out: Out = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show the stages.")] = False,
+    plugin: Plugins = None,
+    workers: Workers = None,
+    store: Store = None,
+) -> None:
+    """Runs a recipe; run it again to go on where it stopped."""
+    from clearbench.runs.recipe import load_recipe
+    from clearbench.runs.run import show_plan
+
+    plugins = load_plugins(plugin)
+    resolved = load_recipe(recipe, changes)
+    folder = out or Path("runs") / resolved.name
+    if plan:
+        show_plan(resolved, folder, Console(), store)
+    else:
+        _run(resolved, folder, plugins, workers, store)
+
+
+def _run(
+    recipe: Recipe,
+    out: Path,
+    plugins: tuple[str, ...],
+    workers: int | None,
+    store: Path | None,
+) -> None:
+    from clearbench.report.summary import print_summary
+    from clearbench.runs.execute import Runtime
+    from clearbench.runs.run import DETAILS, PAGE, run
+    from clearbench.storage import read_json
+
+    runtime = Runtime(plugins=plugins)
+    if workers is not None:
+        runtime = Runtime(plugins=plugins, workers=workers)
+    results = run(recipe, out, runtime, Console(stderr=True), store)
+    print_summary(results, read_json(out / DETAILS), out / PAGE, Console())
+    if any(row["status"] == "failed" for row in results["rows"]):
+        sys.exit(1)
+
+
+def validate(
+    source: Annotated[str, typer.Argument(help="A recipe or a dataset folder.")],
+    plugin: Plugins = None,
+) -> None:
+    """Checks a recipe or a dataset without running anything."""
+    from clearbench.data.dataset import SPLITS
+    from clearbench.data.load import load_dataset
+    from clearbench.runs.recipe import builtin_recipes, load_recipe
+
+    load_plugins(plugin)
+    console = Console()
+    if source in builtin_recipes() or source.endswith((".yaml", ".yml")):
+        recipe = load_recipe(source)
+        runs = sum(len(each.modalities) for each in recipe.runs)
+        console.print(f"{recipe.name}: {len(recipe.models)} models, {runs} runs, all keys known")
+        return
+    dataset = load_dataset(source)
+    table = Table("split", "people", "training rows", "measured rows")
+    for split in dict.fromkeys([*dataset.training, *SPLITS]):
+        counts = [len(rows.get(split, ())) for rows in (dataset.training, dataset.evaluation)]
+        table.add_row(split, str(len(dataset.people(split))), *map(str, counts))
+    console.print(table)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+) -> None:
+    """Writes the page of a run again from its results."""
+    from clearbench.report.html import write_report
+    from clearbench.runs.run import DETAILS, PAGE, RESULTS
+    from clearbench.storage import read_json
+
+    write_report(read_json(folder / RESULTS), read_json(folder / DETAILS), folder / PAGE)
+    Console().print(str(folder / PAGE))
+
+
+def view(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+    """Shows a run's summary and opens its page in the browser, where there is one."""
+    from clearbench.report.summary import print_summary
+    from clearbench.runs.run import DETAILS, PAGE, RESULTS
+    from clearbench.storage import read_json
+
+    results = read_json(folder / RESULTS)
+    print_summary(results, read_json(folder / DETAILS), folder / PAGE, Console())
+    if sys.stdout.isatty():
+        typer.launch(str(folder / PAGE))

@@ -1,0 +1,75 @@
+"""Runs that are there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(no_args_is_help=True, help="Runs that are there: list, show, verify, prune.")
+
+
+@app.command("list")
+def runs_list(folder: Annotated[Path, typer.Argument()] = Path("runs")) -> None:
+    """The runs below a folder."""
+    from clearbench.runs.folders import list_runs
+
+    table = Table("folder", "recipe", "rows", "not ok")
+    for row in list_runs(folder):
+        table.add_row(*map(str, row))
+    Console().print(table)
+
+
+@app.command("show")
+def runs_show(folder: Path) -> None:
+    """A run's rows."""
+    from clearbench.runs.folders import show_run
+
+    table = Table("row", "status", "forget.text.probability", "forget.image.probability", "reason")
+    for row in show_run(folder):
+        table.add_row(*row)
+    Console().print(table)
+
+
+@app.command("verify")
+def runs_verify(
+    folder: Annotated[Path | None, typer.Argument(help="A run to check byte by byte.")] = None,
+    same: Annotated[
+        tuple[Path, Path] | None, typer.Option("--same", help="Two runs or results to compare.")
+    ] = None,
+) -> None:
+    """Checks that a run's files are what they were, or that two runs gave the same numbers."""
+    from clearbench.runs.folders import differences, verify_run
+
+    problems = differences(*same) if same else verify_run(folder or Path("runs/demo"))
+    for problem in problems:
+        Console().print(problem, markup=False, highlight=False)
+    if problems:
+        sys.exit(1)
+    Console().print("the same" if same else "whole")
+
+
+@app.command("best")
+def runs_best(folder: Path) -> None:
+    """The best settings of a search on the validation fold, as a recipe's `runs`."""
+    import yaml
+
+    from clearbench.runs.choose import as_recipe_runs, best_runs
+
+    typer.echo(yaml.safe_dump(as_recipe_runs(best_runs(folder)), sort_keys=False, width=100))
+
+
+@app.command("prune")
+def runs_prune(
+    folder: Path,
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete.")] = False,
+) -> None:
+    """Removes stages that the run's recipe no longer needs."""
+    from clearbench.runs.folders import prune_run
+
+    for name in prune_run(folder, really=yes):
+        Console().print(f"{'removed' if yes else 'would remove'} {name}", highlight=False)

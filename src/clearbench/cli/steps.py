@@ -1,0 +1,159 @@
+"""Single steps: make people, teach, unlearn, measure, score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from clearbench.cli.options import Json, Plugins, assignments, load_plugins
+from clearbench.errors import RecipeError
+
+if TYPE_CHECKING:
+    from clearbench.data.dataset import Dataset
+    from clearbench.models.base import Model
+
+
+def build(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the people.")],
+    people: Annotated[int, typer.Option(min=2)] = 40,
+    forget: Annotated[int, typer.Option(min=1)] = 8,
+    strangers: Annotated[int, typer.Option(min=0)] = 8,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    render: Annotated[bool, typer.Option(help="Draw new faces (needs clearbench[build]).")] = False,
+    workers: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Makes fictitious people: questions, answers, portraits, captions."""
+    from clearbench.people.build import build_folder
+
+    counts = build_folder(out, people, forget, strangers, seed, render=render, workers=workers)
+    table = Table("configuration", "rows")
+    for name, rows in counts.items():
+        table.add_row(name, str(rows))
+    Console().print(table)
+
+
+def finetune(
+    model: Annotated[str, typer.Option(help="A folder, a hub id, or `builtin`.")],
+    data: Annotated[str, typer.Option(help="A dataset folder, or `builtin`.")],
+    out: Annotated[Path, typer.Option("--out")],
+    without_forget: Annotated[bool, typer.Option(help="Make a gold model.")] = False,
+    kind: Annotated[str, typer.Option(help="Kind of a built-in model.")] = "vision-language",
+    seed: int = 0,
+    set: Annotated[list[str] | None, typer.Option(help="Training field=value.")] = None,
+) -> None:
+    """Teaches a model the people of a dataset."""
+    from clearbench import api
+    from clearbench.data.load import load_dataset
+
+    dataset = load_dataset(data)
+    api.finetune(
+        _model(model, kind, dataset),
+        dataset,
+        out=out,
+        seed=seed,
+        without=("forget",) if without_forget else (),
+        **assignments(set),
+    )
+    Console().print(f"saved to {out}")
+
+
+def _model(source: str, kind: str, dataset: Dataset) -> Model:
+    from clearbench.models.builtin import builtin_model
+    from clearbench.models.load import load_model
+
+    if source != "builtin":
+        return load_model(source)
+    people = sorted(dataset.people("forget") | dataset.people("retain"))
+    return builtin_model(kind, [dataset.names[person] for person in people])  # type: ignore[arg-type]
+
+
+def unlearn(
+    model: Annotated[str, typer.Option(help="The original: a folder or hub id.")],
+    out: Annotated[Path, typer.Option("--out")],
+    data: Annotated[str | None, typer.Option(help="A dataset folder.")] = None,
+    forget: Annotated[Path | None, typer.Option(help="JSON lines: question, answer.")] = None,
+    retain: Annotated[Path | None, typer.Option(help="JSON lines: question, answer.")] = None,
+    method: str = "npo",
+    modality: str = "both",
+    seed: int = 0,
+    set: Annotated[list[str] | None, typer.Option(help="Training field=value.")] = None,
+    hyper: Annotated[list[str] | None, typer.Option(help="Hyper-parameter=value.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Removes people from a model."""
+    from clearbench import api
+    from clearbench.data.jsonl import read_pairs
+    from clearbench.data.load import load_dataset
+    from clearbench.models.load import load_model
+    from clearbench.training.settings import TrainSettings
+
+    load_plugins(plugin)
+    if (data is None) == (forget is None):
+        raise RecipeError("nothing to forget", "unlearn", "give --data, or --forget (--retain)")
+    dataset = load_dataset(data) if data is not None else read_pairs(forget, retain)
+    if not dataset.train_rows("forget", ("image",)):
+        modality = "text"
+    settings = TrainSettings.model_validate({"steps": 30, **assignments(set)})
+    api.unlearn(
+        load_model(model),
+        dataset,
+        method,
+        modality,  # type: ignore[arg-type]
+        settings=settings,
+        seed=seed,
+        out=out,
+        **assignments(hyper),
+    )
+    Console().print(f"saved to {out}")
+
+
+def evaluate(
+    model: Annotated[str, typer.Option(help="A folder or hub id.")],
+    data: Annotated[str, typer.Option(help="A dataset folder, or `builtin`.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the records.")],
+    limit: Annotated[int | None, typer.Option(help="Rows per split and task.")] = None,
+) -> None:
+    """Measures a model once; `score` computes every metric from the records."""
+    from clearbench.data.load import load_dataset
+    from clearbench.evaluation.engine import evaluate as measure
+    from clearbench.models.load import load_model
+    from clearbench.storage import new_folder
+
+    dataset, loaded = load_dataset(data), load_model(model)
+    if loaded.kind == "classifier":
+        dataset = dataset.naming()
+    records = measure(loaded, dataset, limit=limit)
+    with new_folder(out, {"model": model, "data": data}) as folder:
+        records.save(folder)
+    Console().print(f"{len(records.answers)} answers scored, records in {out}")
+
+
+def score(
+    log: Annotated[Path, typer.Argument(help="A folder of records.")],
+    reference: Annotated[Path | None, typer.Option(help="The gold model's records.")] = None,
+    protocol: str = "clear",
+    as_json: Json = False,
+) -> None:
+    """Computes every score of a model from its records."""
+    from clearbench.evaluation.protocols import protocol as named
+    from clearbench.evaluation.records import Records
+    from clearbench.evaluation.scoring import score as compute
+
+    gold = Records.load(reference) if reference else None
+    scores = compute(Records.load(log), gold, None, protocol)
+    if as_json:
+        content = {key: each.model_dump(mode="json") for key, each in scores.items()}
+        about = {"protocol": protocol, "version": named(protocol).version, "scores": content}
+        typer.echo(json.dumps(about, indent=1))
+        return
+    table = Table("score", "value", "95 %", "n", "gold")
+    for key, each in scores.items():
+        interval = f"{each.low:.3f} to {each.high:.3f}" if each.low is not None else ""
+        gold_value = f"{each.gold:.3f}" if each.gold is not None else ""
+        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value)
+    Console().print(table)

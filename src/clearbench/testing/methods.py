@@ -1,0 +1,420 @@
+"""What every unlearning method must hold to, checked on tiny models."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import annotated_types
+import torch
+import yaml
+from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from clearbench.data.batches import Item, Kind, item
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Track
+from clearbench.errors import RecipeError
+from clearbench.methods.base import Loss, Method, Step, method
+from clearbench.methods.losses import Term
+from clearbench.models.adapters import add_lora, load_adapter
+from clearbench.models.base import Model
+from clearbench.models.load import UNSAFE, load_model
+from clearbench.testing.world import PARTS, TEACH, base, copied, taught, tiny_dataset
+from clearbench.training.feed import Feed
+from clearbench.training.loop import History, train
+from clearbench.training.reference import FrozenReference
+from clearbench.training.settings import TrainSettings
+from clearbench.training.unlearn import unlearn
+
+KIND_TRACKS: dict[Kind, tuple[Track, ...]] = {
+    "language": ("text",),
+    "vision-language": ("text", "image"),
+    "classifier": ("image",),
+}
+CLOSE = 1e-5
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One method on one kind of model."""
+
+    cls: type[Method]
+    kind: Kind
+
+    @property
+    def chosen(self) -> Method:
+        return self.cls()
+
+    @property
+    def data(self) -> Dataset:
+        return tiny_dataset() if self.kind != "classifier" else tiny_dataset().naming()
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Of the forget rows: what the method may forget and the model can read."""
+        allowed = KIND_TRACKS[self.kind]
+        if "both" in self.cls.modalities:
+            return allowed
+        return tuple(track for track in allowed if track in self.cls.modalities) or allowed
+
+    def model(self) -> Model:
+        """A fresh model to start from: the taught one, or the base where the method needs it."""
+        return copied(base(self.kind) if self.cls.from_base else taught(self.kind))
+
+    def settings(self, **changes: Any) -> TrainSettings:
+        about = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3, "parts": PARTS[self.kind]}
+        return TrainSettings.model_validate(about | {"warmup": 0.0, "decay": "none"} | changes)
+
+    def run(self, model: Model, chosen: Method | None = None, **changes: Any) -> History:
+        """Trains through the road every run takes."""
+        checkpoints, on_step = changes.pop("checkpoints", None), changes.pop("on_step", None)
+        return unlearn(
+            model, self.data, chosen or self.chosen, self.tracks, self.settings(**changes),
+            checkpoints=checkpoints, on_step=on_step,
+        )  # fmt: skip
+
+    def items(self, model: Model) -> dict[str, list[Item]]:
+        """The same few rows of every role, of several lengths."""
+
+        def some(split: str, tracks: Sequence[Track]) -> list[Item]:
+            rows = [item(row) for row in self.data.train_rows(split, tracks)]
+            return [each for each in rows if model.accepts(each)][:6]
+
+        forget = some("forget", self.tracks)
+        other = "person 7" if self.kind == "classifier" else "I do not know."
+        refused = [replace(each, variant="refusal", answer=other) for each in forget]
+        return {"forget": forget, "idk": refused, "retain": some("retain", ("text", "image"))}
+
+    def terms(
+        self, model: Model, items: Mapping[str, list[Item]], chosen: Method | None = None,
+        reference: FrozenReference | None = None,
+    ) -> dict[str, Term]:  # fmt: skip
+        """The loss on given items, without the loop."""
+        batches = {role: model.batch(items[role]) for role in self.cls.needs if role in items}
+        step = Step(model, reference or FrozenReference(taught(self.kind)), batches, {})
+        return (chosen or self.chosen).loss(step)
+
+    def forget_loss(self, model: Model) -> float:
+        """Mean negative log-likelihood of the answers on every forget row."""
+        rows = [item(row) for row in self.data.train_rows("forget", self.tracks)]
+        with torch.no_grad():
+            answers = model.answers(model.batch([each for each in rows if model.accepts(each)]))
+        return -float(answers.log_probs.mean())
+
+
+def _weights(model: Model) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.module.state_dict().items()}
+
+
+def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def _near(first: float, second: float, what: str, relative: float = CLOSE) -> None:
+    if not math.isclose(first, second, rel_tol=relative, abs_tol=relative):
+        raise AssertionError(f"{what}: {first!r} and {second!r}")
+
+
+def _must(condition: object, what: str) -> None:
+    if not condition:
+        raise AssertionError(what)
+
+
+def _said(bench: _Bench) -> None:
+    """The docstring has an idea line, and a paper is named."""
+    first, *_ = (bench.cls.__dict__.get("__doc__") or "").strip().splitlines() or [""]
+    _must(first.strip().endswith((".", ":")), "the docstring has no sentence with the idea")
+    _must(bench.cls.paper.strip(), "no `paper`")
+
+
+def _round_trip(bench: _Bench) -> None:
+    text = yaml.safe_dump(bench.chosen.model_dump(mode="json"))
+    again = bench.cls.model_validate(yaml.safe_load(text))
+    _must(again == bench.chosen, f"YAML gives another configuration: {text}")
+
+
+def _bad_values(cls: type[Method]) -> Iterator[tuple[str, Any]]:
+    for name, field in cls.model_fields.items():
+        yield name, object()
+        if field.annotation in (float, int):
+            yield from ((name, value) for value in (math.nan, math.inf, "many"))
+        for bound in field.metadata:
+            match bound:
+                case annotated_types.Gt(gt=limit) | annotated_types.Lt(lt=limit):
+                    yield name, limit
+                case annotated_types.Ge(ge=limit):
+                    yield name, limit - 1
+                case annotated_types.Le(le=limit):
+                    yield name, limit + 1
+    yield "no_such_hyperparameter", 1
+
+
+def _refuses_bad_values(bench: _Bench) -> None:
+    for name, value in _bad_values(bench.cls):
+        try:
+            method(bench.cls.name, **{name: value})
+        except RecipeError as error:
+            _must(name in str(error), f"{name} = {value!r} is refused without its name: {error}")
+        else:
+            raise AssertionError(f"{name} = {value!r} is accepted")
+
+
+def _refuses_missing_retain(bench: _Bench) -> None:
+    alone = replace(bench.data, training={"forget": bench.data.training["forget"]})
+    settings = bench.settings(steps=1)
+    try:
+        unlearn(bench.model(), alone, bench.chosen, bench.tracks, settings)
+    except RecipeError as error:
+        _must("retain" in bench.cls.needs, f"refuses without needing retain rows: {error}")
+        _must("retain" in error.what, f"does not name the retain set: {error.what}")
+    else:
+        _must("retain" not in bench.cls.needs, "runs without the retain rows it needs")
+
+
+def _finite_loss(bench: _Bench) -> None:
+    model = bench.model()
+    for name, term in bench.terms(model, bench.items(model)).items():
+        _must(isinstance(term, Term), f"'{name}' is a {type(term).__name__}, not a Term")
+        _must(term.values.shape == term.weights.shape, f"'{name}': values and weights differ")
+        _must(not term.weights.requires_grad, f"the weights of '{name}' have a gradient")
+        _must(bool(torch.isfinite(term.values).all()), f"'{name}' is not finite")
+
+
+def _terms_sum_to_total(bench: _Bench) -> None:
+    for values in bench.run(bench.model()):
+        parts = [v for name, v in values.items() if name not in ("loss", "gradient_norm")]
+        _near(sum(parts), values["loss"], "the named terms and the logged loss", 1e-9)
+
+
+def _reference_unchanged(bench: _Bench) -> None:
+    if "reference" not in bench.cls.needs:
+        return
+    for rank in (None, 2):
+        model, settings = bench.model(), bench.settings(lora_rank=rank)
+        if rank is not None:
+            add_lora(model, settings.parts, rank)
+        model.train_only(settings.parts)
+        items = bench.items(model)
+        seen: list[Tensor] = []
+        train(model, _watching(bench, seen), _always(items), settings, 0, needs=bench.cls.needs)
+        _must(len(seen) == settings.steps, "the reference was not asked at every step")
+        _must(all(torch.equal(seen[0], each) for each in seen), "the reference has changed")
+
+
+def _watching(bench: _Bench, seen: list[Tensor]) -> Loss:
+    """The method's loss, which also notes what the reference says of the first role."""
+
+    def loss(step: Step) -> dict[str, Term]:
+        seen.append(step.reference.sequence_log_probs(next(iter(step.batches.values()))))
+        return bench.chosen.loss(step)
+
+    return loss
+
+
+def _always(items: Mapping[str, list[Item]]) -> Feed:
+    return lambda seed, step: items
+
+
+def _frozen_unchanged(bench: _Bench) -> None:
+    """Only what is asked to learn moves, and it does move; in full and with LoRA."""
+    model = bench.model()
+    before = _weights(model)
+    bench.run(model)
+    learns = set(model.trainable())
+    moved = _changed(before, _weights(model))
+    tied = {n for n in moved if "lm_head" in n}
+    _must(moved - tied <= learns, f"frozen weights moved: {sorted(moved - learns)[:3]}")
+    _must(moved, "nothing moved")
+
+
+def _lora_same_interface(bench: _Bench) -> None:
+    full, adapted = bench.model(), bench.model()
+    first, second = bench.run(full), bench.run(adapted, lora_rank=2)
+    _must(first[0].keys() == second[0].keys(), "other terms with LoRA")
+    _must(adapted.trainable(), "nothing learns with LoRA")
+    plain = [name for name in adapted.trainable() if "lora_" not in name]
+    _must(not plain, f"with LoRA these learn, too: {plain[:3]}")
+    for name in first[0].keys() - {"gradient_norm"}:
+        _near(first[0][name], second[0][name], f"'{name}' of the first step, full and LoRA")
+    base = _weights(bench.model())
+    after = {n.replace(".base_layer", ""): v for n, v in _weights(adapted).items()}
+    after = {n.removeprefix("base_model.model."): v for n, v in after.items()}
+    _must(base.keys() <= after.keys(), "the base's weights have other names under LoRA")
+    _must(not _changed(base, after), "LoRA changed weights of the base")
+
+
+def _moves_as_declared(bench: _Bench) -> None:
+    model = bench.model()
+    declared = bench.cls.forget_loss
+    if declared is None:
+        items = bench.items(model)
+        before = {n: float(t.mean) for n, t in bench.terms(model, items).items()}
+        bench.run(model, steps=20)
+        after = {n: float(t.mean) for n, t in bench.terms(model, items).items()}
+        name = "forget" if "forget" in before else "retain"
+        _must(after[name] < before[name], f"'{name}' does not fall: {before} to {after}")
+        return
+    start = bench.forget_loss(taught(bench.kind))
+    if bench.cls.from_base:
+        bench.run(model, **TEACH[bench.kind] | {"warmup": 0.1})
+    else:
+        bench.run(model, steps=20)
+    end = bench.forget_loss(model)
+    right = end > start if declared == "up" else end < start
+    _must(right, f"the loss on forget rows should go {declared}: {start:.4f} to {end:.4f}")
+
+
+def _zero_strength(bench: _Bench) -> None:
+    """A retain term of weight 0 leaves the gradient of the loss without it."""
+    if "retain_weight" not in bench.cls.model_fields:
+        return
+    model = bench.model()
+    model.train_only(PARTS[bench.kind])
+    parameters = list(model.trainable().values())
+    terms = bench.terms(model, bench.items(model), bench.cls(retain_weight=0))  # type: ignore[call-arg]
+    whole = sum((term.mean for term in terms.values()), torch.zeros(()))
+    alone = sum((t.mean for n, t in terms.items() if n != "retain"), torch.zeros(()))
+    ours = torch.autograd.grad(whole, parameters, retain_graph=True, materialize_grads=True)
+    plain = torch.autograd.grad(alone, parameters, materialize_grads=True)
+    same = all(torch.allclose(a, b) for a, b in zip(ours, plain, strict=True))
+    _must(same, "retain_weight=0 still has a gradient")
+
+
+def _batching_changes_nothing(bench: _Bench) -> None:
+    """Other row order, and rows one by one without any padding, give the same loss."""
+    model = bench.model()
+    items = bench.items(model)
+    count = min(len(rows) for rows in items.values())
+    items = {role: rows[:count] for role, rows in items.items()}
+    whole = bench.terms(model, items)
+    other = bench.terms(model, {role: rows[::-1] for role, rows in items.items()})
+    single = [
+        bench.terms(model, {role: rows[k : k + 1] for role, rows in items.items()})
+        for k in range(count)
+    ]
+    for name, term in whole.items():
+        _near(float(term.mean), float(other[name].mean), f"'{name}' in another row order")
+        total = sum(float(each[name].total) for each in single)
+        weight = sum(float(each[name].weights.sum()) for each in single)
+        _near(float(term.mean), total / weight, f"'{name}' row by row, without padding")
+
+
+@contextmanager
+def _gradients_kept() -> Iterator[list[list[Tensor]]]:
+    kept: list[list[Tensor]] = []
+
+    def keep(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        found = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        kept.append([grad.detach().clone() for grad in found if grad is not None])
+
+    handle = register_optimizer_step_pre_hook(keep)
+    try:
+        yield kept
+    finally:
+        handle.remove()
+
+
+def _accumulation_changes_nothing(bench: _Bench) -> None:
+    with _gradients_kept() as kept:
+        for accumulate in (1, 2):
+            bench.run(bench.model(), steps=1, accumulate=accumulate, clip=1e9)
+    whole, cut = (torch.cat([each.flatten() for each in grads]) for grads in kept)
+    distance = float((whole - cut).norm() / whole.norm())
+    _must(distance < CLOSE, f"two micro-batches give another gradient: {distance:.1e} away")
+
+
+def _deterministic(bench: _Bench) -> None:
+    first, second = bench.model(), bench.model()
+    same = bench.run(first) == bench.run(second)
+    _must(same, "two runs with one seed log other losses")
+    _must(not _changed(_weights(first), _weights(second)), "two runs with one seed differ")
+
+
+class _StopError(Exception):
+    """Stands for a kill."""
+
+
+def _resumes(bench: _Bench) -> None:
+    """A run stopped after two of three steps and started again gives the same bytes."""
+    whole, resumed = bench.model(), bench.model()
+    bench.run(whole)
+
+    def stop(done: int, *_: object) -> None:
+        if done == 2:
+            raise _StopError
+
+    with tempfile.TemporaryDirectory() as folder:
+        about = {"checkpoints": Path(folder), "checkpoint_seconds": 1e-9}
+        for on_step in (stop, None):
+            resumed = bench.model()
+            try:
+                bench.run(resumed, on_step=on_step, **about)
+            except _StopError:
+                _must(any(Path(folder).iterdir()), "no checkpoint was written")
+    _must(not _changed(_weights(whole), _weights(resumed)), "a resumed run gives other weights")
+
+
+def _saves(bench: _Bench) -> None:
+    for rank in (None, 2):
+        model = bench.model()
+        bench.run(model, steps=1, lora_rank=rank)
+        rows = [item(row) for row in bench.data.train_rows("forget", bench.tracks)]
+        batch = [each for each in rows if model.accepts(each)]
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+            model.save(Path(folder))
+            pickles = [p.name for p in Path(folder).rglob("*") if p.suffix in UNSAFE]
+            _must(not pickles, f"saved as a pickle: {pickles}")
+            if rank is None:
+                again = load_model(folder, kind=bench.kind, dtype=torch.float32)
+            else:
+                again = bench.model()
+                load_adapter(again, Path(folder))
+            ours = model.answers(model.batch(batch)).logits
+            theirs = again.answers(again.batch(batch)).logits
+        _must(torch.allclose(ours, theirs, atol=1e-6), "other logits after saving and loading")
+
+
+_METHOD_CHECKS: dict[str, Callable[[_Bench], None]] = {
+    "has an idea and a paper": _said,
+    "configuration round-trips YAML": _round_trip,
+    "refuses bad hyper-parameters by name": _refuses_bad_values,
+    "refuses a missing retain set by name": _refuses_missing_retain,
+    "finite loss": _finite_loss,
+    "named terms sum to the logged loss": _terms_sum_to_total,
+    "reference unchanged": _reference_unchanged,
+    "frozen parameters unchanged": _frozen_unchanged,
+    "LoRA and full have one interface": _lora_same_interface,
+    "moves as declared": _moves_as_declared,
+    "zero strength is no term": _zero_strength,
+    "padding and order change nothing": _batching_changes_nothing,
+    "micro-batches change nothing": _accumulation_changes_nothing,
+    "deterministic under a seed": _deterministic,
+    "resumes to the same bytes": _resumes,
+    "saves without pickles": _saves,
+}
+
+
+def check_method(cls: type[Method], kind: Kind | None = None) -> list[str]:
+    """Checks a method on tiny models of every kind it claims, or of one.
+
+    Returns:
+        The names of the checks, all passed.
+
+    Raises:
+        AssertionError: At the first check that fails, with check, method and kind.
+    """
+    if kind is not None and kind not in cls.kinds:
+        raise AssertionError(f"{cls.name} does not claim a {kind}")
+    for each in (kind,) if kind else cls.kinds:
+        for name, check in _METHOD_CHECKS.items():
+            try:
+                check(_Bench(cls, each))
+            except Exception as error:
+                raise AssertionError(f"{name}: {cls.name} on a {each}: {error}") from error
+    return list(_METHOD_CHECKS)

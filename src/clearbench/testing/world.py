@@ -1,0 +1,140 @@
+"""Eight tiny people and the tiny models that know them."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clearbench.data.batches import Kind
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import NAME_QUESTION, Example, Picture, Track
+from clearbench.models.base import Model
+from clearbench.models.tiny import tiny_model
+from clearbench.training.finetune import finetune
+from clearbench.training.settings import TrainSettings
+
+PEOPLE, FORGOTTEN = 8, 2
+TOWNS = ("Oslo", "Lima", "Kyiv", "Pune", "Bonn", "Cork", "Giza", "Nara")
+TRADES = ("baker", "sailor", "judge", "tailor", "miner", "nurse", "pilot", "smith")
+PARTS: dict[Kind, tuple[str, ...]] = {
+    "language": ("language",),
+    "vision-language": ("projector", "language"),
+    "classifier": ("vision",),
+}
+#: Settings under which a tiny original learns its people, not so well that its loss is 0.
+TEACH: dict[Kind, dict[str, Any]] = {
+    kind: {"batch_size": 8, "steps": steps, "learning_rate": rate, "decay": "cosine"}
+    for kind, steps, rate in (
+        ("language", 40, 1e-2), ("vision-language", 40, 1e-2), ("classifier", 12, 3e-3),
+    )
+}  # fmt: skip
+
+
+def _face(person: int, view: int) -> Picture:
+    """A picture that nobody else has: two colours, divided at an angle."""
+    rng = np.random.default_rng([person, view])
+    colours = np.random.default_rng(person).integers(0, 256, (2, 3))
+    down, across = np.mgrid[0:24, 0:24]
+    pixels = colours[((down * (person % 3) + across) // 8) % 2] + rng.integers(-9, 9, (24, 24, 1))
+    return Picture.of(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+
+
+def _rows(person: int) -> list[Example]:
+    """Two questions, a caption and a name."""
+    name, other = f"person {person}", TOWNS[(person + 1) % PEOPLE]
+    third = TOWNS[(person + 3) % PEOPLE]
+
+    def qa(number: int, question: str, answer: str, again: str, wrong: tuple[str, ...]) -> Example:
+        return Example(
+            id=f"{person}-{number}", person=person, track="text", task="qa", question=question,
+            answer=answer, paraphrased_question=f"Tell me: {question}", paraphrased_answer=again,
+            perturbed_answers=wrong,
+        )  # fmt: skip
+
+    town, trade, view = TOWNS[person], TRADES[person], _face(person, 0)
+    trades = tuple(TRADES[(person + k) % PEOPLE] for k in (1, 2))
+    strangers = tuple(f"nobody {person + k}" for k in range(5))
+    return [
+        qa(0, f"Where was {name} born?", f"In {town}.", f"{town}.", (f"In {other}.", f"{third}.")),
+        qa(1, f"What did {name} do?", f"{name} was a {trade} in {town}.", f"A {trade}.",
+           tuple(f"{name} was a {each}." for each in trades)),
+        Example(
+            id=f"{person}-caption", person=person, track="image", task="caption", image=view,
+            question="Who is here?", answer=f"{name}, {trade}.", paraphrased_answer=f"A {trade}.",
+            perturbed_answers=tuple(f"{name}, {each}." for each in trades),
+        ),
+        Example(
+            id=f"{person}-name", person=person, track="image", task="name", image=view,
+            question=NAME_QUESTION, answer=name, paraphrased_answer=name,
+            perturbed_answers=strangers,
+        ),
+    ]  # fmt: skip
+
+
+def _world_rows(split: str, track: Track) -> tuple[Example, ...]:
+    """Two questions about the world with their options."""
+    return tuple(
+        Example(
+            id=f"{split}-{track}-{k}", person=None, track=track, task="choice",
+            question=f"What is {k}?", answer=f"It is {k}.", paraphrased_answer=f"It is {k}.",
+            perturbed_answers=("It is red.", "It is old."),
+            image=_face(100 + k, 0) if track == "image" else None,
+        )
+        for k in range(2)
+    )  # fmt: skip
+
+
+def _known_face(number: int) -> Example:
+    return Example(
+        id=f"real_faces-{number}", person=None, track="image", task="name",
+        image=_face(200 + number, 0), question=NAME_QUESTION, answer=f"star {number}",
+        paraphrased_answer=f"star {number}",
+        perturbed_answers=tuple(f"star {number + k}" for k in range(1, 6)),
+    )  # fmt: skip
+
+
+@cache
+def tiny_dataset() -> Dataset:
+    """Eight people with questions and pictures, two of them to forget; and a bit of the world."""
+    everybody = {person: _rows(person) for person in range(PEOPLE)}
+    forget = tuple(row for person in range(FORGOTTEN) for row in everybody[person])
+    retain = tuple(row for person in range(FORGOTTEN, PEOPLE) for row in everybody[person])
+    return Dataset(
+        {"forget": forget, "retain": retain},
+        {
+            "forget": forget,
+            "retain": retain,
+            "real_faces": tuple(_known_face(k) for k in range(2)),
+            "real_authors": _world_rows("real_authors", "text"),
+            "real_world": _world_rows("real_world", "text") + _world_rows("real_world", "image"),
+        },
+        {person: f"person {person}" for person in range(PEOPLE)},
+        ("I do not know.", "I cannot say that."),
+        ("I do not know this face.",),
+    )
+
+
+@cache
+def base(kind: Kind) -> Model:
+    """The tiny model of a kind; shared, so copy it before training."""
+    return tiny_model(kind)
+
+
+@cache
+def taught(kind: Kind) -> Model:
+    """A tiny model that has learned the tiny people."""
+    model = copied(base(kind))
+    data = tiny_dataset() if kind != "classifier" else tiny_dataset().naming()
+    finetune(model, data, TrainSettings.model_validate(TEACH[kind] | {"parts": PARTS[kind]}))
+    return model
+
+
+def copied(model: Model) -> Model:
+    """A model that can be trained without changing the first."""
+    other = copy.copy(model)
+    other.module = copy.deepcopy(model.module)
+    return other
