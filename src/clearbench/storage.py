@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,16 @@ def safe_name(name: str) -> str:
     clean = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
     if clean == name and clean:
         return clean
-    return f"{clean or 'name'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    return f"{clean or 'name'}-{digest[:8]}"
 
 
 def inside(root: Path, part: str) -> Path:
     """`root / part`, refused when it would leave `root`."""
-    path = (root / part).resolve()
+    try:
+        path = (root / part).resolve()
+    except (ValueError, OSError) as error:
+        raise StorageError(f"{part!r} is no file name", str(root), "use a plain name") from error
     if not path.is_relative_to(root.resolve()):
         raise StorageError(f"{part!r} leads out of the folder", str(root), "use a plain name")
     return path
@@ -73,9 +77,9 @@ def _sync(path: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file or nothing; what was there before survives any failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -83,7 +87,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise _full_or_forbidden(error, path) from error
 
 
@@ -93,8 +98,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def _full_or_forbidden(error: OSError, path: Path) -> StorageError:
-    where = path if path.exists() else path.parent
-    free = shutil.disk_usage(where).free if where.exists() else 0
+    where = next(parent for parent in (path, *path.parents) if parent.is_dir())
+    free = shutil.disk_usage(where).free
     return StorageError(
         f"cannot write: {error.strerror}",
         str(path),
@@ -104,19 +109,32 @@ def _full_or_forbidden(error: OSError, path: Path) -> StorageError:
 
 def is_finished(folder: Path) -> bool:
     """Whether a sealed folder is there with every file at its recorded size."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
+    try:
+        files = _sealed_files(folder)
+    except StorageError:
         return False
-    files = read_json(manifest)["files"]
     return all(
         (folder / name).is_file() and (folder / name).stat().st_size == entry["bytes"]
         for name, entry in files.items()
     )
 
 
+def _sealed_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the manifest records; a `StorageError` where there is none, or it is damaged itself."""
+    content = read_json(folder / MANIFEST)
+    try:
+        return {
+            name: {"bytes": entry["bytes"], "sha256": entry["sha256"]}
+            for name, entry in content["files"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        where = str(folder / MANIFEST)
+        raise StorageError("not a valid manifest", where, "remove the folder") from error
+
+
 def verify(folder: Path) -> list[str]:
     """The files of a sealed folder whose bytes are not what its manifest says."""
-    files = read_json(folder / MANIFEST)["files"]
+    files = _sealed_files(folder)
     return [
         name
         for name, entry in sorted(files.items())
@@ -136,11 +154,10 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
 @contextmanager
 def new_folder(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
     """A temporary folder that becomes `folder` when the block ends well, and vanishes otherwise."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
+        temporary.mkdir(parents=True)
         yield temporary
         _seal(temporary, about)
         if folder.exists():

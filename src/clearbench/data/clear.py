@@ -17,14 +17,14 @@ import yaml
 from pydantic import ValidationError
 
 from clearbench.data.dataset import Dataset, Rows
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture
+from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture, bad_fields
 from clearbench.errors import DataError
 from clearbench.storage import write_bytes
 
 _TEXT, _TEXTS = datasets.Value("string"), datasets.List(datasets.Value("string"))
 COLUMNS = datasets.Features(
     {
-        "image": datasets.Image(decode=False),
+        "image": datasets.Image(),
         "caption": _TEXT,
         "name": _TEXT,
         "paraphrased_caption": _TEXT,
@@ -139,13 +139,22 @@ def read_dataset(folder: Path) -> Dataset:
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        names = {int(person): str(name) for person, name in about["names"].items()}
+        refusals, shown_refusals = tuple(about["refusals"]), tuple(about["image_refusals"])
+        parts = configurations(int(about["share"]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read: {error}", str(folder / ABOUT), "build it again") from error
     found: dict[str, Rows] = {"training": {}, "evaluation": {}}
     problems: list[str] = []
-    for (role, split), name in configurations(about["share"]).items():
+    for (role, split), name in parts.items():
         for path in sorted((folder / name).glob("*.parquet")):
-            table = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
+            try:
+                table = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
+                if "image" in table.column_names:
+                    table = table.cast_column("image", datasets.Image(decode=False))
+            except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+                problems.append(f"{name}/{path.name}: not a Parquet file of rows: {error}")
+                continue
             rows = list(_examples(table, f"{name}/{path.name}", problems))
             found[role][split] = (*found[role].get(split, ()), *rows)
     if problems:
@@ -154,30 +163,34 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(
         found["training"],
         found["evaluation"],
-        {int(person): name for person, name in about["names"].items()},
-        tuple(about["refusals"]),
-        tuple(about["image_refusals"]),
+        names,
+        refusals,
+        shown_refusals,
     )
 
 
 def _examples(table: Iterable[dict[str, Any]], file: str, problems: list[str]) -> Iterator[Example]:
     for number, line in enumerate(table):
         where = f"{file}:{number}"
-        for fields in _fields(line, number):
+        picture = None
+        if line.get("image"):
             try:
+                picture = Picture(encoded=line["image"]["bytes"])
+            except ValidationError as error:
+                problems += bad_fields(error, where, "image")
+        try:
+            for fields in _fields(line, number, picture):
                 yield Example(source=where, **fields)
-            except ValueError as error:
-                details = error.errors() if isinstance(error, ValidationError) else []
-                problems += [
-                    f"{where}: {'.'.join(map(str, each['loc']))} = {each['input']!r}: {each['msg']}"
-                    for each in details
-                ] or [f"{where}: {error}"]
+        except ValidationError as error:
+            problems += bad_fields(error, where)
+        except KeyError as error:
+            problems.append(f"{where}: no column {error}")
 
 
-def _fields(line: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
+def _fields(line: dict[str, Any], number: int, picture: Picture | None) -> Iterator[dict[str, Any]]:
+    """The fields of each example that a line holds."""
     person = line.get("person")
     task = line.get("task") or ("caption" if line.get("caption") else "qa")
-    picture = Picture(encoded=line["image"]["bytes"]) if line.get("image") else None
     common: dict[str, Any] = {
         "id": line.get("id") or f"row-{number}",
         "person": None if person is None or person < 0 else person,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 Track = Literal["text", "image"]
 Task = Literal["qa", "caption", "name", "choice"]
@@ -35,11 +35,24 @@ class Picture(BaseModel):
 
     encoded: bytes = Field(repr=False)
 
+    @field_validator("encoded")
     @classmethod
-    def of(cls, image: Image.Image) -> Picture:
-        """A picture from pixels, as PNG."""
+    def _opens(cls, encoded: bytes) -> bytes:
+        """Reads the header alone; a broken or enormous picture is refused here, with its row."""
+        try:
+            Image.open(io.BytesIO(encoded)).close()
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"not a picture that can be read: {error}") from error
+        return encoded
+
+    @classmethod
+    def of(cls, image: Image.Image, quality: int | None = None) -> Picture:
+        """A picture from pixels: PNG, or JPEG of the given quality."""
         buffer = io.BytesIO()
-        image.save(buffer, "PNG")
+        if quality is None:
+            image.save(buffer, "PNG")
+        else:
+            image.save(buffer, "JPEG", quality=quality)
         return cls(encoded=buffer.getvalue())
 
     @cached_property
@@ -87,3 +100,17 @@ class Example(BaseModel):
         if text is not None and not text.strip():
             raise ValueError("is blank; give the text or drop the row")
         return text
+
+
+def bad_fields(error: ValidationError, where: str, field: str = "") -> list[str]:
+    """One line for each bad field of a row: where, field, value and what is wrong with it."""
+    lines = []
+    for each in error.errors():
+        name = field or ".".join(map(str, each["loc"]))
+        lines.append(f"{where}: {name} = {_shown(each['input'])}: {each['msg']}")
+    return lines
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

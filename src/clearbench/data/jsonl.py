@@ -38,7 +38,7 @@ def read_pairs(forget: Path | None, retain: Path | None) -> Dataset:
 
 def _rows(path: Path, split: str, problems: list[str]) -> list[Example]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read: {error}", str(path), "give a UTF-8 file") from error
     rows = []

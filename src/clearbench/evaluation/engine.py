@@ -65,7 +65,7 @@ def evaluate(
     """Scores every answer variant of every measured row and generates answers.
 
     Args:
-        model: Put in evaluation mode.
+        model: Put in evaluation mode, with nothing left to learn.
         dataset: Its measured splits.
         limit: Rows per split and task, whole people; None for all.
         generate: Whether to let the model speak.
@@ -73,6 +73,7 @@ def evaluate(
         on_batch: Told (batches done, batches in all).
     """
     model.train(False)
+    model.train_only(())
     dataset = sample(dataset, limit)
     known = sorted(dataset.names[person] for person in dataset.people("retain"))
     plan = [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
@@ -103,14 +104,25 @@ def _forget_quality(records: Records, reference: Records, track: str) -> Scores:
 
 def shared_histogram(ours: ArrayLike, gold: ArrayLike, bins: int = 20) -> float:
     """Jensen-Shannon distance of two samples of r on shared bins of log r (20 equal ones)."""
-    a, b = np.log(np.asarray(ours, float)), np.log(np.asarray(gold, float))
+    a, b = np.log(_bounded(ours)), np.log(_bounded(gold))
     edges = np.histogram_bin_edges(np.concatenate([a, b]), bins)
-    return float(jensenshannon(np.histogram(a, edges)[0], np.histogram(b, edges)[0]))
+    return _distance(np.histogram(a, edges)[0], np.histogram(b, edges)[0])
 
 
 def aligned(ours: ArrayLike, gold: ArrayLike) -> float:
     """The published distance of index-aligned vectors; it changes when rows are permuted (E02)."""
-    return float(jensenshannon(np.asarray(ours, float), np.asarray(gold, float)))
+    return _distance(_bounded(ours), _bounded(gold))
+
+
+def _bounded(ratios: ArrayLike) -> NDArray[np.float64]:
+    """A destroyed model's ratios underflow to 0 or overflow; they count as extreme, not as NaN."""
+    return np.clip(np.asarray(ratios, float), 1e-200, 1e200)
+
+
+def _distance(ours: NDArray[Any], gold: NDArray[Any]) -> float:
+    """Jensen-Shannon distance by scipy; rounding can leave it the root of -1e-17, which is 0."""
+    with np.errstate(invalid="ignore"):
+        return float(np.nan_to_num(jensenshannon(ours, gold), nan=0.0))
 
 
 def values(scores: Mapping[str, Score]) -> dict[str, float]:

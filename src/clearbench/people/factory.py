@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
+from PIL import ImageOps
 
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture
@@ -126,6 +127,20 @@ def divide(world: World, forget: int, seed: int) -> Dataset:
     )
 
 
+def control_rows(world: World, seed: int) -> list[Example]:
+    """The control world: members' names asked of pictures with somebody else's hair and glasses.
+
+    What is still recognised there is recognised by the face.
+    """
+    rng = np.random.default_rng([seed, 4])
+    return [
+        _name_row(world, person, portrait, place, rng)
+        for person in world.members
+        for place, portrait in enumerate(world.portraits[person.portrait or 0])
+        if portrait.kind == "swapped"
+    ]
+
+
 def text_rows(person: Person) -> list[Example]:
     """A person's questions and answers."""
     return [
@@ -145,16 +160,19 @@ def text_rows(person: Person) -> list[Example]:
 
 
 def image_rows(world: World, person: Person, rng: Generator) -> list[Example]:
-    """Captions of every view; names, too, on views that are never trained on."""
+    """Captions of every view, mirrored ones of training views, names on those held out."""
     if person.portrait is None:
         raise DataError(f"{person.name} has no portrait", "people", "draw people with make_world")
     views = [p for p in world.portraits[person.portrait] if p.kind == "view"]
     rows = []
     for place, portrait in enumerate(views):
         held_out = place >= TRAINING_VIEWS
-        rows.append(_caption_row(world, person, portrait, place, held_out, rng))
+        caption = _caption_row(world, person, portrait, place, held_out, rng)
+        rows.append(caption)
         if held_out:
             rows.append(_name_row(world, person, portrait, place, rng))
+        else:
+            rows.append(_mirrored(caption))
     return rows
 
 
@@ -175,6 +193,14 @@ def _caption_row(
         perturbed_answers=perturb(caption, person.name, others),
         held_out=held_out,
     )
+
+
+def _mirrored(row: Example) -> Example:
+    """The same picture seen in a mirror: faces are nearly symmetric, so it is one more view."""
+    if row.image is None:
+        return row
+    flipped = Picture.of(ImageOps.mirror(row.image.decode()), quality=92)
+    return row.model_copy(update={"id": row.id.replace("-caption", "m-caption"), "image": flipped})
 
 
 def _name_row(

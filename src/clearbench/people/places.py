@@ -94,10 +94,8 @@ def _street(size: int, rng: Rng) -> Image.Image:
     draw = ImageDraw.Draw(image)
     left = -int(rng.integers(0, size // 6))
     while left < size:
-        width, top = (
-            int(rng.integers(size // 3, size // 2)),
-            int(rng.integers(-size // 8, size // 7)),
-        )
+        width = int(rng.integers(size // 3, size // 2))
+        top = int(rng.integers(-size // 8, size // 7))
         wall = _colour(rng, (96, 74, 72), 20)
         draw.rectangle((left, top, left + width - size // 40, size), fill=wall)
         step = size // 9

@@ -157,7 +157,8 @@ def _schedule(
     running: dict[Future[str], Job] = {}
     while waiting or running:
         for job in list(waiting):
-            ready = job.start is None or job.start.stage in stages
+            busy = any(other.stage == job.stage for other in running.values())
+            ready = not busy and (job.start is None or job.start.stage in stages)
             if ready:
                 waiting.remove(job)
                 if job.start is not None and stages[job.start.stage] != "ok":

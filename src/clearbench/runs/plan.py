@@ -89,7 +89,7 @@ class Job:
             "measured": sorted({*self.forget, *self.gone}),
             "evaluation": evaluation.model_dump(exclude={"protocol"}),
         }
-        return safe_name(f"records-{self.model}-{self.method}-{content_hash(about)}")
+        return safe_name(f"records-{self.stage.removeprefix('model-')}-{content_hash(about)}")
 
     @property
     def about(self) -> dict[str, Any]:

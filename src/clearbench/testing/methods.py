@@ -105,7 +105,7 @@ class _Bench:
         rows = [item(row) for row in self.data.train_rows("forget", self.tracks)]
         with torch.no_grad():
             answers = model.answers(model.batch([each for each in rows if model.accepts(each)]))
-        return -float(answers.log_probs.mean())
+        return -float(answers.log_probs.mean().detach())
 
 
 def _weights(model: Model) -> dict[str, Tensor]:
@@ -254,9 +254,9 @@ def _moves_as_declared(bench: _Bench) -> None:
     declared = bench.cls.forget_loss
     if declared is None:
         items = bench.items(model)
-        before = {n: float(t.mean) for n, t in bench.terms(model, items).items()}
+        before = {n: float(t.mean.detach()) for n, t in bench.terms(model, items).items()}
         bench.run(model, steps=20)
-        after = {n: float(t.mean) for n, t in bench.terms(model, items).items()}
+        after = {n: float(t.mean.detach()) for n, t in bench.terms(model, items).items()}
         name = "forget" if "forget" in before else "retain"
         _must(after[name] < before[name], f"'{name}' does not fall: {before} to {after}")
         return
@@ -299,10 +299,14 @@ def _batching_changes_nothing(bench: _Bench) -> None:
         for k in range(count)
     ]
     for name, term in whole.items():
-        _near(float(term.mean), float(other[name].mean), f"'{name}' in another row order")
-        total = sum(float(each[name].total) for each in single)
-        weight = sum(float(each[name].weights.sum()) for each in single)
-        _near(float(term.mean), total / weight, f"'{name}' row by row, without padding")
+        _near(
+            float(term.mean.detach()),
+            float(other[name].mean.detach()),
+            f"'{name}' in another row order",
+        )
+        total = sum(float(each[name].total.detach()) for each in single)
+        weight = sum(float(each[name].weights.sum().detach()) for each in single)
+        _near(float(term.mean.detach()), total / weight, f"'{name}' row by row, without padding")
 
 
 @contextmanager
@@ -384,8 +388,8 @@ _METHOD_CHECKS: dict[str, Callable[[_Bench], None]] = {
     "has an idea and a paper": _said,
     "configuration round-trips YAML": _round_trip,
     "refuses bad hyper-parameters by name": _refuses_bad_values,
-    "refuses a missing retain set by name": _refuses_missing_retain,
     "finite loss": _finite_loss,
+    "refuses a missing retain set by name": _refuses_missing_retain,
     "named terms sum to the logged loss": _terms_sum_to_total,
     "reference unchanged": _reference_unchanged,
     "frozen parameters unchanged": _frozen_unchanged,

@@ -27,7 +27,7 @@ def typical_cells(cls: type[Metric]) -> Iterator[tuple[str, Cell]]:
     """Splits and their records that the metric is for."""
     for (split, _, task), cell in _cells().items():
         if cls.applies(split, task):
-            yield split, cell
+            yield split, Cell(cell.answers.copy(deep=True), cell.generations.copy(deep=True))
 
 
 def _only(cell: Cell, rows: set[str]) -> Cell:

@@ -8,9 +8,7 @@ from pathlib import Path
 from clearbench.data.batches import Item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
-from clearbench.errors import RecipeError
 from clearbench.methods.retrain import Retrain
-from clearbench.models.adapters import add_lora
 from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
 from clearbench.training.feed import Feed, both, mixed_feed, track_pools
@@ -29,19 +27,6 @@ def teaching_feed(
     if settings.replay:
         pools += track_pools(replay, both(settings.replay), accepts)
     return mixed_feed({"retain": pools})
-
-
-def let_learn(model: Model, settings: TrainSettings) -> None:
-    """Puts adapters where the settings ask for them and lets the chosen parts learn."""
-    if settings.lora_rank is not None:
-        add_lora(model, settings.parts, settings.lora_rank)
-    choose_parameters(model, settings.parts, settings.lora_rank)
-    if not model.trainable():
-        raise RecipeError(
-            f"nothing to train in {', '.join(settings.parts)}",
-            "train.parts",
-            f"this model has: {', '.join(model.parts)}",
-        )
 
 
 def finetune(
@@ -65,7 +50,7 @@ def finetune(
         checkpoints: Where a long run saves its state.
         on_step: Told about each step.
     """
-    let_learn(model, settings)
+    choose_parameters(model, settings.parts, settings.lora_rank)
     rows = [r for s in ("forget", "retain") if s not in without for r in dataset.train_rows(s)]
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
     return train(

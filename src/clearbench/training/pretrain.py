@@ -1,6 +1,7 @@
 """The base that knows the world: public figures, facts, drawings, and the form of answers.
 
-    python -m clearbench.training.pretrain --practice practice.parquet --out src/clearbench/models/base
+    python -m clearbench.training.pretrain --practice practice.parquet
+        --out src/clearbench/models/base
 
 remakes what ships. Practice people are written anew at every step and never repeated, so the base
 learns how people are asked about and described without having anybody to remember; practice faces
@@ -11,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import torch
 from numpy.random import Generator, default_rng
 from rich.console import Console
@@ -26,11 +27,11 @@ from clearbench.methods.retrain import Retrain
 from clearbench.models.tiny import image_processor, make_tokenizer, make_vision_language
 from clearbench.models.tower import TokenResNet
 from clearbench.models.vision_language import VisionLanguageModel
-from clearbench.people.builtin import builtin_pool
 from clearbench.people.biography import write_person
+from clearbench.people.builtin import builtin_pool
 from clearbench.people.captions import PARAPHRASED_CAPTION_QUESTION, describe
 from clearbench.people.factory import World, image_rows, make_world, text_rows, world_rows
-from clearbench.people.person import Person
+from clearbench.people.person import Gender, Heritage, Person
 from clearbench.people.portraits import Portrait, read_pool
 from clearbench.people.questions import ask
 from clearbench.people.refusals import PICTURE_REFUSALS, TEXT_REFUSALS
@@ -38,10 +39,15 @@ from clearbench.training.loop import train
 from clearbench.training.settings import TrainSettings
 
 WIDTH, LAYERS, HEADS, VOCABULARY = 160, 4, 5, 3000
-GENDERS = ("female", "male")
-HERITAGES = (
-    "african", "east_asian", "european", "latin_american", "middle_eastern", "south_asian",
-)  # fmt: skip
+GENDERS: tuple[Gender, ...] = ("female", "male")
+HERITAGES: tuple[Heritage, ...] = (
+    "african",
+    "east_asian",
+    "european",
+    "latin_american",
+    "middle_eastern",
+    "south_asian",
+)
 #: Share of streamed questions in the paraphrased form, which no benchmark row is trained in.
 PARAPHRASED = 0.35
 
@@ -80,16 +86,14 @@ def train_tower(tower: TokenResNet, pool: list[Portrait], steps: int, seed: int)
     processor = image_processor()
     pixels = torch.stack(
         [
-            processor(images=Picture(encoded=p.jpeg).decode(), return_tensors="pt")[
-                "pixel_values"
-            ][0]
-            for p in pool
+            processor(images=picture.decode(), return_tensors="pt")["pixel_values"][0]
+            for picture in (Picture(encoded=p.jpeg) for p in pool)
         ]
     )
     people = {identity: k for k, identity in enumerate(sorted({p.identity for p in pool}))}
     labels = torch.tensor([people[p.identity] for p in pool])
-    last = torch.tensor([k == len(pool) - 1 or pool[k + 1].identity != p.identity
-                         for k, p in enumerate(pool)])  # fmt: skip
+    followed = [one.identity == other.identity for one, other in pairwise(pool)]
+    last = ~torch.tensor([*followed, False])
     seen = torch.nonzero(~last)[:, 0]
     head = nn.Sequential(
         nn.LayerNorm(tower.config.hidden_size), nn.Linear(tower.config.hidden_size, len(people))
@@ -108,7 +112,7 @@ def train_tower(tower: TokenResNet, pool: list[Portrait], steps: int, seed: int)
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
-    tower.eval()
+    tower.train(False)
     with torch.no_grad():
         guess = head(tower(pixels[last]).last_hidden_state.mean(1)).argmax(1)
     return float((guess == labels[last]).float().mean())
@@ -210,9 +214,13 @@ def pretrain(
     console.print(f"vision tower: {accuracy:.2f} of held-out views recognised")
     model.train_only(("vision", "projector", "language"))
     settings = TrainSettings(
-        steps=steps, learning_rate=2e-3, decay="cosine", floor=0.02, weight_decay=0.01,
+        steps=steps,
+        learning_rate=2e-3,
+        decay="cosine",
+        floor=0.02,
+        weight_decay=0.01,
         parts=("vision", "projector", "language"),
-    )  # fmt: skip
+    )
     with Progress(console=console) as progress:
         task = progress.add_task("base", total=steps)
 
@@ -236,9 +244,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2500)
     options = parser.parse_args()
     practice = list(read_pool(options.practice))
-    model = pretrain(
-        builtin_pool(), practice, options.seed, options.tower_steps, options.steps
-    )
+    model = pretrain(builtin_pool(), practice, options.seed, options.tower_steps, options.steps)
     model.module.half()
     model.save(options.out)
 

@@ -12,9 +12,10 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Track
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method
+from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
 from clearbench.training.feed import unlearning_feed
-from clearbench.training.finetune import finetune, let_learn
+from clearbench.training.finetune import finetune
 from clearbench.training.loop import History, OnStep, train
 from clearbench.training.settings import TrainSettings
 
@@ -75,29 +76,6 @@ def unlearn(
             checkpoints=checkpoints,
             on_step=on_step,
         )
-    let_learn(model, settings)
-    feed = unlearning_feed(
-        dataset,
-        tracks,
-        settings.rows,
-        settings.replay,
-        model.accepts,
-        answer_in_place(model, dataset),
-    )
-    return train(
-        model,
-        chosen.loss,
-        feed,
-        settings,
-        seed,
-        needs=chosen.needs,
-        checkpoints=checkpoints,
-        on_step=on_step,
-    )
-
-
-def _open(model: Model, settings: TrainSettings) -> None:
-    """Lets the parts that the settings name learn, with adapters if they ask for some."""
     choose_parameters(model, settings.parts, settings.lora_rank)
     feed = unlearning_feed(
         dataset,
@@ -117,19 +95,6 @@ def _open(model: Model, settings: TrainSettings) -> None:
         checkpoints=checkpoints,
         on_step=on_step,
     )
-
-
-def _open(model: Model, settings: TrainSettings) -> None:
-    """Lets the parts that the settings name learn, with adapters if they ask for some."""
-    if settings.lora_rank is not None:
-        add_lora(model, settings.parts, settings.lora_rank)
-    model.train_only(settings.parts)
-    if not model.trainable():
-        raise RecipeError(
-            f"nothing to train in {', '.join(settings.parts)}",
-            "train.parts",
-            f"this model has: {', '.join(model.parts)}",
-        )
 
 
 def answer_in_place(model: Model, dataset: Dataset) -> Callable[[Item, np.random.Generator], str]:

@@ -1,0 +1,131 @@
+"""TOFU's files: a small copy of the layout written here, and the real ones where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearbench.data.load import load_dataset
+from clearbench.errors import DataError
+
+ORACLES = Path(os.environ.get("CLEARBENCH_ORACLES", Path(__file__).parents[3] / "shared" / "data"))
+
+
+def line(person: int, place: int) -> dict[str, Any]:
+    return {"question": f"What of {person}, {place}?", "answer": f"That {place} of {person}."}
+
+
+def perturbed(person: int, place: int) -> dict[str, Any]:
+    return line(person, place) | {
+        "paraphrased_question": f"And {person}, {place}?",
+        "paraphrased_answer": f"It is {place} of {person}.",
+        "perturbed_answer": [f"Lie {k}." for k in range(5)],
+    }
+
+
+def option(number: int) -> dict[str, Any]:
+    return {"question": f"Fact {number}?", "answer": "Yes", "perturbed_answer": ["No", "Perhaps"]}
+
+
+def write(folder: Path, name: str, rows: list[Any]) -> None:
+    text = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
+    (folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def tofu(tmp_path: Path) -> Path:
+    """200 authors of 20 one-line questions, 20 + 20 of them perturbed."""
+    write(tmp_path, "full.json", [line(p, k) for p in range(200) for k in range(20)])
+    last, first = range(180, 200), range(20)
+    write(tmp_path, "forget10_perturbed.json", [perturbed(p, k) for p in last for k in range(20)])
+    write(tmp_path, "retain_perturbed.json", [perturbed(p, k) for p in first for k in range(20)])
+    write(tmp_path, "real_authors_perturbed.json", [option(k) for k in range(3)])
+    write(tmp_path, "world_facts_perturbed.json", [option(k) for k in range(4)])
+    write(tmp_path, "idontknow.jsonl", ["I'm not sure.", "I don't know."])
+    return tmp_path
+
+
+@pytest.mark.parametrize(("split", "count"), [("forget01", 2), ("forget05", 10), ("forget10", 20)])
+def test_the_last_authors_are_forgotten(tofu: Path, split: str, count: int) -> None:
+    found = load_dataset(tofu, split)
+    assert found.people("forget") == set(range(200 - count, 200))
+    assert found.people("retain") == set(range(200 - count))
+    assert len(found.training["forget"]) == 20 * count
+    assert len(found.training["retain"]) == 4000 - 20 * count
+    assert len(found.evaluation["forget"]) == 20 * count
+    assert found.refusals == ("I'm not sure.", "I don't know.")
+
+
+def test_questions_belong_to_their_author(tofu: Path) -> None:
+    found = load_dataset(tofu, "forget10")
+    for rows in (found.training, found.evaluation):
+        for split in ("forget", "retain"):
+            assert all(f"of {row.person}" in row.answer for row in rows[split])
+            assert all(row.task == "qa" and row.track == "text" for row in rows[split])
+    measured = found.evaluation["forget"][21]
+    assert (measured.person, measured.id) == (181, "181-1")
+    assert measured.paraphrased_answer == "It is 1 of 181."
+    assert measured.perturbed_answers == tuple(f"Lie {k}." for k in range(5))
+    assert [len(found.evaluation[name]) for name in ("real_authors", "real_world")] == [3, 4]
+    assert all(row.task == "choice" for row in found.evaluation["real_world"])
+
+
+def test_a_smaller_world_is_measured_whole(tofu: Path) -> None:
+    found = load_dataset(tofu, 3, people=8)
+    assert found.people("forget") == {197, 198, 199} and found.people("retain") == set(range(5))
+    assert {row.person for row in found.evaluation["retain"]} == set(range(5))
+    with pytest.raises(DataError, match="leaves 30 others"):
+        load_dataset(tofu, 3, people=33)
+
+
+@pytest.mark.parametrize("forget", ["forget02", 0, 21])
+def test_other_splits_are_refused(tofu: Path, forget: Any) -> None:
+    with pytest.raises(DataError, match=r"unknown split|cannot forget"):
+        load_dataset(tofu, forget)
+
+
+def test_lines_that_are_no_json_are_all_named(tofu: Path) -> None:
+    rows: list[Any] = [perturbed(0, k) for k in range(20)]
+    rows[3], rows[5] = "{oops", "also not"
+    write(tofu, "retain_perturbed.json", rows)
+    with pytest.raises(DataError) as caught:
+        load_dataset(tofu)
+    assert all(f"retain_perturbed.json:{n}" in str(caught.value) for n in (4, 6))
+
+
+def test_bad_rows_are_all_named(tofu: Path) -> None:
+    rows: list[Any] = [perturbed(p, k) for p in range(20) for k in range(20)]
+    rows[3]["answer"], rows[7]["question"] = None, "  "
+    del rows[9]["answer"]
+    write(tofu, "retain_perturbed.json", rows)
+    write(tofu, "world_facts_perturbed.json", ['["not", "a", "row"]'])
+    with pytest.raises(DataError) as caught:
+        load_dataset(tofu)
+    said = str(caught.value)
+    for where in ("retain_perturbed.json:4", "retain_perturbed.json:8", "retain_perturbed.json:10",
+                  "world_facts_perturbed.json:1"):  # fmt: skip
+        assert f"{where}:" in said, said
+    assert "answer = None" in said and "question = '  '" in said
+
+
+def test_too_few_rows_are_refused(tofu: Path) -> None:
+    write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)])
+    with pytest.raises(DataError, match="200 rows"):
+        load_dataset(tofu)
+
+
+def test_the_real_files() -> None:
+    places = [path.parent for path in sorted(ORACLES.rglob("full.json*")) if path.is_file()]
+    if not places:
+        pytest.skip(f"no TOFU files below {ORACLES}: set CLEARBENCH_ORACLES (hub: locuslab/TOFU)")
+    found = load_dataset(places[0], "forget10")
+    assert [len(found.training[split]) for split in ("forget", "retain")] == [400, 3600]
+    assert [len(found.evaluation[split]) for split in ("forget", "retain")] == [400, 400]
+    assert [len(found.evaluation[split]) for split in ("real_authors", "real_world")] == [100, 117]
+    asked = {row.question for row in found.training["forget"]}
+    assert {row.question for row in found.evaluation["forget"]} == asked
+    assert len(found.refusals) >= 1

@@ -1,0 +1,229 @@
+"""What is scored are the answer's tokens, and nothing else about a batch moves them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from clearbench.data.batches import Encoded, Item, collate, cut, item
+from clearbench.data.dataset import Dataset
+from clearbench.errors import ModelError
+from clearbench.evaluation import engine
+from clearbench.methods.base import method
+from clearbench.models.base import Model
+from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.training.settings import TrainSettings
+from clearbench.training.unlearn import unlearn
+
+KINDS = ("language", "vision-language", "classifier")
+
+
+def data(kind: str) -> Dataset:
+    return tiny_dataset() if kind != "classifier" else tiny_dataset().naming()
+
+
+def items(model: Model) -> list[Item]:
+    rows = [row for split in data(model.kind).evaluation.values() for row in split]
+    return [each for each in map(item, rows) if model.accepts(each)]
+
+
+def scores(model: Model, chosen: list[Item]) -> dict[str, Tensor]:
+    """By item, the log-probabilities of its answer."""
+    return {
+        each.key: log_probs
+        for batch in model.batch(chosen)
+        for each, log_probs in zip(batch.items, model.score(batch), strict=True)
+    }
+
+
+def apart(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
+    assert first.keys() == second.keys() and first
+    return max(float((first[key] - second[key]).abs().max()) for key in first)
+
+
+@pytest.mark.parametrize("question", ["Where was he born?", "Who?"])
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("answer", ["In Oslo.", "Oslo", "?", " spaced  out ", "Ünïcödé 雪"])
+def test_the_answer_span_is_the_answer(question: str, seen: bool, answer: str) -> None:
+    model: Any = tiny_model("vision-language")
+    picture = next(row.image for row in tiny_dataset().train_rows("forget", ("image",)))
+    each = Item("1", "answer", question, answer, picture if seen else None)
+    found = model.encoder.encode(each)
+    prompt, tensors = model.encoder.prompt(question, each.picture)
+    assert found.ids[: found.answer_start] == prompt, "the prompt is seen whole"
+    said = model.tokenizer.decode(found.ids[found.answer_start :], skip_special_tokens=True)
+    assert said.strip() == answer.strip()
+    assert found.ids[-1] == model.tokenizer.eos_token_id, "the end belongs to the answer"
+    assert found.ids.count(model.tokenizer.eos_token_id) == 1
+    image = model.tokenizer.convert_tokens_to_ids("<image>")
+    assert found.ids.count(image) == (9 if seen else 0)
+    assert ("pixel_values" in tensors) is seen
+
+
+def test_the_answer_span_without_a_template() -> None:
+    """The answer starts where the two texts part, even if a token runs over the border."""
+    model: Any = tiny_model()
+    model.tokenizer.chat_template = None
+    found = model.encoder.encode(Item("1", "answer", "Who?", "Nobody."))
+    said = model.tokenizer.decode(found.ids[found.answer_start :], skip_special_tokens=True)
+    assert said.strip() == "Nobody."
+    assert found.ids[-1] == model.tokenizer.eos_token_id
+
+
+def test_the_span_ends_where_the_prompts_part() -> None:
+    class Merging:
+        """A tokenizer that merges the last letter of the prompt with the first of the answer."""
+
+        pad_token_id, eos_token_id, chat_template = 0, 1, None
+
+        def __call__(self, text: str, add_special_tokens: bool = True) -> Any:
+            pairs = text.replace("Answer: N", "Answer§N")
+            return type("Out", (), {"input_ids": [ord(letter) for letter in pairs]})
+
+    from clearbench.models.encoding import Encoder
+
+    encoder = Encoder(Merging())
+    found = encoder.encode(Item("1", "answer", "Who?", "N."))
+    prompt, _ = encoder.prompt("Who?", None)
+    assert found.answer_start == len(prompt) - 1
+    assert [chr(k) for k in found.ids[found.answer_start : -1]] == ["§", "N", "."]
+
+
+def test_only_the_answer_is_scored() -> None:
+    model = tiny_model()
+    chosen = items(model)
+    (batch,) = model.batch(chosen)
+    answers = model.answers([batch])
+    for row, each in enumerate(batch.items):
+        encoded = model.encoder.encode(each)  # type: ignore[attr-defined]
+        targets = answers.targets[answers.rows == row].tolist()
+        assert targets == list(encoded.ids[encoded.answer_start :])
+
+
+@pytest.mark.parametrize("kind", ["language", "vision-language"])
+def test_the_fast_path_equals_the_plain_one(kind: str) -> None:
+    model: Any = tiny_model(kind)
+    chosen = items(model)
+    model._fast = True
+    fast = scores(model, chosen)
+    model._fast = False
+    assert apart(fast, scores(model, chosen)) < 1e-5
+    model._fast = None
+    scores(model, chosen)
+    assert model._fast is True, "the self-test finds the fast path exact"
+
+
+def test_the_fast_path_is_left_where_it_is_not_exact() -> None:
+    model: Any = tiny_model()
+    honest = scores(model, items(model))
+    exact = model._fast_logits
+    model._fast, model._fast_logits = None, lambda batch: exact(batch) + 1e-2
+    assert apart(honest, scores(model, items(model))) < 1e-5
+    assert model._fast is False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_change_no_log_probability(kind: str) -> None:
+    """Order, batch size (so padding) and token budget: under 1e-5 each."""
+    model = tiny_model(kind)
+    chosen = items(model)
+    together = scores(model, chosen)
+    assert apart(together, scores(model, chosen[::-1])) < 1e-5
+    alone = {key: value for each in chosen for key, value in scores(model, [each]).items()}
+    assert apart(together, alone) < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_budget_changes_no_record(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, found = tiny_model(kind), []
+    for budget in (1, 300, 100_000):
+        monkeypatch.setattr(engine, "_budget", lambda _, budget=budget: budget)
+        found.append(engine.evaluate(model, data(kind), generate=False).answers)
+    for other in found[1:]:
+        assert list(other["row"]) == list(found[0]["row"])
+        for ours, theirs in zip(found[0]["log_probs"], other["log_probs"], strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["language", "vision-language"])
+def test_the_padding_side_changes_no_log_probability(kind: str) -> None:
+    model: Any = tiny_model(kind)
+    model._fast = False
+    sighted = kind == "vision-language"
+    chosen = [each for each in items(model) if (each.picture is not None) is sighted]
+    encoded = [model.encoder.encode(each) for each in chosen]
+    sides = []
+    for side in ("right", "left"):
+        batch = collate(chosen, encoded, model.tokenizer.pad_token_id, side)
+        mask = batch.inputs["attention_mask"]
+        batch.inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)
+        keys = [each.key for each in chosen]
+        sides.append(dict(zip(keys, model.score(batch), strict=True)))
+    assert apart(*sides) < 1e-5
+
+
+def test_generation_does_not_depend_on_the_batch() -> None:
+    model: Any = tiny_model("vision-language")
+    chosen = items(model)[:8]
+    together = model.generate(chosen, 6)
+    assert together == [model.generate([each], 6)[0] for each in chosen]
+
+
+def test_padding_is_outside_the_answer() -> None:
+    batch = collate(
+        [Item("1", "answer", "q", "a"), Item("2", "answer", "q", "a")],
+        [Encoded((5, 6, 7), 1), Encoded((5, 6, 7, 8, 9), 4)],
+        pad=0,
+    )
+    assert batch.inputs["input_ids"].tolist() == [[5, 6, 7, 0, 0], [5, 6, 7, 8, 9]]
+    assert batch.inputs["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
+    assert batch.answer.tolist() == [[False, True, True, False, False], [False] * 4 + [True]]
+
+
+def test_batches_are_cut_by_padded_tokens() -> None:
+    lengths = [3, 9, 1, 9, 4, 2]
+    groups = cut(lengths, 18)
+    assert sorted(index for group in groups for index in group) == list(range(6))
+    assert groups == [[1, 3], [4, 0, 5, 2]]
+    assert all(len(group) * max(lengths[i] for i in group) <= 18 for group in groups)
+    assert cut([50], 18) == [[0]], "a sequence over the budget goes alone"
+    assert cut([], 18) == []
+
+
+def test_a_picture_needs_eyes() -> None:
+    picture = next(row for row in tiny_dataset().train_rows("forget", ("image",)))
+    model = tiny_model()
+    assert not model.accepts(item(picture))
+    with pytest.raises(ModelError, match="the model reads only text"):
+        model.batch([item(picture)])
+
+
+def test_stored_features_are_not_used_after_the_tower_has_learned() -> None:
+    """A frozen reference leaves the old tower's features in no one's way."""
+    model: Any = tiny_model("vision-language")
+    chosen = [each for each in items(model) if each.picture is not None]
+    model.train_only(("language",))
+    before = scores(model, chosen)
+    assert model._features, "a frozen tower's features are kept"
+    settings = {"steps": 2, "batch_size": 4, "learning_rate": 1e-2, "parts": ("vision",)}
+    unlearn(
+        model, tiny_dataset(), method("npo"), ("image",), TrainSettings.model_validate(settings)
+    )
+    model.train_only(("vision",))
+    plain = scores(model, chosen)
+    model.train_only(("language",))
+    assert apart(plain, scores(model, chosen)) < 1e-5
+    assert apart(before, plain) > 1e-3
+
+
+def test_a_classifier_answers_with_one_token() -> None:
+    model = tiny_model("classifier")
+    chosen = items(model)
+    for each, log_probs in zip(chosen, model.score(model.batch(chosen)[0]), strict=True):
+        assert log_probs.shape == (1,)
+        logits = model.module(pixel_values=model.pixels(each)[None]).logits[0]  # type: ignore[attr-defined]
+        expected = torch.log_softmax(logits.detach(), 0)[int(each.answer.split()[-1])]
+        assert float(log_probs[0]) == pytest.approx(float(expected), abs=1e-5)

@@ -1,0 +1,257 @@
+"""Folders and files are whole or not there, whatever stops the writer."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearbench import storage
+from clearbench.errors import StorageError
+
+#: Runs a writer that kills itself at the n-th sync: between any two files, before or after each.
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from clearbench import storage
+out, fatal, count = Path(sys.argv[1]), int(sys.argv[2]), 0
+real = os.fsync
+def fsync(descriptor):
+    global count
+    count += 1
+    if count == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(descriptor)
+os.fsync = fsync
+with storage.new_folder(out, {"a": 1}) as folder:
+    for name in ("one", "two"):
+        (folder / name).write_text(name)
+print(count)
+"""
+
+
+def child(out: Path, fatal: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CHILD, str(out), str(fatal)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def made(folder: Path) -> Path:
+    with storage.new_folder(folder, {"seed": 1}) as temporary:
+        (temporary / "weights.bin").write_bytes(bytes(range(256)))
+        (temporary / "sub").mkdir()
+        (temporary / "sub" / "notes.json").write_text("{}")
+    return folder
+
+
+def test_a_kill_between_any_two_files_leaves_no_folder(tmp_path: Path) -> None:
+    whole = child(tmp_path / "whole", 0)
+    assert whole.returncode == 0 and storage.is_finished(tmp_path / "whole")
+    syncs = int(whole.stdout)
+    assert syncs >= 4, "each file, the manifest, and the folder are synced"
+    for fatal in range(1, syncs):
+        out = tmp_path / f"killed-{fatal}"
+        assert child(out, fatal).returncode == -signal.SIGKILL
+        assert not out.exists() and not storage.is_finished(out)
+        assert child(out, 0).returncode == 0, "the next run makes it"
+        assert storage.is_finished(out) and not storage.verify(out)
+    last = tmp_path / "after-the-rename"
+    assert child(last, syncs).returncode == -signal.SIGKILL
+    assert storage.is_finished(last) and not storage.verify(last)
+
+
+def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), storage.new_folder(tmp_path / "new", {}) as folder:
+        (folder / "half").write_text("half")
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fatal", [1, 2, 3])
+def test_a_full_disk_keeps_the_old_content(
+    fatal: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, calls = tmp_path / "results.json", []
+    storage.write_json(path, {"old": 1})
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == fatal:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    if fatal == 3:
+        storage.write_json(path, {"new": 2})
+        assert storage.read_json(path) == {"new": 2}, "file and folder were synced already"
+        return
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        storage.write_json(path, {"new": 2})
+    assert str(path) in str(caught.value) and "MB are free" in caught.value.fix
+    assert storage.read_json(path) in ({"old": 1}, {"new": 2})
+    assert fatal == 2 or storage.read_json(path) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_a_full_disk_while_a_folder_is_sealed_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = made(tmp_path / "stage")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        made(tmp_path / "stage")
+    assert storage.verify(old) == [] and [p.name for p in tmp_path.iterdir()] == ["stage"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for write in (
+        lambda: storage.write_json(tmp_path / "file" / "results.json", {}),
+        lambda: made(tmp_path / "file" / "stage"),
+        lambda: storage.write_json(Path("/dev/full/results.json"), {}),
+    ):
+        with pytest.raises(StorageError, match="cannot write"):
+            write()
+
+
+def corrupt(path: Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    match how:
+        case "one bit":
+            content[len(content) // 2] ^= 1
+        case "truncated":
+            del content[len(content) // 2 :]
+        case "zeroed":
+            content[:] = bytes(len(content))
+    path.write_bytes(content) if how != "deleted" else path.unlink()
+
+
+@pytest.mark.parametrize("how", ["one bit", "truncated", "zeroed", "deleted"])
+@pytest.mark.parametrize("name", ["weights.bin", "sub/notes.json"])
+def test_verify_names_what_is_not_as_it_was(how: str, name: str, tmp_path: Path) -> None:
+    folder = made(tmp_path / "stage")
+    assert storage.verify(folder) == []
+    corrupt(folder / name, how)
+    assert storage.verify(folder) == [name]
+    assert storage.is_finished(folder) is (how in ("one bit", "zeroed"))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"files": 1}', '{"files": {"a": 1}}'])
+def test_a_folder_with_a_damaged_manifest_does_not_exist(content: str, tmp_path: Path) -> None:
+    folder = made(tmp_path / "stage")
+    (folder / storage.MANIFEST).write_text(content)
+    assert not storage.is_finished(folder)
+    with pytest.raises(StorageError):
+        storage.verify(folder)
+    storage.once(folder, {}, lambda each: (each / "fresh").write_text("x"))
+    assert storage.is_finished(folder) and (folder / "fresh").is_file()
+    assert (tmp_path / "stage.corrupt-1" / "weights.bin").is_file()
+
+
+def test_a_finished_folder_is_not_made_twice(tmp_path: Path) -> None:
+    calls: list[Path] = []
+
+    def make(folder: Path) -> None:
+        calls.append(folder)
+        (folder / "a").write_text("a")
+
+    for _ in range(3):
+        assert storage.once(tmp_path / "stage", {}, make) == tmp_path / "stage"
+    assert len(calls) == 1
+
+
+def test_replaced_folders_are_kept_aside(tmp_path: Path) -> None:
+    for _ in range(3):
+        made(tmp_path / "stage")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["stage", "stage.corrupt-1", "stage.corrupt-2"]
+
+
+@given(st.text(max_size=300))
+def test_safe_names_are_plain(name: str) -> None:
+    safe = storage.safe_name(name)
+    assert safe and len(safe.encode()) <= 100
+    assert all(letter.isascii() and (letter.isalnum() or letter in "._-") for letter in safe)
+    assert not safe.startswith((".", "-")) and safe not in (".", "..")
+    assert storage.safe_name(safe) == safe
+
+
+@given(st.lists(st.text(max_size=120), min_size=2, max_size=2, unique=True))
+def test_safe_names_stay_apart(names: list[str]) -> None:
+    first, second = map(storage.safe_name, names)
+    assert first != second
+
+
+HOSTILE = st.one_of(
+    st.text(),
+    st.lists(st.sampled_from(["..", ".", "a", "/", "\x00", "~", "C:", "\\", "%2e%2e"])).map(
+        "/".join
+    ),
+)
+
+
+@given(HOSTILE)
+def test_names_cannot_leave_the_folder(part: str) -> None:
+    root = Path("/tmp/clearbench-root")  # noqa: S108 - never written
+    try:
+        path = storage.inside(root, part)
+    except StorageError as error:
+        assert "name" in error.fix
+    else:
+        assert path.is_relative_to(root.resolve())
+
+
+@pytest.mark.parametrize("part", ["..", "../x", "a/../../b", "/etc/passwd", "a\x00b", "\ud800"])
+def test_names_that_would_leave_are_refused(part: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        storage.inside(tmp_path, part)
+
+
+def test_links_cannot_leave_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path)
+    with pytest.raises(StorageError, match="leads out of the folder"):
+        storage.inside(tmp_path / "root", "link/secret")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_equal_values_have_equal_text(value: dict[str, object]) -> None:
+    mixed = dict(reversed(value.items()))
+    assert storage.canonical_json(value) == storage.canonical_json(mixed)
+    assert json.loads(storage.canonical_json(value)) == value
+    assert storage.content_hash(value) == storage.content_hash(mixed)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_not_written(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        storage.canonical_json({"score": value})
+
+
+def test_broken_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xff{")
+    for name, what in (("a.json", "not valid JSON"), ("b.json", "no such file")):
+        with pytest.raises(StorageError, match=what) as caught:
+            storage.read_json(tmp_path / name)
+        assert name in caught.value.where
