@@ -1,4 +1,4 @@
-"""What every test shares: no network, one thread, no window."""
+"""What every test shares: no network, one thread, no window; the command line; one finished run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,65 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+import yaml
 
 torch.set_num_threads(1)
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+CLI = "from clearbench.cli import main; main()"
+
+#: A ninth method, as a user would write it: one file with one class.
+PLUGIN = '''
+"""A method of my own."""
+
+from pydantic import Field
+
+from clearbench.methods.base import Method, Step
+from clearbench.methods.losses import Term, cross_entropy
+
+
+class GentleAscent(Method, name="gentle_ascent", paper="none yet", needs=("forget", "retain")):
+    """Climb a little on forget and hold the rest."""
+
+    strength: float = Field(default=0.5, gt=0)
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        """-s L(forget) + L(retain)."""
+        return {
+            "forget": -self.strength * cross_entropy(step.model.answers(step.forget)),
+            "retain": cross_entropy(step.model.answers(step.retain)),
+        }
+'''
+
+_STEPS = {"steps": 3, "batch_size": 2, "replay": 1}
+#: The smallest recipe with every kind of model and the plugin's method in it.
+MINI: dict[str, Any] = {
+    "name": "mini",
+    "title": "Mini",
+    "data": {"people": 6, "strangers": 2, "forget": 2},
+    "models": {
+        "vision-language": {"teach": _STEPS},
+        "classifier": {"teach": _STEPS | {"parts": ["vision"]}},
+    },
+    "evaluation": {"limit": 8, "max_new_tokens": 4},
+    "runs": [
+        {"method": "gentle_ascent", "hyperparameters": {"strength": 0.25},
+         "train": {"steps": 2, "batch_size": 2}},
+        {"method": "dpo", "modality": "text",
+         "train": {"steps": 2, "batch_size": 2, "lora_rank": 2, "parts": ["language"]}},
+        {"method": "retrain"},
+        {"method": "npo", "model": "classifier", "modality": "image",
+         "train": {"steps": 2, "batch_size": 2, "parts": ["vision"]}},
+    ],
+}  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,3 +76,43 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
     )
+
+
+@pytest.fixture(scope="session")
+def clearbench() -> Cli:
+    """The command line as a child process: `clearbench("list", "methods", code=0)`."""
+
+    def run(
+        *words: object, code: int | None = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", CLI, *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"COLUMNS": "200"} | environment,
+        )
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a ninth method."""
+    path = tmp_path_factory.mktemp("plugin") / "gentle.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    tmp_path_factory: pytest.TempPathFactory, clearbench: Cli, plugin: Path
+) -> Path:
+    """The folder of a finished run of the mini recipe, made once for all tests that read one."""
+    folder = tmp_path_factory.mktemp("run")
+    recipe = folder / "mini.yaml"
+    recipe.write_text(yaml.safe_dump(MINI))
+    clearbench("run", recipe, "--out", folder / "out", "--plugin", plugin, "--workers", 2)
+    return folder / "out"

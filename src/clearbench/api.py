@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.errors import RecipeError, did_you_mean
 from clearbench.evaluation import engine, scoring
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.methods.base import method as named_method
 from clearbench.models.base import Model
-from clearbench.runs.recipe import TRACKS_OF, Modality
+from clearbench.runs.recipe import TRACKS_OF
 from clearbench.storage import new_folder
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
@@ -65,10 +65,9 @@ def finetune(
         out: A folder to save the model to.
         **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
     """
-    taught = _copy(model)
-    _finetune.finetune(
-        taught, dataset, TrainSettings.model_validate(settings), seed, without=without
-    )
+    taught = model.duplicate()
+    schedule = TrainSettings.of(**{"steps": 100, **settings})
+    _finetune.finetune(taught, dataset.for_kind(model.kind), schedule, seed, without=without)
     return _saved(taught, out)
 
 
@@ -76,7 +75,7 @@ def unlearn(
     model: Model,
     dataset: Dataset,
     method: str = "npo",
-    modality: Modality = "both",
+    modality: str = "both",
     *,
     settings: TrainSettings | None = None,
     seed: int = 0,
@@ -96,16 +95,15 @@ def unlearn(
         **hyperparameters: The method's own.
     """
     chosen = named_method(method, **hyperparameters)
-    changed = _copy(model)
+    if modality not in TRACKS_OF:
+        raise RecipeError(
+            f"unknown modality '{modality}'", "modality", did_you_mean(modality, TRACKS_OF)
+        )
+    changed = model.duplicate()
     schedule = settings or TrainSettings(steps=30)
-    _unlearn.unlearn(changed, dataset, chosen, TRACKS_OF[modality], schedule, seed)
+    tracks = TRACKS_OF[modality]  # type: ignore[index]  # checked above
+    _unlearn.unlearn(changed, dataset.for_kind(model.kind), chosen, tracks, schedule, seed)
     return _saved(changed, out)
-
-
-def _copy(model: Model) -> Model:
-    copied = copy.copy(model)
-    copied.module = copy.deepcopy(model.module)
-    return copied
 
 
 def _saved(model: Model, out: str | Path | None) -> Model:
@@ -120,7 +118,7 @@ def evaluate(
 ) -> Records:
     """One pass over the dataset's measured rows; `protocol` decides what `score` makes of it."""
     named_protocol(protocol)
-    return engine.evaluate(model, dataset, limit=limit)
+    return engine.evaluate(model, dataset.for_kind(model.kind), limit=limit)
 
 
 def score(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from pydantic import ValidationError
+
 
 class ClearbenchError(Exception):
     """A mistake a user can correct. The command line prints it without a stack trace.
@@ -35,6 +37,19 @@ class ModelError(ClearbenchError):
 
 class StorageError(ClearbenchError):
     """A folder or file that cannot be read, written or trusted."""
+
+
+def explain(error: ValidationError, known: Iterable[str]) -> str:
+    """Every problem of a checked object, a line each; unknown keys with the nearest known one."""
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            last = str(problem["loc"][-1])
+            lines.append(f"unknown key '{key}'; {did_you_mean(last, known)}")
+        else:
+            lines.append(f"'{key}' = {problem['input']!r}: {problem['msg']}")
+    return "\n".join(lines)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ Variants = Mapping[str, Sequence[float]]
 
 
 def records(rows: Sequence[dict[str, Any]]) -> Records:
-    """Records from rows of `split, track, task, person, row`, `variants` of probabilities, `said`."""
+    """Records from rows: where they belong, `p` (token probabilities by variant), `said`."""
     answers, spoken = [], []
     for number, row in enumerate(rows):
         about = {"split": "forget", "track": "text", "task": "qa", "person": number}

@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(bad: float, accumulat
 
     history: list[int] = []
     rows = [item(row) for row in tiny_dataset().train_rows("retain", ("text",))][:4]
-    with pytest.raises(Diverged, match="not finite at step 2: .*broken = ") as caught:
+    with pytest.raises(Diverged, match=r"not finite at step 2: .*broken = ") as caught:
         train(
             model, loss, lambda *_: {"retain": rows}, settings(accumulate=accumulate), 0,
             on_step=lambda done, *_: history.append(done),

@@ -69,7 +69,7 @@ def _model(source: str, kind: str, dataset: Dataset) -> Model:
     if source != "builtin":
         return load_model(source)
     people = sorted(dataset.people("forget") | dataset.people("retain"))
-    return builtin_model(kind, [dataset.names[person] for person in people])  # type: ignore[arg-type]
+    return builtin_model(kind, [dataset.names[person] for person in people])
 
 
 def unlearn(
@@ -79,7 +79,7 @@ def unlearn(
     forget: Annotated[Path | None, typer.Option(help="JSON lines: question, answer.")] = None,
     retain: Annotated[Path | None, typer.Option(help="JSON lines: question, answer.")] = None,
     method: str = "npo",
-    modality: str = "both",
+    modality: Annotated[str | None, typer.Option(help="text, image or both")] = None,
     seed: int = 0,
     set: Annotated[list[str] | None, typer.Option(help="Training field=value.")] = None,
     hyper: Annotated[list[str] | None, typer.Option(help="Hyper-parameter=value.")] = None,
@@ -93,17 +93,19 @@ def unlearn(
     from clearbench.training.settings import TrainSettings
 
     load_plugins(plugin)
-    if (data is None) == (forget is None):
-        raise RecipeError("nothing to forget", "unlearn", "give --data, or --forget (--retain)")
+    if (data is None) == (forget is None) or (data is not None and retain is not None):
+        raise RecipeError(
+            "whom to forget is not clear", "unlearn", "give --data, or --forget with --retain"
+        )
     dataset = load_dataset(data) if data is not None else read_pairs(forget, retain)
-    if not dataset.train_rows("forget", ("image",)):
-        modality = "text"
-    settings = TrainSettings.model_validate({"steps": 30, **assignments(set)})
+    if modality is None:
+        modality = "both" if dataset.train_rows("forget", ("image",)) else "text"
+    settings = TrainSettings.of(**{"steps": 30, **assignments(set)})
     api.unlearn(
         load_model(model),
         dataset,
         method,
-        modality,  # type: ignore[arg-type]
+        modality,
         settings=settings,
         seed=seed,
         out=out,
@@ -125,9 +127,7 @@ def evaluate(
     from clearbench.storage import new_folder
 
     dataset, loaded = load_dataset(data), load_model(model)
-    if loaded.kind == "classifier":
-        dataset = dataset.naming()
-    records = measure(loaded, dataset, limit=limit)
+    records = measure(loaded, dataset.for_kind(loaded.kind), limit=limit)
     with new_folder(out, {"model": model, "data": data}) as folder:
         records.save(folder)
     Console().print(f"{len(records.answers)} answers scored, records in {out}")

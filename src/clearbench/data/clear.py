@@ -94,7 +94,7 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
 def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str, Any]]:
     """One line a row; the name asked of a picture shares the line of its caption."""
     rows = list(rows)
-    by_view = {row.id.removesuffix("-name"): row for row in rows if row.task == "name"}
+    by_view = {row.id.removesuffix("-name"): row for row in rows if _rides_along(row)}
     captioned = {row.id.removesuffix("-caption") for row in rows if row.task == "caption"}
     for row in rows:
         line = {
@@ -115,7 +115,7 @@ def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str,
                 "perturbed_names": list(named.perturbed_answers) if named else [],
             }
         elif row.task in ("choice", "name"):
-            if row.id.removesuffix("-name") not in captioned:
+            if not _rides_along(row) or row.id.removesuffix("-name") not in captioned:
                 yield line | {"answer": row.answer, "options": list(row.perturbed_answers)}
         else:
             yield line | {
@@ -124,6 +124,11 @@ def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str,
                 "paraphrased_answer": row.paraphrased_answer,
                 "perturbed_answer": list(row.perturbed_answers),
             }
+
+
+def _rides_along(row: Example) -> bool:
+    """Whether a row is CLEAR's name task, kept as `perturbed_names` beside the caption."""
+    return row.task == "name" and bool(row.perturbed_answers)
 
 
 def is_clear_folder(folder: Path) -> bool:

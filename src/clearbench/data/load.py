@@ -1,4 +1,4 @@
-"""Datasets by name: the built-in world, a folder, or a hub id."""
+"""Datasets by name: the built-in world, or a folder."""
 
 from __future__ import annotations
 

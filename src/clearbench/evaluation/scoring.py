@@ -85,7 +85,8 @@ def _forget_quality(records: Records, reference: Records, track: str) -> Scores:
         return {}
     test = stats.ks_2samp(ours, gold)
     cell = Cell(records.answers, records.generations)
-    people = {cell.people[str(row)] for row in ours.index}
+    of = cell.people
+    people = {of[str(row)] for row in ours.index}
     shared = ours.index.intersection(gold.index)
 
     def quality(value: float, statistic: float | None = None) -> Score:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from clearbench.data.batches import Answers, Batch, Kind
-from clearbench.errors import RecipeError, did_you_mean
+from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.losses import Term
 
 Batches = Sequence[Batch]
@@ -161,17 +161,10 @@ def method(name: str, **hyperparameters: Any) -> Method:
         return known[name](**hyperparameters)
     except ValidationError as error:
         raise RecipeError(
-            "\n".join(_explain(problem, known[name]) for problem in error.errors()),
+            explain(error, known[name].model_fields),
             f"method '{name}'",
             f"its hyper-parameters: {', '.join(known[name].model_fields) or 'none'}",
         ) from error
-
-
-def _explain(problem: Mapping[str, Any], cls: type[Method]) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown hyper-parameter '{key}'; {did_you_mean(key, cls.model_fields)}"
-    return f"'{key}' = {problem['input']!r}: {problem['msg']}"
 
 
 def load_plugin(path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +83,12 @@ class Model(ABC):
     def generate(self, items: Sequence[Item], max_new_tokens: int = 40) -> list[str]:
         """Greedy answers to the items' questions."""
         raise NotImplementedError(f"a {self.kind} does not generate text")
+
+    def duplicate(self) -> Self:
+        """A second model with the same weights; changing one leaves the other as it is."""
+        twin = copy.copy(self)
+        twin.module = copy.deepcopy(self.module)
+        return twin
 
     @property
     def device(self) -> torch.device:

@@ -10,8 +10,7 @@ from typing import cast
 import torch
 from transformers import LlamaForCausalLM
 
-from clearbench.data.batches import Kind
-from clearbench.errors import ModelError
+from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.models.tiny import make_classifier
@@ -24,7 +23,7 @@ def base_folder() -> Path:
     return Path(str(files("clearbench.models"))) / "base"
 
 
-def builtin_model(kind: Kind, labels: Sequence[str] = (), seed: int = 0) -> Model:
+def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model:
     """The built-in base of a kind, in float32.
 
     Args:
@@ -36,13 +35,16 @@ def builtin_model(kind: Kind, labels: Sequence[str] = (), seed: int = 0) -> Mode
     whole = cast(VisionLanguageModel, loaded)  # what that kind is loaded as
     if kind == "vision-language":
         return whole
+    if kind not in ("language", "classifier"):
+        kinds = ("language", "vision-language", "classifier")
+        raise ModelError(f"no kind of model '{kind}'", "kind", did_you_mean(kind, kinds))
     core = whole.module
     if kind == "language":
         module = LlamaForCausalLM(core.config.text_config)
         module.model.load_state_dict(core.model.language_model.state_dict())
         module.tie_weights()
         model: Model = LanguageModel(module, whole.encoder.tokenizer)
-    elif kind == "classifier":
+    else:
         if not labels:
             raise ModelError("a classifier needs labels", "builtin_model", "give labels=[names]")
         torch.manual_seed(seed)

@@ -30,7 +30,7 @@ class TokenModel(Model):
         self.module = module
         self.processor = processor
         self.encoder = Encoder(processor)
-        self._fast: bool | None = None
+        self._fast: dict[bool, bool] = {}
 
     @property
     def tokenizer(self) -> Any:
@@ -60,10 +60,13 @@ class TokenModel(Model):
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """Logits on the answer tokens of every batch."""
         self.forwards += len(batches)
-        if self._fast is None:
-            self._fast = self._self_test(batches[0])
-        forward = self._fast_logits if self._fast else self._plain_logits
-        return Answers.join([self._gather(batch, forward(batch)) for batch in batches])
+        return Answers.join([self._gather(batch, self._logits(batch)) for batch in batches])
+
+    def _logits(self, batch: Batch) -> Tensor:
+        sees = bool(batch.pictures)
+        if sees not in self._fast:
+            self._fast[sees] = self._self_test(batch)
+        return self._fast_logits(batch) if self._fast[sees] else self._plain_logits(batch)
 
     def _gather(self, batch: Batch, logits: Tensor) -> Answers:
         mask = batch.answer[:, 1:]

@@ -111,7 +111,8 @@ def divide(world: World, forget: int, seed: int) -> Dataset:
     for place, person in enumerate(world.public):
         rows = text_rows(person) + image_rows(world, person, rng)
         if place % 2:
-            training["replay"] += [row for row in rows if not row.held_out]
+            taught = [row for row in rows if not row.held_out]
+            training["replay"] += taught + [_named(row, person) for row in taught if row.image]
         else:
             measured["real_authors"] += [row for row in rows if row.track == "text"]
             measured["real_faces"] += [row for row in rows if row.held_out and row.task == "name"]
@@ -201,6 +202,13 @@ def _mirrored(row: Example) -> Example:
         return row
     flipped = Picture.of(ImageOps.mirror(row.image.decode()), quality=92)
     return row.model_copy(update={"id": row.id.replace("-caption", "m-caption"), "image": flipped})
+
+
+def _named(row: Example, person: Person) -> Example:
+    """The name alone asked of a picture that has a caption."""
+    change = {"task": "name", "question": NAME_QUESTION, "answer": person.name}
+    blank = {"paraphrased_answer": None, "perturbed_answers": ()}
+    return row.model_copy(update={"id": row.id.replace("-caption", "-name"), **change, **blank})
 
 
 def _name_row(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from clearbench.data.batches import Kind
-from clearbench.errors import RecipeError, did_you_mean
+from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.base import method
 from clearbench.storage import content_hash
 from clearbench.training.settings import TrainSettings
@@ -31,19 +31,20 @@ class DataPart(_Part):
     """Which people.
 
     Attributes:
-        source: `builtin`, a folder in the layout of CLEAR or TOFU, or a hub id.
-        people: How many the built-in factory teaches; for a folder, how many are used (None: all).
+        source: `builtin`, or a folder in the layout of CLEAR or TOFU.
+        people: How many are taught; None for all there are, and 40 of the built-in ones.
         strangers: How many are kept for the holdout.
-        forget: How many are forgotten (built-in, or with `people`), or a split name (`forget10`).
+        forget: How many are forgotten, or one of TOFU's splits (`forget10`); None for what the
+            data say, and 8 for the built-in people.
         fold: `reported`, or `validation`: other people of the same world, on whom settings are
             chosen. The original is the same.
         requests: Sizes of forget requests that arrive one after another; they sum to `forget`.
     """
 
     source: str = "builtin"
-    people: int | None = Field(default=40, ge=2)
+    people: int | None = Field(default=None, ge=2)
     strangers: int = Field(default=8, ge=0)
-    forget: int | str = 8
+    forget: int | str | None = None
     fold: Literal["reported", "validation"] = "reported"
     requests: tuple[int, ...] = ()
 
@@ -77,6 +78,22 @@ class MethodPart(_Part):
         """Always a tuple."""
         return (self.modality,) if isinstance(self.modality, str) else self.modality
 
+    @model_validator(mode="after")
+    def _known(self) -> MethodPart:
+        try:
+            known = method(self.method, **self.hyperparameters)
+        except RecipeError as error:
+            raise ValueError(f"{error.what}; {error.fix}") from error
+        for what, asked, allowed in (
+            ("model", (self.model,), known.kinds),
+            ("modality", self.modalities, known.modalities),
+        ):
+            for value in asked:
+                if value not in allowed:
+                    claims = f"it claims: {', '.join(allowed)}"
+                    raise ValueError(f"{self.method} does not work on {what} '{value}'; {claims}")
+        return self
+
 
 class EvaluationPart(_Part):
     """What is measured.
@@ -104,23 +121,13 @@ class Recipe(_Part):
     runs: tuple[MethodPart, ...] = ()
     evaluation: EvaluationPart = EvaluationPart()
 
-    @field_validator("runs")
-    @classmethod
-    def _known(cls, runs: tuple[MethodPart, ...]) -> tuple[MethodPart, ...]:
-        for each in runs:
-            known = method(each.method, **each.hyperparameters)
-            for what, asked, allowed in (
-                ("model", (each.model,), known.kinds),
-                ("modality", each.modalities, known.modalities),
-            ):
-                wrong = [value for value in asked if value not in allowed]
-                if wrong:
-                    raise RecipeError(
-                        f"{each.method} does not work on {what} '{wrong[0]}'",
-                        f"runs: {each.method}",
-                        f"it claims: {', '.join(allowed)}",
-                    )
-        return runs
+    @model_validator(mode="after")
+    def _models_are_there(self) -> Recipe:
+        for each in self.runs:
+            if each.model not in self.models:
+                hint = f"it has: {', '.join(self.models)}"
+                raise ValueError(f"{each.method}: no model '{each.model}' in this recipe; {hint}")
+        return self
 
     @property
     def identity(self) -> str:
@@ -163,20 +170,9 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(problem, content) for problem in error.errors()]
-        raise RecipeError("\n".join(lines), where, "correct these keys") from error
-
-
-def _explain(problem: Any, content: Any) -> str:
-    path = [str(part) for part in problem["loc"]]
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key '{'.'.join(path)}'; {did_you_mean(path[-1], _siblings(problem))}"
-    return f"'{'.'.join(path)}' = {problem['input']!r}: {problem['msg']}"
-
-
-def _siblings(problem: Any) -> list[str]:
-    parts = (Recipe, DataPart, ModelPart, MethodPart, EvaluationPart, TrainSettings)
-    return sorted({name for part in parts for name in part.model_fields})
+        parts = (Recipe, DataPart, ModelPart, MethodPart, EvaluationPart, TrainSettings)
+        known = {name for part in parts for name in part.model_fields}
+        raise RecipeError(explain(error, known), where, "correct these keys") from error
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -186,13 +182,17 @@ def _apply(content: dict[str, Any], change: str) -> None:
         raise RecipeError(f"'{change}' is not key=value", "command line", "write data.people=20")
     place: Any = content
     *path, last = key.split(".")
-    for part in path:
-        place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
-    value = yaml.safe_load(text)
-    if isinstance(place, list):
-        place[int(last)] = value
-    else:
-        place[last] = value
+    try:
+        value = yaml.safe_load(text)
+        for part in path:
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        place[int(last) if isinstance(place, list) else last] = value
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{change}: not valid YAML: {error}", "command line") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RecipeError(
+            f"{change}: there is no '{key}' to set", "command line", "see the recipe's keys"
+        ) from error
 
 
 def dump_recipe(recipe: Recipe) -> str:

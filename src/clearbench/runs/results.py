@@ -167,9 +167,8 @@ def _questions(
 
 def _spread(rows: list[Any], count: int) -> list[Any]:
     """`count` rows spread evenly, so that several people and questions are seen."""
-    if len(rows) <= count:
-        return rows
-    return [rows[min(k * len(rows) // count + k % 3, len(rows) - 1)] for k in range(count)]
+    places = {min(k * len(rows) // count + k % 3, len(rows) - 1) for k in range(count)}
+    return [rows[place] for place in sorted(places) if rows]
 
 
 def assemble(recipe: Recipe, runtime: Runtime, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def _dataset(recipe: Recipe) -> Dataset:
 
 @lru_cache(maxsize=2)
 def _loaded(
-    source: str, forget: int | str, people: int | None, strangers: int, seed: int
+    source: str, forget: int | str | None, people: int | None, strangers: int, seed: int
 ) -> Dataset:
     return load_dataset(source, forget, people=people, strangers=strangers, seed=seed)
 

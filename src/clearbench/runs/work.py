@@ -178,13 +178,13 @@ def _dataset(folder: Path) -> Dataset:
 def job_dataset(root: Path, job: Job) -> Dataset:
     """The job's division of the people; earlier requests' people are gone from training."""
     dataset = _dataset(root / job.data).forgetting(job.forget, job.gone)
-    return dataset.naming() if job.model == "classifier" else dataset
+    return dataset.for_kind(job.model)
 
 
 def measured_dataset(root: Path, job: Job) -> Dataset:
     """For measuring: everybody forgotten so far counts as forgotten."""
     dataset = _dataset(root / job.data).forgetting({*job.forget, *job.gone})
-    return dataset.naming() if job.model == "classifier" else dataset
+    return dataset.for_kind(job.model)
 
 
 def _labels(root: Path, job: Job) -> list[str]:

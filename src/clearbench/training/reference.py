@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -40,7 +39,7 @@ class FrozenReference:
 
 
 def _frozen_copy(model: Model) -> Model:
-    frozen = copy.copy(model)
-    frozen.module = copy.deepcopy(model.module).requires_grad_(False)
+    frozen = model.duplicate()
+    frozen.train_only(())
     frozen.train(False)
     return frozen

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from clearbench.data.example import Track
+from clearbench.errors import RecipeError, explain
 
 
 class Penalty(BaseModel):
@@ -70,6 +71,17 @@ class TrainSettings(BaseModel):
         if self.penalty and self.penalty.on == "adapter" and self.lora_rank is None:
             raise ValueError("penalty on 'adapter' needs lora_rank; or choose 'delta' or 'theta'")
         return self
+
+    @classmethod
+    def of(cls, **fields: object) -> TrainSettings:
+        """Checked settings; every problem is named in a `RecipeError`."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            known = cls.model_fields
+            raise RecipeError(
+                explain(error, known), "training settings", f"fields: {', '.join(known)}"
+            ) from error
 
     @property
     def rows(self) -> dict[Track, int]:
