@@ -107,12 +107,33 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_run(
-    tmp_path_factory: pytest.TempPathFactory, clearbench: Cli, plugin: Path
-) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory, clearbench: Cli, plugin: Path) -> Path:
     """The folder of a finished run of the mini recipe, made once for all tests that read one."""
     folder = tmp_path_factory.mktemp("run")
     recipe = folder / "mini.yaml"
-    recipe.write_text(yaml.safe_dump(MINI))
+    recipe.write_text(yaml.safe_dump(MINI, sort_keys=False))
     clearbench("run", recipe, "--out", folder / "out", "--plugin", plugin, "--workers", 2)
     return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved language model of a few kilobytes, to start recipes from."""
+    from clearbench.testing import tiny_model
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    tiny_model("language").save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_recipe(tiny_folder: Path) -> dict[str, Any]:
+    """A recipe of one tiny language model, for tests that run it several times."""
+    teach = {"steps": 4, "batch_size": 2, "parts": ["language"], "checkpoint_seconds": 1.0e-9}
+    return {
+        "name": "small",
+        "data": {"people": 4, "strangers": 1, "forget": 2},
+        "models": {"language": {"source": str(tiny_folder), "teach": teach}},
+        "evaluation": {"limit": 1, "max_new_tokens": 2},
+        "runs": [{"method": "npo", "model": "language", "modality": "text", "train": teach}],
+    }

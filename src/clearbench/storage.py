@@ -154,6 +154,8 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
 @contextmanager
 def new_folder(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
     """A temporary folder that becomes `folder` when the block ends well, and vanishes otherwise."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise StorageError("there is something else already", str(folder), "choose another folder")
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:

@@ -15,12 +15,14 @@ from rouge_score.rouge_scorer import RougeScorer
 from scipy import stats
 
 from clearbench.errors import DataError
+from clearbench.evaluation.engine import sample
 from clearbench.evaluation.metric import metrics
 from clearbench.evaluation.metrics.outputs import kind_of_output
 from clearbench.evaluation.protocols import CLEAR, harmonic_mean
 from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records, clusters
 from clearbench.evaluation.score import mean_score
 from clearbench.evaluation.scoring import aligned, score, shared_histogram, truth_ratios
+from clearbench.testing import tiny_dataset
 
 Variants = Mapping[str, Sequence[float]]
 
@@ -281,3 +283,11 @@ def test_records_survive_the_disk(tmp_path: Any) -> None:
     ours.save(tmp_path)
     again = Records.load(tmp_path)
     assert score(again) == score(ours)
+
+
+def test_a_limit_keeps_whole_people_and_at_least_one() -> None:
+    whole = tiny_dataset()
+    for limit, people in ((1, 1), (2, 1), (5, 2), (100, 6)):
+        rows = [r for r in sample(whole, limit).evaluation["retain"] if r.task == "qa"]
+        assert len({row.person for row in rows}) == people and len(rows) == 2 * people
+    assert sample(whole, None) is whole

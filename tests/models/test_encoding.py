@@ -151,7 +151,7 @@ def test_the_budget_changes_no_record(kind: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("kind", ["language", "vision-language"])
 def test_the_padding_side_changes_no_log_probability(kind: str) -> None:
     model: Any = tiny_model(kind)
-    model._fast = False
+    model._fast = {False: False, True: False}
     sighted = kind == "vision-language"
     chosen = [each for each in items(model) if (each.picture is not None) is sighted]
     encoded = [model.encoder.encode(each) for each in chosen]

@@ -13,7 +13,8 @@ from numpy.random import default_rng
 
 from clearbench.errors import DataError
 from clearbench.people.biography import REFERENCE_YEAR, fresh_names, public_figures, write_person
-from clearbench.people.captions import CAPTION_QUESTIONS, describe, perturb
+from clearbench.data.example import CAPTION_QUESTIONS
+from clearbench.people.captions import describe, perturb
 from clearbench.people.countries import COUNTRIES
 from clearbench.people.names import NAMES, is_public_name
 from clearbench.people.person import Appearance, Gender, Heritage, Person, View

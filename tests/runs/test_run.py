@@ -44,9 +44,13 @@ def test_every_row_has_what_the_surface_promises(results: dict[str, Any]) -> Non
     for row in results["rows"]:
         assert row["status"] == "ok", row["reason"]
         assert set(row["variant"]) == {"parts", "rank", "penalty"}
-        assert {"seconds", "peak_memory_bytes", "trainable_parameters", "forwards", "backwards"} <= (
-            set(row["cost"])
-        )
+        assert {
+            "seconds",
+            "peak_memory_bytes",
+            "trainable_parameters",
+            "forwards",
+            "backwards",
+        } <= (set(row["cost"]))
         assert row["scores"] and all(KEY.fullmatch(key) for key in row["scores"])
         for score in row["scores"].values():
             assert {"value", "low", "high", "n", "clusters", "gold", "original", "version"} <= (

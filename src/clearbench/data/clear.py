@@ -116,7 +116,11 @@ def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str,
             }
         elif row.task in ("choice", "name"):
             if not _rides_along(row) or row.id.removesuffix("-name") not in captioned:
-                yield line | {"answer": row.answer, "options": list(row.perturbed_answers)}
+                yield line | {
+                    "answer": row.answer,
+                    "paraphrased_answer": row.paraphrased_answer,
+                    "options": list(row.perturbed_answers),
+                }
         else:
             yield line | {
                 "answer": row.answer,
@@ -222,10 +226,9 @@ def _fields(line: dict[str, Any], number: int, picture: Picture | None) -> Itera
             }
     elif task in ("choice", "name"):
         options = tuple(line.get("options") or ())
-        answer = line["answer"]
         yield common | {
-            "answer": answer,
-            "paraphrased_answer": answer,
+            "answer": line["answer"],
+            "paraphrased_answer": line.get("paraphrased_answer"),
             "perturbed_answers": options,
         }
     else:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example
+from clearbench.data.example import Example, bad_fields
 from clearbench.errors import DataError
 
 #: Refusals for methods that need some, where the data bring none. Our own words.
@@ -47,6 +49,8 @@ def _rows(path: Path, split: str, problems: list[str]) -> list[Example]:
             continue
         try:
             fields = json.loads(line)
+            if not isinstance(fields, dict):
+                raise ValueError(f"{line.strip()[:60]} is no object with question and answer")
             rows.append(
                 Example(
                     id=f"{split}-{number}",
@@ -60,6 +64,8 @@ def _rows(path: Path, split: str, problems: list[str]) -> list[Example]:
             )
         except KeyError as error:
             problems.append(f"{path.name}:{number}: no field {error}")
-        except (ValueError, AttributeError) as error:
-            problems.append(f"{path.name}:{number}: {str(error).splitlines()[0]}")
+        except ValidationError as error:
+            problems += bad_fields(error, f"{path.name}:{number}")
+        except ValueError as error:
+            problems.append(f"{path.name}:{number}: {error}")
     return rows

@@ -13,6 +13,7 @@ import torch
 from clearbench.data.batches import Item, cut, item
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.data.example import Example
+from clearbench.errors import RecipeError
 from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records
 from clearbench.models.base import Model
 
@@ -26,7 +27,7 @@ OnBatch = Callable[[int, int], None]
 
 
 def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
-    """At most `limit` measured rows per split and task, always whole people."""
+    """At most `limit` measured rows per split and task: whole people, at least one."""
     if limit is None:
         return dataset
     chosen: dict[str, tuple[Example, ...]] = {}
@@ -48,8 +49,14 @@ def _whole_people(people: dict[int | str, list[Example]], limit: int, seed: int)
     kept: list[str] = []
     for place in order:
         rows = people[keys[place]]
-        if len(kept) + len(rows) <= limit:
+        if not kept or len(kept) + len(rows) <= limit:
             kept += [row.id for row in rows]
+    if not kept:
+        raise RecipeError(
+            f"a limit of {limit} rows is less than one person's {len(rows)}",
+            "evaluation.limit",
+            "whole people are measured: raise the limit",
+        )
     return set(kept)
 
 

@@ -54,7 +54,6 @@ def _cells(splits: tuple[str, ...], track: str, names: tuple[str, ...]) -> tuple
 
 
 _TEXT_REAL = ("real_authors", "real_world")
-_IMAGE_REAL = ("real_faces", "real_world")
 _THREE = ("rouge_l", "probability", "truth_ratio")
 _TWO = ("probability", "truth_ratio")
 _NAMES = ("name_probability", "name_truth_ratio")

@@ -44,7 +44,11 @@ class Score(BaseModel):
 
 
 def mean_score(
-    values: pd.Series, people: dict[str, int], direction: Direction, version: int = 1
+    values: pd.Series,
+    people: dict[str, int],
+    direction: Direction,
+    version: int = 1,
+    range: tuple[float, float] = (0.0, 1.0),
 ) -> Score:
     """The mean of per-row values with an interval clustered by person.
 
@@ -58,7 +62,7 @@ def mean_score(
         sums = np.bincount(index, weights=numbers - mean, minlength=count)
         error = np.sqrt(count / (count - 1) * (sums**2).sum()) / len(numbers)
         reach = float(stats.t.ppf(0.975, count - 1) * error)
-        low, high = max(0.0, mean - reach), min(1.0, mean + reach)
+        low, high = max(range[0], mean - reach), min(range[1], mean + reach)
     return Score(
         value=mean,
         low=low,
@@ -66,5 +70,6 @@ def mean_score(
         n=len(numbers),
         clusters=count,
         direction=direction,
+        range=range,
         version=version,
     )

@@ -68,7 +68,9 @@ def _row_scores(records: Records) -> Scores:
                     "the model's outputs are not finite; its run has diverged",
                 )
             key = f"{split}.{track}.{name.partition('#')[0]}"
-            found[key] = mean_score(values, cell.people, metric.direction(split), metric.version)
+            found[key] = mean_score(
+                values, cell.people, metric.direction(split), metric.version, metric.range
+            )
     return found
 
 
@@ -117,7 +119,8 @@ def aligned(ours: ArrayLike, gold: ArrayLike) -> float:
 
 def _bounded(ratios: ArrayLike) -> NDArray[np.float64]:
     """A destroyed model's ratios underflow to 0 or overflow; they count as extreme, not as NaN."""
-    return np.clip(np.asarray(ratios, float), 1e-200, 1e200)
+    bounded: NDArray[np.float64] = np.clip(np.asarray(ratios, float), 1e-200, 1e200)
+    return bounded
 
 
 def _distance(ours: NDArray[Any], gold: NDArray[Any]) -> float:

@@ -20,13 +20,9 @@ from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.losses import Term
 
 Batches = Sequence[Batch]
-#: Batches a method may ask for, and what they hold.
-NEEDS = {
-    "forget": "rows to forget",
-    "retain": "rows to keep",
-    "idk": "forget questions answered by a refusal (for classifiers, by another person's label)",
-    "reference": "the model before unlearning, frozen",
-}
+#: What a method may ask for. `idk` holds the forget questions answered by a refusal (for a
+#: classifier, by another person's label); `reference` is the model before unlearning, frozen.
+NEEDS = ("forget", "retain", "idk", "reference")
 
 
 class Model(Protocol):
@@ -111,6 +107,11 @@ class Method(BaseModel):
     def __pydantic_init_subclass__(cls, name: str = "", **about: Any) -> None:
         if not name:
             return
+        unknown = set(about.get("needs", ())) - set(NEEDS)
+        if unknown:
+            raise RecipeError(
+                f"{name} needs {', '.join(sorted(unknown))}", cls.__module__, f"known: {NEEDS}"
+            )
         for key, value in {"name": name, **about}.items():
             setattr(cls, key, value)
         known = _METHODS.get(name)

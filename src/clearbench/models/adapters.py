@@ -64,8 +64,3 @@ def load_adapter(model: Model, folder: Path) -> None:
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds adapters alone."""
     return (folder / "adapter_config.json").is_file()
-
-
-def lora_weights(model: Model) -> dict[str, nn.Parameter]:
-    """The adapters' own parameters by name."""
-    return {n: p for n, p in model.module.named_parameters() if "lora_" in n}

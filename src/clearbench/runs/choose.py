@@ -12,8 +12,6 @@ from clearbench.storage import read_json
 
 #: Weight of a missing percent of what should be kept, beside the distance to gold.
 DAMAGE_WEIGHT = 2.0
-#: What must be kept of the original, as in `evaluation.verdict`.
-SLACK = {"retain": 0.8, "real_faces": 0.75, "real_world": 0.75}
 
 
 def badness(row: Mapping[str, Any]) -> tuple[bool, float]:

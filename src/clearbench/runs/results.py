@@ -15,11 +15,13 @@ import torch
 from clearbench.data.dataset import Dataset
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.verdict import judge
+from clearbench.methods.base import methods
 from clearbench.runs import work
 from clearbench.runs.execute import Outcome, Runtime
 from clearbench.runs.plan import Family, Job
 from clearbench.runs.recipe import EvaluationPart, Recipe
 from clearbench.storage import read_json
+from clearbench.training.reference import reference_form
 
 SCHEMA = 1
 #: Questions shown in the report, per track, and people whose faces are shown.
@@ -62,13 +64,14 @@ def result_row(
         },
         "hyperparameters": job.hyperparameters,
         "training": settings,
+        "reference": reference_form(settings["lora_rank"]) if _refers(job) else None,
         "protocol": evaluation.protocol,
         "status": status,
         "reason": outcome.reason.get(job.id, ""),
         "scores": scores,
         "attacks": {},
         "curve": made.get("curve", []),
-        "cost": made.get("cost", {}),
+        "cost": made.get("cost", {}) | _measuring(root / job.records(evaluation) / work.COST),
     }
     if scores and job.role != "original":
         ours, gold, original = (_numbers(scores, field) for field in ("value", "gold", "original"))
@@ -79,6 +82,17 @@ def result_row(
 
 def _numbers(scores: Mapping[str, Any], field: str) -> dict[str, float]:
     return {key: each[field] for key, each in scores.items() if each[field] is not None}
+
+
+def _refers(job: Job) -> bool:
+    return job.role == "unlearn" and "reference" in methods()[job.method].needs
+
+
+def _measuring(path: Path) -> dict[str, float]:
+    """What measuring cost, beside what training did."""
+    if not path.is_file():
+        return {}
+    return {f"measuring_{key}": value for key, value in read_json(path).items()}
 
 
 def details(

@@ -6,7 +6,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from clearbench.training.loop import Diverged, History
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 
-OUTCOME = "outcome.json"
+OUTCOME, COST = "outcome.json", "cost.json"
 #: Points of a training curve kept for the report.
 CURVE_POINTS = 60
 
@@ -62,21 +63,21 @@ def make_model(root: Path, job: Job, tell: Tell) -> str:
     folder = root / job.stage
     if is_finished(folder):
         return str(read_json(folder / OUTCOME)["status"])
-    meter = _Meter()
     dataset = job_dataset(root, job)
-    model = _start(root, job, dataset)
+    model = _start(root, job)
     settings = TrainSettings.model_validate(job.settings)
     checkpoints = root / f"{job.stage}.checkpoints"
 
     def on_step(done: int, steps: int, _: dict[str, float]) -> None:
         tell(job.id, "training", done, steps)
 
-    status, reason, history = "ok", "", []
-    try:
-        history = _train(model, dataset, job, settings, checkpoints, on_step)
-    except Diverged as error:
-        status, reason = "diverged", str(error)
-    cost = meter.stop() | {
+    status, reason = "ok", ""
+    with _metered() as cost:
+        try:
+            history = _train(model, dataset, job, settings, checkpoints, on_step)
+        except Diverged as error:
+            status, reason, history = "diverged", str(error), error.history
+    cost |= {
         "trainable_parameters": sum(p.numel() for p in model.trainable().values()),
         "forwards": model.forwards,
         "backwards": len(history) * settings.accumulate,
@@ -129,23 +130,22 @@ def measure(root: Path, job: Job, evaluation: EvaluationPart, tell: Tell) -> Non
     folder = root / job.records(evaluation)
     if is_finished(folder):
         return
-    meter = _Meter()
-    dataset = job_dataset(root, job)
-    model = stage_model(root, job, dataset)
+    model = stage_model(root, job)
 
     def on_batch(done: int, batches: int) -> None:
         tell(job.id, "measuring", done, batches)
 
-    records = evaluate(
-        model,
-        measured_dataset(root, job),
-        limit=evaluation.limit,
-        max_new_tokens=evaluation.max_new_tokens,
-        on_batch=on_batch,
-    )
+    with _metered() as cost:
+        records = evaluate(
+            model,
+            measured_dataset(root, job),
+            limit=evaluation.limit,
+            max_new_tokens=evaluation.max_new_tokens,
+            on_batch=on_batch,
+        )
     with new_folder(folder, {"stage": job.stage}) as temporary:
         records.save(temporary)
-        write_json(temporary / "cost.json", meter.stop())
+        write_json(temporary / COST, cost)
 
 
 def score_job(
@@ -202,18 +202,18 @@ def _base(root: Path, job: Job) -> Model:
     return _with_shared_caches(model, job.source)
 
 
-def _start(root: Path, job: Job, dataset: Dataset) -> Model:
+def _start(root: Path, job: Job) -> Model:
     if job.start is None:
         return _base(root, job)
-    return stage_model(root, job.start, dataset)
+    return stage_model(root, job.start)
 
 
-def stage_model(root: Path, job: Job, dataset: Dataset) -> Model:
+def stage_model(root: Path, job: Job) -> Model:
     """A finished job's model; adapters are merged into the model they were trained on."""
     folder = root / job.stage
     if not is_adapter(folder):
         return _with_shared_caches(load_model(folder, kind=job.model), job.source)
-    model = _start(root, job, dataset)
+    model = _start(root, job)
     load_adapter(model, folder)
     merge_adapters(model)
     return model
@@ -245,22 +245,22 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Meter:
-    """CPU seconds and the largest resident memory of this process while it runs."""
+@contextmanager
+def _metered() -> Iterator[dict[str, float]]:
+    """Yields a dict that holds CPU seconds and the largest resident memory at the end."""
+    cost: dict[str, float] = {}
+    began, process = time.process_time(), psutil.Process()
+    peak = [process.memory_info().rss]
+    done = threading.Event()
 
-    def __init__(self) -> None:
-        self._began = time.process_time()
-        self._process = psutil.Process()
-        self._peak = self._process.memory_info().rss
-        self._done = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
+    def watch() -> None:
+        while not done.wait(0.05):
+            peak[0] = max(peak[0], process.memory_info().rss)
 
-    def _watch(self) -> None:
-        while not self._done.wait(0.05):
-            self._peak = max(self._peak, self._process.memory_info().rss)
-
-    def stop(self) -> dict[str, float]:
-        """Seconds and bytes."""
-        self._done.set()
-        return {"seconds": time.process_time() - self._began, "peak_memory_bytes": self._peak}
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield cost
+    finally:
+        done.set()
+        cost["seconds"] = time.process_time() - began
+        cost["peak_memory_bytes"] = peak[0]

@@ -25,13 +25,13 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     "vision-language": ("projector", "language"),
     "classifier": ("vision",),
 }
+_SLOWLY = {"batch_size": 8, "decay": "cosine"}
 #: Settings under which a tiny original learns its people, not so well that its loss is 0.
 TEACH: dict[Kind, dict[str, Any]] = {
-    kind: {"batch_size": 8, "steps": steps, "learning_rate": rate, "decay": "cosine"}
-    for kind, steps, rate in (
-        ("language", 40, 1e-2), ("vision-language", 40, 1e-2), ("classifier", 12, 3e-3),
-    )
-}  # fmt: skip
+    "language": _SLOWLY | {"steps": 40, "learning_rate": 1e-2},
+    "vision-language": _SLOWLY | {"steps": 40, "learning_rate": 1e-2},
+    "classifier": _SLOWLY | {"steps": 12, "learning_rate": 3e-3},
+}
 
 
 def _face(person: int, view: int) -> Picture:

@@ -36,6 +36,7 @@ class Diverged(Exception):
 
     def __init__(self, step: int, values: Mapping[str, float]) -> None:
         self.step, self.values = step, dict(values)
+        self.history: History = []
         parts = ", ".join(f"{name} = {value}" for name, value in values.items())
         super().__init__(f"not finite at step {step}: {parts}")
 
@@ -88,7 +89,11 @@ def train(
             for part in _shares(feed(seed, step), settings.accumulate, accelerator)
         ]
         values = _gradients(accelerator, parameters, micro_batches)
-        values |= _update(step, values, parameters, optimizer, settings)
+        try:
+            values |= _update(step, values, parameters, optimizer, settings)
+        except Diverged as error:
+            error.history = history
+            raise
         history.append(values)
         if on_step is not None:
             on_step(step + 1, settings.steps, values)
@@ -97,6 +102,8 @@ def train(
             save_checkpoint(checkpoints, step, model, optimizer, history, state)
             saved = time.monotonic()
     model.train(False)
+    if isinstance(reference, FrozenReference):
+        model.forwards += reference.forwards
     return history
 
 

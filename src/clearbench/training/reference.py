@@ -13,15 +13,17 @@ from clearbench.models.base import Model
 
 
 class FrozenReference:
-    """The original: the same weights with adapters off, or a second copy without gradients.
-
-    `form` says which; results record it.
-    """
+    """The original: the same weights with adapters off, or a second copy without gradients."""
 
     def __init__(self, model: Model) -> None:
         self._switch = getattr(model.module, "disable_adapter", None)
-        self.form = "adapter off" if self._switch else "second copy"
         self._model = model if self._switch else _frozen_copy(model)
+        self._before = self._model.forwards
+
+    @property
+    def forwards(self) -> int:
+        """Batches seen beside those that the trained model counts itself."""
+        return 0 if self._switch else self._model.forwards - self._before
 
     @torch.no_grad()
     def answers(self, batches: Sequence[Batch]) -> Answers:
@@ -36,6 +38,11 @@ class FrozenReference:
 
     def _off(self) -> AbstractContextManager[None]:
         return self._switch() if self._switch else nullcontext()
+
+
+def reference_form(lora_rank: int | None) -> str:
+    """How a run holds its reference, for the results."""
+    return "second copy" if lora_rank is None else "adapter off"
 
 
 def _frozen_copy(model: Model) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,13 @@ class Penalty(BaseModel):
     strength: float = Field(ge=0)
     on: Literal["adapter", "delta", "theta"] = "adapter"
     reduce: Literal["sum", "mean"] = "sum"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _yaml_reads_on_as_true(cls, content: Any) -> Any:
+        if isinstance(content, dict):
+            return {"on" if key is True else key: value for key, value in content.items()}
+        return content
 
 
 class TrainSettings(BaseModel):

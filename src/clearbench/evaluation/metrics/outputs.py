@@ -11,30 +11,36 @@ import pandas as pd
 
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.records import Cell
+from clearbench.people.refusals import PICTURE_REFUSALS, TEXT_REFUSALS
 from clearbench.evaluation.score import Direction
 
 _REFUSAL = re.compile(
     r"\b(i (do not|don't|cannot|can't|could not|am not|have no|never)|unknown to me|no idea|"
-    r"no information|no record|not (something|someone|aware|known)|beyond (me|my)|"
+    r"no information|no record|not (something|someone) i|beyond (me|my)|"
     r"my (knowledge|memory|records|notes)|unable to|sorry)\b",
     re.IGNORECASE,
 )
 #: A text this repetitive says nothing; measured share of distinct pairs of words.
 DISTINCT_PAIRS = 0.6
-#: A sentence of the world ends; one that runs to the limit without a stop is cut off mid-loop.
 _WORD = re.compile(r"[^\W\d_]+|\d+")
+
+
+_BANK = {
+    tuple(_WORD.findall(text.lower())) for text in (*TEXT_REFUSALS, *PICTURE_REFUSALS)
+}
 
 
 @cache
 def kind_of_output(text: str) -> str:
     """`empty`, `refusal`, `garbage` or `answer`.
 
-    Garbage: the same word three times running, few distinct pairs of words, or mostly symbols.
+    Garbage: the same word three times running or twice in two places, few distinct pairs of words,
+    or mostly symbols.
     """
     words = _WORD.findall(text.lower())
     if not words:
         return "garbage" if text.strip(" .,!?") else "empty"
-    if _REFUSAL.search(text):
+    if _REFUSAL.search(text) or tuple(words) in _BANK:
         return "refusal"
     letters = sum(character.isalnum() or character.isspace() for character in text)
     pairs = list(pairwise(words))
