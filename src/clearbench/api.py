@@ -101,7 +101,7 @@ def unlearn(
         )
     changed = model.duplicate()
     schedule = settings or TrainSettings(steps=30)
-    tracks = TRACKS_OF[modality]  # type: ignore[index]  # checked above
+    tracks = TRACKS_OF[modality]
     _unlearn.unlearn(changed, dataset.for_kind(model.kind), chosen, tracks, schedule, seed)
     return _saved(changed, out)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal, get_args
 
 from clearbench.data.example import Example, Track
 from clearbench.errors import DataError
@@ -14,7 +15,8 @@ from clearbench.storage import content_hash
 #: small model from losing what it knew before; none of them is ever measured.
 TRAINING_SPLITS = ("forget", "retain", "replay")
 #: Splits that are measured.
-SPLITS = ("forget", "retain", "holdout", "real_faces", "real_authors", "real_world")
+Split = Literal["forget", "retain", "holdout", "real_faces", "real_authors", "real_world"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 Rows = dict[str, tuple[Example, ...]]
 

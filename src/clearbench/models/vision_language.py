@@ -61,7 +61,9 @@ class VisionLanguageModel(TokenModel):
         """Uses features that another model with the same tower weights has left in `store`."""
         if isinstance(self._core, LlavaForConditionalGeneration):
             weights = self._core.model.vision_tower.state_dict()
-            digest = hashlib.sha256(b"".join(w.detach().float().cpu().numpy().tobytes() for w in weights.values()))
+            digest = hashlib.sha256(
+                b"".join(w.detach().float().cpu().numpy().tobytes() for w in weights.values())
+            )
             self._features = store.setdefault(digest.hexdigest(), {})
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from clearbench.data.batches import Kind
+from clearbench.data.dataset import SPLITS, Split
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.base import method
 from clearbench.storage import content_hash
@@ -102,11 +103,13 @@ class EvaluationPart(_Part):
         protocol: The set of metrics and aggregates.
         limit: Rows per split and task, always whole people; None for all.
         max_new_tokens: Longest generated answer.
+        splits: Which splits; the holdout is only needed for attacks.
     """
 
     protocol: str = "clear"
     limit: int | None = Field(default=120, ge=1)
     max_new_tokens: int = Field(default=32, ge=1)
+    splits: tuple[Split, ...] = SPLITS
 
 
 class Recipe(_Part):

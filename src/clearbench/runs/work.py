@@ -140,6 +140,7 @@ def measure(root: Path, job: Job, evaluation: EvaluationPart, tell: Tell) -> Non
             model,
             measured_dataset(root, job),
             limit=evaluation.limit,
+            splits=evaluation.splits,
             max_new_tokens=evaluation.max_new_tokens,
             on_batch=on_batch,
         )
