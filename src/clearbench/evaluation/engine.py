@@ -20,7 +20,7 @@ from clearbench.models.base import Model
 TOKEN_BUDGET = 4096
 KNOWN_NAMES = 5
 #: Splits whose answers are generated, too; strangers are only scored.
-SPOKEN = ("forget", "retain", "real_faces", "real_world")
+SPOKEN = ("forget", "retain", "real_faces", "real_authors", "real_world")
 
 OnBatch = Callable[[int, int], None]
 

@@ -116,7 +116,8 @@ def execute(
     """
     jobs = [job for family in families for job in family.jobs]
     unique = {(job.stage, job.records(evaluation)): job for job in reversed(jobs)}
-    todo = sorted(unique.values(), key=_cost, reverse=True)
+    # Originals first: everything else waits for them.
+    todo = sorted(unique.values(), key=lambda job: (job.role != "original", -_cost(job)))
     outcome = Outcome()
     os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
     context = multiprocessing.get_context("spawn")
