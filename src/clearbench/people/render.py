@@ -64,7 +64,8 @@ def _mitsuba() -> ModuleType:
         ) from error
     mitsuba.set_variant("scalar_rgb")
     drjit.set_thread_count(1)
-    return mitsuba
+    renderer: ModuleType = mitsuba
+    return renderer
 
 
 def _material(colour: dict[str, Any], roughness: float) -> dict[str, Any]:
