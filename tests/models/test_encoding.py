@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Encoded, Item, collate, cut, item
+from clearbench.data.batches import Encoded, Item, cut, item
 from clearbench.data.dataset import Dataset
+from clearbench.data.trees import collate, merge
 from clearbench.errors import ModelError
 from clearbench.evaluation import engine
 from clearbench.methods.base import method
@@ -107,22 +108,24 @@ def test_only_the_answer_is_scored() -> None:
 def test_the_fast_path_equals_the_plain_one(kind: str) -> None:
     model: Any = tiny_model(kind)
     chosen = items(model)
-    model._fast = {False: True, True: True}
+    model.shortcuts.head_only = {False: True, True: True}
     fast = scores(model, chosen)
-    model._fast = {False: False, True: False}
+    model.shortcuts.head_only = {False: False, True: False}
     assert apart(fast, scores(model, chosen)) < 1e-5
-    model._fast = {}
+    model.shortcuts.head_only = {}
     scores(model, chosen)
-    assert all(model._fast.values()) and model._fast, "the self-test finds the fast path exact"
+    assert all(model.shortcuts.head_only.values()) and model.shortcuts.head_only, (
+        "the self-test finds the fast path exact"
+    )
 
 
 def test_the_fast_path_is_left_where_it_is_not_exact() -> None:
     model: Any = tiny_model()
     honest = scores(model, items(model))
-    exact = model._fast_logits
-    model._fast, model._fast_logits = {}, lambda batch: exact(batch) + 1e-2
+    exact = model._states
+    model.shortcuts.head_only, model._states = {}, lambda batch: exact(batch) + 1e-2
     assert apart(honest, scores(model, items(model))) < 1e-5
-    assert not any(model._fast.values())
+    assert not any(model.shortcuts.head_only.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,13 +154,14 @@ def test_the_budget_changes_no_record(kind: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("kind", ["language", "vision-language"])
 def test_the_padding_side_changes_no_log_probability(kind: str) -> None:
     model: Any = tiny_model(kind)
-    model._fast = {False: False, True: False}
+    model.shortcuts.head_only = {False: False, True: False}
     sighted = kind == "vision-language"
     chosen = [each for each in items(model) if (each.picture is not None) is sighted]
     encoded = [model.encoder.encode(each) for each in chosen]
     sides = []
     for side in ("right", "left"):
-        batch = collate(chosen, encoded, model.tokenizer.pad_token_id, side)
+        chains = [merge([each], [code]) for each, code in zip(chosen, encoded, strict=True)]
+        batch = collate(chains, model.tokenizer.pad_token_id, side)
         mask = batch.inputs["attention_mask"]
         batch.inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)
         keys = [each.key for each in chosen]
@@ -173,14 +177,16 @@ def test_generation_does_not_depend_on_the_batch() -> None:
 
 
 def test_padding_is_outside_the_answer() -> None:
-    batch = collate(
-        [Item("1", "answer", "q", "a"), Item("2", "answer", "q", "a")],
-        [Encoded((5, 6, 7), 1), Encoded((5, 6, 7, 8, 9), 4)],
-        pad=0,
-    )
+    chains = [
+        merge([Item("1", "answer", "q", "a")], [Encoded((5, 6, 7), 1)]),
+        merge([Item("2", "answer", "q", "a")], [Encoded((5, 6, 7, 8, 9), 4)]),
+    ]
+    batch = collate(chains, pad=0)
     assert batch.inputs["input_ids"].tolist() == [[5, 6, 7, 0, 0], [5, 6, 7, 8, 9]]
     assert batch.inputs["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
-    assert batch.answer.tolist() == [[False, True, True, False, False], [False] * 4 + [True]]
+    assert batch.places.tolist() == [0, 1, 8], "the token before predicts"
+    assert batch.targets.tolist() == [6, 7, 9]
+    assert batch.owners.tolist() == [0, 0, 1]
 
 
 def test_batches_are_cut_by_padded_tokens() -> None:

@@ -53,24 +53,31 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Batch:
-    """What the model eats.
+    """What the model eats, and where in what comes out the answers are.
 
     Attributes:
         inputs: Tensors for `forward`; `input_ids` is (rows, length) for text.
-        answer: (rows, length) bool, true on answer tokens; (rows,) labels for classifiers.
-        items: What each row is.
+        places: (tokens,) for every answer token, the flat position (row * length + column) that
+            predicts it; for classifiers the row.
+        targets: (tokens,) the token, or label, that stands there.
+        owners: (tokens,) which item each token belongs to.
+        items: What is answered; several items may share a row.
         pictures: Keys of the pictures, in the order of the image tensors.
     """
 
     inputs: dict[str, Tensor]
-    answer: Tensor
+    places: Tensor
+    targets: Tensor
+    owners: Tensor
     items: tuple[Item, ...]
     pictures: tuple[str, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         moved = {name: tensor.to(device) for name, tensor in self.inputs.items()}
-        return Batch(moved, self.answer.to(device), self.items, self.pictures)
+        places, targets = self.places.to(device), self.targets.to(device)
+        owners = self.owners.to(device)
+        return Batch(moved, places, targets, owners, self.items, self.pictures)
 
 
 @dataclass(frozen=True)
@@ -110,26 +117,6 @@ class Answers:
             torch.cat([part.rows + shift for part, shift in zip(parts, shifts, strict=True)]),
             tuple(each for part in parts for each in part.items),
         )
-
-
-def collate(
-    items: Sequence[Item], encoded: Sequence[Encoded], pad: int, side: str = "right"
-) -> Batch:
-    """Pads sequences of one kind (all with a picture, or none) into a batch."""
-    length = max(len(each.ids) for each in encoded)
-    ids = torch.full((len(encoded), length), pad)
-    attention = torch.zeros((len(encoded), length), dtype=torch.long)
-    answer = torch.zeros((len(encoded), length), dtype=torch.bool)
-    for row, each in enumerate(encoded):
-        start = 0 if side == "right" else length - len(each.ids)
-        ids[row, start : start + len(each.ids)] = torch.tensor(each.ids)
-        attention[row, start : start + len(each.ids)] = 1
-        answer[row, start + each.answer_start : start + len(each.ids)] = True
-    inputs = {"input_ids": ids, "attention_mask": attention}
-    for name in encoded[0].tensors:
-        inputs[name] = torch.cat([each.tensors[name] for each in encoded])
-    pictures = tuple(each.picture.key for each in items if each.picture is not None)
-    return Batch(inputs, answer, tuple(items), pictures)
 
 
 def cut(lengths: Sequence[int], budget: int) -> list[list[int]]:

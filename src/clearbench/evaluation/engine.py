@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 
 from clearbench.data.batches import Item, cut, item
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.data.example import Example
 from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records
-from clearbench.models.base import Model
+from clearbench.models.base import Model, Reading
 
 #: Padded tokens of a batch.
 TOKEN_BUDGET = 4096
@@ -112,40 +111,28 @@ def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
 def _score(
     model: Model, plan: Sequence[tuple[str, Example, Item]], on_batch: OnBatch | None
 ) -> list[tuple[object, ...]]:
-    groups: list[list[int]] = []
+    readings: dict[Item, Reading] = {}
+    groups = []
     for sees in (False, True):
-        chosen = [i for i, (_, _, each) in enumerate(plan) if (each.picture is not None) is sees]
-        lengths = [model.length(plan[i][2]) for i in chosen]
-        groups += [[chosen[k] for k in group] for group in cut(lengths, _budget(model))]
-    lines: dict[int, tuple[object, ...]] = {}
+        trees = model.trees([each for _, _, each in plan if (each.picture is not None) is sees])
+        lengths = [len(tree) for tree in trees]
+        groups += [[trees[k] for k in group] for group in cut(lengths, _budget(model))]
     for done, group in enumerate(groups):
-        for index, (log_probs, hits) in zip(
-            group, _score_items(model, [plan[i][2] for i in group]), strict=True
-        ):
-            split, row, each = plan[index]
-            about = (split, row.track, row.task, -1 if row.person is None else row.person)
-            lines[index] = (*about, row.id, each.variant, log_probs, hits)
+        for batch in model.collate(group):
+            readings |= zip(batch.items, model.read(batch), strict=True)
         if on_batch is not None:
             on_batch(done + 1, len(groups))
-    return [lines[index] for index in range(len(plan))]
+    return [_line(split, row, each, readings[each]) for split, row, each in plan]
+
+
+def _line(split: str, row: Example, each: Item, found: Reading) -> tuple[object, ...]:
+    about = (split, row.track, row.task, -1 if row.person is None else row.person)
+    tokens = (found.log_probs, found.hits, found.means, found.variances)
+    return (*about, row.id, each.variant, *(values.tolist() for values in tokens))
 
 
 def _budget(model: Model) -> int:
-    return 128 if model.kind == "classifier" else TOKEN_BUDGET
-
-
-@torch.no_grad()
-def _score_items(model: Model, items: Sequence[Item]) -> list[tuple[list[float], list[bool]]]:
-    answers = model.answers(model.batch(items))
-    log_probs = answers.log_probs.double().cpu().numpy()
-    hits = (answers.logits.argmax(-1) == answers.targets).cpu().numpy()
-    rows = answers.rows.cpu().numpy()
-    found = {each: place for place, each in enumerate(answers.items)}
-    result = []
-    for each in items:
-        mine = rows == found[each]
-        result.append((log_probs[mine].tolist(), hits[mine].tolist()))
-    return result
+    return 512 if model.kind == "classifier" else TOKEN_BUDGET
 
 
 def _generate(

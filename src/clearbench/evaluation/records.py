@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from clearbench.errors import StorageError
 
 ANSWERS, GENERATIONS = "answers.parquet", "generations.parquet"
-ANSWER_COLUMNS = ["split", "track", "task", "person", "row", "variant", "log_probs", "hits"]
+TOKEN_COLUMNS = ["log_probs", "hits", "means", "variances"]
+ANSWER_COLUMNS = ["split", "track", "task", "person", "row", "variant", *TOKEN_COLUMNS]
 GENERATION_COLUMNS = ["split", "track", "task", "person", "row", "question", "truth", "text"]
 
 
@@ -22,8 +23,9 @@ class Records:
 
     Attributes:
         answers: One line per (row, answer variant): `log_probs` is the list of per-token natural
-            log-probabilities, `hits` of whether each token was the model's first choice. `person`
-            is -1 for rows about the world.
+            log-probabilities, `hits` of whether each token was the model's first choice, `means`
+            and `variances` of the log-probability under the model's own distribution. `person` is
+            -1 for rows about the world.
         generations: One line per greedy answer.
     """
 

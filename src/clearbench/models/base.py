@@ -7,13 +7,17 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from clearbench.data.batches import Answers, Batch, Item, Kind
+from clearbench.data.trees import Tree
 
 Part = Literal["vision", "projector", "language"]
 
@@ -26,6 +30,23 @@ PART_PATTERNS: dict[Part, re.Pattern[str]] = {
         r"(vision_tower|vision_model|visual|vision_encoder|resnet|vit|classifier)"
     ),
 }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model thinks of one answer, per token; natural logarithms.
+
+    Attributes:
+        log_probs: (tokens,) of the token that stands there.
+        hits: (tokens,) whether it is the model's first choice.
+        means: (tokens,) expected log-probability under the model's own distribution.
+        variances: (tokens,) variance of the log-probability under it.
+    """
+
+    log_probs: NDArray[np.float32]
+    hits: NDArray[np.bool_]
+    means: NDArray[np.float32]
+    variances: NDArray[np.float32]
 
 
 class Model(ABC):
@@ -42,16 +63,20 @@ class Model(ABC):
     forwards: int = 0
 
     @abstractmethod
-    def batch(self, items: Sequence[Item]) -> tuple[Batch, ...]:
-        """Encodes items into padded batches, one for those with a picture and one for the rest."""
+    def tree(self, items: Sequence[Item]) -> Tree:
+        """Items about the same picture, or about none, encoded as one row."""
+
+    @abstractmethod
+    def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
+        """Padded batches, one for rows with a picture and one for the rest."""
 
     @abstractmethod
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """Logits on the answer tokens only, with gradient."""
 
     @abstractmethod
-    def length(self, each: Item) -> int:
-        """Tokens of an item, for cutting batches by a token budget."""
+    def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
+        """(tokens, vocabulary) logits at flat places, some tokens at a time."""
 
     @abstractmethod
     def accepts(self, each: Item) -> bool:
@@ -73,12 +98,43 @@ class Model(ABC):
     def save(self, folder: Path) -> None:
         """Writes weights (safetensors), configuration and processor."""
 
+    def batch(self, items: Sequence[Item]) -> tuple[Batch, ...]:
+        """Items as padded batches, a row each: what is trained on."""
+        return self.collate([self.tree([each]) for each in items])
+
+    def trees(self, items: Sequence[Item]) -> list[Tree]:
+        """Items grouped by what they look at, a row each group: what is measured."""
+        groups: dict[str, list[Item]] = {}
+        for each in items:
+            key = each.question if each.picture is None else each.picture.key
+            groups.setdefault(key, []).append(each)
+        return [self.tree(group) for group in groups.values()]
+
     @torch.no_grad()
+    def read(self, batch: Batch) -> list[Reading]:
+        """What the model thinks of each item's answer; a context that items share counts once."""
+        places, places_of = batch.places.unique(return_inverse=True)
+        columns = torch.empty((4, len(batch.targets)), device=batch.targets.device)
+        begin = 0
+        for logits in self.logits(batch, places):
+            log_probs = logits.log_softmax(-1)
+            probabilities = log_probs.exp()
+            mean = (probabilities * log_probs).sum(-1)
+            variance = (probabilities * (log_probs - mean[:, None]) ** 2).sum(-1)
+            mine = (places_of >= begin) & (places_of < begin + len(logits))
+            local, targets = places_of[mine] - begin, batch.targets[mine]
+            hits = log_probs.argmax(-1)[local] == targets
+            found = (log_probs[local, targets], hits, mean[local], variance[local])
+            columns[:, mine] = torch.stack([each.float() for each in found])
+            begin += len(logits)
+        sizes = torch.bincount(batch.owners, minlength=len(batch.items)).tolist()
+        parts = columns.cpu().split(sizes, dim=1)
+        return [Reading(p[0].numpy(), p[1].numpy() > 0, p[2].numpy(), p[3].numpy()) for p in parts]
+
     def score(self, batch: Batch) -> list[Tensor]:
-        """Per row, the (tokens,) log-probabilities of its answer."""
-        answers = self.answers([batch.to(self.device)])
-        log_probs = answers.log_probs
-        return [log_probs[answers.rows == row] for row in range(len(batch.items))]
+        """Per item, the (tokens,) log-probabilities of its answer."""
+        readings = self.read(batch.to(self.device))
+        return [torch.from_numpy(each.log_probs) for each in readings]
 
     def generate(self, items: Sequence[Item], max_new_tokens: int = 40) -> list[str]:
         """Greedy answers to the items' questions."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, Item
+from clearbench.data.batches import Answers, Batch, Encoded, Item
+from clearbench.data.trees import Tree, answer_tokens, merge
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 
@@ -32,10 +33,6 @@ class Classifier(Model):
         """A picture whose answer is one of the labels."""
         return each.picture is not None and each.answer in self.labels
 
-    def length(self, each: Item) -> int:
-        """Every picture costs the same."""
-        return 1
-
     def pixels(self, each: Item) -> Tensor:
         """(3, height, width) of one item, processed once."""
         if each.picture is None:
@@ -46,23 +43,31 @@ class Classifier(Model):
             self._pixels[key] = out["pixel_values"][0]
         return self._pixels[key]
 
-    def batch(self, items: Sequence[Item]) -> tuple[Batch, ...]:
+    def tree(self, items: Sequence[Item]) -> Tree:
+        """One picture as the root; every label asked for is a token that follows it."""
+        pixels = {"pixel_values": self.pixels(items[0])[None]}
+        return merge(items, [Encoded((0, self.labels[each.answer]), 1, pixels) for each in items])
+
+    def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
         """One batch of pixels and labels."""
-        pixels = torch.stack([self.pixels(each) for each in items])
-        labels = torch.tensor([self.labels[each.answer] for each in items])
-        keys = tuple(each.picture.key for each in items if each.picture is not None)
-        batch = Batch({"pixel_values": pixels}, labels, tuple(items), keys)
-        return (batch.to(self.device),)
+        inputs = {"pixel_values": torch.cat([tree.tensors["pixel_values"] for tree in trees])}
+        tokens = answer_tokens(trees, range(len(trees)))
+        items = tuple(each for tree in trees for each in tree.items)
+        pictures = tuple(tree.items[0].picture.key for tree in trees if tree.items[0].picture)
+        return (Batch(inputs, *tokens, items, pictures).to(self.device),)
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
-        """One logit row a picture."""
+        """One logit row a label asked for."""
         self.forwards += len(batches)
         parts = []
         for batch in batches:
-            logits = self.module(pixel_values=batch.inputs["pixel_values"]).logits
-            rows = torch.arange(len(batch.items), device=logits.device)
-            parts.append(Answers(logits.float(), batch.answer, rows, batch.items))
+            (logits,) = self.logits(batch, batch.places)
+            parts.append(Answers(logits, batch.targets, batch.owners, batch.items))
         return Answers.join(parts)
+
+    def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
+        """(labels, classes) logits at the given pictures."""
+        yield self.module(pixel_values=batch.inputs["pixel_values"]).logits[places].float()
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Feature maps after a stage."""

@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, Encoded, Item, collate, cut
+from clearbench.data.batches import Answers, Batch, Encoded, Item, cut
+from clearbench.data.trees import Tree, collate, merge
 from clearbench.models.base import Model
 from clearbench.models.encoding import Encoder
 
 #: The fast path must agree with the plain forward pass to this (absolute, on logits).
 SELF_TEST_TOLERANCE = 1e-4
+#: Tokens whose logits are held at once while measuring.
+HEAD_CHUNK = 256
+
+
+@dataclass
+class Shortcuts:
+    """What self-tests of an architecture found, by whether there is a picture.
+
+    Attributes:
+        head_only: Logits on answer tokens alone, without a padding mask, are exact.
+        shared: Answers that share a row are read exactly.
+    """
+
+    head_only: dict[bool, bool] = field(default_factory=dict)
+    shared: dict[bool, bool] = field(default_factory=dict)
 
 
 class TokenModel(Model):
     """A causal model: `kind` decides whether it may see pictures.
 
-    Logits are computed on answer tokens only and without a padding mask where a first-use
-    self-test finds them equal to the plain forward pass; else the plain pass is used.
+    Two short cuts are taken where a first-use self-test finds them equal to the plain forward
+    pass: logits are computed on answer tokens only and without a padding mask, and answers to the
+    same question share one row.
     """
 
     def __init__(self, module: Any, processor: Any) -> None:
         self.module = module
         self.processor = processor
         self.encoder = Encoder(processor)
-        self._fast: dict[bool, bool] = {}
+        self.shortcuts = Shortcuts()
 
     @property
     def tokenizer(self) -> Any:
@@ -41,53 +59,100 @@ class TokenModel(Model):
         """Pictures need eyes."""
         return each.picture is None or self.encoder.sees
 
-    def length(self, each: Item) -> int:
-        """Tokens of the whole sequence."""
-        return len(self.encoder.encode(each).ids)
+    def tree(self, items: Sequence[Item]) -> Tree:
+        """The items' sequences, merged by their common beginnings."""
+        return merge(items, [self.encoder.encode(each) for each in items])
 
-    def batch(self, items: Sequence[Item]) -> tuple[Batch, ...]:
-        """One batch of the items with a picture, one of the others; right-padded."""
-        groups = [
-            [each for each in items if each.picture is None],
-            [each for each in items if each.picture is not None],
+    def trees(self, items: Sequence[Item]) -> list[Tree]:
+        """One tree per picture or question; one per item where sharing would not be exact."""
+        whole = super().trees(items)
+        for sees in (False, True):
+            mine = [tree for tree in whole if bool(tree.tensors) is sees and not tree.is_chain]
+            if mine and sees not in self.shortcuts.shared:
+                self.shortcuts.shared[sees] = self._sharing_test(min(mine, key=len))
+        return [
+            part
+            for tree in whole
+            for part in ([tree] if self._may_share(tree) else map(self.tree, zip(tree.items)))
         ]
-        return tuple(self._collate(group) for group in groups if group)
 
-    def _collate(self, items: Sequence[Item]) -> Batch:
-        encoded = [self.encoder.encode(each) for each in items]
-        return collate(items, encoded, self.tokenizer.pad_token_id).to(self.device)
+    def _may_share(self, tree: Tree) -> bool:
+        """Chains always; others if the self-test agreed and no layer's window is shorter."""
+        window = getattr(self._core.config.get_text_config(), "sliding_window", None)
+        fits = window is None or max(map(len, tree.paths)) <= window
+        return tree.is_chain or (self.shortcuts.shared[bool(tree.tensors)] and fits)
+
+    def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
+        """One batch of the trees with a picture, one of the others; right-padded."""
+        groups = [
+            [tree for tree in trees if not tree.tensors],
+            [tree for tree in trees if tree.tensors],
+        ]
+        pad = self.tokenizer.pad_token_id
+        return tuple(collate(group, pad).to(self.device) for group in groups if group)
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """Logits on the answer tokens of every batch."""
         self.forwards += len(batches)
-        return Answers.join([self._gather(batch, self._logits(batch)) for batch in batches])
+        parts = []
+        for batch in batches:
+            logits = self._logits(batch, batch.places)
+            parts.append(Answers(logits, batch.targets, batch.owners, batch.items))
+        return Answers.join(parts)
 
-    def _logits(self, batch: Batch) -> Tensor:
-        sees = bool(batch.pictures)
-        if sees not in self._fast:
-            self._fast[sees] = self._self_test(batch)
-        return self._fast_logits(batch) if self._fast[sees] else self._plain_logits(batch)
-
-    def _gather(self, batch: Batch, logits: Tensor) -> Answers:
-        mask = batch.answer[:, 1:]
-        targets = batch.inputs["input_ids"][:, 1:][mask]
-        return Answers(logits, targets, mask.nonzero()[:, 0], batch.items)
-
-    def _plain_logits(self, batch: Batch) -> Tensor:
-        logits: Tensor = self._call(self._core, batch, batch.inputs).logits
-        return logits[:, :-1][batch.answer[:, 1:]].float()
-
-    def _fast_logits(self, batch: Batch) -> Tensor:
-        inputs = {k: v for k, v in batch.inputs.items() if k != "attention_mask"}
-        hidden = self._call(self._core.base_model, batch, inputs).last_hidden_state
+    def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
+        """(tokens, vocabulary) logits at flat places, some tokens at a time."""
+        self.forwards += 1
+        if not self._is_fast(batch):
+            yield self._plain_logits(batch, places)
+            return
+        states = self._states(batch)[places]
         head = self._core.get_output_embeddings()
-        logits: Tensor = head(hidden[:, :-1][batch.answer[:, 1:]])
+        for part in states.split(HEAD_CHUNK):
+            yield head(part).float()
+
+    def _logits(self, batch: Batch, places: Tensor) -> Tensor:
+        if self._is_fast(batch):
+            return self._fast_logits(batch, places)
+        return self._plain_logits(batch, places)
+
+    def _is_fast(self, batch: Batch) -> bool:
+        tested, sees = self.shortcuts.head_only, bool(batch.pictures)
+        if sees not in tested:
+            plain = self._plain_logits(batch, batch.places)
+            tested[sees] = self._agrees(lambda: self._fast_logits(batch, batch.places), plain)
+        return tested[sees]
+
+    def _plain_logits(self, batch: Batch, places: Tensor) -> Tensor:
+        logits: Tensor = self._call(self._core, batch, batch.inputs).logits
+        return logits.flatten(0, 1)[places].float()
+
+    def _fast_logits(self, batch: Batch, places: Tensor) -> Tensor:
+        logits: Tensor = self._core.get_output_embeddings()(self._states(batch)[places])
         return logits.float()
 
+    def _states(self, batch: Batch) -> Tensor:
+        """(rows * length, width) last hidden states; without a mask where rows are chains."""
+        branching = "position_ids" in batch.inputs
+        inputs = {k: v for k, v in batch.inputs.items() if branching or k != "attention_mask"}
+        states: Tensor = self._call(self._core.base_model, batch, inputs).last_hidden_state
+        return states.flatten(0, 1)
+
     @torch.no_grad()
-    def _self_test(self, batch: Batch) -> bool:
-        plain, fast = self._plain_logits(batch), self._fast_logits(batch)
-        return bool((plain - fast).abs().max() < SELF_TEST_TOLERANCE)
+    def _sharing_test(self, tree: Tree) -> bool:
+        """Whether a tree is read like its sequences one by one."""
+        (shared,) = self.collate([tree])
+        alone = [self.collate([self.tree([each])])[0] for each in tree.items]
+        plain = torch.cat([self._plain_logits(batch, batch.places) for batch in alone])
+        return self._agrees(lambda: self._plain_logits(shared, shared.places), plain)
+
+    @staticmethod
+    @torch.no_grad()
+    def _agrees(shortcut: Callable[[], Tensor], plain: Tensor) -> bool:
+        try:
+            return bool((shortcut() - plain).abs().max() < SELF_TEST_TOLERANCE)
+        except (RuntimeError, ValueError, TypeError, IndexError):
+            return False  # an architecture that does not take such a mask or such positions
 
     @property
     def _core(self) -> Any:
@@ -140,11 +205,11 @@ class TokenModel(Model):
         return answers
 
     def _generate(self, items: Sequence[Item], max_new_tokens: int) -> list[str]:
-        encoded = []
+        prompts = []
         for each in items:
             ids, tensors = self.encoder.prompt(each.question, each.picture)
-            encoded.append(Encoded(ids, len(ids), tensors))
-        batch = collate(items, encoded, self.tokenizer.pad_token_id, side="left").to(self.device)
+            prompts.append(merge([each], [Encoded(ids, len(ids), tensors)]))
+        batch = collate(prompts, self.tokenizer.pad_token_id, side="left").to(self.device)
         with self._eyes(batch):
             out = self._core.generate(
                 **batch.inputs,

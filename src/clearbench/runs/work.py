@@ -24,8 +24,9 @@ from clearbench.methods.base import load_plugin, method
 from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.builtin import builtin_model
+from clearbench.models.encoding import Encoder
 from clearbench.models.load import load_model
-from clearbench.models.token_model import TokenModel
+from clearbench.models.token_model import Shortcuts, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 from clearbench.runs.plan import Job
 from clearbench.runs.recipe import TRACKS_OF, EvaluationPart
@@ -220,14 +221,16 @@ def stage_model(root: Path, job: Job) -> Model:
     return model
 
 
-_ENCODERS: dict[tuple[str, str], Any] = {}
+_SHARED: dict[tuple[str, str], tuple[Encoder, Shortcuts]] = {}
 _FEATURES: dict[str, dict[str, torch.Tensor]] = {}
 
 
 def _with_shared_caches(model: Model, source: str) -> Model:
-    """Models of one base share what was tokenised, and frozen towers what was seen."""
+    """Models of one base share what was tokenised and tested, and frozen towers what was seen."""
     if isinstance(model, TokenModel):
-        model.encoder = _ENCODERS.setdefault((model.kind, source), model.encoder)
+        model.encoder, model.shortcuts = _SHARED.setdefault(
+            (model.kind, source), (model.encoder, model.shortcuts)
+        )
     if isinstance(model, VisionLanguageModel):
         model.share_features(_FEATURES)
     return model
