@@ -161,10 +161,13 @@ def test_no_dataset_is_said_plainly(tmp_path: Path) -> None:
 def test_people_are_never_shared() -> None:
     whole = tiny_dataset()
     first = whole.training["forget"][0]
+    other = first.model_copy(update={"id": "another"})
     for training, evaluation, what in (
-        ({"forget": (first,), "retain": (first,)}, {}, "forget and retain share people"),
+        ({"forget": (first,), "retain": (other,)}, {}, "forget and retain share people"),
         ({"forget": (first,)}, {"holdout": (first,)}, "holdout and the training people"),
         ({"learn": (first,)}, {}, "unknown split 'learn'"),
+        ({"forget": (first, first)}, {}, f"the id '{first.id}' is there twice"),
+        ({"forget": (first,), "replay": (first,)}, {}, "splits forget and replay"),
     ):
         with pytest.raises(DataError, match=what):
             replace(whole, training=training, evaluation=evaluation)

@@ -39,6 +39,7 @@ class Dataset:
         for rows, known in ((self.training, TRAINING_SPLITS), (self.evaluation, SPLITS)):
             for split in set(rows) - set(known):
                 raise DataError(f"unknown split '{split}'", "dataset", f"known: {', '.join(known)}")
+            _refuse_twins(rows)
         forget, retain = self.people("forget"), self.people("retain")
         for name, shared in (
             ("forget and retain", forget & retain),
@@ -113,6 +114,19 @@ class Dataset:
         return content_hash(
             [digest(self.training), digest(self.evaluation), [*self.refusals, *self.image_refusals]]
         )
+
+
+def _refuse_twins(rows: Rows) -> None:
+    seen: dict[str, str] = {}
+    for split, each in rows.items():
+        for row in each:
+            if row.id in seen:
+                raise DataError(
+                    f"the id '{row.id}' is there twice",
+                    f"{row.source or 'row'}: splits {seen[row.id]} and {split}",
+                    "give every row an id of its own",
+                )
+            seen[row.id] = split
 
 
 def _row_digest(row: Example) -> list[str]:

@@ -15,6 +15,8 @@ from clearbench.storage import content_hash, safe_name
 
 #: Raised when a stage's result would change for the same inputs.
 STAGE_VERSION = 1
+#: The same for records.
+RECORDS_VERSION = 2
 #: Seeds of further golds are this far apart.
 GOLD_SEED_STEP = 1000
 
@@ -85,7 +87,7 @@ class Job:
         """The name of the folder of its records."""
         about = {
             "stage": self.stage,
-            "version": STAGE_VERSION,
+            "version": RECORDS_VERSION,
             "measured": sorted({*self.forget, *self.gone}),
             "evaluation": evaluation.model_dump(exclude={"protocol"}),
         }

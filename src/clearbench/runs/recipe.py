@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from clearbench.data.batches import Kind
 from clearbench.data.dataset import SPLITS, Split
 from clearbench.errors import RecipeError, did_you_mean, explain
+from clearbench.evaluation.protocols import protocol
 from clearbench.methods.base import method
 from clearbench.storage import content_hash
 from clearbench.training.settings import TrainSettings
@@ -110,6 +111,14 @@ class EvaluationPart(_Part):
     limit: int | None = Field(default=120, ge=1)
     max_new_tokens: int = Field(default=32, ge=1)
     splits: tuple[Split, ...] = SPLITS
+
+    @field_validator("protocol")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            return protocol(name).name
+        except RecipeError as error:
+            raise ValueError(f"{error.what}; {error.fix}") from error
 
 
 class Recipe(_Part):

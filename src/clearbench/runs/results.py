@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -191,5 +192,9 @@ def assemble(recipe: Recipe, runtime: Runtime, rows: list[dict[str, Any]]) -> di
         "schema": SCHEMA,
         "recipe": recipe.model_dump(mode="json") | {"identity": recipe.identity},
         "environment": environment(runtime),
+        "plugins": [
+            {"name": Path(path).name, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+            for path in runtime.plugins
+        ],
         "rows": rows,
     }
