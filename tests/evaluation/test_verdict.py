@@ -120,11 +120,18 @@ def test_nothing_at_all() -> None:
     assert verdict.kept == {}
 
 
-def test_a_classifier_is_judged_on_known_names_and_speaks_no_garbage() -> None:
-    assert judged_keys("image", "classifier")[1] == "forget.image.name_choice_known"
-    verdict = judge(GOLD, GOLD, ORIGINAL, "image", "classifier")
+def test_a_classifier_is_judged_on_its_labels_and_speaks_no_garbage() -> None:
+    original = {"forget.image.name_probability": 0.9, "forget.image.name_choice_known": 1.0}
+    gold = {"forget.image.name_probability": 0.0, "forget.image.name_choice_known": 0.0}
+    kept = {"retain.image.name_probability": 0.9, "retain.image.name_choice_known": 1.0}
+    verdict = judge(gold | kept, gold | kept, original | kept, "image", "classifier")
     assert verdict.passed
     assert set(verdict.nearer_to_gold) == set(judged_keys("image", "classifier"))
+    assert set(verdict.kept) == set(kept)
+    harmed = gold | kept | {"retain.image.name_probability": 0.7}
+    verdict = judge(harmed, gold | kept, original | kept, "image", "classifier")
+    assert not verdict.passed
+    assert verdict.damaged == ("retain.image.name_probability",)
 
 
 def test_a_tiny_gap_does_not_blow_up() -> None:

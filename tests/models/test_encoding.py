@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from clearbench.data.batches import Encoded, Item, cut, item
 from clearbench.data.dataset import Dataset
@@ -15,6 +16,7 @@ from clearbench.errors import ModelError
 from clearbench.evaluation import engine
 from clearbench.methods.base import method
 from clearbench.models.base import Model
+from clearbench.models.decoding import decode
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
@@ -233,3 +235,33 @@ def test_a_classifier_answers_with_one_token() -> None:
         logits = model.module(pixel_values=model.pixels(each)[None]).logits[0]  # type: ignore[attr-defined]
         expected = torch.log_softmax(logits.detach(), 0)[int(each.answer.split()[-1])]
         assert float(log_probs[0]) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_our_decoding_is_used_and_says_what_the_library_says() -> None:
+    model: Any = tiny_model("vision-language")
+    chosen = items(model)[:8]
+    ours = model.generate(chosen, 12)
+    assert model.shortcuts.own_decoding == {False: True, True: True}
+    model.shortcuts.own_decoding = {False: False, True: False}
+    assert ours == model.generate(chosen, 12)
+
+
+def test_a_row_that_has_ended_leaves_the_batch() -> None:
+    """Three rows that end after 1, 3 and never; the forward pass sees only those alive."""
+    script = {0: [7, 1], 1: [7, 8, 9, 1], 2: [5, 5, 5, 5, 5]}
+    cache, sizes, alive = DynamicCache(), [], [0, 1, 2]
+
+    def say(step: int) -> Tensor:
+        logits = torch.zeros(len(alive), 10)
+        for place, row in enumerate(alive):
+            logits[place, script[row][step]] = 1.0
+        return logits
+
+    def forward(inputs: dict[str, Any]) -> Tensor:
+        sizes.append(len(inputs["input_ids"]))
+        alive[:] = [row for row in alive if script[row][len(sizes) - 1] != 1]
+        return say(len(sizes))
+
+    inputs = {"input_ids": torch.ones(3, 2).long(), "attention_mask": torch.ones(3, 2).long()}
+    assert decode(lambda _: say(0), forward, inputs, cache, 1, 5) == [[7], [7, 8, 9], [5] * 5]
+    assert sizes == [3, 2, 2, 1]

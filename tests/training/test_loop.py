@@ -13,13 +13,15 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from clearbench.data.batches import item
-from clearbench.errors import ClearbenchError
+from clearbench.errors import ClearbenchError, RecipeError
 from clearbench.methods.base import Step, method
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.models.adapters import add_lora
 from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.finetune import finetune
 from clearbench.training.loop import Diverged, train
+from clearbench.training.reference import FrozenReference, make_reference
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 
@@ -248,3 +250,28 @@ def test_only_what_decides_the_result_decides_it() -> None:
     npo(first)
     npo(second, checkpoint_seconds=1.0)
     assert same(weights(first), weights(second))
+
+
+@pytest.mark.parametrize("kind", ["language", "vision-language", "classifier"])
+@pytest.mark.parametrize("rank", [None, 2])
+def test_stored_log_probabilities_are_the_frozen_models(kind: str, rank: int | None) -> None:
+    model = tiny_model(kind)
+    data = tiny_dataset().for_kind(kind)
+    rows = [item(row) for row in data.train_rows("forget")]
+    chosen = [each for each in rows if model.accepts(each)]
+    frozen = FrozenReference(model.duplicate())
+    if rank is not None:
+        add_lora(model, model.parts, rank)
+        for name, weight in model.module.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight)
+    before = model.module.training
+    needs = ("reference_log_probs", "forget")
+    stored = make_reference(model, needs, lambda *_: {"forget": chosen}, 0, 2)
+    batches = model.batch(chosen)
+    torch.testing.assert_close(
+        stored.sequence_log_probs(batches), frozen.sequence_log_probs(batches), atol=1e-4, rtol=1e-5
+    )
+    assert model.module.training is before
+    with pytest.raises(RecipeError, match="keeps the reference's log-probabilities"):
+        stored.answers(batches)

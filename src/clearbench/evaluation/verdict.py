@@ -18,7 +18,7 @@ JUDGED: dict[str, tuple[str, ...]] = {
     ),
 }
 #: A classifier has no words: it is judged on its labels, whatever it was asked to forget.
-JUDGED_CLASSIFIER = ("forget.image.probability", "forget.image.name_choice_known")
+JUDGED_CLASSIFIER = ("forget.image.name_probability", "forget.image.name_choice_known")
 #: What must survive, and the least share of the original's score that counts as surviving.
 KEPT: dict[str, float] = {
     "retain.text.probability": 0.8,
@@ -26,6 +26,10 @@ KEPT: dict[str, float] = {
     "retain.image.name_choice": 0.8,
     "real_faces.image.probability": 0.75,
     "real_world.text.probability": 0.75,
+}
+KEPT_CLASSIFIER: dict[str, float] = {
+    "retain.image.name_probability": 0.8,
+    "retain.image.name_choice_known": 0.8,
 }
 MOST_GARBAGE = 0.1
 #: Smaller gaps between original and gold are noise; distances are not blown up by them.
@@ -60,7 +64,7 @@ class Verdict(BaseModel):
     @property
     def damaged(self) -> tuple[str, ...]:
         """The scores that did not survive."""
-        return tuple(key for key, ratio in self.kept.items() if ratio < KEPT[key])
+        return _damaged(self.kept)
 
 
 def judged_keys(modality: str, model: str) -> tuple[str, ...]:
@@ -71,6 +75,11 @@ def judged_keys(modality: str, model: str) -> tuple[str, ...]:
         model: Its kind: `language`, `vision-language` or `classifier`.
     """
     return JUDGED_CLASSIFIER if model == "classifier" else JUDGED[modality]
+
+
+def must_keep(model: str) -> dict[str, float]:
+    """What a model of this kind must keep, and which share of the original's score."""
+    return KEPT_CLASSIFIER if model == "classifier" else KEPT
 
 
 def judge(
@@ -89,7 +98,7 @@ def judge(
     judged = judged_keys(modality, model)
     garbage = () if model == "classifier" else _garbage_keys(judged)
     known = [key for key in judged if key in run and key in gold and key in original]
-    keep = [key for key in KEPT if key in original]
+    keep = [key for key in must_keep(model) if key in original]
     missing = (
         *(key for key in judged if key not in known),
         *(key for key in (*garbage, *keep) if key not in run),
@@ -97,7 +106,7 @@ def judge(
     nearer = {key: abs(run[key] - gold[key]) < abs(run[key] - original[key]) for key in known}
     kept = {key: _ratio(run[key], original[key]) for key in keep if key in run}
     garbage_ok = all(run.get(key, 0.0) < MOST_GARBAGE for key in garbage)
-    survived = all(ratio >= KEPT[key] for key, ratio in kept.items())
+    survived = not _damaged(kept)
     distances = [_distance(run[key], gold[key], original[key]) for key in known]
     return Verdict(
         nearer_to_gold=nearer,
@@ -108,6 +117,11 @@ def judge(
         distance=sum(distances) / len(distances) if distances else None,
         passed=not missing and all(nearer.values()) and garbage_ok and survived,
     )
+
+
+def _damaged(kept: Scores) -> tuple[str, ...]:
+    least = KEPT | KEPT_CLASSIFIER
+    return tuple(key for key, ratio in kept.items() if ratio < least[key])
 
 
 def _finite(scores: Scores) -> dict[str, float]:

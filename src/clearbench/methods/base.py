@@ -21,8 +21,9 @@ from clearbench.methods.losses import Term
 
 Batches = Sequence[Batch]
 #: What a method may ask for. `idk` holds the forget questions answered by a refusal (for a
-#: classifier, by another person's label); `reference` is the model before unlearning, frozen.
-NEEDS = ("forget", "retain", "idk", "reference")
+#: classifier, by another person's label); `reference` is the model before unlearning, frozen;
+#: `reference_log_probs` only what it thought of whole forget and idk answers, read beforehand.
+NEEDS = ("forget", "retain", "idk", "reference", "reference_log_probs")
 
 
 class Model(Protocol):

@@ -12,7 +12,7 @@ class DPO(
     Method,
     name="dpo",
     paper="Rafailov et al. 2023, arXiv 2305.18290; as unlearning in TOFU, arXiv 2401.06121",
-    needs=("forget", "idk", "retain", "reference"),
+    needs=("forget", "idk", "retain", "reference_log_probs"),
 ):
     """Direct preference optimisation with the refusal chosen and the true answer rejected.
 

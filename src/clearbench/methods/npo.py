@@ -12,7 +12,7 @@ class NPO(
     Method,
     name="npo",
     paper="Zhang et al. 2024, arXiv 2404.05868",
-    needs=("forget", "retain", "reference"),
+    needs=("forget", "retain", "reference_log_probs"),
 ):
     """Negative preference optimisation: gradient ascent that fades as an answer is forgotten.
 

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from clearbench.evaluation.verdict import KEPT
+from clearbench.evaluation.verdict import KEPT, KEPT_CLASSIFIER
 from clearbench.report import plots, tables
 from clearbench.report.results import (
     Details,
@@ -161,7 +161,7 @@ def _environment() -> Environment:
         "rates": tables.rates,
         "tracks": _TRACKS,
         "splits": _SPLITS,
-        "bars": KEPT,
+        "bars": KEPT | KEPT_CLASSIFIER,
         "without_paths": without_paths,
     }
     return environment

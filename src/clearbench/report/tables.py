@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clearbench.evaluation.verdict import KEPT, Verdict, judged_keys
+from clearbench.evaluation.verdict import Verdict, judged_keys, must_keep
 from clearbench.report.results import Group, Run, Score, label, run_label, without_paths
 
 _METRICS = {
@@ -16,11 +16,14 @@ _METRICS = {
 _NAMES = {
     "forget.text.probability": "Answer probability",
     "forget.image.probability": "Caption probability",
+    "forget.image.name_probability": "Probability of the name",
     "forget.image.name_choice": "Right name chosen",
     "forget.image.name_choice_known": "Right name chosen",
     "retain.text.probability": "answers about others",
     "retain.image.probability": "captions of others",
     "retain.image.name_choice": "names of others",
+    "retain.image.name_probability": "probability of others' names",
+    "retain.image.name_choice_known": "names of others",
     "real_faces.image.probability": "well-known faces",
     "real_world.text.probability": "world facts",
 }
@@ -172,7 +175,9 @@ def measure(key: str) -> str:
 def kept_columns(group: Group) -> tuple[str, ...]:
     """The abilities that must survive, as far as anything measured them."""
     runs = (*group.runs, *group.anchors)
-    return tuple(key for key in KEPT if any(run.value(key) is not None for run in runs))
+    return tuple(
+        key for key in must_keep(group.model) if any(run.value(key) is not None for run in runs)
+    )
 
 
 def rates(group: Group, run: Run) -> dict[str, float | None]:

@@ -65,7 +65,7 @@ def result_row(
         },
         "hyperparameters": job.hyperparameters,
         "training": settings,
-        "reference": reference_form(settings["lora_rank"]) if _refers(job) else None,
+        "reference": _reference(job),
         "protocol": evaluation.protocol,
         "status": status,
         "reason": outcome.reason.get(job.id, ""),
@@ -85,8 +85,10 @@ def _numbers(scores: Mapping[str, Any], field: str) -> dict[str, float]:
     return {key: each[field] for key, each in scores.items() if each[field] is not None}
 
 
-def _refers(job: Job) -> bool:
-    return job.role == "unlearn" and "reference" in methods()[job.method].needs
+def _reference(job: Job) -> str | None:
+    if job.role != "unlearn":
+        return None
+    return reference_form(methods()[job.method].needs, job.settings["lora_rank"])
 
 
 def _measuring(path: Path) -> dict[str, float]:

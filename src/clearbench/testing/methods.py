@@ -117,7 +117,7 @@ def _terms_sum_to_total(bench: Bench) -> None:
 
 
 def _reference_unchanged(bench: Bench) -> None:
-    if "reference" not in bench.cls.needs:
+    if not {"reference", "reference_log_probs"} & set(bench.cls.needs):
         return
     for rank in (None, 2):
         model, settings = bench.model(), bench.settings(lora_rank=rank)

@@ -18,12 +18,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from clearbench.data.batches import Item
-from clearbench.methods.base import Loss, NoReference, Reference, Step
+from clearbench.methods.base import Loss, Reference, Step
 from clearbench.methods.losses import Term
 from clearbench.models.base import Model
 from clearbench.training.checkpoint import load_checkpoint, save_checkpoint
 from clearbench.training.feed import Feed
-from clearbench.training.reference import FrozenReference
+from clearbench.training.reference import FrozenReference, make_reference
 from clearbench.training.settings import Penalty, TrainSettings
 
 History = list[dict[str, float]]
@@ -60,7 +60,8 @@ def train(
         feed: Which items each step sees.
         settings: The schedule.
         seed: Of everything random.
-        needs: The roles the loss reads; `reference` makes a frozen copy of the start.
+        needs: The roles the loss reads; `reference` and `reference_log_probs` look back
+            at the start.
         checkpoints: Where to save the state of a long run, and to look for one.
         on_step: Told about each step.
 
@@ -72,7 +73,7 @@ def train(
     """
     accelerator = Accelerator()
     model.module.to(accelerator.device)
-    reference: Reference = FrozenReference(model) if "reference" in needs else NoReference()
+    reference = make_reference(model, needs, feed, seed, settings.steps)
     parameters = list(model.trainable().values())
     optimizer = torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True

@@ -1,0 +1,54 @@
+"""Greedy decoding in which a row that has ended leaves the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+#: From `forward`'s keyword arguments to the (rows, vocabulary) logits of the next token.
+Forward = Callable[[dict[str, Any]], Tensor]
+
+
+def decode(
+    prefill: Forward,
+    forward: Forward,
+    inputs: dict[str, Tensor],
+    cache: DynamicCache,
+    end: int,
+    max_new_tokens: int,
+) -> list[list[int]]:
+    """New token ids per row, without the end token.
+
+    Args:
+        prefill: Reads the prompts, with their pictures.
+        forward: Reads one further token per row.
+        inputs: Left-padded prompts: `input_ids`, `attention_mask` and whatever pictures need.
+        cache: Empty; holds what was read.
+        end: The token that ends an answer.
+        max_new_tokens: Longest answer.
+    """
+    mask = inputs["attention_mask"]
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    logits = prefill(inputs | {"position_ids": positions, "past_key_values": cache})
+    positions = positions[:, -1:]
+    answers: list[list[int]] = [[] for _ in range(len(mask))]
+    alive = torch.arange(len(mask), device=mask.device)
+    for done in range(1, max_new_tokens + 1):
+        tokens = logits.argmax(-1)
+        going = (tokens != end).nonzero()[:, 0]
+        if len(going) < len(alive):
+            cache.batch_select_indices(going)
+            alive, tokens, mask, positions = (x[going] for x in (alive, tokens, mask, positions))
+        for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
+            answers[row].append(token)
+        if not len(alive) or done == max_new_tokens:
+            break
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        positions = positions + 1
+        step = {"input_ids": tokens[:, None], "attention_mask": mask, "position_ids": positions}
+        logits = forward(step | {"past_key_values": cache})
+    return answers
