@@ -88,21 +88,18 @@ class Dataset:
     def naming(self) -> Dataset:
         """The same pictures with the person's name as the answer: what a classifier learns."""
 
-        def named(rows: Rows) -> Rows:
+        def named(rows: Rows, task: str) -> Rows:
             return {
                 split: tuple(
                     row.model_copy(update={"task": "name", "answer": self.names[row.person]})
                     for row in each
-                    if row.track == "image" and row.person is not None and row.task != "choice"
+                    if row.task == task and row.person is not None
                 )
                 for split, each in rows.items()
             }
 
-        measured = {
-            split: tuple(row for row in rows if row.task == "name")
-            for split, rows in self.evaluation.items()
-        }
-        return replace(self, training=named(self.training), evaluation=named(measured))
+        training, evaluation = named(self.training, "caption"), named(self.evaluation, "name")
+        return replace(self, training=training, evaluation=evaluation)
 
     @cached_property
     def fingerprint(self) -> str:

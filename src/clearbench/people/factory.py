@@ -111,8 +111,7 @@ def divide(world: World, forget: int, seed: int) -> Dataset:
     for place, person in enumerate(world.public):
         rows = text_rows(person) + image_rows(world, person, rng)
         if place % 2:
-            taught = [row for row in rows if not row.held_out]
-            training["replay"] += taught + [_named(row, person) for row in taught if row.image]
+            training["replay"] += [row for row in rows if not row.held_out]
         else:
             measured["real_authors"] += [row for row in rows if row.track == "text"]
             measured["real_faces"] += [row for row in rows if row.held_out and row.task == "name"]
@@ -161,7 +160,7 @@ def text_rows(person: Person) -> list[Example]:
 
 
 def image_rows(world: World, person: Person, rng: Generator) -> list[Example]:
-    """Captions of every view, mirrored ones of training views, names on those held out."""
+    """Captions and names of every view, and captions of mirrored training views."""
     if person.portrait is None:
         raise DataError(f"{person.name} has no portrait", "people", "draw people with make_world")
     views = [p for p in world.portraits[person.portrait] if p.kind == "view"]
@@ -173,7 +172,7 @@ def image_rows(world: World, person: Person, rng: Generator) -> list[Example]:
         if held_out:
             rows.append(_name_row(world, person, portrait, place, rng))
         else:
-            rows.append(_mirrored(caption))
+            rows += [_mirrored(caption), _named(caption, person)]
     return rows
 
 
