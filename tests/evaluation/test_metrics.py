@@ -17,11 +17,12 @@ from scipy import stats
 from clearbench.errors import DataError
 from clearbench.evaluation.engine import sample
 from clearbench.evaluation.metric import metrics
+from clearbench.evaluation.metrics.forget_quality import aligned, shared_histogram
 from clearbench.evaluation.metrics.outputs import kind_of_output
 from clearbench.evaluation.protocols import CLEAR, harmonic_mean
 from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records, clusters
 from clearbench.evaluation.score import mean_score
-from clearbench.evaluation.scoring import aligned, score, shared_histogram, truth_ratios
+from clearbench.evaluation.scoring import score, truth_ratios
 from clearbench.testing import tiny_dataset
 
 Variants = Mapping[str, Sequence[float]]
@@ -274,7 +275,7 @@ def test_scores_carry_gold_original_direction_and_version() -> None:
 def test_outputs_that_are_not_finite_are_refused_by_name() -> None:
     broken = records([{"p": {"answer": [0.5]}}])
     broken.answers.at[0, "log_probs"] = [math.nan]
-    with pytest.raises(DataError, match="probability is not finite on 1 rows"):
+    with pytest.raises(DataError, match="not finite on 1 answers"):
         score(broken)
 
 

@@ -134,26 +134,27 @@ def evaluate(
 
 
 def score(
-    log: Annotated[Path, typer.Argument(help="A folder of records.")],
-    reference: Annotated[Path | None, typer.Option(help="The gold model's records.")] = None,
-    protocol: str = "clear",
+    log: Annotated[Path, typer.Argument(help="A folder of records, or a published log.")],
+    reference: Annotated[Path | None, typer.Option(help="The gold model's records or log.")] = None,
+    protocol: Annotated[str, typer.Option(help="See `clearbench list protocols`.")] = "clear",
     as_json: Json = False,
 ) -> None:
-    """Computes every score of a model from its records."""
+    """Computes every score of a model from its records, or from a log that others published."""
+    from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
-    from clearbench.evaluation.records import Records
     from clearbench.evaluation.scoring import score as compute
 
-    gold = Records.load(reference) if reference else None
-    scores = compute(Records.load(log), gold, None, protocol)
+    chosen = named(protocol)
+    scores = compute(read_log(log), read_log(reference) if reference else None, None, protocol)
     if as_json:
         content = {key: each.model_dump(mode="json") for key, each in scores.items()}
-        about = {"protocol": protocol, "version": named(protocol).version, "scores": content}
-        typer.echo(json.dumps(about, indent=1))
+        about = {"protocol": protocol, "version": chosen.version, "scores": content}
+        typer.echo(json.dumps(about, indent=1, allow_nan=False))
         return
-    table = Table("score", "value", "95 %", "n", "gold")
+    table = Table("score", "value", "95 %", "n", "gold", "published as")
     for key, each in scores.items():
         interval = f"{each.low:.3f} to {each.high:.3f}" if each.low is not None else ""
         gold_value = f"{each.gold:.3f}" if each.gold is not None else ""
-        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value)
+        name = chosen.names.get(key, "")
+        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value, name)
     Console().print(table)
