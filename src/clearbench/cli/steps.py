@@ -136,6 +136,8 @@ def evaluate(
 def score(
     log: Annotated[Path, typer.Argument(help="A folder of records, or a published log.")],
     reference: Annotated[Path | None, typer.Option(help="The gold model's records or log.")] = None,
+    original: Annotated[Path | None, typer.Option(help="Those of the model before.")] = None,
+    known_only: Annotated[bool, typer.Option(help="Only rows that the original knew.")] = False,
     protocol: Annotated[str, typer.Option(help="See `clearbench list protocols`.")] = "clear",
     as_json: Json = False,
 ) -> None:
@@ -143,9 +145,18 @@ def score(
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
     from clearbench.evaluation.scoring import score as compute
+    from clearbench.evaluation.statistics import eligible
 
-    chosen = named(protocol)
-    scores = compute(read_log(log), read_log(reference) if reference else None, None, protocol)
+    chosen, records = named(protocol), read_log(log)
+    gold, first = (read_log(path) if path else None for path in (reference, original))
+    if known_only:
+        if first is None:
+            raise RecipeError(
+                "--known-only needs to know what was known", "score", "--original LOG"
+            )
+        gold = eligible(gold, first) if gold else None
+        records, first = eligible(records, first), eligible(first, first)
+    scores = compute(records, gold, first, protocol)
     if as_json:
         content = {key: each.model_dump(mode="json") for key, each in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}

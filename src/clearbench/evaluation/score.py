@@ -88,7 +88,11 @@ def interval(
     """The 95 % interval by a t quantile on `count` - 1, within `range`; none under 5 people."""
     if count < MIN_CLUSTERS:
         return None, None
-    reach = float(stats.t.ppf(0.975, count - 1)) * error
+    return within(value, float(stats.t.ppf(0.975, count - 1)) * error, range)
+
+
+def within(value: float, reach: float, range: Range) -> tuple[float, float]:
+    """`value` - `reach` and `value` + `reach`, no further than the range goes."""
     least, most = range
     low, high = value - reach, value + reach
     return (
