@@ -267,6 +267,8 @@ BROKEN: list[tuple[Callable[[], dict[str, Any]], tuple[str, ...], Any, str]] = [
     (tofu_log, (FORGET, "average_perturb_loss"), None, "no field 'average_perturb_loss'"),
     (tofu_log, (FORGET, "avg_gt_loss"), {}, "'avg_gt_loss' is empty"),
     (tofu_log, (FORGET, "avg_gt_loss"), [], "'avg_gt_loss' is empty"),
+    (tofu_log, (FORGET, "avg_gt_loss"), {"1": 0.1, "01": 0.2}, "has a row twice"),
+    (tofu_log, (FORGET, "avg_gt_loss"), {"one": 0.1}, "a row of 'avg_gt_loss' is no number"),
     (tofu_log, (FORGET, "avg_gt_loss"), 3, "neither a dictionary nor a list"),
     (tofu_log, (FORGET, "avg_gt_loss", "1"), None, "do not have the same rows: 1"),
     (tofu_log, (FORGET, "avg_gt_loss", "1"), math.nan, "'avg_gt_loss' of row 1 is nan"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from clearbench.cli.options import Json, Plugins, assignments, load_plugins
 from clearbench.errors import RecipeError
@@ -162,10 +162,12 @@ def score(
         about = {"protocol": protocol, "version": chosen.version, "scores": content}
         typer.echo(json.dumps(about, indent=1, allow_nan=False))
         return
-    table = Table("score", "value", "95 %", "n", "gold", "published as")
+    table = Table(Column("score", min_width=max(map(len, scores), default=0)), "value", "95 %", "n")
+    for heading in ("gold", *(["published as"] if chosen.names else [])):
+        table.add_column(heading)
     for key, each in scores.items():
         interval = f"{each.low:.3f} to {each.high:.3f}" if each.low is not None else ""
         gold_value = f"{each.gold:.3f}" if each.gold is not None else ""
-        name = chosen.names.get(key, "")
-        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value, name)
+        names = [chosen.names.get(key, "")] if chosen.names else []
+        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value, *names)
     Console().print(table)

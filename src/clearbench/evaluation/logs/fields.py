@@ -36,6 +36,8 @@ def rows(content: Any, name: str, where: str) -> dict[int, Any]:
             raise DataError(f"a row of '{name}' is no number: {error}", where) from error
     else:
         raise DataError(f"'{name}' is neither a dictionary nor a list of rows", where)
+    if len(found) < len(content):
+        raise DataError(f"'{name}' has a row twice", where)
     if not found:
         raise DataError(f"'{name}' is empty", where, "the log was cut short; make it again")
     return found

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
 
 from clearbench.evaluation.metric import ModelMeasure
 from clearbench.evaluation.score import Direction
@@ -89,6 +87,9 @@ class NoMUS(ModelMeasure):
     @classmethod
     def attack_accuracy(cls, forgotten: ArrayLike, unseen: ArrayLike, seed: int = 0) -> float:
         """Mean accuracy of a logistic regression on the loss, over ten random splits."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
+
         sides = np.asarray(forgotten, float), np.asarray(unseen, float)
         labels = np.repeat([1, 0], [len(side) for side in sides])
         splits = StratifiedShuffleSplit(n_splits=10, random_state=seed)

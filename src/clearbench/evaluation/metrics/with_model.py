@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from clearbench.data.batches import Item
 from clearbench.evaluation.metric import ModelMeasure
 from clearbench.evaluation.score import Direction
-from clearbench.models.base import Model
+
+if TYPE_CHECKING:  # scoring a log needs no torch
+    from clearbench.data.batches import Item
+    from clearbench.models.base import Model
 
 
 class GradientNorm(ModelMeasure):
