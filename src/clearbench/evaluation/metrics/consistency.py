@@ -32,7 +32,7 @@ class CrossModalConsistency(Comparison):
     name = "cross_modal_consistency"
     needs = ("generated answers with and without the picture",)
     directions: ClassVar[dict[str, Direction]] = {"forget": "gold", "*": "up"}
-    paper = "UMU-Bench, arXiv 2505.15145"
+    paper = "UMU-Bench, NeurIPS 2025 (github.com/QDRhhhh/UMU-bench)"
     shows = (
         "Whether the same people are known in both tracks. UMU-Bench pairs one question asked in "
         "both ways; here a person's questions are paired with the same person's captions."
