@@ -22,6 +22,9 @@ import yaml
 
 torch.set_num_threads(1)
 
+#: Published logs, which are not ours to commit. TOFU's: github.com/locuslab/tofu (data/).
+ORACLES = Path(os.environ.get("CLEARBENCH_ORACLES", Path(__file__).parents[2] / "shared" / "data"))
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 CLI = "from clearbench.cli import main; main()"
 
@@ -76,6 +79,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says that numbers were not compared with published ones, and how to do so."""
+    if not ORACLES.is_dir():
+        terminalreporter.write_line(
+            f"published logs not found in {ORACLES}: their tests were skipped; set "
+            "CLEARBENCH_ORACLES to a folder with oracles/ (docs/errata.md says where to get them)"
+        )
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """The folder of published logs; skips where it is not there."""
+    if not ORACLES.is_dir():
+        pytest.skip("published logs not found")
+    return ORACLES / "oracles"
 
 
 @pytest.fixture(scope="session")

@@ -41,10 +41,13 @@ def _metrics() -> Rows:
     return [
         {
             "name": name,
-            "tasks": list(cls.tasks),
-            "splits": list(cls.splits) or ["all"],
+            "needs": list(cls.needs),
             "directions": cls.directions,
+            "ideal": "gold's value" if cls.direction("forget") == "gold" else "as gold or better",
+            "range": list(cls.range),
             "version": cls.version,
+            "erratum": cls.erratum,
+            "paper": cls.paper,
             "shows": cls.shows,
         }
         for name, cls in metrics().items()
@@ -52,11 +55,19 @@ def _metrics() -> Rows:
 
 
 def _protocols() -> Rows:
+    from clearbench.evaluation.errata import carried
     from clearbench.evaluation.protocols import protocols
 
     return [
-        {"name": p.name, "version": p.version, "shows": p.shows, "aggregates": sorted(p.parts)}
-        for p in protocols().values()
+        {
+            "name": each.name,
+            "version": each.version,
+            "shows": each.shows,
+            "defects": [f"{e.id}: {e.does}" for e in carried(each.name).values()],
+            "required": list(each.required),
+            "aggregates": sorted(each.parts),
+        }
+        for each in protocols().values()
     ]
 
 

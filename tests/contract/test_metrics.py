@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from clearbench.evaluation import metric
-from clearbench.evaluation.metric import Metric, metrics
+from clearbench.evaluation.metric import Comparison, Metric, ModelMeasure, metrics
 from clearbench.evaluation.metrics.probability import Probability
 from clearbench.evaluation.records import Cell
 from clearbench.testing import check_metric
@@ -17,7 +17,9 @@ from clearbench.testing import check_metric
 @pytest.mark.parametrize("name", list(metrics()))
 def test_contract(name: str) -> None:
     passed = check_metric(metrics()[name])
-    assert len(passed) == len(set(passed)) >= 8
+    least = {Metric: 8, Comparison: 6, ModelMeasure: 1}
+    (count,) = (n for kind, n in least.items() if issubclass(metrics()[name], kind))
+    assert len(passed) == len(set(passed)) == count
 
 
 def made(change: Any, **about: Any) -> type[Metric]:
@@ -27,6 +29,7 @@ def made(change: Any, **about: Any) -> type[Metric]:
         return change(Probability.per_row(cell, split), cell)
 
     content = {"name": "broken", "__doc__": "Broken.", "shows": "Nothing.", "tasks": ("qa",)}
+    content |= {"needs": ("answer",)}
     return type("Broken", (Metric,), content | about | {"per_row": classmethod(per_row)})
 
 
@@ -46,6 +49,7 @@ def spoil(values: pd.Series, cell: Cell) -> pd.Series:
         (lambda v, _: v if len(v) else pd.Series([0.0]), {}, "nothing measured gives nothing"),
         (lambda v, _: v, {"version": 0}, "with a version"),
         (lambda v, _: v, {"shows": " "}, "says what it is"),
+        (lambda v, _: v, {"needs": ()}, "says what it is"),
         (lambda v, _: v, {"tasks": ("song",)}, "applies somewhere"),
         (spoil, {}, "leaves the records alone"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,43 +16,14 @@ from scipy import stats
 
 from clearbench.errors import DataError
 from clearbench.evaluation.engine import sample
-from clearbench.evaluation.metric import metrics
+from clearbench.evaluation.metrics.forget_quality import aligned, shared_histogram
 from clearbench.evaluation.metrics.outputs import kind_of_output
 from clearbench.evaluation.protocols import CLEAR, harmonic_mean
-from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records, clusters
+from clearbench.evaluation.records import Records, clusters
 from clearbench.evaluation.score import mean_score
-from clearbench.evaluation.scoring import aligned, score, shared_histogram, truth_ratios
+from clearbench.evaluation.scoring import score, truth_ratios
 from clearbench.testing import tiny_dataset
-
-Variants = Mapping[str, Sequence[float]]
-
-
-def records(rows: Sequence[dict[str, Any]]) -> Records:
-    """Records from rows: where they belong, `p` (token probabilities by variant), `said`."""
-    answers, spoken = [], []
-    for number, row in enumerate(rows):
-        about = {"split": "forget", "track": "text", "task": "qa", "person": number}
-        about |= {"row": f"r{number}"} | {k: v for k, v in row.items() if k not in ("p", "said")}
-        for variant, tokens in row.get("p", {}).items():
-            logs = [math.log(p) for p in tokens]
-            answers.append(
-                about | {"variant": variant, "log_probs": logs, "hits": [True] * len(logs)}
-            )
-        if "said" in row:
-            truth, text = row["said"]
-            spoken.append(about | {"question": "q", "truth": truth, "text": text})
-    return Records(
-        pd.DataFrame(answers, columns=ANSWER_COLUMNS),
-        pd.DataFrame(spoken, columns=GENERATION_COLUMNS),
-    )
-
-
-def value(name: str, split: str = "forget", **row: Any) -> float:
-    """A metric of a single row."""
-    (cell,) = records([{"split": split, "p": {"answer": [0.5]}} | row]).cells().values()
-    values = metrics()[name].per_row(cell, split)
-    assert list(values.index) == ["r0"]
-    return float(values.iloc[0])
+from clearbench.testing.records import records, value
 
 
 def test_probability_is_the_geometric_mean() -> None:
@@ -274,7 +245,7 @@ def test_scores_carry_gold_original_direction_and_version() -> None:
 def test_outputs_that_are_not_finite_are_refused_by_name() -> None:
     broken = records([{"p": {"answer": [0.5]}}])
     broken.answers.at[0, "log_probs"] = [math.nan]
-    with pytest.raises(DataError, match="probability is not finite on 1 rows"):
+    with pytest.raises(DataError, match="not finite on 1 answers"):
         score(broken)
 
 

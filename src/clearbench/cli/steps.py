@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from clearbench.cli.options import Json, Plugins, assignments, load_plugins
 from clearbench.errors import RecipeError
@@ -134,26 +134,40 @@ def evaluate(
 
 
 def score(
-    log: Annotated[Path, typer.Argument(help="A folder of records.")],
-    reference: Annotated[Path | None, typer.Option(help="The gold model's records.")] = None,
-    protocol: str = "clear",
+    log: Annotated[Path, typer.Argument(help="A folder of records, or a published log.")],
+    reference: Annotated[Path | None, typer.Option(help="The gold model's records or log.")] = None,
+    original: Annotated[Path | None, typer.Option(help="Those of the model before.")] = None,
+    known_only: Annotated[bool, typer.Option(help="Only rows that the original knew.")] = False,
+    protocol: Annotated[str, typer.Option(help="See `clearbench list protocols`.")] = "clear",
     as_json: Json = False,
 ) -> None:
-    """Computes every score of a model from its records."""
+    """Computes every score of a model from its records, or from a log that others published."""
+    from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
-    from clearbench.evaluation.records import Records
     from clearbench.evaluation.scoring import score as compute
+    from clearbench.evaluation.statistics import eligible
 
-    gold = Records.load(reference) if reference else None
-    scores = compute(Records.load(log), gold, None, protocol)
+    chosen, records = named(protocol), read_log(log)
+    gold, first = (read_log(path) if path else None for path in (reference, original))
+    if known_only:
+        if first is None:
+            raise RecipeError(
+                "--known-only needs to know what was known", "score", "--original LOG"
+            )
+        gold = eligible(gold, first) if gold else None
+        records, first = eligible(records, first), eligible(first, first)
+    scores = compute(records, gold, first, protocol)
     if as_json:
         content = {key: each.model_dump(mode="json") for key, each in scores.items()}
-        about = {"protocol": protocol, "version": named(protocol).version, "scores": content}
-        typer.echo(json.dumps(about, indent=1))
+        about = {"protocol": protocol, "version": chosen.version, "scores": content}
+        typer.echo(json.dumps(about, indent=1, allow_nan=False))
         return
-    table = Table("score", "value", "95 %", "n", "gold")
+    table = Table(Column("score", min_width=max(map(len, scores), default=0)), "value", "95 %", "n")
+    for heading in ("gold", *(["published as"] if chosen.names else [])):
+        table.add_column(heading)
     for key, each in scores.items():
         interval = f"{each.low:.3f} to {each.high:.3f}" if each.low is not None else ""
         gold_value = f"{each.gold:.3f}" if each.gold is not None else ""
-        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value)
+        names = [chosen.names.get(key, "")] if chosen.names else []
+        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value, *names)
     Console().print(table)

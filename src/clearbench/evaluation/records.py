@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from clearbench.errors import StorageError
+from clearbench.errors import DataError, StorageError
 
 ANSWERS, GENERATIONS = "answers.parquet", "generations.parquet"
 TOKEN_COLUMNS = ["log_probs", "hits", "means", "variances"]
 ANSWER_COLUMNS = ["split", "track", "task", "person", "row", "variant", *TOKEN_COLUMNS]
 GENERATION_COLUMNS = ["split", "track", "task", "person", "row", "question", "truth", "text"]
+#: In place of the token columns, where a published log holds nothing finer.
+MEAN = "mean_log_prob"
+LOGGED_COLUMNS = ["split", "track", "task", "person", "row", "metric", "value"]
+
+#: Where records belong: (split, track, task).
+Place = tuple[str, str, str]
 
 
-@dataclass(frozen=True)
+def nothing_logged() -> pd.DataFrame:
+    """No values that a log had worked out already."""
+    return pd.DataFrame(columns=LOGGED_COLUMNS)
+
+
+@dataclass(frozen=True, eq=False)
 class Records:
-    """One pass of one model over one dataset.
+    """One pass of one model over one dataset; two are the same only if they are one object.
 
     Attributes:
         answers: One line per (row, answer variant): `log_probs` is the list of per-token natural
             log-probabilities, `hits` of whether each token was the model's first choice, `means`
             and `variances` of the log-probability under the model's own distribution. `person` is
-            -1 for rows about the world.
+            -1 for rows about the world. Published logs hold only the mean: `mean_log_prob`.
         generations: One line per greedy answer.
+        logged: One line per (row, metric) that a published log had worked out itself.
     """
 
     answers: pd.DataFrame
     generations: pd.DataFrame
+    logged: pd.DataFrame = field(default_factory=nothing_logged)
 
     def save(self, folder: Path) -> None:
         """Writes two Parquet files."""
@@ -45,44 +59,83 @@ class Records:
                 raise StorageError(f"no {name} here", str(folder), "give a folder of records")
         return cls(pd.read_parquet(folder / ANSWERS), pd.read_parquet(folder / GENERATIONS))
 
-    def cells(self) -> dict[tuple[str, str, str], Cell]:
+    def cells(self) -> dict[Place, Cell]:
         """The records by (split, track, task)."""
-        keys = ["split", "track", "task"]
-        spoken = dict(list(self.generations.groupby(keys)))
-        return {
-            (str(split), str(track), str(task)): Cell(
-                frame, spoken.get((split, track, task), self.generations.iloc[:0])
-            )
-            for (split, track, task), frame in self.answers.groupby(keys)
-        }
+        return self._cells
+
+    @cached_property
+    def _cells(self) -> dict[Place, Cell]:
+        whole = (self.answers, self.generations, self.logged)
+        parts = [(_by_place(frame), frame.iloc[:0]) for frame in whole]
+        places = sorted({place for found, _ in parts for place in found})
+        return {place: Cell(*(found.get(place, none) for found, none in parts)) for place in places}
 
 
-@dataclass(frozen=True)
+def _by_place(frame: pd.DataFrame) -> dict[Place, pd.DataFrame]:
+    groups = frame.groupby(["split", "track", "task"])
+    return {(str(s), str(track), str(task)): each for (s, track, task), each in groups}
+
+
+@dataclass(frozen=True, eq=False)
 class Cell:
     """Records of one split, track and task."""
 
     answers: pd.DataFrame
     generations: pd.DataFrame
+    logged: pd.DataFrame = field(default_factory=nothing_logged)
+
+    @cached_property
+    def _means(self) -> pd.DataFrame:
+        """(rows, variants) mean token log-probabilities, rows in the order of the records."""
+        chosen = self.answers
+        if MEAN in chosen:
+            means = chosen[MEAN].to_numpy(dtype=float)
+        else:
+            means = np.array([np.mean(tokens) for tokens in chosen["log_probs"]], dtype=float)
+        if not np.isfinite(means).all():
+            raise DataError(
+                f"log-probabilities are not finite on {int((~np.isfinite(means)).sum())} answers",
+                ".".join(map(str, chosen[["split", "track"]].iloc[0])),
+                "the model's outputs are not finite; its run has diverged",
+            )
+        frame = pd.DataFrame({"row": chosen["row"], "variant": chosen["variant"], "value": means})
+        table = frame.pivot(index="row", columns="variant", values="value")
+        return table.reindex(chosen["row"].drop_duplicates())
 
     def mean_log_prob(self, variant: str) -> pd.Series:
         """Per row, the mean token log-probability of an answer variant: -l(y) of the papers."""
-        chosen = self.answers[self.answers["variant"] == variant]
-        means = [float(np.mean(tokens)) for tokens in chosen["log_probs"]]
-        return pd.Series(means, index=chosen["row"], dtype=float)
+        if variant not in self._means:
+            return pd.Series(dtype=float)
+        return self._means[variant].dropna()
 
     def options(self, prefix: str) -> pd.DataFrame:
-        """(rows, options) mean token log-probabilities of the variants `prefix_0`, `prefix_1`..."""
-        chosen = self.answers[self.answers["variant"].str.startswith(f"{prefix}_")]
-        numbers = chosen["variant"].str.rsplit("_", n=1).str[1].astype(int)
-        means = [float(np.mean(tokens)) for tokens in chosen["log_probs"]]
-        frame = pd.DataFrame({"row": chosen["row"], "option": numbers, "value": means})
-        return frame.pivot(index="row", columns="option", values="value")
+        """(rows, options) mean token log-probabilities of the variants `prefix_0`, `prefix_1`...
 
-    @property
+        Rows with fewer options than others have NaN there.
+        """
+        names = [name for name in self._means if str(name).startswith(f"{prefix}_")]
+        ordered = sorted(names, key=lambda name: int(str(name).rpartition("_")[2]))
+        return self._means[ordered].dropna(how="all")
+
+    def tokens(self, column: str, variant: str = "answer") -> dict[str, NDArray[np.float64]]:
+        """Per row, what `column` holds of each token of a variant; none where the log has none."""
+        if column not in self.answers:
+            return {}
+        chosen = self.answers[self.answers["variant"] == variant]
+        pairs = zip(chosen["row"], chosen[column], strict=True)
+        return {str(row): np.asarray(each, float) for row, each in pairs if np.ndim(each)}
+
+    def logged_values(self, metric: str) -> pd.Series:
+        """Per row, what the log says of a metric; empty where it says nothing."""
+        chosen = self.logged[self.logged["metric"] == metric]
+        return pd.Series(chosen["value"].to_numpy(dtype=float), index=chosen["row"], dtype=float)
+
+    @cached_property
     def people(self) -> dict[str, int]:
         """The person of every row; -1 for the world."""
-        first = self.answers.drop_duplicates("row")
-        return dict(zip(first["row"], first["person"], strict=True))
+        frames = (self.answers, self.generations, self.logged)
+        rows = [row for frame in frames for row in frame["row"]]
+        return dict(zip(rows, (each for frame in frames for each in frame["person"]), strict=True))
 
 
 def clusters(values: pd.Series, people: dict[str, int]) -> NDArray[np.int64]:

@@ -12,6 +12,8 @@ from scipy import stats
 from clearbench.evaluation.records import clusters
 
 Direction = Literal["up", "down", "gold"]
+#: Least and most; None where there is no bound.
+Range = tuple[float | None, float | None]
 #: Fewer people than this give no interval, rather than one that treats rows as independent.
 MIN_CLUSTERS = 5
 
@@ -36,7 +38,7 @@ class Score(BaseModel):
     n: int
     clusters: int
     direction: Direction
-    range: tuple[float, float] = (0.0, 1.0)
+    range: Range = (0.0, 1.0)
     gold: float | None = None
     original: float | None = None
     statistic: float | None = None
@@ -48,28 +50,52 @@ def mean_score(
     people: dict[str, int],
     direction: Direction,
     version: int = 1,
-    range: tuple[float, float] = (0.0, 1.0),
+    range: Range = (0.0, 1.0),
 ) -> Score:
-    """The mean of per-row values with an interval clustered by person.
-
-    The variance is that of cluster sums of residuals (CR1), with a t quantile on clusters - 1.
-    """
-    numbers = values.to_numpy(dtype=float)
-    groups, index = np.unique(clusters(values, people), return_inverse=True)
-    mean, count = float(numbers.mean()), len(groups)
-    low = high = None
-    if count >= MIN_CLUSTERS:
-        sums = np.bincount(index, weights=numbers - mean, minlength=count)
-        error = np.sqrt(count / (count - 1) * (sums**2).sum()) / len(numbers)
-        reach = float(stats.t.ppf(0.975, count - 1) * error)
-        low, high = max(range[0], mean - reach), min(range[1], mean + reach)
+    """The mean of per-row values with an interval clustered by person."""
+    mean = float(values.to_numpy(dtype=float).mean())
+    error, count = clustered_error(values, people)
+    low, high = interval(mean, error, count, range)
     return Score(
         value=mean,
         low=low,
         high=high,
-        n=len(numbers),
+        n=len(values),
         clusters=count,
         direction=direction,
         range=range,
         version=version,
+    )
+
+
+def clustered_error(values: pd.Series, people: dict[str, int]) -> tuple[float, int]:
+    """The standard error of a mean and the number of people behind it.
+
+    The variance is that of cluster sums of residuals, with the correction G / (G - 1) (CR1). It is
+    0 where there is only one person, and means nothing there.
+    """
+    numbers = values.to_numpy(dtype=float)
+    groups, index = np.unique(clusters(values, people), return_inverse=True)
+    count = len(groups)
+    sums = np.bincount(index, weights=numbers - numbers.mean(), minlength=count)
+    spread = count / max(1, count - 1) * float((sums**2).sum())
+    return float(np.sqrt(spread)) / len(numbers), count
+
+
+def interval(
+    value: float, error: float, count: int, range: Range = (None, None)
+) -> tuple[float | None, float | None]:
+    """The 95 % interval by a t quantile on `count` - 1, within `range`; none under 5 people."""
+    if count < MIN_CLUSTERS:
+        return None, None
+    return within(value, float(stats.t.ppf(0.975, count - 1)) * error, range)
+
+
+def within(value: float, reach: float, range: Range) -> tuple[float, float]:
+    """`value` - `reach` and `value` + `reach`, no further than the range goes."""
+    least, most = range
+    low, high = value - reach, value + reach
+    return (
+        low if least is None else max(least, low),
+        high if most is None else min(most, high),
     )

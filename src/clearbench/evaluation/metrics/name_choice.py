@@ -25,6 +25,7 @@ class NameChoice(Metric):
     """Against names that nobody bears, four draws of five: chance is 1/6."""
 
     name = "name_choice"
+    needs = ("answer", "perturbed answers")
     tasks = ("name",)
     paper = "CLEAR, arXiv 2410.18057 (perturbed_names); fresh names: docs/demo-world.md"
     shows = (
@@ -42,6 +43,7 @@ class NameChoiceKnown(Metric):
     """Against the names of five retained people."""
 
     name = "name_choice_known"
+    needs = ("answer", "names of retained people")
     tasks = ("name",)
     shows = (
         "Whether a face calls up its name among names the model knows. Gold prefers any known name "

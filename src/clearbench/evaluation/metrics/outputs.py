@@ -60,7 +60,7 @@ class RefusalRate(Metric):
     """Share of answers that decline to answer."""
 
     name = "refusal_rate"
-    tasks = ("qa", "caption")
+    needs = ("generated answer",)
     directions: ClassVar[dict[str, Direction]] = {"*": "gold"}
     shows = "How often the model declines. A refusal hides what is known; it does not remove it."
 
@@ -74,7 +74,7 @@ class EmptyRate(Metric):
     """Share of answers without a word."""
 
     name = "empty_rate"
-    tasks = ("qa", "caption")
+    needs = ("generated answer",)
     directions: ClassVar[dict[str, Direction]] = {"*": "down"}
     shows = "How often nothing is said."
 
@@ -88,7 +88,7 @@ class GarbageRate(Metric):
     """Share of answers that loop or are mostly symbols."""
 
     name = "garbage_rate"
-    tasks = ("qa", "caption")
+    needs = ("generated answer",)
     directions: ClassVar[dict[str, Direction]] = {"*": "down"}
     shows = "How often the model is broken rather than ignorant. Fluent nonsense is not caught."
 

@@ -1,0 +1,72 @@
+"""Whether a model looks: the same questions with no picture to see, or with somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example, Picture
+
+GREY = (128, 128, 128)
+
+
+def blank(dataset: Dataset) -> Dataset:
+    """Every measured picture replaced by plain grey of its size.
+
+    What a model knows then, it knows from the question alone.
+    """
+
+    def grey(rows: tuple[Example, ...]) -> tuple[Example, ...]:
+        return tuple(
+            row
+            if row.image is None
+            else _with(row, Image.new("RGB", row.image.decode().size, GREY))
+            for row in rows
+        )
+
+    return _changed(dataset, grey)
+
+
+def shuffled(dataset: Dataset, seed: int = 0) -> Dataset:
+    """Every measured picture of a person replaced by one of another person of its split.
+
+    A model that reads the face now names the other person. Splits of fewer than two people, and
+    rows about the world, stay as they are.
+    """
+    rng = np.random.default_rng([seed, 7])
+
+    def swapped(rows: tuple[Example, ...]) -> tuple[Example, ...]:
+        pictures: dict[int, list[Picture]] = {}
+        for row in rows:
+            if row.image is not None and row.person is not None:
+                pictures.setdefault(row.person, []).append(row.image)
+        people = rng.permutation(sorted(pictures)).tolist()
+        after = dict(zip(people, [*people[1:], *people[:1]], strict=True))
+        return tuple(
+            row
+            if row.image is None or row.person is None or len(people) < 2
+            else row.model_copy(update={"image": _any(pictures[after[row.person]], rng)})
+            for row in rows
+        )
+
+    return _changed(dataset, swapped)
+
+
+def _any(pictures: list[Picture], rng: np.random.Generator) -> Picture:
+    return pictures[int(rng.integers(len(pictures)))]
+
+
+def _with(row: Example, image: Image.Image) -> Example:
+    return row.model_copy(update={"image": Picture.of(image)})
+
+
+def _changed(
+    dataset: Dataset, change: Callable[[tuple[Example, ...]], tuple[Example, ...]]
+) -> Dataset:
+    return replace(
+        dataset, evaluation={split: change(rows) for split, rows in dataset.evaluation.items()}
+    )

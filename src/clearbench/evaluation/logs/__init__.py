@@ -1,0 +1,1 @@
+"""Published logs as records: one reader per format."""

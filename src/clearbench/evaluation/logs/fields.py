@@ -1,0 +1,112 @@
+"""Values out of a log, each checked where it is read: what is missing or no number is named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from clearbench.errors import DataError
+from clearbench.evaluation.records import (
+    GENERATION_COLUMNS,
+    LOGGED_COLUMNS,
+    MEAN,
+    Place,
+    Records,
+)
+
+#: Rows of one person in TOFU's files.
+ROWS_PER_PERSON = 20
+WORLD = -1
+#: Rows of unknown persons count as one person's, so that they never get an interval.
+UNKNOWN = 0
+
+
+def rows(content: Any, name: str, where: str) -> dict[int, Any]:
+    """The values of a field by row, from a dictionary or a list, in the order of the file."""
+    if isinstance(content, list):
+        found = dict(enumerate(content))
+    elif isinstance(content, Mapping):
+        try:
+            found = {int(row): value for row, value in content.items()}
+        except ValueError as error:
+            raise DataError(f"a row of '{name}' is no number: {error}", where) from error
+    else:
+        raise DataError(f"'{name}' is neither a dictionary nor a list of rows", where)
+    if len(found) < len(content):
+        raise DataError(f"'{name}' has a row twice", where)
+    if not found:
+        raise DataError(f"'{name}' is empty", where, "the log was cut short; make it again")
+    return found
+
+
+def number(value: Any, name: str, row: int, where: str) -> float:
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise DataError(
+            f"'{name}' of row {row} is {value!r}, not a finite number",
+            where,
+            "the run has diverged, or the log is damaged",
+        )
+    return float(value)
+
+
+def numbers(value: Any, name: str, row: int, where: str) -> list[float]:
+    """A list of at least one finite number."""
+    if not isinstance(value, list) or not value:
+        raise DataError(f"'{name}' of row {row} is {value!r}, not a list of numbers", where)
+    return [number(each, name, row, where) for each in value]
+
+
+def same_rows(fields: Mapping[str, Mapping[int, Any]], where: str) -> list[int]:
+    """The rows that every field has; refuses fields that differ."""
+    first, *others = fields.items()
+    for name, found in others:
+        odd = found.keys() ^ first[1].keys()
+        if odd:
+            raise DataError(
+                f"'{first[0]}' and '{name}' do not have the same rows: {min(odd)} is in one only",
+                where,
+            )
+    return list(first[1])
+
+
+@dataclass
+class Gathered:
+    """Records while a log is read."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    generations: list[dict[str, Any]] = field(default_factory=list)
+    logged: list[dict[str, Any]] = field(default_factory=list)
+
+    @staticmethod
+    def about(place: Place, person: int, row: str) -> dict[str, Any]:
+        """What every line begins with."""
+        return dict(zip(("split", "track", "task"), place, strict=True)) | {
+            "person": person,
+            "row": row,
+        }
+
+    def answer(self, about: Mapping[str, Any], variant: str, mean_log_prob: float) -> None:
+        """Adds what a model thinks of an answer."""
+        self.answers.append({**about, "variant": variant, MEAN: mean_log_prob})
+
+    def generation(self, about: Mapping[str, Any], question: str, truth: str, text: str) -> None:
+        """Adds what a model said."""
+        self.generations.append({**about, "question": question, "truth": truth, "text": text})
+
+    def value(self, about: Mapping[str, Any], metric: str, value: float) -> None:
+        """Adds a number that the log had worked out."""
+        self.logged.append({**about, "metric": metric, "value": value})
+
+    def records(self) -> Records:
+        """All of it."""
+        about = GENERATION_COLUMNS[:5]
+        return Records(
+            pd.DataFrame(self.answers, columns=[*about, "variant", MEAN]),
+            pd.DataFrame(self.generations, columns=GENERATION_COLUMNS),
+            pd.DataFrame(self.logged, columns=LOGGED_COLUMNS),
+        )

@@ -1,0 +1,123 @@
+"""`eval_log_aggregated.json` of TOFU and of CLEAR: a task per file, a field per number, by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clearbench.errors import DataError
+from clearbench.evaluation.logs.fields import (
+    ROWS_PER_PERSON,
+    UNKNOWN,
+    WORLD,
+    Gathered,
+    number,
+    numbers,
+    rows,
+    same_rows,
+)
+from clearbench.evaluation.metric import MAIN_TASK
+from clearbench.evaluation.records import Place, Records
+
+Log = Mapping[str, Any]
+
+#: By task: split, and the kind of row where it is not the track's questions or captions.
+TASKS: dict[str, tuple[str, str]] = {
+    "eval_log_forget": ("forget", ""),
+    "eval_log": ("retain", ""),
+    "eval_real_author_wo_options": ("real_authors", "choice"),
+    "eval_real_world_wo_options": ("real_world", "choice"),
+    "eval_real_faces_wo_options": ("real_faces", "name"),
+    "eval_forget_facerec": ("forget", "name"),
+    "eval_retain_facerec": ("retain", "name"),
+}
+#: A log with one of these is CLEAR's multimodal one: its other tasks show a picture, too.
+PICTURED = ("eval_real_faces_wo_options", "eval_forget_facerec", "eval_retain_facerec")
+LOSSES = ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss")
+ROUGES = {"rougeL_recall": "rouge_l", "rouge1_recall": "rouge_1"}
+
+
+def recognises(content: Log) -> bool:
+    """Whether a task of TOFU or CLEAR is in it."""
+    return any(_task(key) in TASKS for key in content)
+
+
+def _task(key: str) -> str:
+    return key.removesuffix(".json")
+
+
+def read(content: Log, where: str) -> Records:
+    """The records of a log. Fields that the published script does not use are not read.
+
+    Raises:
+        DataError: A field is missing, empty, or not made of finite numbers; it is named.
+    """
+    tasks = {_task(key): value for key, value in content.items() if _task(key) in TASKS}
+    track = "image" if any(task in tasks for task in PICTURED) else "text"
+    gathered = Gathered()
+    for task, fields in tasks.items():
+        split, kind = TASKS[task]
+        place = (split, track, kind or MAIN_TASK[track])
+        if not isinstance(fields, Mapping):
+            raise DataError(f"'{task}' holds no fields", where)
+        _read_task(gathered, place, task, fields, _names(split, tasks), where)
+    return gathered.records()
+
+
+def _names(split: str, tasks: Log) -> dict[int, str]:
+    """The persons of a multimodal split by row: face recognition names them."""
+    known = tasks.get(f"eval_{split}_facerec")
+    told = known.get("generated_text") if isinstance(known, Mapping) else None
+    if not told:
+        return {}
+    found = rows(told, "generated_text", f"eval_{split}_facerec")
+    return {row: str(value[-1]) for row, value in found.items() if isinstance(value, list)}
+
+
+def _read_task(
+    gathered: Gathered, place: Place, task: str, fields: Log, names: Mapping[int, str], where: str
+) -> None:
+    where = f"{where}: {task}"
+    for name in LOSSES:
+        if name not in fields:
+            raise DataError(f"there is no field '{name}'", where, "make the log again")
+    found = {name: rows(fields[name], name, where) for name in LOSSES}
+    found |= {name: rows(fields[name], name, where) for name in _spoken(fields, where)}
+    people = {name: number for number, name in enumerate(dict.fromkeys(names.values()))}
+    for row in same_rows(found, where):
+        person = people.get(names.get(row, ""), UNKNOWN)
+        if place[1] == "text":
+            person = row // ROWS_PER_PERSON
+        if place[0].startswith("real_"):
+            person = WORLD
+        about = gathered.about(place, person, f"{task}:{row}")
+        _read_row(gathered, about, {name: each[row] for name, each in found.items()}, row, where)
+
+
+def _spoken(fields: Log, where: str) -> list[str]:
+    """The fields that ROUGE is known from; it is computed where the log has none (errata E07)."""
+    named = [name for name in ("generated_text", *ROUGES) if fields.get(name)]
+    if "generated_text" not in named and "rougeL_recall" not in named:
+        raise DataError("there is no field 'rougeL_recall'", where, "or give 'generated_text'")
+    return named
+
+
+def _read_row(
+    gathered: Gathered, about: dict[str, Any], values: Mapping[str, Any], row: int, where: str
+) -> None:
+    for variant, name in (("answer", LOSSES[0]), ("paraphrase", LOSSES[1])):
+        gathered.answer(about, variant, -number(values[name], name, row, where))
+    for k, loss in enumerate(numbers(values[LOSSES[2]], LOSSES[2], row, where)):
+        gathered.answer(about, f"perturbed_{k}", -loss)
+    for name, metric in ROUGES.items():
+        if name in values:
+            own = f"name_{metric}" if about["task"] == "name" else metric
+            gathered.value(about, own, number(values[name], name, row, where))
+    if "generated_text" in values:
+        told = values["generated_text"]
+        if not isinstance(told, list) or len(told) < 3:
+            raise DataError(
+                f"'generated_text' of row {row} is not [prompt, generated, truth]", where
+            )
+        question, text, truth = map(str, told[:3])
+        gathered.generation(about, question, truth, text)

@@ -1,0 +1,70 @@
+"""Whether a person is forgotten, or kept, in words and in pictures alike."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pandas as pd
+
+from clearbench.evaluation.metric import Comparison, View
+from clearbench.evaluation.metrics.rouge import RougeL
+from clearbench.evaluation.score import Direction, Score, mean_score
+
+SPLITS = ("forget", "retain")
+
+
+def consistency(text: float, image: float, split: str) -> float:
+    """2ab / (a + b) on what is kept, (a^2 + b^2) / (a + b) on what is forgotten; 0 for a = b = 0.
+
+    The second is at least as large as either's mean: knowledge left in one track is not averaged
+    away by the other.
+    """
+    if text + image == 0:
+        return 0.0
+    if split == "forget":
+        return (text**2 + image**2) / (text + image)
+    return 2 * text * image / (text + image)
+
+
+class CrossModalConsistency(Comparison):
+    """UMU-Bench's joint ROUGE-L of both tracks, per person."""
+
+    name = "cross_modal_consistency"
+    needs = ("generated answers with and without the picture",)
+    directions: ClassVar[dict[str, Direction]] = {"forget": "gold", "*": "up"}
+    paper = "UMU-Bench, NeurIPS 2025 (github.com/QDRhhhh/UMU-bench)"
+    shows = (
+        "Whether the same people are known in both tracks. UMU-Bench pairs one question asked in "
+        "both ways; here a person's questions are paired with the same person's captions."
+    )
+
+    @classmethod
+    def compare(cls, view: View, track: str) -> dict[str, Score]:
+        """One score per split, under the image track."""
+        if track != "image":
+            return {}
+        found = {}
+        for split in SPLITS:
+            text, image = (cls._by_person(view, split, each) for each in ("text", "image"))
+            shared = [person for person in text.index if person in image.index]
+            values = {
+                str(person): consistency(text[person], image[person], split) for person in shared
+            }
+            if values:
+                found[f"{split}.image.{cls.name}"] = mean_score(
+                    pd.Series(values),
+                    {str(person): int(person) for person in shared},
+                    cls.direction(split),
+                    cls.version,
+                    cls.range,
+                )
+        return found
+
+    @staticmethod
+    def _by_person(view: View, split: str, track: str) -> pd.Series:
+        """Mean ROUGE-L recall of each person's answers."""
+        cell = view.main(split, track)
+        if cell is None:
+            return pd.Series(dtype=float)
+        values = RougeL.values(cell, split)
+        return values.groupby([cell.people[str(row)] for row in values.index]).mean()

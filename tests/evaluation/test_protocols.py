@@ -1,0 +1,85 @@
+"""Protocols say what they are, and the page of errata says what they carry."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearbench.errors import RecipeError
+from clearbench.evaluation.errata import ERRATA, carried, errata
+from clearbench.evaluation.logs.read import read_log
+from clearbench.evaluation.metric import metrics
+from clearbench.evaluation.protocols import CLEAR, protocol, protocols
+
+DOCS = Path(__file__).parents[2] / "docs"
+NAMES = ["clear", "clear-code", "clear-code-text", "tofu", "openunlearning", "clear-vqa"]
+
+
+def test_every_protocol_is_listed_with_its_defects(clearbench: Callable[..., Any]) -> None:
+    rows = json.loads(clearbench("list", "protocols", "--json").stdout)
+    assert [row["name"] for row in rows] == NAMES
+    by_name = {row["name"]: row for row in rows}
+    assert all(row["shows"] and row["version"] >= 1 for row in rows)
+    assert by_name["clear"]["defects"] == by_name["tofu"]["defects"] == []
+    assert [line.split(":")[0] for line in by_name["clear-code"]["defects"]] == [
+        "E01", "E02", "E03", "E17",
+    ]  # fmt: skip
+
+
+def test_an_unknown_protocol_is_refused_with_a_hint() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'clear-code'"):
+        protocol("clear-cod")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_protocols_metrics_exist_and_its_parts_can_be_computed(name: str) -> None:
+    chosen = protocols()[name]
+    suffixes = {suffix for suffix, _ in chosen.measures()}
+    parts = {part for parts in chosen.parts.values() for part in parts}
+    assert {part.split(".")[2] for part in parts} <= suffixes
+    assert {key.split(".")[2] for key in chosen.required} - suffixes <= {
+        key.split(".")[2] for key in chosen.parts
+    }
+
+
+def test_a_defective_metric_belongs_to_a_protocol_that_carries_its_erratum() -> None:
+    used = {each: p for p in protocols().values() for _, each in p.measures()}
+    defective = [each for each in metrics().values() if each.erratum]
+    assert defective
+    for each in defective:
+        assert each.erratum in carried(used[each].name)
+    assert not any(each.erratum for _, each in CLEAR.measures())
+
+
+def test_errata_have_ids_of_their_own() -> None:
+    assert len(errata()) == len(ERRATA)
+    assert list(errata("E79", "E01")) == ["E01", "E79"]
+    assert {name for each in ERRATA for name in each.carried_by} <= set(NAMES)
+
+
+def writer() -> Any:
+    spec = importlib.util.spec_from_file_location("write_errata", DOCS / "write_errata.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_errata_holds_the_words_of_every_defect() -> None:
+    text = (DOCS / "errata.md").read_text()
+    for each in ERRATA:
+        assert f"## {each.id}: {each.where}\n" in text
+        assert each.does in text and each.right in text and each.effect in text
+
+
+def test_the_page_of_errata_holds_the_values_on_the_real_log(oracles: Path) -> None:
+    module = writer()
+    records, gold = (read_log(oracles / module.LOG.format(name)) for name in ("full", "retain90"))
+    assert module.page(records, gold) == (DOCS / "errata.md").read_text(), (
+        "run docs/write_errata.py"
+    )
