@@ -39,10 +39,16 @@ def write(folder: Path, name: str, rows: list[Any]) -> None:
 @pytest.fixture
 def tofu(tmp_path: Path) -> Path:
     """200 authors of 20 one-line questions, 20 + 20 of them perturbed."""
-    write(tmp_path, "full.json", [line(p, k) for p in range(200) for k in range(20)])
-    last, first = range(180, 200), range(20)
-    write(tmp_path, "forget10_perturbed.json", [perturbed(p, k) for p in last for k in range(20)])
-    write(tmp_path, "retain_perturbed.json", [perturbed(p, k) for p in first for k in range(20)])
+    whole = [line(p, k) for p in range(200) for k in range(20)]
+    write(tmp_path, "full.json", whole)
+    for percent in (1, 5, 10):
+        write(tmp_path, f"forget{percent:02d}.json", whole[4000 - 40 * percent :])
+        write(tmp_path, f"retain{100 - percent}.json", whole[: 4000 - 40 * percent])
+        last = range(200 - 2 * percent, 200)
+        rows = [perturbed(p, k) for p in last for k in range(20)]
+        write(tmp_path, f"forget{percent:02d}_perturbed.json", rows)
+    first = [perturbed(p, k) for p in range(20) for k in range(20)]
+    write(tmp_path, "retain_perturbed.json", first)
     write(tmp_path, "real_authors_perturbed.json", [option(k) for k in range(3)])
     write(tmp_path, "world_facts_perturbed.json", [option(k) for k in range(4)])
     write(tmp_path, "idontknow.jsonl", ["I'm not sure.", "I don't know."])
@@ -84,7 +90,7 @@ def test_a_smaller_world_is_measured_whole(tofu: Path) -> None:
 
 @pytest.mark.parametrize("forget", ["forget02", 0, 21])
 def test_other_splits_are_refused(tofu: Path, forget: Any) -> None:
-    with pytest.raises(DataError, match=r"unknown split|cannot forget"):
+    with pytest.raises(DataError, match=r"no configuration|cannot forget"):
         load_dataset(tofu, forget)
 
 
@@ -113,8 +119,8 @@ def test_bad_rows_are_all_named(tofu: Path) -> None:
 
 
 def test_too_few_rows_are_refused(tofu: Path) -> None:
-    write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)])
-    with pytest.raises(DataError, match="200 rows"):
+    write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)][:-1])
+    with pytest.raises(DataError, match="199 rows are not 20 for each person"):
         load_dataset(tofu)
 
 
