@@ -43,7 +43,7 @@ def read_clear(
         DataError: With every bad row, or for a split that is not there.
     """
     kept = retain or retain_split(forget)
-    reader = _Reader(tables, (kept, forget, "retain_perturbed", f"{forget}_perturbed"))
+    reader = _Reader(tables, (forget, f"{forget}_perturbed", kept, "retain_perturbed"))
     if text is None:
         questions = reader.own_questions(kept, forget)
     else:
@@ -133,8 +133,9 @@ class _Reader:
         self._number(self.names.by_text(texts), 1 + max(questions.names, default=-1))
 
     def _number(self, known: dict[str, int], following: int) -> None:
+        """The forgotten come last, as in TOFU."""
         self.numbers = dict(known)
-        for shots in self.shots.values():
+        for shots in reversed(self.shots.values()):
             for who in (shot.who for shot in shots):
                 if who is not None and who not in self.numbers:
                     self.numbers[who] = following
@@ -142,29 +143,45 @@ class _Reader:
 
     def own_questions(self, retain: str, forget: str) -> Dataset:
         """The questions of the `+tofu` configurations; measured of people who are on pictures."""
-        found = []
-        for split, name in (("retain", f"{retain}+tofu"), ("forget", f"{forget}+tofu")):
-            if name in self.tables.names:
-                rows = self.tables.rows(name, ("question", "answer"))
-                found += [(split, *row) for row in rows if row[1].get("question") is not None]
-        said = [f"{line['question']} {line.get('answer')}" for _, _, line in found]
-        people, numbers = self.names.by_order(said)
+        splits = {
+            split: [] if name not in self.tables.names else list(self._questions(name))
+            for split, name in (("retain", f"{retain}+tofu"), ("forget", f"{forget}+tofu"))
+        }
+        whole = [*splits["retain"], *splits["forget"]]
+        if "full+tofu" in self.tables.names:
+            whole = list(self._questions("full+tofu"))
+        people, numbers = self.names.by_order([text for _, _, text in whole])
         self._number(numbers, 1 + max(people, default=-1))
-        training: dict[str, list[Example]] = {"forget": [], "retain": []}
-        count: Counter[int] = Counter()
-        for (split, where, line), person in zip(found, people, strict=True):
-            about: dict[str, Any] = {"person": person, "track": "text", "task": "qa"}
-            id = f"{person}-{count[person]}"
-            count[person] += 1
-            training[split] += example(line, QUESTION, where, self.tables.problems, id=id, **about)
+        owners = {text: person for (_, _, text), person in zip(whole, people, strict=True)}
+        training = {split: tuple(self._taught(rows, owners)) for split, rows in splits.items()}
         shown = {self.numbers[s.who] for s in self.shots["retain_perturbed"] if s.who is not None}
-        measured = [row for row in training["retain"] if row.person in shown]
+        measured = tuple(row for row in training["retain"] if row.person in shown)
         return Dataset(
-            {split: tuple(rows) for split, rows in training.items()},
-            {"forget": tuple(training["forget"]), "retain": tuple(measured)},
+            training,
+            {"forget": training["forget"], "retain": measured},
             {person: f"author {person}" for person in people},
             refusals(self.tables),
         )
+
+    def _questions(self, name: str) -> Iterator[tuple[str, Line, str]]:
+        """Rows without a picture: where, the row, and its text."""
+        for where, line in self.tables.rows(name, ("question", "answer")):
+            if line.get("question") is not None:
+                yield where, line, f"{line['question']} {line.get('answer')}"
+
+    def _taught(
+        self, rows: Iterable[tuple[str, Line, str]], owners: dict[str, int]
+    ) -> Iterator[Example]:
+        count: Counter[int] = Counter()
+        for where, line, text in rows:
+            person = owners.get(text)
+            if person is None:
+                self.tables.problems.append(f"{where}: question and answer are not in 'full+tofu'")
+                continue
+            about: dict[str, Any] = {"person": person, "track": "text", "task": "qa"}
+            id = f"{person}-{count[person]}"
+            count[person] += 1
+            yield from example(line, QUESTION, where, self.tables.problems, id=id, **about)
 
     def pictures(self, split: str, named: bool = False) -> Rows:
         """The captions of a split and, if `named`, the names asked of the same pictures."""
