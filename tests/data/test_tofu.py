@@ -51,7 +51,7 @@ def tofu(tmp_path: Path) -> Path:
     write(tmp_path, "retain_perturbed.json", first)
     write(tmp_path, "real_authors_perturbed.json", [option(k) for k in range(3)])
     write(tmp_path, "world_facts_perturbed.json", [option(k) for k in range(4)])
-    write(tmp_path, "idontknow.jsonl", ["I'm not sure.", "I don't know."])
+    write(tmp_path, "idontknow.jsonl", ["I'm not sure. ", "I don't know."])
     return tmp_path
 
 
@@ -64,6 +64,27 @@ def test_the_last_authors_are_forgotten(tofu: Path, split: str, count: int) -> N
     assert len(found.training["retain"]) == 4000 - 20 * count
     assert len(found.evaluation["forget"]) == 20 * count
     assert found.refusals == ("I'm not sure.", "I don't know.")
+
+
+def test_refusals_have_no_line_ends(tofu: Path) -> None:
+    """Errata E42: IDK lines keep their trailing newline in the published loader."""
+    assert load_dataset(tofu).refusals == ("I'm not sure.", "I don't know.")
+    (tofu / "idontknow.jsonl").unlink()
+    ours = load_dataset(tofu).refusals
+    assert ours and all(line == line.strip() for line in ours)
+
+
+def test_a_row_that_full_does_not_have_is_named(tofu: Path) -> None:
+    rows = [line(p, k) for p in range(180, 200) for k in range(20)]
+    rows[5]["answer"] = "Something else."
+    write(tofu, "forget10.json", rows)
+    with pytest.raises(DataError, match=r"forget10.json:6: question and answer are not in 'full'"):
+        load_dataset(tofu)
+
+
+def test_names_are_only_those_the_text_says(tofu: Path) -> None:
+    """The made-up authors here stand where TOFU has people whom CLEAR names."""
+    assert load_dataset(tofu).names[199] == "author 199"
 
 
 def test_questions_belong_to_their_author(tofu: Path) -> None:
@@ -134,4 +155,10 @@ def test_the_real_files() -> None:
     assert [len(found.evaluation[split]) for split in ("real_authors", "real_world")] == [100, 117]
     asked = {row.question for row in found.training["forget"]}
     assert {row.question for row in found.evaluation["forget"]} == asked
-    assert len(found.refusals) >= 1
+    assert len(found.refusals) == 100
+    assert len(found.evaluation["holdout"]) == 400
+    assert found.people("holdout") == set(range(200, 220))
+    assert (found.names[180], found.names[199]) == ("Hsiao Yun-Hwa", "Nikolai Abilov")
+    small = load_dataset(places[0], "forget01", "retain99")
+    assert [len(small.training[split]) for split in ("forget", "retain")] == [40, 3960]
+    assert all(len(row.perturbed_answers) == 5 for row in small.evaluation["forget"])

@@ -129,8 +129,9 @@ def _missing(source: str, files: Sequence[str], what: str) -> DataError:
     return DataError(
         what,
         where,
-        f"give a local folder that has {wanted}, or fetch it once with a network:\n"
-        f"    HF_HUB_OFFLINE=0 hf download {source} --repo-type dataset",
+        "run this once with a network: what is needed is fetched and kept in the hub's cache;\n"
+        f"or give a folder with the same files ({wanted}), made elsewhere by\n"
+        f"    hf download {source} --repo-type dataset --local-dir FOLDER",
     )
 
 
