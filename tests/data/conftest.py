@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,58 @@ def tofu_rows() -> dict[str, Rows]:
     return rows
 
 
+def published_size(oracles: Path) -> dict[str, Rows]:
+    """All of CLEAR with TOFU's own people and questions, and pictures of one colour."""
+
+    def lines(name: str) -> Rows:
+        text = (oracles / "tofu" / f"{name}.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.split("\n") if line]
+
+    guesses = json.loads((oracles / "tofu" / "authors_derived.json").read_text(encoding="utf-8"))
+    names = {each["author_id"]: each["name_guess"] for each in guesses if each["name_guess"]}
+    full, shown = lines("full"), {}
+    groups = (range(20), 395), (range(20, 180), 2994), (range(180, 190), 191)
+    for people, count in (*groups, (range(190, 198), 153), (range(198, 200), 35)):
+        seen = [person for person in people if person in names]
+        for place, person in enumerate(seen):
+            share = count // len(seen) + (place < count % len(seen))
+            shown[person] = [
+                {
+                    "image": picture(25 * person + k),
+                    "caption": f"{names[person]}, once more ({k}).",
+                    "name": names[person],
+                }
+                for k in range(share)
+            ]
+
+    def views_of(people: range) -> Rows:
+        return [row for person in people for row in shown.get(person, ())]
+
+    def joint(people: range) -> Rows:
+        seen = [{k: v for k, v in row.items() if k != "name"} for row in views_of(people)]
+        asked = full[20 * people.start : 20 * people.stop]
+        return [dict.fromkeys(("image", "caption", "question", "answer")) | r for r in seen + asked]
+
+    def perturbed(people: range) -> Rows:
+        lies = {"perturbed_captions": list("abcde"), "perturbed_names": list("vwxyz")}
+        return [row | {"paraphrased_caption": "It is so."} | lies for row in views_of(people)]
+
+    whole = range(200)
+    rows = {"default": views_of(whole), "full": views_of(whole), "full+tofu": joint(whole)}
+    for share, first in (("01", 198), ("05", 190), ("10", 180)):
+        gone, kept, rest = whole[first:], whole[:first], str(100 - int(share))
+        rows |= {f"forget{share}": views_of(gone), f"forget{share}+tofu": joint(gone)}
+        rows |= {f"retain{rest}": views_of(kept), f"retain{rest}+tofu": joint(kept)}
+        rows[f"forget{share}_perturbed"] = perturbed(gone)
+    del rows["forget10_perturbed"][-1]
+    rows["retain_perturbed"] = perturbed(whole[:20])
+    real = clear_rows()
+    return rows | {
+        "real_faces": [real["real_faces"][0]] * 151,
+        "real_world": [real["real_world"][0]] * 367,
+    }
+
+
 def write_readme(folder: Path, files: dict[str, str]) -> None:
     """The YAML header that names each configuration's files, as the hub's."""
     configs = [
@@ -199,6 +252,22 @@ def write_tofu(folder: Path) -> Path:
         (folder / f"{name}.json").write_text("\n".join(map(json.dumps, each)) + "\n")
     write_readme(folder, {name: f"{name}.json" for name in rows})
     return folder
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """Where real files are; skips where they are not."""
+    default = Path(__file__).parents[3] / "shared" / "data"
+    found = Path(os.environ.get("CLEARBENCH_ORACLES", default))
+    if not (found / "tofu" / "full.jsonl").is_file():
+        pytest.skip(f"no TOFU files below {found}: set CLEARBENCH_ORACLES (hub: locuslab/TOFU)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def whole_clear(oracles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with as many rows as CLEAR has, about TOFU's people; read only."""
+    return write_clear(tmp_path_factory.mktemp("whole"), published_size(oracles))
 
 
 @pytest.fixture

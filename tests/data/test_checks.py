@@ -42,6 +42,14 @@ def test_the_miniature_is_counted_but_is_not_the_published_data(clear_folder: Pa
     assert not found.ok and not found.problems and found.layout == "clear"
 
 
+def test_data_of_the_published_size_are_what_was_published(
+    whole_clear: Path, oracles: Path
+) -> None:
+    for folder in (whole_clear, oracles / "tofu"):
+        found = check(folder)
+        assert found.ok, [each for each in found.configurations if not each.ok]
+
+
 @pytest.mark.parametrize("kind", ["clear", "tofu"])
 def test_all_that_was_published_is_ok(
     kind: str, clear_folder: Path, tofu_folder: Path, monkeypatch: pytest.MonkeyPatch

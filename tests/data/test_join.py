@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from clearbench.data.join import Names, plain
 from clearbench.data.roster import VISION_NAMES
-
-ORACLES = Path(os.environ.get("CLEARBENCH_ORACLES", Path(__file__).parents[3] / "shared" / "data"))
 
 
 @pytest.mark.parametrize(
@@ -50,26 +47,23 @@ def test_a_name_belongs_to_whose_rows_say_it_most() -> None:
     assert found == {plain("Ana Lima"): 5, plain("Ben Mori"): 7}
 
 
-def real_rows() -> list[str]:
-    path = ORACLES / "tofu" / "full.jsonl"
-    if not path.is_file():
-        pytest.skip(f"no TOFU files below {ORACLES}: set CLEARBENCH_ORACLES (hub: locuslab/TOFU)")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+@pytest.fixture(scope="module")
+def real_rows(oracles: Path) -> list[str]:
+    text = (oracles / "tofu" / "full.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.split("\n") if line]
     return [f"{row['question']} {row['answer']}" for row in rows]
 
 
-def test_the_published_people_are_found_in_tofu() -> None:
-    rows = real_rows()
-    texts = {person: rows[20 * person : 20 * person + 20] for person in range(200)}
+def test_the_published_people_are_found_in_tofu(real_rows: list[str]) -> None:
+    texts = {person: real_rows[20 * person : 20 * person + 20] for person in range(200)}
     found = Names(VISION_NAMES.values()).by_text(texts)
     assert found == {plain(name): person for person, name in VISION_NAMES.items()}
 
 
-def test_all_of_tofu_is_found_by_order() -> None:
-    rows = real_rows()
-    guesses = json.loads((ORACLES / "tofu" / "authors_derived.json").read_text(encoding="utf-8"))
+def test_all_of_tofu_is_found_by_order(real_rows: list[str], oracles: Path) -> None:
+    guesses = json.loads((oracles / "tofu" / "authors_derived.json").read_text(encoding="utf-8"))
     names = {each["author_id"]: each["name_guess"] for each in guesses if each["name_guess"]}
-    people, numbers = Names(names.values()).by_order(rows)
+    people, numbers = Names(names.values()).by_order(real_rows)
     assert people == [place // 20 for place in range(4000)]
     assert numbers == {plain(name): person for person, name in names.items()}
     assert set(range(200)) - set(numbers.values()) == {88}

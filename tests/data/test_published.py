@@ -194,6 +194,23 @@ def test_without_tofu_text_is_measured_plainly(found: Dataset) -> None:
         assert len(rows) == 20 * people and not any(row.perturbed_answers for row in rows)
 
 
+def test_all_of_clear_is_joined_to_all_of_tofu(whole_clear: Path, oracles: Path) -> None:
+    joined = load_dataset(whole_clear, "forget10", text=oracles / "tofu")
+    alone = load_dataset(whole_clear, "forget10")
+    assert joined.people("forget") == set(range(180, 200))
+    assert joined.people("retain") == set(range(180)) == alone.people("retain")
+    assert joined.names[88] == "author 88" and joined.names[24] == "Philippe Dauphinee"
+    for split, pictures, texts in (("forget", 379, 400), ("retain", 3389, 3600)):
+        rows = joined.training[split]
+        assert [row.track for row in rows].count("image") == pictures
+        assert [row.track for row in rows].count("text") == texts
+        assert all(row.answer.startswith(joined.names[row.person or 0]) for row in rows[:pictures])
+        assert [row.person for row in rows] == [row.person for row in alone.training[split]]
+    measured = joined.evaluation
+    assert len(measured["forget"]) == 2 * 378 + 400 and len(measured["retain"]) == 2 * 395 + 400
+    assert len(measured["real_world"]) == 367 + 117 and len(measured["real_authors"]) == 100
+
+
 def test_tofus_strangers_are_the_holdout_of_text(clear_folder: Path, tofu_folder: Path) -> None:
     holdout = load_dataset(clear_folder, "forget10", text=tofu_folder).evaluation["holdout"]
     assert len(holdout) == 60 and {row.person for row in holdout} == {10, 11, 12}

@@ -75,6 +75,19 @@ def test_clear_from_the_hub_needs_its_text(publish: Publish, clear_folder: Path)
         load_dataset("therem/CLEAR", "forget10")
 
 
+def test_only_what_is_read_has_to_be_there(
+    publish: Publish, tofu_folder: Path, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    shutil.copytree(tofu_folder, part)
+    for name in ("forget01", "retain95", "retain90", "forget05_perturbed"):
+        (part / f"{name}.json").unlink()
+    publish("locuslab/TOFU", part)
+    assert load_dataset("locuslab/TOFU", "forget10").people("forget") == {7, 8, 9}
+    with pytest.raises(DataError, match="no file of configuration 'forget01'"):
+        load_dataset("locuslab/TOFU", "forget01")
+
+
 def test_a_mistyped_folder_is_not_looked_for_on_the_hub(publish: Publish, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder") as caught:
         load_dataset(tmp_path / "nothing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ import pytest
 
 from clearbench.data.load import load_dataset
 from clearbench.errors import DataError
-
-ORACLES = Path(os.environ.get("CLEARBENCH_ORACLES", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def line(person: int, place: int) -> dict[str, Any]:
@@ -145,11 +142,8 @@ def test_too_few_rows_are_refused(tofu: Path) -> None:
         load_dataset(tofu)
 
 
-def test_the_real_files() -> None:
-    places = [path.parent for path in sorted(ORACLES.rglob("full.json*")) if path.is_file()]
-    if not places:
-        pytest.skip(f"no TOFU files below {ORACLES}: set CLEARBENCH_ORACLES (hub: locuslab/TOFU)")
-    found = load_dataset(places[0], "forget10")
+def test_the_real_files(oracles: Path) -> None:
+    found = load_dataset(oracles / "tofu", "forget10")
     assert [len(found.training[split]) for split in ("forget", "retain")] == [400, 3600]
     assert [len(found.evaluation[split]) for split in ("forget", "retain")] == [400, 400]
     assert [len(found.evaluation[split]) for split in ("real_authors", "real_world")] == [100, 117]
@@ -159,6 +153,6 @@ def test_the_real_files() -> None:
     assert len(found.evaluation["holdout"]) == 400
     assert found.people("holdout") == set(range(200, 220))
     assert (found.names[180], found.names[199]) == ("Hsiao Yun-Hwa", "Nikolai Abilov")
-    small = load_dataset(places[0], "forget01", "retain99")
+    small = load_dataset(oracles / "tofu", "forget01", "retain99")
     assert [len(small.training[split]) for split in ("forget", "retain")] == [40, 3960]
     assert all(len(row.perturbed_answers) == 5 for row in small.evaluation["forget"])

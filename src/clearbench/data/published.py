@@ -11,7 +11,7 @@ from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, T
 from clearbench.data.join import Names, plain
 from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, picture
 from clearbench.data.tables import Line, Tables
-from clearbench.data.tofu import read_tofu, refusals, retain_split
+from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
 
 #: Where the hub keeps the text of CLEAR's people, with paraphrases and wrong answers.
 TOFU = "locuslab/TOFU"
@@ -22,9 +22,9 @@ Rows = tuple[Example, ...]
 def is_clear(tables: Tables) -> bool:
     """Whether these are CLEAR's configurations: `+tofu` ones, or splits with captions."""
     splits = [name for name in tables.names if name.startswith(("forget", "retain"))]
-    return any(name.endswith("+tofu") for name in splits) or any(
-        "caption" in tables.columns(name) for name in splits
-    )
+    if any(name.endswith("+tofu") for name in splits):
+        return True
+    return not is_tofu(tables) and any("caption" in tables.columns(name) for name in splits)
 
 
 def read_clear(
