@@ -232,6 +232,14 @@ def test_names_are_found_where_a_split_has_none(
     ]
 
 
+def test_a_blank_name_is_none(clear: Clear, write_clear: Write, tmp_path: Path) -> None:
+    """The caption says it; where that does not either, the picture shows nobody known."""
+    clear["retain90"][0]["name"], clear["retain90"][1]["name"] = " ", "?!"
+    clear["retain90"][2] |= {"name": None, "caption": "Somebody."}
+    rows = load_dataset(write_clear(tmp_path, clear), "forget10").training["retain"]
+    assert [row.person for row in rows[:4]] == [0, 0, None, 1]
+
+
 def test_a_name_without_questions_is_a_person_of_its_own(
     clear: Clear, write_clear: Write, tmp_path: Path
 ) -> None:

@@ -136,6 +136,18 @@ def test_bad_rows_are_all_named(tofu: Path) -> None:
     assert "answer = None" in said and "question = '  '" in said
 
 
+@pytest.mark.parametrize("value", [3, ["a"], {"a": "b"}, True])
+def test_values_of_another_kind_are_named(value: Any, tofu: Path) -> None:
+    rows = [perturbed(p, k) for p in range(20) for k in range(20)]
+    rows[2]["question"], rows[4]["perturbed_answer"] = value, value
+    write(tofu, "retain_perturbed.json", rows)
+    with pytest.raises(DataError) as caught:
+        load_dataset(tofu)
+    said = str(caught.value)
+    assert "retain_perturbed.json:3: question = " in said
+    assert ("retain_perturbed.json:5: perturbed_answers" in said) == (value != ["a"])
+
+
 def test_too_few_rows_are_refused(tofu: Path) -> None:
     write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)][:-1])
     with pytest.raises(DataError, match="199 rows are not 20 for each person"):

@@ -16,7 +16,7 @@ from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
 #: Where the hub keeps the text of CLEAR's people, with paraphrases and wrong answers.
 TOFU = "locuslab/TOFU"
 
-Rows = tuple[Example, ...]
+Examples = tuple[Example, ...]
 
 
 def is_clear(tables: Tables) -> bool:
@@ -65,7 +65,7 @@ def read_clear(
     )
 
 
-def _both(pictures: dict[str, Rows], questions: dict[str, Rows]) -> dict[str, Rows]:
+def _both(pictures: dict[str, Examples], questions: dict[str, Examples]) -> dict[str, Examples]:
     splits = dict.fromkeys([*pictures, *questions])
     return {split: (*pictures.get(split, ()), *questions.get(split, ())) for split in splits}
 
@@ -100,7 +100,7 @@ class _Reader:
         whole = next((name for name in ("default", "full") if name in tables.names), None)
         if whole is not None and not all(named):
             named += [line.get("name") for _, line in tables.rows(whole, ("name",))]
-        self.names = Names(name for name in named if name)
+        self.names = Names(str(name) for name in named if name)
         self.shots = {
             split: [_Shot(*row, self._who(row[-1])) for row in each] for split, each in rows.items()
         }
@@ -115,8 +115,8 @@ class _Reader:
                 yield number, where, line
 
     def _who(self, line: Line) -> str | None:
-        name = line.get("name")
-        return plain(name) if name else self.names.find(line.get("caption") or "")
+        said = plain(str(line.get("name") or ""))
+        return said if said.strip() else self.names.find(str(line.get("caption") or ""))
 
     @property
     def people(self) -> dict[int, str]:
@@ -183,7 +183,7 @@ class _Reader:
             count[person] += 1
             yield from example(line, QUESTION, where, self.tables.problems, id=id, **about)
 
-    def pictures(self, split: str, named: bool = False) -> Rows:
+    def pictures(self, split: str, named: bool = False) -> Examples:
         """The captions of a split and, if `named`, the names asked of the same pictures."""
         return tuple(each for shot in self.shots[split] for each in self._shown(split, shot, named))
 
@@ -206,7 +206,7 @@ class _Reader:
             name = {"id": f"{split}-{shot.number}-name", "task": "name", "question": NAME_QUESTION}
             yield from example(shot.line, NAME, shot.where, problems, **about, **name)
 
-    def real(self, name: str, task: Task) -> Rows:
+    def real(self, name: str, task: Task) -> Examples:
         """Real faces or the real world: an answer, wrong options, and no question for faces."""
         found: list[Example] = []
         rows = self.tables.rows(name) if name in self.tables.names else ()

@@ -16,7 +16,7 @@ from clearbench.data.tables import Line, Tables
 from clearbench.errors import DataError, did_you_mean
 
 #: Question and answer, by which the splits know each other's rows: one question is there twice.
-Pair = tuple[Any, Any]
+Pair = tuple[str, str]
 
 
 def retain_split(forget: str) -> str:
@@ -82,7 +82,7 @@ def refusals(tables: Tables) -> tuple[str, ...]:
 
 
 def _pair(line: Line) -> Pair:
-    return line.get("question"), line.get("answer")
+    return str(line.get("question")), str(line.get("answer"))
 
 
 def _about(rows: Iterable[Example], people: set[int]) -> tuple[Example, ...]:
