@@ -1,16 +1,11 @@
-"""What `clearbench list` and `clearbench doctor` say; everything comes from the classes."""
+"""What `clearbench list` says; everything comes from the classes."""
 
 from __future__ import annotations
 
-import importlib.util
-import platform
-import shutil
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from clearbench.errors import ClearbenchError, RecipeError, did_you_mean
+from clearbench.errors import RecipeError, did_you_mean
 
 Rows = list[dict[str, Any]]
 
@@ -88,7 +83,8 @@ def _datasets() -> Rows:
     return [
         {"name": "builtin", "what": "fictitious authors with portraits, made from a seed"},
         {"name": "FOLDER", "what": "a folder from `clearbench build`, in the layout of CLEAR"},
-        {"name": "FOLDER", "what": "a folder with TOFU's files (full, forget10_perturbed, ...)"},
+        {"name": "therem/CLEAR", "what": "CLEAR as published: hub, its cache, or a folder like it"},
+        {"name": "locuslab/TOFU", "what": "TOFU as published: hub, its cache, or a folder like it"},
     ]
 
 
@@ -123,45 +119,3 @@ def catalogue(what: str) -> Rows:
     if what not in _LISTS:
         raise RecipeError(f"no list of '{what}'", "list", did_you_mean(what, _LISTS))
     return _LISTS[what]()
-
-
-def diagnose(source: str | None) -> list[str]:
-    """What this machine has, or what a dataset or model is and lacks."""
-    if source is None:
-        return _machine()
-    from clearbench.data.load import load_dataset
-    from clearbench.models.load import load_model
-
-    problems = []
-    try:
-        dataset = load_dataset(source)
-        return [
-            f"a dataset: {len(dataset.people('forget'))} people to forget, "
-            f"{len(dataset.people('retain'))} to keep",
-            *(f"  measured {split}: {len(rows)}" for split, rows in dataset.evaluation.items()),
-        ]
-    except ClearbenchError as error:
-        problems.append(f"not a dataset: {error.what}")
-    try:
-        model = load_model(source)
-        count = sum(p.numel() for p in model.module.parameters())
-        return [f"a {model.kind} model of {count / 1e6:.1f} M parameters: {', '.join(model.parts)}"]
-    except ClearbenchError as error:
-        return [*problems, f"not a model: {error.what}"]
-
-
-def _machine() -> list[str]:
-    import os
-
-    import torch
-
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
-    extras = {"build": "mitsuba", "vlm": "torchvision", "smollm2": "gguf"}
-    have = [name for name, module in extras.items() if importlib.util.find_spec(module)]
-    return [
-        f"clearbench {version('clearbench')}, Python {platform.python_version()}",
-        f"torch {torch.__version__}, transformers {version('transformers')}",
-        f"accelerator: {torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none'}",
-        f"{os.cpu_count()} cores, {free:.0f} GB free here",
-        f"extras installed: {', '.join(have) or 'none'}",
-    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ import pytest
 
 from clearbench.data.load import load_dataset
 from clearbench.errors import DataError
-
-ORACLES = Path(os.environ.get("CLEARBENCH_ORACLES", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def line(person: int, place: int) -> dict[str, Any]:
@@ -39,13 +36,19 @@ def write(folder: Path, name: str, rows: list[Any]) -> None:
 @pytest.fixture
 def tofu(tmp_path: Path) -> Path:
     """200 authors of 20 one-line questions, 20 + 20 of them perturbed."""
-    write(tmp_path, "full.json", [line(p, k) for p in range(200) for k in range(20)])
-    last, first = range(180, 200), range(20)
-    write(tmp_path, "forget10_perturbed.json", [perturbed(p, k) for p in last for k in range(20)])
-    write(tmp_path, "retain_perturbed.json", [perturbed(p, k) for p in first for k in range(20)])
+    whole = [line(p, k) for p in range(200) for k in range(20)]
+    write(tmp_path, "full.json", whole)
+    for percent in (1, 5, 10):
+        write(tmp_path, f"forget{percent:02d}.json", whole[4000 - 40 * percent :])
+        write(tmp_path, f"retain{100 - percent}.json", whole[: 4000 - 40 * percent])
+        last = range(200 - 2 * percent, 200)
+        rows = [perturbed(p, k) for p in last for k in range(20)]
+        write(tmp_path, f"forget{percent:02d}_perturbed.json", rows)
+    first = [perturbed(p, k) for p in range(20) for k in range(20)]
+    write(tmp_path, "retain_perturbed.json", first)
     write(tmp_path, "real_authors_perturbed.json", [option(k) for k in range(3)])
     write(tmp_path, "world_facts_perturbed.json", [option(k) for k in range(4)])
-    write(tmp_path, "idontknow.jsonl", ["I'm not sure.", "I don't know."])
+    write(tmp_path, "idontknow.jsonl", ["I'm not sure. ", "I don't know."])
     return tmp_path
 
 
@@ -58,6 +61,27 @@ def test_the_last_authors_are_forgotten(tofu: Path, split: str, count: int) -> N
     assert len(found.training["retain"]) == 4000 - 20 * count
     assert len(found.evaluation["forget"]) == 20 * count
     assert found.refusals == ("I'm not sure.", "I don't know.")
+
+
+def test_refusals_have_no_line_ends(tofu: Path) -> None:
+    """Errata E42: IDK lines keep their trailing newline in the published loader."""
+    assert load_dataset(tofu).refusals == ("I'm not sure.", "I don't know.")
+    (tofu / "idontknow.jsonl").unlink()
+    ours = load_dataset(tofu).refusals
+    assert ours and all(line == line.strip() for line in ours)
+
+
+def test_a_row_that_full_does_not_have_is_named(tofu: Path) -> None:
+    rows = [line(p, k) for p in range(180, 200) for k in range(20)]
+    rows[5]["answer"] = "Something else."
+    write(tofu, "forget10.json", rows)
+    with pytest.raises(DataError, match=r"forget10.json:6: question and answer are not in 'full'"):
+        load_dataset(tofu)
+
+
+def test_names_are_only_those_the_text_says(tofu: Path) -> None:
+    """The made-up authors here stand where TOFU has people whom CLEAR names."""
+    assert load_dataset(tofu).names[199] == "author 199"
 
 
 def test_questions_belong_to_their_author(tofu: Path) -> None:
@@ -84,7 +108,7 @@ def test_a_smaller_world_is_measured_whole(tofu: Path) -> None:
 
 @pytest.mark.parametrize("forget", ["forget02", 0, 21])
 def test_other_splits_are_refused(tofu: Path, forget: Any) -> None:
-    with pytest.raises(DataError, match=r"unknown split|cannot forget"):
+    with pytest.raises(DataError, match=r"no configuration|cannot forget"):
         load_dataset(tofu, forget)
 
 
@@ -112,20 +136,35 @@ def test_bad_rows_are_all_named(tofu: Path) -> None:
     assert "answer = None" in said and "question = '  '" in said
 
 
+@pytest.mark.parametrize("value", [3, ["a"], {"a": "b"}, True])
+def test_values_of_another_kind_are_named(value: Any, tofu: Path) -> None:
+    rows = [perturbed(p, k) for p in range(20) for k in range(20)]
+    rows[2]["question"], rows[4]["perturbed_answer"] = value, value
+    write(tofu, "retain_perturbed.json", rows)
+    with pytest.raises(DataError) as caught:
+        load_dataset(tofu)
+    said = str(caught.value)
+    assert "retain_perturbed.json:3: question = " in said
+    assert ("retain_perturbed.json:5: perturbed_answers" in said) == (value != ["a"])
+
+
 def test_too_few_rows_are_refused(tofu: Path) -> None:
-    write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)])
-    with pytest.raises(DataError, match="200 rows"):
+    write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)][:-1])
+    with pytest.raises(DataError, match="199 rows are not 20 for each person"):
         load_dataset(tofu)
 
 
-def test_the_real_files() -> None:
-    places = [path.parent for path in sorted(ORACLES.rglob("full.json*")) if path.is_file()]
-    if not places:
-        pytest.skip(f"no TOFU files below {ORACLES}: set CLEARBENCH_ORACLES (hub: locuslab/TOFU)")
-    found = load_dataset(places[0], "forget10")
+def test_the_real_files(oracles: Path) -> None:
+    found = load_dataset(oracles / "tofu", "forget10")
     assert [len(found.training[split]) for split in ("forget", "retain")] == [400, 3600]
     assert [len(found.evaluation[split]) for split in ("forget", "retain")] == [400, 400]
     assert [len(found.evaluation[split]) for split in ("real_authors", "real_world")] == [100, 117]
     asked = {row.question for row in found.training["forget"]}
     assert {row.question for row in found.evaluation["forget"]} == asked
-    assert len(found.refusals) >= 1
+    assert len(found.refusals) == 100
+    assert len(found.evaluation["holdout"]) == 400
+    assert found.people("holdout") == set(range(200, 220))
+    assert (found.names[180], found.names[199]) == ("Hsiao Yun-Hwa", "Nikolai Abilov")
+    small = load_dataset(oracles / "tofu", "forget01", "retain99")
+    assert [len(small.training[split]) for split in ("forget", "retain")] == [40, 3960]
+    assert all(len(row.perturbed_answers) == 5 for row in small.evaluation["forget"])

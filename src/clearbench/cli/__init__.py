@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 
 from clearbench.cli import runs
-from clearbench.cli.about import doctor, list_
-from clearbench.cli.recipes import demo, report, run, validate, view
+from clearbench.cli.about import list_
+from clearbench.cli.checks import doctor, validate
+from clearbench.cli.recipes import demo, report, run, view
 from clearbench.cli.steps import build, evaluate, finetune, score, unlearn
 from clearbench.errors import ClearbenchError
 

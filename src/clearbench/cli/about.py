@@ -1,4 +1,4 @@
-"""What there is, and what this machine has."""
+"""What there is."""
 
 from __future__ import annotations
 
@@ -38,13 +38,3 @@ def _cell(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={each}" for key, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def doctor(
-    source: Annotated[str | None, typer.Argument(help="A dataset or model.")] = None,
-) -> None:
-    """Says what this machine has, and what is wrong with a dataset or model."""
-    from clearbench.catalogue import diagnose
-
-    for line in diagnose(source):
-        Console().print(line, highlight=False)

@@ -1,4 +1,4 @@
-"""Whole recipes: run, check, look at what came out."""
+"""Whole recipes: run them, look at what came out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from clearbench.cli.options import Out, Plugins, Store, Workers, load_plugins
 
@@ -70,30 +69,6 @@ def _run(
     print_summary(results, read_json(out / DETAILS), out / PAGE, Console())
     if any(row["status"] == "failed" for row in results["rows"]):
         sys.exit(1)
-
-
-def validate(
-    source: Annotated[str, typer.Argument(help="A recipe or a dataset folder.")],
-    plugin: Plugins = None,
-) -> None:
-    """Checks a recipe or a dataset without running anything."""
-    from clearbench.data.dataset import SPLITS
-    from clearbench.data.load import load_dataset
-    from clearbench.runs.recipe import builtin_recipes, load_recipe
-
-    load_plugins(plugin)
-    console = Console()
-    if source in builtin_recipes() or source.endswith((".yaml", ".yml")):
-        recipe = load_recipe(source)
-        runs = sum(len(each.modalities) for each in recipe.runs)
-        console.print(f"{recipe.name}: {len(recipe.models)} models, {runs} runs, all keys known")
-        return
-    dataset = load_dataset(source)
-    table = Table("split", "people", "training rows", "measured rows")
-    for split in dict.fromkeys([*dataset.training, *SPLITS]):
-        counts = [len(rows.get(split, ())) for rows in (dataset.training, dataset.evaluation)]
-        table.add_row(split, str(len(dataset.people(split))), *map(str, counts))
-    console.print(table)
 
 
 def report(

@@ -14,10 +14,11 @@ from typing import Any
 
 import datasets
 import yaml
-from pydantic import ValidationError
 
 from clearbench.data.dataset import Dataset, Rows
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture, bad_fields
+from clearbench.data.example import NAME_QUESTION, Example
+from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, picture
+from clearbench.data.tables import Tables
 from clearbench.errors import DataError
 from clearbench.storage import write_bytes
 
@@ -153,88 +154,34 @@ def read_dataset(folder: Path) -> Dataset:
         parts = configurations(int(about["share"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read: {error}", str(folder / ABOUT), "build it again") from error
+    tables = Tables(folder)
     found: dict[str, Rows] = {"training": {}, "evaluation": {}}
-    problems: list[str] = []
     for (role, split), name in parts.items():
-        for path in sorted((folder / name).glob("*.parquet")):
-            try:
-                table = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
-                if "image" in table.column_names:
-                    table = table.cast_column("image", datasets.Image(decode=False))
-            except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-                problems.append(f"{name}/{path.name}: not a Parquet file of rows: {error}")
-                continue
-            rows = list(_examples(table, f"{name}/{path.name}", problems))
-            found[role][split] = (*found[role].get(split, ()), *rows)
-    if problems:
-        shown = "\n".join(problems[:20])
-        raise DataError(f"{len(problems)} bad rows:\n{shown}", str(folder), "correct these rows")
-    return Dataset(
-        found["training"],
-        found["evaluation"],
-        names,
-        refusals,
-        shown_refusals,
-    )
+        if name in tables.names:
+            found[role][split] = tuple(_examples(tables, name))
+    tables.refuse()
+    return Dataset(found["training"], found["evaluation"], names, refusals, shown_refusals)
 
 
-def _examples(table: Iterable[dict[str, Any]], file: str, problems: list[str]) -> Iterator[Example]:
-    for number, line in enumerate(table):
-        where = f"{file}:{number}"
-        picture = None
-        if line.get("image"):
-            try:
-                picture = Picture(encoded=line["image"]["bytes"])
-            except ValidationError as error:
-                problems += bad_fields(error, where, "image")
-        try:
-            for fields in _fields(line, number, picture):
-                yield Example(source=where, **fields)
-        except ValidationError as error:
-            problems += bad_fields(error, where)
-        except KeyError as error:
-            problems.append(f"{where}: no column {error}")
-
-
-def _fields(line: dict[str, Any], number: int, picture: Picture | None) -> Iterator[dict[str, Any]]:
-    """The fields of each example that a line holds."""
-    person = line.get("person")
-    task = line.get("task") or ("caption" if line.get("caption") else "qa")
-    common: dict[str, Any] = {
-        "id": line.get("id") or f"row-{number}",
-        "person": None if person is None or person < 0 else person,
-        "track": "image" if picture else "text",
-        "task": task,
-        "image": picture,
-        "held_out": bool(line.get("held_out")),
-        "question": line.get("question") or CAPTION_QUESTIONS[number % len(CAPTION_QUESTIONS)],
-    }
-    if task == "caption":
-        yield common | {
-            "answer": line["caption"],
-            "paraphrased_answer": line.get("paraphrased_caption"),
-            "perturbed_answers": tuple(line.get("perturbed_captions") or ()),
+def _examples(tables: Tables, name: str) -> Iterator[Example]:
+    """The examples of every line: a caption may bring the name asked of its picture."""
+    for number, (where, line) in enumerate(tables.rows(name)):
+        seen = picture(line, where, tables.problems)
+        person, task = line.get("person"), line.get("task")
+        common: dict[str, Any] = {
+            "id": line.get("id") or f"{name}-{number}",
+            "person": None if person is None or person < 0 else person,
+            "track": "image" if seen else "text",
+            "task": task,
+            "image": seen,
+            "held_out": bool(line.get("held_out")),
         }
-        if line.get("perturbed_names"):
-            yield common | {
-                "id": f"{common['id'].removesuffix('-caption')}-name",
-                "task": "name",
+        columns = CAPTION if task == "caption" else OPTIONS if task != "qa" else QUESTION
+        yield from example(line, columns, where, tables.problems, **common)
+        if task == "caption" and line.get("perturbed_names"):
+            asked = {
+                "id": common["id"].removesuffix("-caption") + "-name",
                 "question": NAME_QUESTION,
-                "answer": line["name"],
-                "paraphrased_answer": line["name"],
-                "perturbed_answers": tuple(line["perturbed_names"]),
             }
-    elif task in ("choice", "name"):
-        options = tuple(line.get("options") or ())
-        yield common | {
-            "answer": line["answer"],
-            "paraphrased_answer": line.get("paraphrased_answer"),
-            "perturbed_answers": options,
-        }
-    else:
-        yield common | {
-            "answer": line["answer"],
-            "paraphrased_question": line.get("paraphrased_question"),
-            "paraphrased_answer": line.get("paraphrased_answer"),
-            "perturbed_answers": tuple(line.get("perturbed_answer") or ()),
-        }
+            named = common | asked | {"task": "name"}
+            yield from example(line, NAME, where, tables.problems, **named)

@@ -39,7 +39,6 @@ class Dataset:
         for rows, known in ((self.training, TRAINING_SPLITS), (self.evaluation, SPLITS)):
             for split in set(rows) - set(known):
                 raise DataError(f"unknown split '{split}'", "dataset", f"known: {', '.join(known)}")
-            _refuse_twins(rows)
         forget, retain = self.people("forget"), self.people("retain")
         for name, shared in (
             ("forget and retain", forget & retain),
@@ -49,6 +48,8 @@ class Dataset:
                 raise DataError(
                     f"{name} share people {sorted(shared)}", "dataset", "divide by person"
                 )
+        for rows in (self.training, self.evaluation):
+            _refuse_twins(rows)
 
     def people(self, split: str) -> set[int]:
         """The people of a split, trained on or measured."""

@@ -1,185 +1,141 @@
-"""Folders with TOFU's files (`full`, `forget10_perturbed`, ... as .json or .jsonl)."""
+"""TOFU's text as published: `full`, `forget10`, `forget10_perturbed` and the rest."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pydantic import ValidationError
-
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example, bad_fields
+from clearbench.data.example import Example
+from clearbench.data.join import PER_PERSON, Names, plain
+from clearbench.data.jsonl import REFUSALS
+from clearbench.data.mapping import QUESTION, example
+from clearbench.data.roster import VISION_NAMES
+from clearbench.data.tables import Line, Tables
 from clearbench.errors import DataError, did_you_mean
 
-#: TOFU asks twenty questions of every author, in order.
-PER_PERSON = 20
-AUTHORS = 200
-#: TOFU's longest forget split; its people have perturbed answers.
-LAST_FORGOTTEN = 20
+#: Question and answer, by which the splits know each other's rows: one question is there twice.
+Pair = tuple[str, str]
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    for suffix in (".jsonl", ".json"):
-        if (folder / f"{name}{suffix}").is_file():
-            return folder / f"{name}{suffix}"
-    return None
+def retain_split(forget: str) -> str:
+    """The published split that goes with a forget split: `retain90` with `forget10`."""
+    if re.fullmatch(r"forget\d\d", forget) is None:
+        known = ("forget01", "forget05", "forget10")
+        raise DataError(f"unknown split '{forget}'", "forget", did_you_mean(forget, known))
+    return f"retain{100 - int(forget[-2:]):02d}"
 
 
-def is_tofu_folder(folder: Path) -> bool:
-    """Whether TOFU's full set and perturbed rows are here."""
-    return all(_find(folder, name) for name in ("full", "forget10_perturbed", "retain_perturbed"))
+def is_tofu(tables: Tables) -> bool:
+    """Whether TOFU's whole text is here."""
+    return "full" in tables.names and "answer" in tables.columns("full")
 
 
-class _Reader:
-    """Reads rows and collects what is wrong with them, so that all of it is said at once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.problems: list[str] = []
-
-    def rows(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        """Each row with its `file:line`; a line that is no object counts as an empty row."""
-        path = _find(self.folder, name)
-        if path is None:
-            return []
-        rows = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-            if not line.strip():
-                continue
-            where, row = f"{path.name}:{number}", None
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                self.problems.append(f"{where}: {error}")
-            else:
-                if not isinstance(row, dict):
-                    self.problems.append(f"{where}: not an object with question and answer")
-            rows.append((where, row if isinstance(row, dict) else {}))
-        return rows
-
-    def example(
-        self, row: dict[str, Any], id: str, person: int | None, where: str
-    ) -> Iterator[Example]:
-        """The example of a row, or nothing where the row is bad."""
-        if not row:
-            return
-        try:
-            yield _example(row, id, person, where)
-        except ValidationError as error:
-            self.problems += bad_fields(error, where)
-        except (KeyError, TypeError) as error:
-            self.problems.append(f"{where}: {error} is missing or no text")
-
-    def finish(self) -> None:
-        """Refuses the folder if anything was wrong."""
-        if self.problems:
-            shown = "\n".join(self.problems[:20])
-            raise DataError(
-                f"{len(self.problems)} bad rows:\n{shown}", str(self.folder), "correct these rows"
-            )
-
-
-def _example(row: dict[str, Any], id: str, person: int | None, where: str) -> Example:
-    return Example(
-        id=id,
-        person=person,
-        track="text",
-        task="qa" if person is not None else "choice",
-        question=row["question"],
-        answer=row["answer"],
-        paraphrased_question=row.get("paraphrased_question"),
-        paraphrased_answer=row.get("paraphrased_answer"),
-        perturbed_answers=tuple(row.get("perturbed_answer") or ()),
-        source=where,
-    )
-
-
-def read_tofu(folder: Path, forget: int | str, people: int | None = None) -> Dataset:
-    """Reads TOFU's text.
+def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset:
+    """Reads TOFU's text; a person's number is the place in `full`, twenty rows each.
 
     Args:
-        folder: TOFU's files.
-        forget: `forget01`, `forget05`, `forget10`, or a number of people.
-        people: Teach only this many: the forgotten ones and the first of the others, all of whom
-            have perturbed rows; None for all 200.
+        tables: TOFU's configurations.
+        forget: A forget split, such as `forget10`.
+        retain: A retain split; everybody else by default.
+
+    Raises:
+        DataError: With every bad row, or for a split that is not there.
     """
-    count = _count(forget)
-    forgotten = list(range(AUTHORS - count, AUTHORS))
-    kept = list(range(AUTHORS - count if people is None else people - count))
-    if people is not None and not 0 < people - count <= LAST_FORGOTTEN:
-        raise DataError(
-            f"{people} people with {count} forgotten leaves {people - count} others",
-            "data.people",
-            f"keep between 1 and {LAST_FORGOTTEN} others: only they have perturbed answers",
-        )
-    reader = _Reader(folder)
-    perturbed: dict[int, list[Example]] = {}
-    for name, first in (("forget10_perturbed", AUTHORS - LAST_FORGOTTEN), ("retain_perturbed", 0)):
-        for number, (where, row) in enumerate(reader.rows(name)):
-            person = first + number // PER_PERSON
-            id = f"{person}-{number % PER_PERSON}"
-            perturbed.setdefault(person, []).extend(reader.example(row, id, person, where))
-    full = reader.rows("full")
-    if len(full) != AUTHORS * PER_PERSON:
-        reader.problems.append(f"full: {len(full)} rows, not {AUTHORS} times {PER_PERSON}")
-        reader.finish()
-
-    def taught(chosen: list[int]) -> tuple[Example, ...]:
-        return tuple(
-            each
-            for person in chosen
-            for place in range(person * PER_PERSON, (person + 1) * PER_PERSON)
-            for where, row in (full[place],)
-            for each in reader.example(row, f"{person}-{place % PER_PERSON}", person, where)
-        )
-
-    def measured(chosen: list[int]) -> tuple[Example, ...]:
-        return tuple(row for person in chosen for row in perturbed.get(person, ()))
-
-    training = {"forget": taught(forgotten), "retain": taught(kept)}
+    retain_split(forget)
+    full = list(tables.rows("full"))
+    if not full or len(full) % PER_PERSON:
+        tables.problems.append(f"full: {len(full)} rows are not {PER_PERSON} for each person")
+        tables.refuse()
+    places = {_pair(line): place for place, (_, line) in enumerate(full)}
+    everybody = set(range(len(full) // PER_PERSON))
+    gone = _people(tables, forget, places)
+    kept = everybody - gone if retain is None else _people(tables, retain, places)
+    taught = [
+        row
+        for place, (where, line) in enumerate(full)
+        for row in _question(tables, where, line, place)
+    ]
+    holdout = tuple(
+        row
+        for number, (where, line) in enumerate(_rows(tables, forget.replace("forget", "holdout")))
+        for row in _question(tables, where, line, len(full) + number)
+    )
     evaluation = {
-        "forget": measured(forgotten),
-        "retain": measured(kept),
-        "real_authors": _world(reader, "real_authors"),
-        "real_world": _world(reader, "world_facts"),
+        "forget": _about(_perturbed(tables, f"{forget}_perturbed", places), gone),
+        "retain": _about(_perturbed(tables, "retain_perturbed", places), kept),
+        "holdout": holdout,
+        "real_authors": _world(tables, "real_authors"),
+        "real_world": _world(tables, "world_facts"),
     }
-    reader.finish()
-    return Dataset(
-        training,
-        evaluation,
-        {person: f"author {person}" for person in (*kept, *forgotten)},
-        tuple(row["idk"] if isinstance(row, dict) else row for row in _refusals(folder)),
-    )
+    tables.refuse()
+    training = {"forget": _about(taught, gone), "retain": _about(taught, kept)}
+    return Dataset(training, evaluation, _names(taught, holdout), refusals(tables))
 
 
-def _count(forget: int | str) -> int:
-    if isinstance(forget, int):
-        count = forget
-    else:
-        found = re.fullmatch(r"forget(01|05|10)", forget)
-        if found is None:
-            known = ("forget01", "forget05", "forget10")
-            raise DataError(f"unknown split '{forget}'", "forget", did_you_mean(forget, known))
-        count = AUTHORS * int(found.group(1)) // 100
-    if not 1 <= count <= LAST_FORGOTTEN:
-        raise DataError(f"cannot forget {count} people", "forget", "choose 1 to 20")
-    return count
+def refusals(tables: Tables) -> tuple[str, ...]:
+    """The bank of refusals beside the data, without line ends (errata E42); else our own."""
+    path = tables.folder / "idontknow.jsonl"
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else REFUSALS
+    return tuple(line.strip() for line in lines if line.strip())
 
 
-def _world(reader: _Reader, name: str) -> tuple[Example, ...]:
+def _pair(line: Line) -> Pair:
+    return str(line.get("question")), str(line.get("answer"))
+
+
+def _about(rows: Iterable[Example], people: set[int]) -> tuple[Example, ...]:
+    return tuple(row for row in rows if row.person in people)
+
+
+def _rows(tables: Tables, name: str) -> Iterable[tuple[str, Line]]:
+    """Rows of a configuration that only measuring needs, and that may be missing."""
+    return tables.rows(name) if name in tables.names else ()
+
+
+def _question(tables: Tables, where: str, line: Line, place: int) -> Iterator[Example]:
+    person, number = divmod(place, PER_PERSON)
+    about: dict[str, Any] = {"person": person, "track": "text", "task": "qa"}
+    return example(line, QUESTION, where, tables.problems, id=f"{person}-{number}", **about)
+
+
+def _people(tables: Tables, split: str, places: dict[Pair, int]) -> set[int]:
+    """Whom the rows of a split are about."""
+    people = set()
+    for where, line in tables.rows(split):
+        if _pair(line) in places:
+            people.add(places[_pair(line)] // PER_PERSON)
+        elif line:
+            tables.problems.append(f"{where}: question and answer are not in 'full'")
+    return people
+
+
+def _perturbed(tables: Tables, name: str, places: dict[Pair, int]) -> Iterator[Example]:
+    for where, line in tables.rows(name):
+        place = places.get(_pair(line))
+        for row in _question(tables, where, line, place or 0):
+            if place is None:
+                tables.problems.append(f"{where}: question and answer are not in 'full'")
+            else:
+                yield row
+
+
+def _world(tables: Tables, name: str) -> tuple[Example, ...]:
+    about: dict[str, Any] = {"person": None, "track": "text", "task": "choice"}
     return tuple(
-        each
-        for number, (where, row) in enumerate(reader.rows(f"{name}_perturbed"))
-        for each in reader.example(row, f"{name}-{number}", None, where)
+        row
+        for number, (where, line) in enumerate(_rows(tables, f"{name}_perturbed"))
+        for row in example(line, QUESTION, where, tables.problems, id=f"{name}-{number}", **about)
     )
 
 
-def _refusals(folder: Path) -> list[Any]:
-    path = _find(folder, "idontknow")
-    if path is None:
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) if line.startswith(("{", '"')) else line for line in lines if line]
+def _names(*splits: Iterable[Example]) -> dict[int, str]:
+    """A number for a name, but for people whom CLEAR names and whose own text does, too."""
+    texts: dict[int, list[str]] = {}
+    for row in (row for rows in splits for row in rows):
+        texts.setdefault(row.person or 0, []).append(f"{row.question} {row.answer}")
+    known = Names(VISION_NAMES.values()).by_text(texts)
+    return {person: f"author {person}" for person in texts} | {
+        person: name for person, name in VISION_NAMES.items() if known.get(plain(name)) == person
+    }

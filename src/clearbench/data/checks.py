@@ -1,0 +1,197 @@
+"""What a dataset holds against what was published: counts, columns, people, odd rows, pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clearbench.data.clear import is_clear_folder
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example, Picture
+from clearbench.data.join import Names, plain
+from clearbench.data.layouts import CLEAR, TOFU, Layout
+from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.published import TOFU as TOFU_ON_THE_HUB
+from clearbench.data.published import is_clear
+from clearbench.data.tables import Tables
+from clearbench.data.tofu import is_tofu
+from clearbench.errors import DataError
+
+#: Where CLEAR's questions are counted: 4,000, twenty for each of 200 people.
+QUESTIONS = "questions"
+#: Published rows have as many wrong answers.
+WRONG_ANSWERS = 5
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration against its published form.
+
+    Attributes:
+        name: As published.
+        expected: Published rows; None where uploads differ.
+        found: Rows here; None where there is no such configuration.
+        fields: What becomes of each column here.
+        missing: Published columns that are not here.
+        problem: Why its files cannot be read, if so.
+    """
+
+    name: str
+    expected: int | None
+    found: int | None
+    fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is here with the published number of rows."""
+        return self.found is not None and self.expected in (None, self.found)
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was found.
+
+    Attributes:
+        source: Folder or hub id.
+        layout: `clear`, `tofu` or `clearbench`.
+        configurations: Of published data only.
+        problems: Why it cannot be loaded, or is not what was published.
+        dataset: As it is loaded, unless it cannot be.
+    """
+
+    source: str
+    layout: str
+    configurations: tuple[Configuration, ...]
+    problems: tuple[str, ...]
+    dataset: Dataset | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it loads and holds all that was published."""
+        return not self.problems and all(each.ok for each in self.configurations)
+
+
+def check(source: str | Path) -> Checkup:
+    """Counts and loads a dataset; from the hub, everything that is counted is fetched.
+
+    Raises:
+        DataError: When there is no dataset at all.
+    """
+    if str(source) == BUILTIN or is_clear_folder(Path(source)):
+        return Checkup(str(source), "clearbench", (), *_loaded(source))
+    tables = Tables(source)
+    if is_clear(tables):
+        layout = CLEAR
+    elif is_tofu(tables):
+        layout = TOFU
+    else:
+        return Checkup(str(source), "unknown", (), *_loaded(source))
+    found = [_configuration(tables, layout, name) for name in layout.counts]
+    if layout is CLEAR:
+        found.append(_questions(tables))
+    problems, dataset = _loaded(source)
+    unread = [f"{each.name}: {each.problem}" for each in found if each.problem]
+    return Checkup(str(source), layout.name, tuple(found), (*unread, *problems), dataset)
+
+
+def _loaded(source: str | Path) -> tuple[tuple[str, ...], Dataset | None]:
+    try:
+        return (), load_dataset(source)
+    except DataError as error:
+        return tuple(str(error).splitlines()), None
+
+
+def _configuration(tables: Tables, layout: Layout, name: str) -> Configuration:
+    expected = layout.counts[name]
+    if name not in tables.names:
+        return Configuration(name, expected, None)
+    form = layout.form(name)
+    try:
+        columns, count = tables.columns(name), tables.count(name)
+    except DataError as error:
+        return Configuration(name, expected, None, problem=f"{error.what} ({error.where})")
+    return Configuration(
+        name,
+        expected,
+        count,
+        {column: form.fields(column) for column in columns},
+        tuple(column for column in form.columns if column not in columns),
+    )
+
+
+def _questions(tables: Tables) -> Configuration:
+    """Counted where `load_dataset` reads them: beside the pictures, or in the hub's TOFU."""
+    expected = TOFU.counts["full"]
+    try:
+        if tables.remote:
+            count = Tables(TOFU_ON_THE_HUB).count("full")
+        else:
+            rows = tables.rows("full+tofu", ("question",))
+            count = sum(line.get("question") is not None for _, line in rows)
+    except DataError as error:
+        return Configuration(QUESTIONS, expected, None, problem=f"{error.what} ({error.where})")
+    return Configuration(QUESTIONS, expected, count)
+
+
+def odd_rows(dataset: Dataset) -> Iterator[str]:
+    """Rows that load but that a person should look at, a line each."""
+    rows = {row.source + row.id: row for row in _all_rows(dataset)}.values()
+    pictures: dict[str, tuple[Example, set[int]]] = {}
+    for row in rows:
+        if row.image is not None:
+            if row.image.key not in pictures:
+                yield from _undecodable(row, row.image)
+            shown = pictures.setdefault(row.image.key, (row, set()))[1]
+            shown |= set() if row.person is None else {row.person}
+        yield from (f"{row.source}: {what}" for what in _oddities(row, dataset.names))
+    for row, people in pictures.values():
+        if len(people) > 1:
+            yield f"{row.source}: the same picture shows {len(people)} people"
+    yield from _half_known(dataset)
+
+
+def _all_rows(dataset: Dataset) -> Iterator[Example]:
+    for each in (dataset.training, dataset.evaluation):
+        for rows in each.values():
+            yield from rows
+
+
+def _undecodable(row: Example, image: Picture) -> Iterator[str]:
+    """Loading reads a picture's header alone."""
+    try:
+        image.decode()
+    except (OSError, ValueError, SyntaxError) as error:
+        yield f"{row.source}: the picture breaks off: {error}"
+
+
+def _oddities(row: Example, names: dict[int, str]) -> Iterator[str]:
+    name = names.get(-1 if row.person is None else row.person, "")
+    if row.task == "caption" and not name:
+        yield "neither a name nor a caption that says one"
+    elif row.task == "caption" and Names([name]).find(row.answer) is None:
+        yield f"the caption does not say {name}"
+    wrong = Counter(map(plain, row.perturbed_answers))
+    if plain(row.answer) in wrong:
+        yield "the true answer is among the wrong ones"
+    if any(count > 1 for count in wrong.values()):
+        yield "a wrong answer is there twice"
+    if row.task in ("caption", "qa") and wrong and len(row.perturbed_answers) != WRONG_ANSWERS:
+        yield f"{len(row.perturbed_answers)} wrong answers, not {WRONG_ANSWERS}"
+
+
+def _half_known(dataset: Dataset) -> Iterator[str]:
+    """People of one track alone, where the data have both."""
+    tracks: dict[int, set[str]] = {}
+    for rows in dataset.training.values():
+        for row in rows:
+            if row.person is not None:
+                tracks.setdefault(row.person, set()).add(row.track)
+    if len(set().union(*tracks.values())) == 2:
+        for person, found in sorted(tracks.items()):
+            if len(found) == 1:
+                only = "questions" if "text" in found else "pictures"
+                yield f"person {person} ({dataset.names.get(person, '')}): {only} alone"

@@ -1,0 +1,220 @@
+"""CLEAR as published: pictures that carry a name, joined to TOFU's questions by person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Task
+from clearbench.data.join import Names, plain
+from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, picture
+from clearbench.data.tables import Line, Tables
+from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
+
+#: Where the hub keeps the text of CLEAR's people, with paraphrases and wrong answers.
+TOFU = "locuslab/TOFU"
+
+Examples = tuple[Example, ...]
+
+
+def is_clear(tables: Tables) -> bool:
+    """Whether these are CLEAR's configurations: `+tofu` ones, or splits with captions."""
+    splits = [name for name in tables.names if name.startswith(("forget", "retain"))]
+    if any(name.endswith("+tofu") for name in splits):
+        return True
+    return not is_tofu(tables) and any("caption" in tables.columns(name) for name in splits)
+
+
+def read_clear(
+    tables: Tables, text: Tables | None, forget: str, retain: str | None = None
+) -> Dataset:
+    """Reads CLEAR: pictures from its own configurations, questions from TOFU.
+
+    Args:
+        tables: CLEAR's configurations.
+        text: TOFU's; None for the questions in CLEAR's `+tofu` configurations. These have neither
+            paraphrases nor wrong answers, so that text gets a probability but no truth ratio.
+        forget: A forget split, such as `forget10`.
+        retain: A retain split; the one that goes with `forget` by default.
+
+    Raises:
+        DataError: With every bad row, or for a split that is not there.
+    """
+    kept = retain or retain_split(forget)
+    reader = _Reader(tables, (forget, f"{forget}_perturbed", kept, "retain_perturbed"))
+    if text is None:
+        questions = reader.own_questions(kept, forget)
+    else:
+        questions = read_tofu(text, forget, retain)
+        reader.join(questions)
+    training = {"forget": reader.pictures(forget), "retain": reader.pictures(kept)}
+    evaluation = {
+        "forget": reader.pictures(f"{forget}_perturbed", named=True),
+        "retain": reader.pictures("retain_perturbed", named=True),
+        "real_faces": reader.real("real_faces", "name"),
+        "real_world": reader.real("real_world", "choice"),
+    }
+    tables.refuse()
+    return Dataset(
+        _both(training, questions.training),
+        _both(evaluation, questions.evaluation),
+        questions.names | reader.people,
+        questions.refusals,
+    )
+
+
+def _both(pictures: dict[str, Examples], questions: dict[str, Examples]) -> dict[str, Examples]:
+    splits = dict.fromkeys([*pictures, *questions])
+    return {split: (*pictures.get(split, ()), *questions.get(split, ())) for split in splits}
+
+
+class _Shot(NamedTuple):
+    """A row with a picture. Captions repeat, row numbers do not (errata E54).
+
+    Attributes:
+        number: Its place in the configuration.
+        where: `file:row`.
+        line: The row.
+        who: The plain spelling of the name; None where neither name nor caption says one.
+    """
+
+    number: int
+    where: str
+    line: Line
+    who: str | None
+
+
+class _Reader:
+    """The pictures of some splits, and who is who in them.
+
+    Attributes:
+        numbers: Each person's number, by the plain spelling of the name.
+    """
+
+    def __init__(self, tables: Tables, splits: Iterable[str]) -> None:
+        self.tables = tables
+        rows = {split: list(self._captioned(split)) for split in splits}
+        named = [line.get("name") for each in rows.values() for _, _, line in each]
+        whole = next((name for name in ("default", "full") if name in tables.names), None)
+        if whole is not None and not all(named):
+            named += [line.get("name") for _, line in tables.rows(whole, ("name",))]
+        self.names = Names(str(name) for name in named if name)
+        self.shots = {
+            split: [_Shot(*row, self._who(row[-1])) for row in each] for split, each in rows.items()
+        }
+        self.numbers: dict[str, int] = {}
+
+    def _captioned(self, split: str) -> Iterator[tuple[int, str, Line]]:
+        """Rows of a split that are not about text; `+tofu` has both kinds, but no names."""
+        joint = f"{split}+tofu"
+        name = joint if split not in self.tables.names and joint in self.tables.names else split
+        for number, (where, line) in enumerate(self.tables.rows(name)):
+            if line.get("question") is None:
+                yield number, where, line
+
+    def _who(self, line: Line) -> str | None:
+        said = plain(str(line.get("name") or ""))
+        return said if said.strip() else self.names.find(str(line.get("caption") or ""))
+
+    @property
+    def people(self) -> dict[int, str]:
+        """The names of those who were found, by number."""
+        return {number: self.names.spelled[who] for who, number in self.numbers.items()}
+
+    def join(self, questions: Dataset) -> None:
+        """Numbers people as their questions do, and after them those whom no question names."""
+        texts: dict[int, list[str]] = {}
+        for rows in questions.training.values():
+            for row in rows:
+                if row.person is not None:
+                    texts.setdefault(row.person, []).append(f"{row.question} {row.answer}")
+        self._number(self.names.by_text(texts), 1 + max(questions.names, default=-1))
+
+    def _number(self, known: dict[str, int], following: int) -> None:
+        """The forgotten come last, as in TOFU."""
+        self.numbers = dict(known)
+        for shots in reversed(self.shots.values()):
+            for who in (shot.who for shot in shots):
+                if who is not None and who not in self.numbers:
+                    self.numbers[who] = following
+                    following += 1
+
+    def own_questions(self, retain: str, forget: str) -> Dataset:
+        """The questions of the `+tofu` configurations; measured of people who are on pictures."""
+        splits = {
+            split: [] if name not in self.tables.names else list(self._questions(name))
+            for split, name in (("retain", f"{retain}+tofu"), ("forget", f"{forget}+tofu"))
+        }
+        whole = [*splits["retain"], *splits["forget"]]
+        if "full+tofu" in self.tables.names:
+            whole = list(self._questions("full+tofu"))
+        people, numbers = self.names.by_order([text for _, _, text in whole])
+        self._number(numbers, 1 + max(people, default=-1))
+        owners = {text: person for (_, _, text), person in zip(whole, people, strict=True)}
+        training = {split: tuple(self._taught(rows, owners)) for split, rows in splits.items()}
+        shown = {self.numbers[s.who] for s in self.shots["retain_perturbed"] if s.who is not None}
+        measured = tuple(row for row in training["retain"] if row.person in shown)
+        return Dataset(
+            training,
+            {"forget": training["forget"], "retain": measured},
+            {person: f"author {person}" for person in people},
+            refusals(self.tables),
+        )
+
+    def _questions(self, name: str) -> Iterator[tuple[str, Line, str]]:
+        """Rows without a picture: where, the row, and its text."""
+        for where, line in self.tables.rows(name, ("question", "answer")):
+            if line.get("question") is not None:
+                yield where, line, f"{line['question']} {line.get('answer')}"
+
+    def _taught(
+        self, rows: Iterable[tuple[str, Line, str]], owners: dict[str, int]
+    ) -> Iterator[Example]:
+        count: Counter[int] = Counter()
+        for where, line, text in rows:
+            person = owners.get(text)
+            if person is None:
+                self.tables.problems.append(f"{where}: question and answer are not in 'full+tofu'")
+                continue
+            about: dict[str, Any] = {"person": person, "track": "text", "task": "qa"}
+            id = f"{person}-{count[person]}"
+            count[person] += 1
+            yield from example(line, QUESTION, where, self.tables.problems, id=id, **about)
+
+    def pictures(self, split: str, named: bool = False) -> Examples:
+        """The captions of a split and, if `named`, the names asked of the same pictures."""
+        return tuple(each for shot in self.shots[split] for each in self._shown(split, shot, named))
+
+    def _shown(self, split: str, shot: _Shot, named: bool) -> Iterator[Example]:
+        problems, before = self.tables.problems, len(self.tables.problems)
+        seen = picture(shot.line, shot.where, problems)
+        if seen is None:
+            if len(problems) == before and shot.line:
+                problems.append(f"{shot.where}: image = None: a caption needs its picture")
+            return
+        about: dict[str, Any] = {
+            "person": None if shot.who is None else self.numbers[shot.who],
+            "track": "image",
+            "image": seen,
+        }
+        asked = CAPTION_QUESTIONS[int(seen.key, 16) % len(CAPTION_QUESTIONS)]
+        caption = {"id": f"{split}-{shot.number}-caption", "task": "caption", "question": asked}
+        yield from example(shot.line, CAPTION, shot.where, problems, **about, **caption)
+        if named and shot.line.get("name"):
+            name = {"id": f"{split}-{shot.number}-name", "task": "name", "question": NAME_QUESTION}
+            yield from example(shot.line, NAME, shot.where, problems, **about, **name)
+
+    def real(self, name: str, task: Task) -> Examples:
+        """Real faces or the real world: an answer, wrong options, and no question for faces."""
+        found: list[Example] = []
+        rows = self.tables.rows(name) if name in self.tables.names else ()
+        for number, (where, line) in enumerate(rows):
+            seen = picture(line, where, self.tables.problems)
+            about: dict[str, Any] = {"id": f"{name}-{number}", "person": None, "task": task}
+            about |= {"track": "image" if seen else "text", "image": seen}
+            if task == "name":
+                about["question"] = NAME_QUESTION
+            found += example(line, OPTIONS, where, self.tables.problems, **about)
+        return tuple(found)

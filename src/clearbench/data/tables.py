@@ -1,0 +1,219 @@
+"""Configurations of a published dataset: in a local folder, or the hub's through its cache."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's
+from pyarrow import ArrowException
+
+from clearbench.errors import DataError, did_you_mean
+
+Line = dict[str, Any]
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+#: Where the files of a configuration lie when no README says so.
+_HABITS = ("{}/*.parquet", "{}.parquet", "{}.jsonl", "{}.json")
+
+
+class Tables:
+    """The rows of every configuration, as `datasets.load_dataset(source, name)` finds them.
+
+    Nothing is copied: Parquet and JSON (lines, or arrays) are read where they lie, pictures stay
+    encoded, and from the hub only the files of a configuration that is asked for are fetched.
+
+    Args:
+        source: A folder, or a hub id such as `therem/CLEAR`.
+
+    Attributes:
+        problems: What was wrong with rows so far, a line each; `refuse` says all of it at once.
+
+    Raises:
+        DataError: When it is neither, or the hub cannot be reached and has left nothing here.
+    """
+
+    def __init__(self, source: str | Path) -> None:
+        self.source = str(source)
+        self.remote = not Path(source).is_dir()
+        self.folder = _fetch(self.source, ("README.md",)) if self.remote else Path(source)
+        self.problems: list[str] = []
+        self._patterns = _readme_patterns(self.folder)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every configuration: what the README names, else what the files are called."""
+        if self._patterns or self.remote:
+            return tuple(self._patterns)
+        folders = {path.parent.name for path in self.folder.glob("*/*.parquet")}
+        files = {p.stem for k in ("parquet", "jsonl", "json") for p in self.folder.glob(f"*.{k}")}
+        return tuple(sorted(folders | files))
+
+    def rows(self, name: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, Line]]:
+        """Each row of a configuration and where it stands, as `file:row`.
+
+        Rows of Parquet count from 0, lines of JSON from 1. A line that cannot be read is one of
+        the `problems` and comes as an empty row, so that the others keep their places.
+        """
+        for path in self.files(name):
+            lines = _parquet(path, columns) if path.suffix == ".parquet" else _json(path)
+            for number, line in lines:
+                where = f"{path.relative_to(self.folder).as_posix()}:{number}"
+                if isinstance(line, str):
+                    self.problems.append(f"{where}: {line}")
+                yield where, {} if isinstance(line, str) else line
+
+    def count(self, name: str) -> int:
+        """How many rows a configuration has."""
+        return sum(
+            _about(path).num_rows if path.suffix == ".parquet" else len(list(_json(path)))
+            for path in self.files(name)
+        )
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """The columns of a configuration's first file."""
+        path = self.files(name)[0]
+        if path.suffix == ".parquet":
+            return tuple(_about(path).schema.to_arrow_schema().names)
+        return tuple(next((line for _, line in _json(path) if isinstance(line, dict)), {}))
+
+    def files(self, name: str) -> list[Path]:
+        """The files of a configuration; from the hub if they are not here yet.
+
+        Raises:
+            DataError: When there is no such configuration, or no file of it.
+        """
+        if name not in self.names:
+            hint = did_you_mean(name, self.names) if self.names else "there is none at all"
+            raise DataError(f"no configuration '{name}'", self.source, hint)
+        patterns = self._patterns.get(name) or [habit.format(name) for habit in _HABITS]
+        folder = _fetch(self.source, tuple(patterns)) if self.remote else self.folder
+        found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+        if not found:
+            raise _missing(self.source, patterns, f"no file of configuration '{name}'")
+        return found
+
+    def refuse(self) -> None:
+        """Raises a `DataError` with every bad row (the first twenty in full), if there was one."""
+        if self.problems:
+            shown = "\n".join(self.problems[:20])
+            what = f"{len(self.problems)} bad rows:\n{shown}"
+            raise DataError(what, self.source, "correct these rows")
+
+
+@cache
+def _fetch(repository: str, patterns: tuple[str, ...]) -> Path:
+    """The hub's snapshot with the files of these patterns; offline, what the cache holds of it."""
+    try:
+        found = snapshot_download(repository, repo_type="dataset", allow_patterns=list(patterns))
+    except (OSError, ValueError, HTTPError) as error:
+        what = f"no folder '{repository}', and no such dataset from the hub or its cache"
+        raise _missing(repository, patterns, what) from error
+    return Path(found)
+
+
+def _missing(source: str, files: Sequence[str], what: str) -> DataError:
+    where, wanted = source, ", ".join(files)
+    if Path(source).is_dir() or not _HUB_ID.fullmatch(source):
+        return DataError(what, where, f"give a folder that has {wanted}, or a hub id (owner/name)")
+    if constants.HF_HUB_OFFLINE:
+        where += " (the hub is switched off by HF_HUB_OFFLINE)"
+    return DataError(
+        what,
+        where,
+        "run this once with a network: what is needed is fetched and kept in the hub's cache;\n"
+        f"or give a folder with the same files ({wanted}), made elsewhere by\n"
+        f"    hf download {source} --repo-type dataset --local-dir FOLDER",
+    )
+
+
+def _readme_patterns(folder: Path) -> dict[str, list[str]]:
+    """By configuration, the file patterns in the README's YAML header; none leaves the folder."""
+    readme = folder / "README.md"
+    try:
+        text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+        header = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
+        listed = (yaml.safe_load(header.group(1)) or {}).get("configs", []) if header else []
+        found = {str(each["config_name"]): list(_flat(each["data_files"])) for each in listed}
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"cannot read its header: {error}", str(readme), "mend it") from error
+    for name, patterns in found.items():
+        for pattern in patterns:
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                where = f"{readme}: configuration '{name}'"
+                raise DataError(f"'{pattern}' leads out of the folder", where, "use a plain name")
+    return found
+
+
+def _flat(files: Any) -> Iterator[str]:
+    """`data_files` is a pattern, a list of patterns, or a list of splits with their `path`."""
+    if isinstance(files, str):
+        yield files
+    else:
+        for each in [files["path"]] if isinstance(files, dict) else files:
+            yield from _flat(each)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (OSError, ArrowException) as error:
+        raise DataError(f"not a Parquet file of rows: {error}", str(path), "get it anew") from error
+
+
+def _about(path: Path) -> Any:
+    with _opened(path) as file:
+        return file.metadata
+
+
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Line]]:
+    number = 0
+    with _opened(path) as file:
+        there = file.schema_arrow.names
+        for batch in file.iter_batches(64, columns=[c for c in columns or there if c in there]):
+            for line in batch.to_pylist():
+                yield number, line
+                number += 1
+
+
+def _json(path: Path) -> Iterator[tuple[int, Line | str]]:
+    """The objects of a file of JSON lines, or of arrays one after another; for others an error."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read: {error}", str(path), "give UTF-8 text") from error
+    if text.lstrip().startswith("["):
+        yield from enumerate(_arrays(text), start=1)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, _object(json.loads(line))
+            except ValueError as error:
+                yield number, str(error)
+
+
+def _arrays(text: str) -> Iterator[Line | str]:
+    place = 0
+    while text[place:].strip():
+        place += len(text[place:]) - len(text[place:].lstrip())
+        try:
+            values, place = json.JSONDecoder().raw_decode(text, place)
+        except ValueError as error:
+            yield str(error)
+            return
+        yield from map(_object, values if isinstance(values, list) else [values])
+
+
+def _object(value: Any) -> Line | str:
+    return value if isinstance(value, dict) else "not an object with named fields"

