@@ -32,7 +32,7 @@ class TokenResNet(ResNetModel):
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """Args: pixel_values: (pictures, 3, height, width)."""
-        out = super().forward(pixel_values, return_dict=True)
+        out = super().forward(pixel_values.to(self.dtype), return_dict=True)
         tokens = out.last_hidden_state.flatten(2).transpose(1, 2)
         return BaseModelOutputWithPooling(
             last_hidden_state=tokens, pooler_output=out.pooler_output, hidden_states=(tokens,)
