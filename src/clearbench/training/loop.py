@@ -18,11 +18,13 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from clearbench.data.batches import Item
+from clearbench.data.example import Track
 from clearbench.methods.base import Loss, Reference, Step
 from clearbench.methods.losses import Term
 from clearbench.models.base import Model
 from clearbench.training.checkpoint import load_checkpoint, save_checkpoint
 from clearbench.training.feed import Feed
+from clearbench.training.goal import Goal
 from clearbench.training.reference import FrozenReference, make_reference
 from clearbench.training.settings import Penalty, TrainSettings
 
@@ -49,6 +51,7 @@ def train(
     seed: int,
     *,
     needs: Sequence[str] = ("retain",),
+    goal: Goal | None = None,
     checkpoints: Path | None = None,
     on_step: OnStep | None = None,
 ) -> History:
@@ -62,6 +65,7 @@ def train(
         seed: Of everything random.
         needs: The roles the loss reads; `reference` and `reference_log_probs` look back
             at the start.
+        goal: Drops the forget rows of a track that has been forgotten, and ends with the last.
         checkpoints: Where to save the state of a long run, and to look for one.
         on_step: Told about each step.
 
@@ -85,9 +89,15 @@ def train(
     saved = time.monotonic()
     for step in range(first, settings.steps):
         torch.manual_seed(seed * 1_000_003 + step)
+        drawn = feed(seed, step)
+        if goal is not None:
+            goal.look(model, step, state)
+            drawn = _still_to_forget(drawn, goal.left(state))
+            if not drawn["forget"]:
+                break
         micro_batches = [
             _terms(model, reference, loss, part, needs, penalty, state, settings.precision)
-            for part in _shares(feed(seed, step), settings.accumulate, accelerator)
+            for part in _shares(drawn, settings.accumulate, accelerator)
         ]
         values = _gradients(accelerator, parameters, micro_batches)
         try:
@@ -126,6 +136,16 @@ def _update(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return found
+
+
+def _still_to_forget(drawn: Mapping[str, list[Item]], tracks: set[Track]) -> dict[str, list[Item]]:
+    def kept(each: Item) -> bool:
+        return ("text" if each.picture is None else "image") in tracks
+
+    return {
+        role: [each for each in items if role not in ("forget", "idk") or kept(each)]
+        for role, items in drawn.items()
+    }
 
 
 def _shares(

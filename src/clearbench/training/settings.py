@@ -33,6 +33,21 @@ class Penalty(BaseModel):
         return content
 
 
+class Until(BaseModel):
+    """When forgetting a track stops, before the last step.
+
+    Attributes:
+        text: Share of the way from the start to strangers that the mean answer probability of the
+            forgotten people falls; None never stops.
+        image: The same for captions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    text: float | None = Field(default=None, gt=0)
+    image: float | None = Field(default=None, gt=0)
+
+
 class TrainSettings(BaseModel):
     """One training stage.
 
@@ -46,6 +61,7 @@ class TrainSettings(BaseModel):
         clip: Largest norm of the gradient.
         parts: Which parts of the model learn.
         lora_rank: Rank of adapters on those parts; None trains the weights themselves.
+        until: When unlearning a track stops early; None runs every step.
         precision: `bfloat16` computes under autocast, with weights in float32.
         accumulate: Micro-batches per update; it changes memory, not results.
         checkpoint_seconds: How often a long stage saves its state.
@@ -66,6 +82,7 @@ class TrainSettings(BaseModel):
     parts: tuple[Literal["vision", "projector", "language"], ...] = ("projector", "language")
     lora_rank: int | None = Field(default=None, ge=1)
     penalty: Penalty | None = None
+    until: Until | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = Field(default=1, ge=1)
     checkpoint_seconds: float = Field(default=60.0, gt=0)

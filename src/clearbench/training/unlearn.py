@@ -16,6 +16,7 @@ from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
 from clearbench.training.feed import unlearning_feed
 from clearbench.training.finetune import finetune
+from clearbench.training.goal import Goal
 from clearbench.training.loop import History, OnStep, train
 from clearbench.training.settings import TrainSettings
 
@@ -85,6 +86,7 @@ def unlearn(
         model.accepts,
         answer_in_place(model, dataset),
     )
+    goal = Goal(model, dataset, tracks, settings.until, seed) if settings.until else None
     return train(
         model,
         chosen.loss,
@@ -92,6 +94,7 @@ def unlearn(
         settings,
         seed,
         needs=chosen.needs,
+        goal=goal,
         checkpoints=checkpoints,
         on_step=on_step,
     )

@@ -1,0 +1,96 @@
+"""Stop forgetting a track once the model knows its people no better than it knows strangers.
+
+How fast a model forgets depends on the people and the seed; a number of steps that is right for one
+is too few or too many for another, and what is forgotten further than gold turns to garbage. People
+whom the model has never met show how likely a true answer is to somebody who does not know, without
+a gold model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clearbench.data.batches import Item, cut, item
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example, Track
+from clearbench.errors import RecipeError
+from clearbench.models.base import Model
+from clearbench.training.settings import Until
+
+#: Steps between two looks, and rows looked at on each track.
+EVERY, ROWS = 3, 32
+TOKEN_BUDGET = 4096
+STATE = "goal.reached"
+
+
+class Goal:
+    """How likely forgotten answers may still be, per track.
+
+    On each track the mean answer probability should fall from where it is at the start to where it
+    is on strangers, by the share of the way that `until` names.
+    """
+
+    def __init__(
+        self, model: Model, dataset: Dataset, tracks: Sequence[Track], until: Until, seed: int
+    ) -> None:
+        self._items: dict[Track, list[Item]] = {}
+        self._most: dict[Track, float] = {}
+        shares = until.model_dump()
+        for track in tracks:
+            if shares[track] is None:
+                continue
+            known = _sample(dataset.train_rows("forget", (track,)), model, seed)
+            strangers = _sample(dataset.evaluation.get("holdout", ()), model, seed, track)
+            if not strangers:
+                raise RecipeError(
+                    f"`until` needs people the model has never met, and there are none on {track}",
+                    "train.until",
+                    "give strangers (the holdout split), or leave `until` out",
+                )
+            start, end = probability(model, known), probability(model, strangers)
+            self._items[track] = known
+            self._most[track] = start + shares[track] * (end - start)
+        self.tracks = tuple(tracks)
+
+    def look(self, model: Model, step: int, state: dict[str, Tensor]) -> None:
+        """Every few steps, notes in `state` which tracks have been forgotten; they stay so."""
+        found = state.setdefault(STATE, torch.zeros(len(self.tracks), dtype=torch.bool))
+        if step % EVERY:
+            return
+        model.train(False)
+        for place, track in enumerate(self.tracks):
+            if track in self._items and not found[place]:
+                found[place] = probability(model, self._items[track]) <= self._most[track]
+        model.train(True)
+
+    def left(self, state: Mapping[str, Tensor]) -> set[Track]:
+        """Tracks that still have to be forgotten."""
+        return {track for track, done in zip(self.tracks, state[STATE], strict=True) if not done}
+
+
+def _sample(
+    rows: Sequence[Example], model: Model, seed: int, track: Track | None = None
+) -> list[Item]:
+    items = [
+        item(row)
+        for row in rows
+        if row.task in ("qa", "caption") and track in (None, row.track) and model.accepts(item(row))
+    ]
+    order = np.random.default_rng([seed, 5]).permutation(len(items))[:ROWS]
+    return [items[place] for place in sorted(order)]
+
+
+def probability(model: Model, items: Sequence[Item]) -> float:
+    """Mean over items of the geometric mean token probability of the answer."""
+    trees = model.trees(items)
+    found = [
+        float(np.exp(reading.log_probs.mean(dtype=np.float64)))
+        for group in cut([len(tree) for tree in trees], TOKEN_BUDGET)
+        for batch in model.collate([trees[k] for k in group])
+        for reading in model.read(batch)
+    ]
+    return float(np.mean(found))

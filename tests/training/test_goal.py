@@ -1,0 +1,123 @@
+"""Forgetting stops once the model knows its people no better than strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from clearbench.data.batches import item
+from clearbench.data.dataset import Dataset
+from clearbench.errors import RecipeError
+from clearbench.methods.base import method
+from clearbench.models.base import Model
+from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.bench import taught
+from clearbench.training.goal import EVERY, probability
+from clearbench.training.settings import TrainSettings
+from clearbench.training.unlearn import unlearn
+
+
+def with_strangers() -> Dataset:
+    whole = tiny_dataset()
+    rows = [row for row in whole.training["retain"] if row.task in ("qa", "caption")]
+    apart = {
+        "id": lambda row: f"stranger-{row.id}",
+        "person": lambda _: 99,
+        "answer": lambda _: "zq xv jk",
+    }
+    strangers = [row.model_copy(update={k: f(row) for k, f in apart.items()}) for row in rows[:8]]
+    return replace(whole, evaluation=whole.evaluation | {"holdout": tuple(strangers)})
+
+
+def settings(**changes: Any) -> TrainSettings:
+    about = {"steps": 40, "batch_size": 4, "learning_rate": 3e-3, "parts": ("language",)}
+    return TrainSettings.model_validate(about | changes)
+
+
+def ascend(model: Model, data: Dataset, tracks: Any, **changes: Any) -> list[dict[str, float]]:
+    options = {k: changes.pop(k) for k in ("checkpoints", "on_step") if k in changes}
+    return unlearn(
+        model, data, method("gradient_difference"), tracks, settings(**changes), **options
+    )
+
+
+def known(model: Model, data: Dataset, track: Any) -> float:
+    return probability(model, [item(row) for row in data.train_rows("forget", (track,))])
+
+
+def test_the_mean_probability_by_hand() -> None:
+    model = tiny_model()
+    rows = [item(row) for row in tiny_dataset().train_rows("forget", ("text",))]
+    by_hand = [
+        torch.exp(log_probs.mean())
+        for batch in model.batch(rows)
+        for log_probs in model.score(batch)
+    ]
+    assert probability(model, rows) == pytest.approx(float(torch.stack(by_hand).mean()), rel=1e-5)
+
+
+def test_it_stops_at_the_first_look_after_the_goal() -> None:
+    data, model = with_strangers(), tiny_model()
+    start = known(model, data, "text")
+    strangers = [item(row) for row in data.evaluation["holdout"] if row.track == "text"]
+    goal = start + 0.5 * (probability(model, strangers) - start)
+    history = ascend(model, data, ("text",), until={"text": 0.5})
+    assert 0 < len(history) < 40 and len(history) % EVERY == 0
+    assert known(model, data, "text") <= goal < start
+    before = tiny_model()
+    ascend(before, data, ("text",), steps=40, until={"text": 1e9})
+    assert len(history) < 40 <= len(ascend(tiny_model(), data, ("text",)))
+
+
+def test_a_track_that_is_forgotten_is_left_alone() -> None:
+    data, model = with_strangers(), taught("vision-language").duplicate()
+    seen: list[set[str]] = []
+    exact = model.collate
+
+    def watched(trees: Any) -> Any:
+        if model.module.training:
+            seen.append({e.row for tree in trees for e in tree.items})
+        return exact(trees)
+
+    model.collate = watched  # type: ignore[method-assign]
+    ascend(model, data, ("text", "image"), steps=12, until={"text": 0.1})
+    text = {row.id for row in data.train_rows("forget", ("text",))}
+    asked = [bool(rows & text) for rows in seen]
+    assert asked[0] and not asked[-2], "text rows are drawn at first and no longer at the end"
+    image = {row.id for row in data.train_rows("forget", ("image",))}
+    assert any(rows & image for rows in seen[-2:]), "pictures are forgotten to the last step"
+
+
+def test_without_strangers_it_is_refused_by_name() -> None:
+    with pytest.raises(RecipeError, match="people the model has never met") as error:
+        ascend(tiny_model(), tiny_dataset(), ("text",), until={"text": 1.0})
+    assert error.value.where == "train.until"
+
+
+def stop_after(steps: int) -> Callable[..., None]:
+    def on_step(done: int, *_: Any) -> None:
+        if done == steps:
+            raise KeyboardInterrupt
+
+    return on_step
+
+
+def test_a_resumed_run_stops_where_a_whole_one_does(tmp_path: Path) -> None:
+    data = with_strangers()
+    whole, resumed = (taught("vision-language").duplicate() for _ in range(2))
+    about = {"until": {"text": 0.5, "image": 0.5}, "checkpoint_seconds": 1e-9}
+    history = ascend(whole, data, ("text", "image"), **about)
+    assert 2 < len(history) < 40
+    with pytest.raises(KeyboardInterrupt):
+        ascend(
+            taught("vision-language").duplicate(), data, ("text", "image"), **about,
+            checkpoints=tmp_path, on_step=stop_after(2),
+        )  # fmt: skip
+    assert ascend(resumed, data, ("text", "image"), **about, checkpoints=tmp_path) == history
+    for a, b in zip(whole.module.parameters(), resumed.module.parameters(), strict=True):
+        assert torch.equal(a, b)
