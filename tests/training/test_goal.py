@@ -99,6 +99,17 @@ def test_without_strangers_it_is_refused_by_name() -> None:
     assert error.value.where == "train.until"
 
 
+def test_repair_is_retain_finetuning() -> None:
+    data = with_strangers()
+    plain = ascend(taught("language").duplicate(), data, ("text",), until={"text": 0.5})
+    until = {"text": 0.5, "repair": 4}
+    history = ascend(taught("language").duplicate(), data, ("text",), until=until)
+    assert history[: len(plain)] == plain
+    after = history[len(plain) :]
+    assert len(after) == 4
+    assert all(set(step) == {"retain", "loss", "gradient_norm"} for step in after)
+
+
 def stop_after(steps: int) -> Callable[..., None]:
     def on_step(done: int, *_: Any) -> None:
         if done == steps:
@@ -110,13 +121,15 @@ def stop_after(steps: int) -> Callable[..., None]:
 def test_a_resumed_run_stops_where_a_whole_one_does(tmp_path: Path) -> None:
     data = with_strangers()
     whole, resumed = (taught("vision-language").duplicate() for _ in range(2))
-    about = {"until": {"text": 0.5, "image": 0.5}, "checkpoint_seconds": 1e-9}
+    until = {"text": 0.5, "image": 0.5, "repair": 4}
+    about = {"until": until, "checkpoint_seconds": 1e-9}
     history = ascend(whole, data, ("text", "image"), **about)
     assert 2 < len(history) < 40
+    stop = len(history) - 2
     with pytest.raises(KeyboardInterrupt):
         ascend(
             taught("vision-language").duplicate(), data, ("text", "image"), **about,
-            checkpoints=tmp_path, on_step=stop_after(2),
+            checkpoints=tmp_path, on_step=stop_after(stop),
         )  # fmt: skip
     assert ascend(resumed, data, ("text", "image"), **about, checkpoints=tmp_path) == history
     for a, b in zip(whole.module.parameters(), resumed.module.parameters(), strict=True):

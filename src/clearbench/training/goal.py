@@ -18,13 +18,15 @@ from clearbench.data.batches import Item, cut, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example, Track
 from clearbench.errors import RecipeError
+from clearbench.methods.base import Step
+from clearbench.methods.losses import Term, cross_entropy
 from clearbench.models.base import Model
 from clearbench.training.settings import Until
 
 #: Steps between two looks, and rows looked at on each track.
 EVERY, ROWS = 3, 32
 TOKEN_BUDGET = 4096
-STATE = "goal.reached"
+REACHED, REPAIRED = "goal.reached", "goal.repaired"
 
 
 class Goal:
@@ -55,11 +57,15 @@ class Goal:
             self._items[track] = known
             self._most[track] = start + shares[track] * (end - start)
         self.tracks = tuple(tracks)
+        self.repair = until.repair
 
     def look(self, model: Model, step: int, state: dict[str, Tensor]) -> None:
         """Every few steps, notes in `state` which tracks have been forgotten; they stay so."""
-        found = state.setdefault(STATE, torch.zeros(len(self.tracks), dtype=torch.bool))
-        if step % EVERY:
+        found = state.setdefault(REACHED, torch.zeros(len(self.tracks), dtype=torch.bool))
+        repaired = state.setdefault(REPAIRED, torch.zeros((), dtype=torch.long))
+        if found.all():
+            repaired += 1
+        if step % EVERY or found.all():
             return
         model.train(False)
         for place, track in enumerate(self.tracks):
@@ -69,7 +75,16 @@ class Goal:
 
     def left(self, state: Mapping[str, Tensor]) -> set[Track]:
         """Tracks that still have to be forgotten."""
-        return {track for track, done in zip(self.tracks, state[STATE], strict=True) if not done}
+        return {track for track, done in zip(self.tracks, state[REACHED], strict=True) if not done}
+
+    def is_over(self, state: Mapping[str, Tensor]) -> bool:
+        """Whether everything has been forgotten and what was harmed has been repaired."""
+        return not self.left(state) and int(state[REPAIRED]) >= self.repair
+
+
+def repairing(step: Step) -> dict[str, Term]:
+    """The loss once nothing is left to forget: retain fine-tuning."""
+    return {"retain": cross_entropy(step.model.answers(step.retain))}
 
 
 def _sample(

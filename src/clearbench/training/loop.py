@@ -24,7 +24,7 @@ from clearbench.methods.losses import Term
 from clearbench.models.base import Model
 from clearbench.training.checkpoint import load_checkpoint, save_checkpoint
 from clearbench.training.feed import Feed
-from clearbench.training.goal import Goal
+from clearbench.training.goal import Goal, repairing
 from clearbench.training.reference import FrozenReference, make_reference
 from clearbench.training.settings import Penalty, TrainSettings
 
@@ -65,7 +65,8 @@ def train(
         seed: Of everything random.
         needs: The roles the loss reads; `reference` and `reference_log_probs` look back
             at the start.
-        goal: Drops the forget rows of a track that has been forgotten, and ends with the last.
+        goal: Drops the forget rows of a track that has been forgotten; after the last it repairs
+            and ends.
         checkpoints: Where to save the state of a long run, and to look for one.
         on_step: Told about each step.
 
@@ -92,11 +93,12 @@ def train(
         drawn = feed(seed, step)
         if goal is not None:
             goal.look(model, step, state)
-            drawn = _still_to_forget(drawn, goal.left(state))
-            if not drawn["forget"]:
+            if goal.is_over(state):
                 break
+            drawn = _still_to_forget(drawn, goal.left(state))
+        asked = loss if goal is None or goal.left(state) else repairing
         micro_batches = [
-            _terms(model, reference, loss, part, needs, penalty, state, settings.precision)
+            _terms(model, reference, asked, part, needs, penalty, state, settings.precision)
             for part in _shares(drawn, settings.accumulate, accelerator)
         ]
         values = _gradients(accelerator, parameters, micro_batches)

@@ -40,12 +40,14 @@ class Until(BaseModel):
         text: Share of the way from the start to strangers that the mean answer probability of the
             forgotten people falls; None never stops.
         image: The same for captions.
+        repair: Steps of retain fine-tuning that follow once every track is forgotten.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     text: float | None = Field(default=None, gt=0)
     image: float | None = Field(default=None, gt=0)
+    repair: int = Field(default=0, ge=0)
 
 
 class TrainSettings(BaseModel):

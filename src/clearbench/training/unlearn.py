@@ -77,6 +77,12 @@ def unlearn(
             checkpoints=checkpoints,
             on_step=on_step,
         )
+    if settings.until and settings.until.repair and "retain" not in chosen.needs:
+        raise RecipeError(
+            f"{chosen.name} sees no retain rows to repair with",
+            "train.until.repair",
+            "leave it out",
+        )
     choose_parameters(model, settings.parts, settings.lora_rank)
     feed = unlearning_feed(
         dataset,
