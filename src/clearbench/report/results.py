@@ -223,12 +223,17 @@ def run_label(run: Run, among: tuple[Run, ...]) -> str:
     twins = [each for each in among if each.method == run.method and each.id != run.id]
     told = [label(run.method)]
     if any(each.variant != run.variant for each in twins):
-        told += [f"{key} {value}" for key, value in run.variant.items() if value is not None]
+        told += [f"{key} {shown(value)}" for key, value in run.variant.items() if value is not None]
     if any(each.share != run.share for each in twins):
         told.append(f"share {run.share}")
     if any(each.seed != run.seed for each in twins):
         told.append(f"seed {run.seed}")
     return ", ".join(told)
+
+
+def shown(value: object) -> str:
+    """A setting's value; a list as a sum."""
+    return " + ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def picture(encoded: str | None) -> str | None:

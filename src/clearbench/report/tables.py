@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clearbench.evaluation.verdict import Verdict, judged_keys, must_keep
-from clearbench.report.results import Group, Run, Score, label, run_label, without_paths
+from clearbench.report.results import Group, Run, Score, label, run_label, shown, without_paths
 
 _METRICS = {
     "probability": "probability",
@@ -239,11 +239,7 @@ def hyperparameters(run: Run) -> str:
     """A run's settings on one line."""
     found = {**run.variant, **run.hyperparameters}
     return ", ".join(
-        f"{label(key).lower()} {without_paths(_shown(value))}"
+        f"{label(key).lower()} {without_paths(shown(value))}"
         for key, value in found.items()
         if value is not None
     )
-
-
-def _shown(value: object) -> str:
-    return " + ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
