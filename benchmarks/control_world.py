@@ -26,7 +26,7 @@ def main(run: Path) -> None:
     """Prints both numbers with their intervals."""
     recipe = read_json(run / RESULTS)["recipe"]
     data, seed = recipe["data"], recipe["seed"]
-    world = make_world(builtin_pool(), data["people"], data["strangers"], seed)
+    world = make_world(builtin_pool(), data["people"] or 40, data["strangers"], seed)
     stages = run / STAGES
     dataset = load_dataset(next(stages.glob("data-*")))
     model = load_model(next(stages.glob("model-vision-language-original-*")))
@@ -36,7 +36,7 @@ def main(run: Path) -> None:
         "hair and glasses swapped": control_rows(world, seed),
     }
     for name, chosen in rows.items():
-        only = replace(dataset, evaluation={"retain": tuple(chosen)})
+        only = replace(dataset, training={}, evaluation={"retain": tuple(chosen)})
         scores = score(evaluate(model, only, generate=False))
         for key in ("name_choice", "name_choice_known"):
             each = scores[f"retain.image.{key}"]
