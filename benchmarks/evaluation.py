@@ -34,7 +34,7 @@ from transformers import (
 from clearbench.data.batches import Encoded, Item, cut
 from clearbench.data.load import load_dataset
 from clearbench.data.trees import collate, merge
-from clearbench.evaluation.engine import TOKEN_BUDGET, variants
+from clearbench.evaluation.engine import variants
 from clearbench.methods.retrain import Retrain
 from clearbench.models.base import Model
 from clearbench.models.builtin import builtin_model
@@ -164,7 +164,7 @@ def shared(model: Model, items: Sequence[Item]) -> Readings:
 
 
 def _budgeted(model: Model, trees: Sequence[Any]) -> Iterator[Any]:
-    for group in cut([len(tree) for tree in trees], TOKEN_BUDGET):
+    for group in cut([len(tree) for tree in trees], model.token_budget):
         yield from model.collate([trees[k] for k in group])
 
 

@@ -142,10 +142,10 @@ def test_batches_change_no_log_probability(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_budget_changes_no_record(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_budget_changes_no_record(kind: str) -> None:
     model, found = tiny_model(kind), []
     for budget in (1, 300, 100_000):
-        monkeypatch.setattr(engine, "_budget", lambda _, budget=budget: budget)
+        model.token_budget = budget
         found.append(engine.evaluate(model, data(kind), generate=False).answers)
     for other in found[1:]:
         assert list(other["row"]) == list(found[0]["row"])

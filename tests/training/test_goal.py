@@ -110,6 +110,12 @@ def test_repair_is_retain_finetuning() -> None:
     assert all(set(step) == {"retain", "loss", "gradient_norm"} for step in after)
 
 
+def test_repair_without_retain_rows_is_refused_by_name() -> None:
+    until = settings(until={"text": 0.5, "repair": 4})
+    with pytest.raises(RecipeError, match="gradient_ascent sees no retain rows to repair with"):
+        unlearn(tiny_model(), with_strangers(), method("gradient_ascent"), ("text",), until)
+
+
 def stop_after(steps: int) -> Callable[..., None]:
     def on_step(done: int, *_: Any) -> None:
         if done == steps:

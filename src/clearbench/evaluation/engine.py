@@ -9,14 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from clearbench.data.batches import Item, cut, item
+from clearbench.data.batches import Item, item
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.data.example import Example
 from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records
 from clearbench.models.base import Model, Reading
 
-#: Padded tokens of a batch.
-TOKEN_BUDGET = 4096
 KNOWN_NAMES = 5
 #: Splits whose answers are generated, too; strangers are only scored.
 SPOKEN = ("forget", "retain", "real_faces", "real_authors", "real_world")
@@ -85,7 +83,8 @@ def evaluate(
         for each in variants(row, known)
         if model.accepts(each)
     ]
-    answers = _score(model, plan, on_batch)
+    readings = model.read_items([each for _, _, each in plan], on_batch)
+    answers = [_line(split, row, each, readings[each]) for split, row, each in plan]
     spoken = [(s, row) for s, row, each in plan if each.variant == "answer" and s in SPOKEN]
     generations = _generate(model, spoken, max_new_tokens) if generate else []
     return Records(
@@ -108,31 +107,10 @@ def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
     return items
 
 
-def _score(
-    model: Model, plan: Sequence[tuple[str, Example, Item]], on_batch: OnBatch | None
-) -> list[tuple[object, ...]]:
-    readings: dict[Item, Reading] = {}
-    groups = []
-    for sees in (False, True):
-        trees = model.trees([each for _, _, each in plan if (each.picture is not None) is sees])
-        lengths = [len(tree) for tree in trees]
-        groups += [[trees[k] for k in group] for group in cut(lengths, _budget(model))]
-    for done, group in enumerate(groups):
-        for batch in model.collate(group):
-            readings |= zip(batch.items, model.read(batch), strict=True)
-        if on_batch is not None:
-            on_batch(done + 1, len(groups))
-    return [_line(split, row, each, readings[each]) for split, row, each in plan]
-
-
 def _line(split: str, row: Example, each: Item, found: Reading) -> tuple[object, ...]:
     about = (split, row.track, row.task, -1 if row.person is None else row.person)
     tokens = (found.log_probs, found.hits, found.means, found.variances)
     return (*about, row.id, each.variant, *(values.tolist() for values in tokens))
-
-
-def _budget(model: Model) -> int:
-    return 512 if model.kind == "classifier" else TOKEN_BUDGET
 
 
 def _generate(

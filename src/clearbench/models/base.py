@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from clearbench.data.batches import Answers, Batch, Item, Kind
+from clearbench.data.batches import Answers, Batch, Item, Kind, cut
 from clearbench.data.trees import Tree
 
 Part = Literal["vision", "projector", "language"]
@@ -56,11 +56,13 @@ class Model(ABC):
         module: The `torch` module that is trained and saved (with adapters, if there are any).
         kind: `language`, `vision-language` or `classifier`.
         forwards: Batches that `answers` has seen, for the cost of a run.
+        token_budget: Padded tokens that are read at once where nothing is learned.
     """
 
     kind: ClassVar[Kind]
     module: Any
     forwards: int = 0
+    token_budget: int = 4096
 
     @abstractmethod
     def tree(self, items: Sequence[Item]) -> Tree:
@@ -130,6 +132,28 @@ class Model(ABC):
         sizes = torch.bincount(batch.owners, minlength=len(batch.items)).tolist()
         parts = columns.cpu().split(sizes, dim=1)
         return [Reading(p[0].numpy(), p[1].numpy() > 0, p[2].numpy(), p[3].numpy()) for p in parts]
+
+    def read_items(
+        self, items: Sequence[Item], on_batch: Callable[[int, int], None] | None = None
+    ) -> dict[Item, Reading]:
+        """`read` of any number of items, in batches of similar length within `token_budget`.
+
+        Args:
+            items: In any order; each is read once.
+            on_batch: Told (batches done, batches in all).
+        """
+        groups: list[list[Tree]] = []
+        for sees in (False, True):
+            trees = self.trees([each for each in items if (each.picture is not None) is sees])
+            cuts = cut([len(tree) for tree in trees], self.token_budget)
+            groups += [[trees[k] for k in group] for group in cuts]
+        found: dict[Item, Reading] = {}
+        for done, group in enumerate(groups):
+            for batch in self.collate(group):
+                found |= zip(batch.items, self.read(batch), strict=True)
+            if on_batch is not None:
+                on_batch(done + 1, len(groups))
+        return found
 
     def score(self, batch: Batch) -> list[Tensor]:
         """Per item, the (tokens,) log-probabilities of its answer."""

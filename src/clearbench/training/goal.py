@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Item, cut, item
+from clearbench.data.batches import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example, Track
 from clearbench.errors import RecipeError
@@ -25,7 +25,6 @@ from clearbench.training.settings import Until
 
 #: Steps between two looks, and rows looked at on each track.
 EVERY, ROWS = 3, 32
-TOKEN_BUDGET = 4096
 REACHED, REPAIRED = "goal.reached", "goal.repaired"
 
 
@@ -101,11 +100,5 @@ def _sample(
 
 def probability(model: Model, items: Sequence[Item]) -> float:
     """Mean over items of the geometric mean token probability of the answer."""
-    trees = model.trees(items)
-    found = [
-        float(np.exp(reading.log_probs.mean(dtype=np.float64)))
-        for group in cut([len(tree) for tree in trees], TOKEN_BUDGET)
-        for batch in model.collate([trees[k] for k in group])
-        for reading in model.read(batch)
-    ]
-    return float(np.mean(found))
+    readings = model.read_items(items).values()
+    return float(np.mean([np.exp(each.log_probs.mean(dtype=np.float64)) for each in readings]))

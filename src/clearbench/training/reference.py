@@ -9,14 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, Item, cut
+from clearbench.data.batches import Answers, Batch, Item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import NoReference, Reference
 from clearbench.models.base import Model
 from clearbench.training.feed import Feed
-
-#: Padded tokens that are read together when log-probabilities are stored.
-TOKEN_BUDGET = 4096
 
 Form = Literal["stored log-probabilities", "adapter off", "second copy"]
 
@@ -47,13 +44,9 @@ class StoredReference:
     """Log-probabilities of the whole answers that a run will see, read once before it begins."""
 
     def __init__(self, model: Model, items: Sequence[Item]) -> None:
-        self._values: dict[Item, float] = {}
         with _untouched(model):
-            trees = model.trees(list(dict.fromkeys(items)))
-            for group in cut([len(tree) for tree in trees], TOKEN_BUDGET):
-                for batch in model.collate([trees[k] for k in group]):
-                    for each, reading in zip(batch.items, model.read(batch), strict=True):
-                        self._values[each] = float(reading.log_probs.sum())
+            found = model.read_items(list(dict.fromkeys(items)))
+        self._values = {each: float(reading.log_probs.sum()) for each, reading in found.items()}
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """Refuses: only log-probabilities were kept."""

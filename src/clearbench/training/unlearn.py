@@ -21,7 +21,9 @@ from clearbench.training.loop import History, OnStep, train
 from clearbench.training.settings import TrainSettings
 
 
-def check(model: Model, dataset: Dataset, chosen: Method, tracks: Sequence[Track]) -> None:
+def check(
+    model: Model, dataset: Dataset, chosen: Method, tracks: Sequence[Track], settings: TrainSettings
+) -> None:
     """Refuses by name, before any work, what a method cannot do.
 
     Raises:
@@ -35,6 +37,12 @@ def check(model: Model, dataset: Dataset, chosen: Method, tracks: Sequence[Track
         )
     if "retain" in chosen.needs and not dataset.training.get("retain"):
         raise RecipeError(f"{chosen.name} needs a retain set", "dataset", "add rows to keep")
+    if settings.until and settings.until.repair and "retain" not in chosen.needs:
+        raise RecipeError(
+            f"{chosen.name} sees no retain rows to repair with",
+            "train.until.repair",
+            "leave it out",
+        )
     if "idk" in chosen.needs and model.kind != "classifier" and not dataset.refusals:
         raise RecipeError(f"{chosen.name} needs refusals", "dataset", "give a bank of refusals")
     if not dataset.train_rows("forget", tracks):
@@ -66,7 +74,7 @@ def unlearn(
         checkpoints: Where a long run saves its state.
         on_step: Told about each step.
     """
-    check(model, dataset, chosen, tracks)
+    check(model, dataset, chosen, tracks, settings)
     if chosen.from_base:
         return finetune(
             model,
@@ -76,12 +84,6 @@ def unlearn(
             without=("forget",),
             checkpoints=checkpoints,
             on_step=on_step,
-        )
-    if settings.until and settings.until.repair and "retain" not in chosen.needs:
-        raise RecipeError(
-            f"{chosen.name} sees no retain rows to repair with",
-            "train.until.repair",
-            "leave it out",
         )
     choose_parameters(model, settings.parts, settings.lora_rank)
     feed = unlearning_feed(
