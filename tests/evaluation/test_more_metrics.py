@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from scipy.stats import entropy
 
 from clearbench.data.batches import item
 from clearbench.evaluation.metrics.bleu import bleu
-from clearbench.evaluation.metrics.consistency import consistency
+from clearbench.evaluation.metrics.consistency import agreement, consistency
 from clearbench.evaluation.metrics.indistinguishable import KLoM, NoMUS, ZeroRetrainForgetting
 from clearbench.evaluation.metrics.keywords import keywords
 from clearbench.evaluation.metrics.letter_choice import chosen_letter, lettered
@@ -132,6 +133,21 @@ def test_consistency_by_hand() -> None:
     found = score(records(rows))["forget.image.cross_modal_consistency"]
     assert found.value == pytest.approx(5 / 6)
     assert (found.n, found.direction) == (1, "gold"), "person 1 has no picture"
+
+
+def test_choice_in_both_tracks_by_hand() -> None:
+    """One of two questions right and one picture wrong: of two pairs, one has both wrong."""
+
+    def row(name: str, truth: float, **about: Any) -> dict[str, Any]:
+        return {"person": 0, "row": name, "p": {"answer": [truth], "perturbed_0": [0.4]}, **about}
+
+    picture = {"track": "image", "task": "caption"}
+    rows = [row("q1", 0.5), row("q2", 0.1), row("c1", 0.2, **picture)]
+    assert score(records(rows))["forget.image.cross_modal_choice"].value == 0.5
+    kept = [{**each, "split": "retain"} for each in (*rows[:2], row("c1", 0.6, **picture))]
+    assert score(records(kept))["retain.image.cross_modal_choice"].value == 0.5
+    assert agreement(1.0, 1.0, "forget") == 0.0 and agreement(1.0, 1.0, "retain") == 1.0
+    assert agreement(0.0, 0.0, "forget") == 1.0 and agreement(0.0, 0.0, "retain") == 0.0
 
 
 def test_the_logarithm_of_forget_quality() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from clearbench.data.batches import Item
+from clearbench.data.batches import Item, item
 from clearbench.data.dataset import SPLITS, Dataset, Track
 from clearbench.data.example import Example
+from clearbench.evaluation.controls import blank
 from clearbench.evaluation.engine import evaluate
+from clearbench.models.builtin import builtin_model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.records import value
 from clearbench.testing.world import base
@@ -124,3 +126,26 @@ def test_names_are_compared_in_one_case(text: str) -> None:
     assert value("name_rouge_l", task="name", said=("Ann Lee", text)) == 1.0
     truth, said = "The author is Ann Lee", f"the author is {text}"
     assert value("keyword_match", said=(truth, said, "Who?")) == 1.0
+
+
+def test_captions_are_generated_with_the_picture_that_is_scored() -> None:
+    """Errata E05: the published code generates from text alone, and so measures ROUGE blind."""
+    model: Any = builtin_model("vision-language")  # the tiny models hardly look
+    dataset = tiny_dataset()
+    rows = [row for row in dataset.evaluation["retain"] if row.task == "caption"]
+    seen = [item(row) for row in rows]
+    unseen = [item(row) for row in blank(dataset).evaluation["retain"] if row.task == "caption"]
+    texts = model.generate(seen, max_new_tokens=8)
+    assert texts != model.generate(unseen, max_new_tokens=8)
+
+    def likeliest(items: list[Item]) -> list[bool]:
+        """Whether every token of what was generated is the first choice of a scoring pass."""
+        found = []
+        for each, text in zip(items, texts, strict=True):
+            answers = model.answers(model.batch([replace(each, answer=text)]))
+            spoken = answers.logits.argmax(dim=1) == answers.targets
+            found.append(bool(spoken[:-1].all()))  # the end may lie beyond eight tokens
+        return found
+
+    assert all(likeliest(seen))
+    assert not all(likeliest(unseen))

@@ -57,6 +57,16 @@ def test_runs_inside_the_null_band_are_said_to_be(banded: Json, details: Json) -
     assert "indistinguishable from retraining" in line
 
 
+def test_what_guessing_gives_is_drawn(banded: Json, details: Json) -> None:
+    dotted = 'stroke-dasharray="1.5 1.5"'
+    assert dotted not in render(banded, details)
+    for row in banded["rows"]:
+        row["scores"]["forget.image.letter_choice"] = {"value": 0.5, "chance": 0.25}
+    page = render(banded, details)
+    assert "Right letter given for a picture" in page
+    assert page.count(dotted) == page.count("guessing 0.25") == page.count(">0.50<svg") > 0
+
+
 def test_one_gold_has_no_band(results: Json, details: Json) -> None:
     assert "gold to gold" not in terminal(results, details)
     assert all(row.null_distance is None for each in groups(results) for row in main_table(each))

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from clearbench.errors import DataError
-from clearbench.evaluation.metrics.truth_ratio import truths
-from clearbench.evaluation.records import Cell, Records
+from clearbench.evaluation.metrics.truth_ratio import known
+from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score, within
 from clearbench.evaluation.scoring import score
 
@@ -148,19 +148,16 @@ def eligible(records: Records, original: Records, blank: Records | None = None) 
         original: Of the model before unlearning.
         blank: Of the original shown blank pictures: what it knows without looking does not count.
     """
-    out = {row for cell in original.cells().values() for row, known in _known(cell) if not known}
+    out = {str(row) for cell in original.cells().values() for row in _where(~known(cell))}
     for (_, track, _), cell in (blank.cells() if blank is not None else {}).items():
-        out |= {row for row, known in _known(cell) if known and track == "image"}
+        out |= {str(row) for row in _where(known(cell)) if track == "image"}
     frames = (records.answers, records.generations, records.logged)
     kept = [frame[~frame["row"].isin(out)].reset_index(drop=True) for frame in frames]
     return replace(records, answers=kept[0], generations=kept[1], logged=kept[2])
 
 
-def _known(cell: Cell) -> list[tuple[str, bool]]:
-    wrong = cell.options("perturbed")
-    best = (cell.options("known") if wrong.empty else wrong).max(axis=1)
-    true = truths(cell).reindex(best.index)
-    return [(str(row), bool(true[row] > best[row])) for row in best.index]
+def _where(chosen: pd.Series) -> pd.Index:
+    return chosen.index[chosen.to_numpy(dtype=bool)]
 
 
 def rank_correlations(runs: Sequence[Scores]) -> pd.DataFrame:

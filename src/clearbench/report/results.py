@@ -42,11 +42,12 @@ class _Read(BaseModel):
 
 
 class Score(_Read):
-    """One measured number with its 95 % interval, where there is one."""
+    """One measured number with its 95 % interval, and what guessing gives, where there is one."""
 
     value: Number = None
     low: Number = None
     high: Number = None
+    chance: Number = None
     n: int | None = None
     clusters: int | None = None
 

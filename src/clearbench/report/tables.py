@@ -23,6 +23,8 @@ _NAMES = {
     "forget.image.name_probability": "Probability of the name",
     "forget.image.name_choice": "Right name chosen",
     "forget.image.name_choice_known": "Right name chosen",
+    "forget.text.letter_choice": "Right letter given",
+    "forget.image.letter_choice": "Right letter given for a picture",
     "retain.text.probability": "answers about others",
     "retain.image.probability": "captions of others",
     "retain.image.name_choice": "names of others",
@@ -31,7 +33,10 @@ _NAMES = {
     "real_faces.image.probability": "well-known faces",
     "real_world.text.probability": "world facts",
 }
-_CARRIED = ("forget.text.probability", "forget.image.probability")
+_CARRIED = (
+    *("forget.text.probability", "forget.image.probability"),
+    *("forget.text.letter_choice", "forget.image.letter_choice"),
+)
 #: The end of a score's name under a control.
 _CONTROLS = {"_blank": "blank picture", "_shuffled": "picture of another person"}
 #: Side effects in the order of the report, by the last part of their keys.

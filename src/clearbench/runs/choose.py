@@ -9,6 +9,7 @@ from typing import Any
 from clearbench.errors import RecipeError
 from clearbench.runs.run import RESULTS
 from clearbench.storage import read_json
+from clearbench.training.settings import TrainSettings
 
 #: Weight of a missing percent of what should be kept, beside the distance to gold.
 DAMAGE_WEIGHT = 2.0
@@ -49,14 +50,16 @@ def best_runs(folder: Path) -> list[dict[str, Any]]:
 
 
 def as_recipe_runs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The chosen rows in the form of a recipe's `runs`."""
+    """The chosen rows in the form of a recipe's `runs`, without what is so by default."""
     return [
         {
             "method": row["method"],
             "model": row["model"],
             "modality": row["modality"],
             "hyperparameters": row["hyperparameters"],
-            "train": row["training"],
+            "train": TrainSettings.model_validate(row["training"]).model_dump(
+                mode="json", exclude_defaults=True
+            ),
         }
         for row in rows
     ]

@@ -26,6 +26,7 @@ from clearbench.evaluation.controls import Control
 from clearbench.evaluation.protocols import Way, protocol
 from clearbench.methods.base import method
 from clearbench.models.heads import Head
+from clearbench.runs.grid import expand
 from clearbench.storage import content_hash
 from clearbench.training.checks import check_method, check_teaching
 from clearbench.training.settings import TrainSettings
@@ -219,6 +220,7 @@ class Recipe(_Part):
     Attributes:
         seed: Decides the built-in people, and training where `seeds` is empty.
         seeds: Training is repeated with each on the same people, and combined in the results.
+        runs: Methods; an entry with a `grid` stands for a run of each combination of its values.
     """
 
     name: str
@@ -230,6 +232,13 @@ class Recipe(_Part):
     models: dict[Kind, ModelPart]
     runs: tuple[MethodPart, ...] = ()
     evaluation: EvaluationPart = EvaluationPart()
+
+    @field_validator("runs", mode="before")
+    @classmethod
+    def _expanded(cls, entries: Any) -> Any:
+        if not isinstance(entries, list | tuple):
+            return entries
+        return [each for entry in entries for each in expand(entry)]
 
     @model_validator(mode="after")
     def _heads_are_classifiers(self) -> Recipe:

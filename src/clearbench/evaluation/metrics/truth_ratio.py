@@ -17,6 +17,16 @@ def truths(cell: Cell) -> pd.Series:
     return cell.mean_log_prob("paraphrase").combine_first(cell.mean_log_prob("answer"))
 
 
+def known(cell: Cell) -> pd.Series:
+    """Per row, whether the truth is likelier than every wrong answer, or a label than every other.
+
+    Rows without wrong answers are left out.
+    """
+    wrong = cell.options("perturbed")
+    best = (cell.options("known") if wrong.empty else wrong).max(axis=1)
+    return truths(cell).reindex(best.index) > best
+
+
 def _pairs(cell: Cell, first: int | None = None) -> tuple[pd.Series, pd.DataFrame]:
     """The truth and the (first) wrong answers of the rows that have both."""
     options = cell.options("perturbed").iloc[:, :first]
