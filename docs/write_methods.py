@@ -12,13 +12,14 @@ import inspect
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from clearbench.evaluation.verdict import judge, judged_keys
+from clearbench.evaluation.verdict import Verdict, judge, judged_keys
 from clearbench.methods.base import Edit, Method, methods
 from clearbench.methods.guard import Guard
 from clearbench.testing.bench import Bench
@@ -44,6 +45,7 @@ def measured(results: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         about = {key: row[key] for key in ("method", "model", "modality", "status", "variant")}
         about["hyperparameters"] = row["hyperparameters"]
+        about |= {key: row["training"][key] for key in ("steps", "learning_rate")}
         if row["status"] == "ok":
             three = [_values(each) for each in _with_family(row, of_role)]
             verdict = judge(*three, row["modality"], row["model"])
@@ -53,11 +55,30 @@ def measured(results: dict[str, Any]) -> list[dict[str, Any]]:
                            for key in keys},
                 "distance": None if verdict.distance is None else round(verdict.distance, 3),
                 "kept": round(min(verdict.kept.values(), default=0.0), 3),
-                "passed": verdict.passed,
+                "outcome": outcome(verdict),
                 "cost": {key: round(row["cost"][key], 1) for key in _COSTS},
             }  # fmt: skip
         found.append(about)
     return found
+
+
+#: A run that moved no tenth of the way to gold and harmed nothing did nothing; one that left less
+#: than half of something that must survive destroyed it.
+NOTHING, DESTROYED = 0.1, 0.5
+
+
+def outcome(verdict: Verdict) -> str:
+    """What a run did, in a few words."""
+    kept = min(verdict.kept.values(), default=0.0)
+    if verdict.passed:
+        return "passed"
+    if kept < DESTROYED:
+        return "destroys the rest"
+    if verdict.distance is not None and verdict.distance > 1 - NOTHING and kept > 1 - NOTHING:
+        return "does nothing"
+    if not verdict.garbage_ok:
+        return "answers with garbage"
+    return "harms the rest" if verdict.damaged else "forgets too little"
 
 
 _COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters", "forwards", "backwards")
@@ -176,18 +197,29 @@ def _results(rows: list[dict[str, Any]]) -> Iterator[str]:
             f"{key.removeprefix('forget.')} " + " / ".join(f"{v:.2f}" for v in row["scores"][key])
             for key in keys
         )
-        verdict = "passed" if row["passed"] else "not passed"
         yield (
-            f"{start}| {shown} | {row['distance']:.2f} | {row['kept']:.2f} | {verdict} "
+            f"{start}| {shown} | {row['distance']:.2f} | {row['kept']:.2f} | {row['outcome']} "
             f"| {row['cost']['seconds']:.1f} |"
         )
+    yield ""
+    yield from _settings(rows)
+
+
+def _settings(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """With which settings, found on other people."""
+    yield "Settings, chosen on the validation fold:\n"
+    for row in rows:
+        said = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+                         for key, value in row["hyperparameters"].items())  # fmt: skip
+        train = f"{row['steps']} steps at most, rate {row['learning_rate']:g}"
+        yield f"- {row['model']}, {row['modality']}: {said or 'defaults'}; {train}"
     yield ""
 
 
 def index(rows: list[dict[str, Any]]) -> str:
     """The page that lists them all; formulas that nobody confirmed stand apart."""
     known = methods()
-    lines = ["# Methods\n", WRITTEN]
+    lines = ["# Methods\n", WRITTEN, "What each did on the demo world: [results](results.md).\n"]
     for status, title in (
         ("verified", "## Confirmed by paper, authors' code or derivation\n"),
         ("unverified", "## Not confirmed: the page says what is uncertain\n"),
@@ -204,10 +236,53 @@ def index(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def results(rows: list[dict[str, Any]]) -> str:
+    """The page with every run, the nearest to gold first among those that passed."""
+    lines = [
+        "# Every method on the demo world\n",
+        "Written by `python docs/write_methods.py RUN`; do not edit it.\n",
+        "What `recipes/all-methods.yaml` gave: forty people, eight forgotten, one original and one "
+        "gold for all, settings chosen on eight other people (`recipes/search-methods.yaml`). "
+        "Distance 0 is gold and 1 the original; kept is the least ratio to the original among what "
+        f"must survive. *Does nothing*: not a tenth of the way to gold, and nothing harmed. "
+        f"*Destroys the rest*: under {DESTROYED:.0%} of something is left. One seed and a small "
+        "world: read it as what a method did here, not as a ranking of methods.\n",
+    ]
+    for model, modality in dict.fromkeys((row["model"], row["modality"]) for row in rows):
+        own = [row for row in rows if (row["model"], row["modality"]) == (model, modality)]
+        counts = Counter(row.get("outcome", row["status"]) for row in own)
+        said = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        lines += [f"## {model}: {modality}\n", f"{len(own)} runs: {said}.\n"]
+        lines += [
+            "| method | outcome | distance | kept | CPU seconds | peak MB | weights trained |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [_result_row(row) for row in sorted(own, key=_rank)]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _rank(row: dict[str, Any]) -> tuple[bool, bool, float]:
+    distance = row.get("distance")
+    return row.get("outcome") != "passed", distance is None, distance or 0.0
+
+
+def _result_row(row: dict[str, Any]) -> str:
+    name = f"[{row['method']}]({row['method']}.md)"
+    if row["status"] != "ok":
+        return f"| {name} | {row['status']} | | | | | |"
+    cost = row["cost"]
+    return (
+        f"| {name} | {row['outcome']} | {row['distance']:.2f} | {row['kept']:.2f} "
+        f"| {cost['seconds']:.1f} | {cost['peak_memory_bytes'] / 1e6:.0f} "
+        f"| {cost['trainable_parameters']:,.0f} |"
+    )
+
+
 def _index_row(name: str, cls: type[Method], rows: list[dict[str, Any]]) -> str:
     idea = (inspect.getmodule(cls).__doc__ or "").strip().rstrip(".")
     own = [row for row in rows if row["method"] == name]
-    passed = [f"{row['model']}: {row['modality']}" for row in own if row.get("passed")]
+    passed = [f"{row['model']}: {row['modality']}" for row in own if row["outcome"] == "passed"]
     said = ", ".join(passed) or ("none" if own else "not run")
     return f"| [{name}]({name}.md) | {idea} | {', '.join(cls.kinds)} | {said} |"
 
@@ -215,7 +290,7 @@ def _index_row(name: str, cls: type[Method], rows: list[dict[str, Any]]) -> str:
 def write(rows: list[dict[str, Any]], folder: Path) -> None:
     """Writes every page, and takes away those of methods that are gone."""
     folder.mkdir(exist_ok=True)
-    pages = {"README.md": index(rows)}
+    pages = {"README.md": index(rows), "results.md": results(rows)}
     for name, cls in methods().items():
         pages[f"{name}.md"] = page(cls, [row for row in rows if row["method"] == name])
     for path in folder.glob("*.md"):

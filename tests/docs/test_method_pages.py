@@ -30,12 +30,13 @@ def measured(writer: ModuleType) -> list[dict[str, object]]:
 
 def test_every_method_has_a_page_and_nothing_else_has(writer: ModuleType) -> None:
     pages = {path.stem for path in (DOCS / "methods").glob("*.md")}
-    assert pages == {"README", *methods()}
+    assert pages == {"README", "results", *methods()}
 
 
-def test_the_index_is_up_to_date(writer: ModuleType) -> None:
-    written = (DOCS / "methods" / "README.md").read_text(encoding="utf-8")
-    assert writer.index(measured(writer)) == written
+def test_the_index_and_the_results_are_up_to_date(writer: ModuleType) -> None:
+    for name, page in (("README", writer.index), ("results", writer.results)):
+        written = (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8")
+        assert page(measured(writer)) == written
 
 
 @pytest.mark.parametrize("name", ["rmu", "guardrail", "ssd", "sku"])
