@@ -79,14 +79,15 @@ class Model(Weights, ABC):
         kind: `language`, `vision-language` or `classifier`.
         forwards: Batches that the network has seen, for the cost of a run.
         backwards: Gradients taken, likewise.
-        token_budget: Padded tokens that are read at once where nothing is learned.
+        token_budget: Padded tokens that are read at once where nothing is learned; 512 are the
+            fastest on a CPU (docs/performance.md), a GPU takes many more.
         guards: What stands between it and its questions, the oldest first.
     """
 
     kind: ClassVar[Kind]
     module: Any
     forwards: int = 0
-    token_budget: int = 2048
+    token_budget: int = 512
     backwards: int = 0
     guards: tuple[Standing, ...] = ()
 

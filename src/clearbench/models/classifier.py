@@ -24,7 +24,6 @@ class Classifier(Model):
     """
 
     kind = "classifier"
-    token_budget = 512
 
     def __init__(self, module: Any, processor: Any) -> None:
         self.module = module
