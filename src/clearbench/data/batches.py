@@ -13,6 +13,8 @@ from torch.nn import functional
 from clearbench.data.example import Example, Picture
 
 Kind = Literal["language", "vision-language", "classifier"]
+#: Logits that a core's cache holds, with what is computed from them.
+CACHED = 2**17
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from clearbench.data.batches import Answers, Batch, Item, Kind, cut
+from clearbench.data.batches import CACHED, Answers, Batch, Item, Kind, cut
 from clearbench.data.trees import Tree
 from clearbench.methods.guard import Standing
 from clearbench.models.weights import Weights, digest
@@ -38,10 +38,6 @@ class Reading:
     hits: NDArray[np.bool_]
     means: NDArray[np.float32]
     variances: NDArray[np.float32]
-
-
-#: Logits that are looked at together.
-CACHED = 2**17
 
 
 def _read_tokens(logits: Tensor, contexts: Tensor, targets: Tensor) -> Tensor:
