@@ -91,7 +91,7 @@ def train(
     model.module.to(shared.device)
     parameters = list(model.trainable().values())
     optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     penalty = _PenaltyTerm(settings.penalty, model) if settings.penalty else None
     stage = replace(stage, rule=stage.rule or RULES.get(settings.rule or ""))
