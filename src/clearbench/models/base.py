@@ -98,6 +98,21 @@ class Model(Weights, ABC):
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """Logits on the answer tokens only, with gradient."""
 
+    def answers_together(self, groups: Sequence[Sequence[Batch]]) -> list[Answers]:
+        """`answers` of each group; rows of one kind are one batch, whichever group they are of."""
+        every = [batch for group in groups for batch in group]
+        if not all(batch.trees for batch in every):  # pictures that only the tensors hold
+            return [self.answers(group) for group in groups]
+        found: dict[int, Answers] = {}
+        for sees in (False, True):
+            alike = [k for k, batch in enumerate(every) if bool(batch.pictures) is sees]
+            if alike:
+                whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
+                self.forwards += len(alike) - 1  # which counts them as if each were read alone
+                found |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)
+        parts = iter(found[k] for k in range(len(every)))
+        return [Answers.join([next(parts) for _ in group]) for group in groups]
+
     @abstractmethod
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
         """(tokens, vocabulary) logits at flat places, some tokens at a time."""
