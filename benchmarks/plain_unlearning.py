@@ -120,7 +120,7 @@ def train(model: TokenModel, name: str, plan: Plan) -> list[float]:
     for weight_name, weight in module.named_parameters():
         weight.requires_grad_(name != "rmu" or any(part in weight_name for part in LEARNS))
     weights = [weight for weight in module.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=plan.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights, lr=plan.learning_rate, weight_decay=0.0, fused=True)
     module.train()
     losses = []
     for items in plan.steps:

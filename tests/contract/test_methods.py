@@ -120,7 +120,7 @@ def meddling() -> type[Method]:
         """Drags the reference along."""
 
         def loss(self, step: Step) -> dict[str, Term]:
-            _, ratio = step.log_ratio(step.forget)
+            ratio = step.log_ratio(step.forget, step.model.answers(step.forget))
             with torch.no_grad():
                 for weight in (step.reference._weights or {}).values():
                     weight.mul_(1.01)

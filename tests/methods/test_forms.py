@@ -152,7 +152,8 @@ def test_dpo_looks_back_at_a_model_that_refuses(
         if step.number == 0:
             values = {}
             for role in ("idk", "forget"):
-                answers, ratio = step.log_ratio(step.batches[role])
+                answers = step.model.answers(step.batches[role])
+                ratio = step.log_ratio(step.batches[role], answers)
                 values[role] = float(ratio.detach().mean())
                 values[f"{role} answers"] = float(answers.log_probs.detach().mean())
             first.append(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +12,12 @@ from torch.nn import functional
 
 from clearbench.data.example import Example, Picture
 
+if TYPE_CHECKING:
+    from clearbench.data.trees import Tree
+
 Kind = Literal["language", "vision-language", "classifier"]
+#: Logits that a core's cache holds, with what is computed from them.
+CACHED = 2**17
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Batch:
         owners: (tokens,) which item each token belongs to.
         items: What is answered; several items may share a row.
         pictures: Keys of the pictures, in the order of the image tensors.
+        trees: What it was collated from; none where its pictures were replaced.
     """
 
     inputs: dict[str, Tensor]
@@ -71,17 +77,21 @@ class Batch:
     owners: Tensor
     items: tuple[Item, ...]
     pictures: tuple[str, ...] = ()
+    trees: tuple[Tree, ...] = ()
 
     def showing(self, pixels: Tensor) -> Batch:
         """The same questions about other pictures, given as the network takes them."""
-        return replace(self, inputs=self.inputs | {"pixel_values": pixels}, pictures=())
+        return replace(self, inputs=self.inputs | {"pixel_values": pixels}, pictures=(), trees=())
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        moved = {name: tensor.to(device) for name, tensor in self.inputs.items()}
-        places, targets = self.places.to(device), self.targets.to(device)
-        owners = self.owners.to(device)
-        return Batch(moved, places, targets, owners, self.items, self.pictures)
+        return replace(
+            self,
+            inputs={name: tensor.to(device) for name, tensor in self.inputs.items()},
+            places=self.places.to(device),
+            targets=self.targets.to(device),
+            owners=self.owners.to(device),
+        )
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,17 @@ class Answers:
     def per_row(self, values: Tensor) -> Tensor:
         """(rows,) sums of per-token values."""
         return values.new_zeros(len(self.items)).index_add(0, self.rows, values)
+
+    def split(self, sizes: Sequence[int]) -> list[Answers]:
+        """Parts of so many items each, in order; `join` undone."""
+        counts = torch.bincount(self.rows, minlength=len(self.items)).split(list(sizes))
+        tokens = [int(part.sum()) for part in counts]
+        firsts = [sum(sizes[:k]) for k in range(len(sizes))]
+        columns = (each.split(tokens) for each in (self.logits, self.targets, self.rows))
+        return [
+            Answers(logits, targets, rows - first, self.items[first : first + size], self.margin)
+            for logits, targets, rows, first, size in zip(*columns, firsts, sizes, strict=True)
+        ]
 
     @staticmethod
     def join(parts: Sequence[Answers]) -> Answers:

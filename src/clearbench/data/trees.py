@@ -122,7 +122,7 @@ def collate(trees: Sequence[Tree], pad: int, side: str = "right") -> Batch:
     places, targets, owners = answer_tokens(trees, starts)
     items = tuple(each for tree in trees for each in tree.items)
     pictures = tuple(tree.items[0].picture.key for tree in trees if tree.items[0].picture)
-    return Batch(inputs, places, targets, owners, items, pictures)
+    return Batch(inputs, places, targets, owners, items, pictures, tuple(trees))
 
 
 def _branching(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dict[str, Tensor]:

@@ -28,9 +28,9 @@ class AltPO(
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-(2/beta) log sigmoid(beta (log-ratio(other) - log-ratio(true))) + lambda L(retain)."""
-        _, alternate = step.log_ratio(step.random)
-        _, true = step.log_ratio(step.forget)
+        other, forget, retain = step.answers(step.random, step.forget, step.retain)
+        ratios = step.log_ratio(step.random, other), step.log_ratio(step.forget, forget)
         return {
-            "forget": 2 / self.beta * preference(alternate, true, self.beta),
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            "forget": 2 / self.beta * preference(*ratios, self.beta),
+            "retain": self.retain_weight * cross_entropy(retain),
         }

@@ -69,12 +69,13 @@ class DPO(
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-log sigmoid(beta (log-ratio(chosen) - log-ratio(answer))) + lambda L(retain)."""
-        answers, chosen = step.log_ratio(step.idk if self.chosen == "refusal" else step.kept)
-        _, answer = step.log_ratio(step.forget)
+        better = step.idk if self.chosen == "refusal" else step.kept
+        chosen, forget, retain = step.answers(better, step.forget, step.retain)
+        ratios = step.log_ratio(better, chosen), step.log_ratio(step.forget, forget)
         terms = {
-            "forget": preference(chosen, answer, self.beta),
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            "forget": preference(*ratios, self.beta),
+            "retain": self.retain_weight * cross_entropy(retain),
         }
         if self.refusal_weight:
-            terms["refusal"] = self.refusal_weight * cross_entropy(answers)
+            terms["refusal"] = self.refusal_weight * cross_entropy(chosen)
         return terms

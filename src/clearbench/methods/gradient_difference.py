@@ -24,7 +24,7 @@ class GradientDifference(
     has five more forms. On forget `entropy` is maximised (there minimised, errata E25), or `kl`
     from the original is; on retain `kl` holds the model to the original. Divergences are from the
     original on answer tokens (E26, E27). A model that is still the original has no slope in either,
-    so with `kl` on both it is rounding, magnified by Adam, that sets it moving.
+    so with `kl` on both only rounding, magnified by Adam, can set it moving.
     """
 
     forget: Literal["cross_entropy", "entropy", "kl"] = "cross_entropy"

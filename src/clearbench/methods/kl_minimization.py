@@ -25,8 +25,8 @@ class KLMinimization(
     def loss(self, step: Step) -> dict[str, Term]:
         """-L(forget) + lambda KL(original || model)(retain)."""
         original = step.reference.answers(step.retain)
-        drift = kl_divergence(original, step.model.answers(step.retain))
+        forget, retain = step.answers(step.forget, step.retain)
         return {
-            "forget": -cross_entropy(step.model.answers(step.forget)),
-            "retain": self.retain_weight * drift,
+            "forget": -cross_entropy(forget),
+            "retain": self.retain_weight * kl_divergence(original, retain),
         }

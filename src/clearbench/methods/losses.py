@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from clearbench.data.batches import Answers
+from clearbench.data.batches import CACHED, Answers
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,38 @@ def kl_divergence(reference: Answers, answers: Answers, temperature: float = 1.0
     """KL(reference || model) per answer token, over the whole vocabulary (errata E26, E27).
 
     At another temperature than 1 both are softened and the result is multiplied by its square, as
-    in distillation, so that gradients keep their size.
+    in distillation, so that gradients keep their size. The reference gets none.
     """
-    target = functional.log_softmax(reference.logits / temperature, dim=-1)
-    ours = functional.log_softmax(answers.logits / temperature, dim=-1)
-    return uniform(temperature**2 * (target.exp() * (target - ours)).sum(-1))
+    values = _Divergence.apply(reference.logits, answers.logits, temperature)  # type: ignore[no-untyped-call]
+    return uniform(values)
+
+
+class _Divergence(torch.autograd.Function):
+    """(tokens,) T^2 KL(softmax(reference / T) || softmax(model / T)), from logits.
+
+    Its slope, T (softmax(model / T) - softmax(reference / T)), is found in the same pass and is all
+    that is kept. On a CPU a pass is over as many tokens as a core's cache holds.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, reference: Tensor, model: Tensor, temperature: float) -> Tensor:
+        rows = max(1, CACHED // model.shape[-1] if model.is_cpu else len(model))
+        slope, values = torch.empty_like(model), []
+        parts = (each.split(rows) for each in (reference, model, slope))
+        for theirs, ours, part in zip(*parts, strict=True):
+            target = functional.log_softmax(theirs / temperature, dim=-1)
+            found = functional.log_softmax(ours / temperature, dim=-1)
+            weights = target.exp()
+            values.append((target.sub_(found).mul_(weights)).sum(-1))
+            torch.sub(found.exp_(), weights, out=part)
+        ctx.save_for_backward(slope.mul_(temperature))
+        return temperature**2 * torch.cat(values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[None, Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return None, outer[:, None] * slope, None
 
 
 def masked_divergence(reference: Answers, answers: Answers, kept: Tensor) -> Tensor:

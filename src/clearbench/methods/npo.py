@@ -25,8 +25,9 @@ class NPO(
 
     def loss(self, step: Step) -> dict[str, Term]:
         """(2/beta) log(1 + (model/reference)^beta)(forget) + lambda L(retain)."""
-        _, log_ratio = step.log_ratio(step.forget)
+        forget, retain = step.answers(step.forget, step.retain)
+        log_ratio = step.log_ratio(step.forget, forget)
         return {
             "forget": negative_preference(log_ratio, self.beta),
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            "retain": self.retain_weight * cross_entropy(retain),
         }

@@ -65,6 +65,9 @@ class Model(Protocol):
     def answers(self, batches: Batches) -> Answers:
         """Logits on the answer tokens, with gradient."""
 
+    def answers_together(self, groups: Sequence[Batches]) -> Sequence[Answers]:
+        """`answers` of each group, in one pass through the network."""
+
     def states(self, batches: Batches, layer: int) -> Tensor:
         """(tokens, width) hidden states after `layer`, from which the answers are read."""
 
@@ -162,6 +165,7 @@ class Step:
         state: From `prepare`, as the steps before left it.
         number: Of this step, from 0.
         steps: In this stage.
+        together: Whether all terms have one gradient, so that their rows may share a pass.
     """
 
     model: Model
@@ -171,6 +175,7 @@ class Step:
     untrained: Reference = field(default_factory=NoReference)
     number: int = 0
     steps: int = 1
+    together: bool = False
 
     def __getattr__(self, name: str) -> Batches:
         try:
@@ -180,11 +185,16 @@ class Step:
                 f"this step has no '{name}' batch; declare it in `needs`"
             ) from None
 
-    def log_ratio(self, batches: Batches) -> tuple[Answers, Tensor]:
-        """The model's answers and (rows,) log(model / reference) of each whole answer."""
-        answers = self.model.answers(batches)
+    def answers(self, *groups: Batches) -> Sequence[Answers]:
+        """The model's answers to each group of rows, in one pass where that saves work."""
+        if self.together:
+            return self.model.answers_together(groups)
+        return [self.model.answers(batches) for batches in groups]
+
+    def log_ratio(self, batches: Batches, answers: Answers) -> Tensor:
+        """(rows,) log(model / reference) of each whole answer."""
         ours = answers.per_row(answers.log_probs)
-        return answers, ours - self.reference.sequence_log_probs(batches)
+        return ours - self.reference.sequence_log_probs(batches)
 
 
 Loss = Callable[[Step], dict[str, Term]]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from clearbench.data.batches import Answers, Batch, Item, Kind, cut
+from clearbench.data.batches import CACHED, Answers, Batch, Item, Kind, cut
 from clearbench.data.trees import Tree
 from clearbench.methods.guard import Standing
 from clearbench.models.weights import Weights, digest
@@ -38,10 +38,6 @@ class Reading:
     hits: NDArray[np.bool_]
     means: NDArray[np.float32]
     variances: NDArray[np.float32]
-
-
-#: Logits that are looked at together.
-CACHED = 2**17
 
 
 def _read_tokens(logits: Tensor, contexts: Tensor, targets: Tensor) -> Tensor:
@@ -102,6 +98,21 @@ class Model(Weights, ABC):
     @abstractmethod
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """Logits on the answer tokens only, with gradient."""
+
+    def answers_together(self, groups: Sequence[Sequence[Batch]]) -> list[Answers]:
+        """`answers` of each group; rows of one kind are one batch, whichever group they are of."""
+        every = [batch for group in groups for batch in group]
+        if not all(batch.trees for batch in every):  # pictures that only the tensors hold
+            return [self.answers(group) for group in groups]
+        found: dict[int, Answers] = {}
+        for sees in (False, True):
+            alike = [k for k, batch in enumerate(every) if bool(batch.pictures) is sees]
+            if alike:
+                whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
+                self.forwards += len(alike) - 1  # which counts them as if each were read alone
+                found |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)
+        parts = iter(found[k] for k in range(len(every)))
+        return [Answers.join([next(parts) for _ in group]) for group in groups]
 
     @abstractmethod
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:

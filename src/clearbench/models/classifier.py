@@ -57,7 +57,7 @@ class Classifier(Model):
         tokens = answer_tokens(trees, range(len(trees)))
         items = tuple(each for tree in trees for each in tree.items)
         pictures = tuple(tree.items[0].picture.key for tree in trees if tree.items[0].picture)
-        return (Batch(inputs, *tokens, items, pictures).to(self.device),)
+        return (Batch(inputs, *tokens, items, pictures, tuple(trees)).to(self.device),)
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """One logit row a label asked for."""

@@ -18,6 +18,11 @@ PENALTY = "penalty"
 MicroBatch = Callable[[], dict[str, Term]]
 
 
+def one_gradient(micro_batches: int, rule: TensorRule | None) -> bool:
+    """Whether a step takes one gradient of its summed terms, not one of each."""
+    return micro_batches == 1 and processes().num_processes == 1 and rule is None
+
+
 def gradients(
     parameters: Sequence[nn.Parameter],
     micro_batches: Sequence[MicroBatch],
@@ -31,7 +36,7 @@ def gradients(
     Returns:
         Each term's value, and how many backward passes were made.
     """
-    if len(micro_batches) == 1 and processes().num_processes == 1 and rule is None:
+    if one_gradient(len(micro_batches), rule):
         means = {name: term.mean for name, term in micro_batches[0]().items()}
         reduce(torch.add, means.values()).backward()
         return {name: float(mean.detach()) for name, mean in means.items()}, 1

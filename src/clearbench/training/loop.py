@@ -27,7 +27,7 @@ from clearbench.processes import processes, whole
 from clearbench.training.checkpoint import History, Progress, load_checkpoint, save_checkpoint
 from clearbench.training.feed import Feed
 from clearbench.training.goal import Goal
-from clearbench.training.gradients import PENALTY, MicroBatch, gradients
+from clearbench.training.gradients import PENALTY, MicroBatch, gradients, one_gradient
 from clearbench.training.masks import Masks
 from clearbench.training.settings import Penalty, TrainSettings
 from clearbench.training.watch import Diverged, Watch
@@ -91,7 +91,7 @@ def train(
     model.module.to(shared.device)
     parameters = list(model.trainable().values())
     optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     penalty = _PenaltyTerm(settings.penalty, model) if settings.penalty else None
     stage = replace(stage, rule=stage.rule or RULES.get(settings.rule or ""))
@@ -109,15 +109,15 @@ def train(
             if memory.goal.is_over(step, progress.reached):
                 break
             asked, drawn = memory.goal.narrow(stage, drawn, progress.reached)
+        rule = _rule(asked, progress.state)
         view = Step(
             model, memory.reference, {}, progress.state, memory.untrained,
-            number=step, steps=settings.steps,
+            number=step, steps=settings.steps, together=one_gradient(settings.accumulate, rule),
         )  # fmt: skip
         micro_batches = [
             _micro_batch(view, asked, part, penalty, settings.precision)
             for part in _shares(drawn, settings.accumulate, shared)
         ]
-        rule = _rule(asked, progress.state)
         values, passes = gradients(parameters, micro_batches, rule)
         model.backwards += passes
         masks.on_gradients()
