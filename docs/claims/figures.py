@@ -26,6 +26,8 @@ NAMES = {
     "kl_minimization": "KL",
     "retain_finetune": "Retain FT",
 }
+#: Figures are kept to so many decimals; smaller differences are none.
+DECIMALS = 4
 #: Fewer seeds than this give no interval.
 MIN_SEEDS = 3
 
@@ -45,12 +47,12 @@ class Estimate:
     @property
     def above_zero(self) -> bool:
         """Whether the whole interval is."""
-        return self.low > 0
+        return round(self.low, DECIMALS) > 0
 
     @property
     def below_zero(self) -> bool:
         """Whether the whole interval is."""
-        return self.high < 0
+        return round(self.high, DECIMALS) < 0
 
 
 def name_of(method: str) -> str:
