@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,15 +90,20 @@ def _section(name: str, claim: Claim, found: Measured) -> Iterator[str]:
     said, checks = claim.words, claim.checks(found)
     seeds = ", ".join(map(str, found.seeds))
     yield f"## {said.title}\n"
-    yield f"**The paper.** {said.says}\n"
-    yield f"**Why that does not settle it.** {said.unsettled}\n"
-    yield f"**Run here.** {said.run} `recipes/{name}.yaml`, {found.steps} steps, seeds {seeds}.\n"
-    yield f"**Rule.** {said.rule}\n"
+    yield _paragraph(f"**The paper.** {said.says}")
+    yield _paragraph(f"**Why that does not settle it.** {said.unsettled}")
+    ran = f"`recipes/{name}.yaml`, {found.steps} steps, seeds {seeds}."
+    yield _paragraph(f"**Run here.** {said.run} {ran}")
+    yield _paragraph(f"**Rule.** {said.rule}")
     yield f"**Verdict: {rules.verdict(checks)}.**\n"
     yield from (f"- {check.says}: {'yes' if check.holds else 'no'}" for check in checks)
     yield f"\n![{said.image}](images/{name}.png)\n"
     yield from claim.table(found)
     yield ""
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def load(path: Path) -> dict[str, Measured]:

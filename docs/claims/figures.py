@@ -60,6 +60,11 @@ def name_of(method: str) -> str:
     return NAMES.get(method, method.upper())
 
 
+def scientific(value: float) -> str:
+    """A rate or a strength: 1.5e-3."""
+    return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
+
+
 def over_seeds(values: Sequence[float]) -> Estimate:
     """The mean and its t interval: other trainings of these people, not other people."""
     mean, count = fmean(values), len(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from claims.figures import FORGOTTEN, Measured, Setting, name_of
+from claims.figures import FORGOTTEN, Measured, Setting, name_of, scientific
 from claims.rules import DESTROYERS, FORGETS, KEEPS
 from clearbench.report.plots import GOLD, ORIGINAL, PALETTE
 
@@ -54,34 +55,35 @@ def _figure(
         FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
 
 
-def _points(axes: Axes, place: float, setting: Setting, name: str, colour: str, mark: str) -> None:
+def _points(
+    axes: Axes, place: float, setting: Setting, name: str, colour: str, mark: str = "o"
+) -> None:
     """Every seed, a little apart so that equal ones are seen."""
     values = setting.values(name)
-    for number, value in enumerate(values):
-        across = place + 0.06 * (number - (len(values) - 1) / 2)
-        axes.plot(across, value, mark, color=colour, ms=3.5, alpha=0.55, mec="none", clip_on=False)
+    across = [place + 0.06 * (number - (len(values) - 1) / 2) for number in range(len(values))]
+    axes.plot(across, values, mark, color=colour, ms=3.5, alpha=0.55, mec="none", clip_on=False)
 
 
-def _curves(axes: Axes, settings: Sequence[Setting], names: Sequence[str]) -> None:
-    for name in names:
-        text, colour, mark = SHOWN[name]
+def _kept_and_forgotten(axes: Axes, settings: Sequence[Setting], gold: Setting) -> None:
+    """Both by setting, between what the original and gold keep."""
+    said = "kept by the original, forgotten by gold"
+    axes.axhline(gold.estimate("kept").mean, color=GOLD, lw=1.2, label="kept by gold")
+    axes.axhline(1, color=ORIGINAL, lw=1.2, dashes=(4, 3), label=said)
+    for name, (text, colour, mark) in SHOWN.items():
         for place, setting in enumerate(settings):
             _points(axes, place, setting, name, colour, mark)
         means = [setting.estimate(name).mean for setting in settings]
         axes.plot(range(len(settings)), means, color=colour, lw=1.8, label=text)
-
-
-def _references(axes: Axes, found: Measured) -> None:
-    """Original and gold: the one keeps all, the other forgets all."""
-    axes.axhline(
-        1, color=ORIGINAL, lw=1, dashes=(4, 3), label="kept by the original, forgotten by gold"
-    )
-    axes.axhline(found.gold.estimate("kept").mean, color=GOLD, lw=1.2, label="kept by gold")
-    axes.set_ylim(-0.04, 1.12)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -0.04), max(high, 1.12))
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    """In one line below the panels."""
+    handles, texts = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, texts, loc="outside lower center", ncols=len(texts), columnspacing=1.4, fontsize=8
+    )
 
 
 def l1(found: Measured, path: Path) -> None:
@@ -89,19 +91,13 @@ def l1(found: Measured, path: Path) -> None:
     reduces = [each for each in found.each("reduce") if each is not None]
     ranks = found.each("rank")
     with _figure(path, len(ranks), len(reduces), (7.2, 5.0)) as (figure, panels):
-        places = [(rank, reduce) for rank in ranks for reduce in reduces]
-        for axes, (rank, reduce) in zip(panels, places, strict=True):
-            settings = [
-                found.find(rank=rank, strength=0.0),
-                *found.all(rank=rank, reduce=reduce),
-            ]
-            _references(axes, found)
-            _curves(axes, settings, tuple(SHOWN))
+        for axes, (rank, reduce) in zip(panels, product(ranks, reduces), strict=True):
+            penalties = list(found.all(rank=rank, reduce=reduce))
+            settings = [found.find(rank=rank, strength=0.0), *penalties]
+            _kept_and_forgotten(axes, settings, found.gold)
             axes.set_title(f"{ARMS[rank is not None]}, {reduce} of absolute values")
-            names = [f"{each.about['strength']:.0e}" for each in settings[1:]]
-            axes.set_xticks(
-                range(len(settings)), ["none", *(n.replace("e-0", "e-") for n in names)]
-            )
+            names = [scientific(each.about["strength"]) for each in penalties]
+            axes.set_xticks(range(len(settings)), ["none", *names])
         for axes in panels[-len(reduces) :]:
             axes.set_xlabel("strength of the L1 penalty")
         _legend(figure, panels[0])
@@ -115,18 +111,13 @@ def both(found: Measured, path: Path) -> None:
             axes.axhline(1, color=ORIGINAL, lw=1, dashes=(4, 3), label="original")
             axes.axhline(0, color=GOLD, lw=1.5, label="gold")
             for number, (modality, colour) in enumerate(MODALITIES.items()):
+                axes.plot([], [], color=colour, lw=2, label=f"{modality} forgotten")
                 for place, method in enumerate(methods):
-                    setting, across = (
-                        found.find(method=method, modality=modality),
-                        place + 0.25 * (number - 1),
-                    )
-                    name = f"distance.{track}"
-                    _points(axes, across, setting, name, colour, "o")
-                    mean = setting.estimate(name).mean
-                    said = f"{modality} forgotten" if place == 0 else None
-                    axes.plot(
-                        [across - 0.1, across + 0.1], [mean, mean], color=colour, lw=2, label=said
-                    )
+                    across = place + 0.25 * (number - 1)
+                    setting = found.find(method=method, modality=modality)
+                    mean = setting.estimate(f"distance.{track}").mean
+                    axes.plot([across - 0.1, across + 0.1], [mean, mean], color=colour, lw=2)
+                    _points(axes, across, setting, f"distance.{track}", colour)
             axes.set_title(f"{track} track")
             axes.set_xticks(range(len(methods)), [name_of(each) for each in methods])
         panels[0].set_ylabel("distance to gold")
@@ -135,20 +126,19 @@ def both(found: Measured, path: Path) -> None:
 
 def destroy(found: Measured, path: Path) -> None:
     """Kept and forgotten of every method at every rate, CLEAR's destroyers above the line."""
-    methods = found.each("method")
-    with _figure(path, 1, len(SHOWN), (7.2, 4.6)) as (figure, panels):
-        for axes, (name, limit) in zip(
-            panels, (("kept", KEEPS), ("forgotten", FORGETS)), strict=True
-        ):
+    methods, rates = found.each("method"), found.each("rate")
+    limits = {"kept": KEEPS, "forgotten": FORGETS}
+    with _figure(path, 1, len(limits), (7.2, 4.6)) as (figure, panels):
+        for axes, (name, limit) in zip(panels, limits.items(), strict=True):
             axes.axvline(limit, color=MUTED, lw=0.9, dashes=(2, 2), label="limit of the rule")
             axes.axvline(found.gold.estimate(name).mean, color=GOLD, lw=1.5, label="gold")
             axes.axhline(len(DESTROYERS) - 0.5, color=LINE, lw=1)
-            for place, method in enumerate(methods):
-                for rate, colour in zip(found.each("rate"), RATES, strict=False):
-                    for value in found.find(method=method, rate=rate).values(name):
-                        axes.plot(value, place, "o", color=colour, ms=4, alpha=0.6, mec="none")
-            for rate, colour in zip(found.each("rate"), RATES, strict=False):
-                axes.plot([], [], "o", color=colour, ms=5, mec="none", label=f"rate {rate:g}")
+            for rate, colour in zip(rates, RATES, strict=True):
+                style: Any = {"color": colour, "ms": 4.5, "mec": "none"}
+                axes.plot([], [], "o", **style, label=f"rate {scientific(rate)}")
+                for place, method in enumerate(methods):
+                    values = found.find(method=method, rate=rate).values(name)
+                    axes.plot(values, [place] * len(values), "o", **style, alpha=0.6)
             axes.set_title(SHOWN[name][0])
         panels[0].set_yticks(range(len(methods)), [name_of(each) for each in methods])
         panels[0].invert_yaxis()
@@ -157,22 +147,21 @@ def destroy(found: Measured, path: Path) -> None:
 
 def lambdas(found: Measured, path: Path) -> None:
     """Kept and forgotten by lambda; the distance to gold of each track."""
+    settings = found.settings
     with _figure(path, 1, 2, (7.2, 3.4)) as (figure, panels):
-        settings = found.settings
-        _references(panels[0], found)
-        _curves(panels[0], settings, tuple(SHOWN))
-        panels[0].set_title("kept and forgotten")
-        panels[1].set_title("distance to gold")
+        left, right = panels
+        left.set_title("kept and forgotten")
+        _kept_and_forgotten(left, settings, found.gold)
+        right.set_title("distance to gold")
         for track in FORGOTTEN:
-            means = [each.estimate(f"distance.{track}").mean for each in settings]
-            panels[1].plot(
-                range(len(settings)), means, color=MODALITIES[track], lw=1.8, label=f"{track} track"
-            )
+            name, colour = f"distance.{track}", MODALITIES[track]
+            means = [each.estimate(name).mean for each in settings]
+            right.plot(range(len(settings)), means, color=colour, lw=1.8, label=f"{track} track")
             for place, each in enumerate(settings):
-                _points(panels[1], place, each, f"distance.{track}", MODALITIES[track], "o")
+                _points(right, place, each, name, colour)
+        right.legend(loc="best")
         names = [f"{each.about['retain_weight']:g}" for each in settings]
         for axes in panels:
             axes.set_xticks(range(len(settings)), names)
             axes.set_xlabel("lambda, the weight of the retain term")
-        panels[1].legend(loc="best")
-        _legend(figure, panels[0])
+        _legend(figure, left)

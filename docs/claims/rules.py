@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from claims.figures import FORGOTTEN, Measured, Setting, name_of, over_seeds
+from claims.figures import FORGOTTEN, Measured, Setting, name_of, over_seeds, scientific
 
 #: Nearer to gold than to the original: it forgot.
 FORGETS = 0.5
@@ -129,7 +129,7 @@ def destroy_checks(found: Measured) -> list[Check]:
     for rate in found.each("rate"):
         settings = list(found.all(rate=rate))
         held = sum(map(as_said, settings))
-        says = f"at rate {rate:g} all methods do as said ({held} of {len(settings)} do)"
+        says = f"at rate {scientific(rate)} all methods do as said ({held} of {len(settings)} do)"
         checks.append(Check(says, held == len(settings)))
     return checks
 

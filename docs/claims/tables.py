@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from claims import rules
-from claims.figures import FORGOTTEN, Measured, Setting, Values, name_of
+from claims.figures import FORGOTTEN, Measured, Setting, Values, name_of, scientific
 from claims.plots import ARMS
 
 
@@ -16,7 +16,7 @@ def l1(found: Measured) -> Iterator[str]:
     for rank in found.each("rank"):
         effects = {id(setting): effect for setting, effect in rules.l1_effects(found, rank)}
         for each in found.all(rank=rank):
-            penalty = f"{each.about['reduce']}, {each.about['strength']:g}"
+            penalty = f"{each.about['reduce']}, {scientific(each.about['strength'])}"
             cells = [ARMS[rank is not None], penalty if id(each) in effects else "none"]
             cells += _cells(each, "kept", "forgotten", "garbage")
             yield _row(each, *cells, effects.get(id(each), ""))
@@ -38,7 +38,7 @@ def destroy(found: Measured) -> Iterator[str]:
         "method", "rate", "kept", "forgotten", "garbage", "forgets", "keeps", "as said"
     )
     for each in found.settings:
-        cells = [name_of(each.about["method"]), f"{each.about['rate']:g}"]
+        cells = [name_of(each.about["method"]), scientific(each.about["rate"])]
         cells += _cells(each, "kept", "forgotten", "garbage")
         cells += [_always(rules.forgets, rules.forgets_little, each)]
         cells += [_always(rules.keeps, rules.destroys, each)]

@@ -24,7 +24,8 @@ on the same scale, where overshooting counts: 0 is gold, 1 the original. *Kept* 
 to the original among the retain set's text probability, caption probability and name choice.
 *Garbage* is the share of answers that are none, on the worse track. Forgotten and kept are both 1
 for a perfect method; a model that is destroyed has forgotten everything and kept nothing. A run
-that diverged left no model: its scores count as 0.
+that diverged left no model: its scores count as 0. At most 60 rows of a split and task are
+measured, of whole people: all eight forgotten people on pictures, three of them on text.
 """
 
 
@@ -100,8 +101,9 @@ one track that it was never asked to forget, so that the first condition is the 
 DESTROY = Words(
     title="KL, GD, GA and RMU forget and destroy; the others keep and forget little",
     says="""\
-Version 1 says so of text, and its tables show it for both modalities; in the last version's
-tables (1 and 4) rows with a retain metric under .4 are printed grey.""",
+Version 1 says so of text: RMU, KL, GD and GA forget best and lose the retain set; IDK, DPO and
+SCRUB balance the two. Its tables show the same split for pictures with text, and table 1 of the
+last version prints rows with a retain metric under .4 grey.""",
     unsettled="""\
 Its own tables have exceptions: DPO and LLMU forget most of the way to gold and keep (table 1,
 forget .22 and .25, gold .19, retain .48 and .51), NPO loses the retain set (.14), IDK on text
