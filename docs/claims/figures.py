@@ -171,19 +171,20 @@ def measured(results: Mapping[str, Any], about: About) -> Measured:
         SystemExit: A run failed, or a setting lacks a seed.
     """
     rows = {row["id"]: row for row in results["rows"]}
-    seeds = tuple(dict.fromkeys(row["seed"] for row in rows.values()))
-    golds = [row for row in rows.values() if row["method"] == "gold"]
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows.values():
         if row["status"] == "failed":
             raise SystemExit(f"{row['id']} failed: run the recipe again")
         if row["method"] not in ("original", "gold"):
             found.setdefault(repr(about(row)), []).append(row)
+    tried = [row for group in found.values() for row in group]
+    golds = [rows[name] for name in dict.fromkeys(row["gold"] for row in tried)]
+    seeds = tuple(gold["seed"] for gold in golds)
     settings = [_setting(group, about(group[0]), rows) for group in found.values()]
     for each, group in zip(settings, found.values(), strict=True):
         if tuple(row["seed"] for row in group) != seeds:
             raise SystemExit(f"{dict(each.about)} does not have each of the seeds {seeds} once")
-    steps = max(row["training"]["steps"] for group in found.values() for row in group)
+    steps = max(row["training"]["steps"] for row in tried)
     return Measured(seeds, steps, _setting(golds, {}, rows), tuple(settings))
 
 

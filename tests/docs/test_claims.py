@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,13 +16,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from clearbench.runs.recipe import MethodPart, load_recipe
+from clearbench.runs.recipe import MethodPart, Recipe, load_recipe
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = ("claim-l1", "claim-both", "claim-destroy", "claim-lambda")
 ORIGINAL, GOLD, RETAIN = 0.9, 0.3, 0.8
 #: From a run and a track to the share forgotten and the share kept.
 Effect = Callable[[MethodPart, str, str], tuple[float, float]]
+
+
+@cache
+def recipe(name: str) -> Recipe:
+    return load_recipe(name)
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +59,13 @@ def scores(forgotten: dict[str, float], kept: float) -> dict[str, dict[str, floa
 
 def made_up(name: str, effect: Effect, seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]:
     """A `results.json` of a claim's recipe in which every run does what `effect` says."""
-    recipe = load_recipe(name)
     rows = []
     for seed in seeds:
         gold = {"id": f"gold-{seed}", "method": "gold", "seed": seed, "gold": f"gold-{seed}"}
         gold |= {"status": "ok", "scores": scores({"text": 1.0, "image": 1.0}, 1.0)}
         original = gold | {"id": f"original-{seed}", "method": "original"}
         rows += [original | {"scores": scores({"text": 0.0, "image": 0.0}, 1.0)}, gold]
-        for number, run in enumerate(recipe.runs):
+        for number, run in enumerate(recipe(name).runs):
             training = run.train.model_dump(mode="json")
             for modality in run.modalities:
                 each = {t: effect(run, modality, t)[0] for t in ("text", "image")}
@@ -94,19 +99,19 @@ def penalised(run: MethodPart) -> float:
 
 
 def test_the_four_share_originals_and_stop_nowhere_early() -> None:
-    recipes = [load_recipe(name) for name in NAMES]
-    kind, demo = "vision-language", load_recipe("demo")
-    for recipe in recipes:
-        assert recipe.seeds == (0, 1, 2) and (recipe.data, recipe.seed) == (demo.data, demo.seed)
-        assert recipe.models[kind].teach == demo.models[kind].teach
-        assert recipe.evaluation == recipes[0].evaluation
-        assert {run.train.steps for run in recipe.runs} == {30}
-        assert not any(run.train.until for run in recipe.runs)
+    recipes = [recipe(name) for name in NAMES]
+    kind, demo = "vision-language", recipe("demo")
+    for each in recipes:
+        assert each.seeds == (0, 1, 2) and (each.data, each.seed) == (demo.data, demo.seed)
+        assert each.models[kind].teach == demo.models[kind].teach
+        assert each.evaluation == recipes[0].evaluation
+        assert {run.train.steps for run in each.runs} == {30}
+        assert not any(run.train.until for run in each.runs)
 
 
 def test_the_arms_of_l1_differ_in_nothing_else() -> None:
     strengths = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
-    runs = load_recipe("claim-l1").runs
+    runs = recipe("claim-l1").runs
     plain = {run.train.model_copy(update={"penalty": None, "lora_rank": None}) for run in runs}
     assert len(plain) == 1
     for rank, on in ((8, "adapter"), (None, "delta")):
