@@ -42,13 +42,15 @@ def verdict(checks: Sequence[Check]) -> str:
 
 
 def l1_effect(with_l1: Setting, without: Setting) -> str:
-    """What a penalty did: it `saves` where more is kept and as much forgotten, within MARGIN."""
+    """What a penalty did: it `saves` what was lost if as much is forgotten, within MARGIN."""
     kept, forgotten = (with_l1.less(without, name) for name in ("kept", "forgotten"))
-    if kept.above_zero and forgotten.low > -MARGIN:
-        return "saves"
-    if kept.above_zero:
-        return "holds back" if forgotten.below_zero else "keeps more, forgetting unclear"
-    return "keeps less" if kept.below_zero else "no sure difference"
+    if not kept.above_zero:
+        return "keeps less" if kept.below_zero else "no sure difference"
+    if forgotten.below_zero:
+        return "holds back"
+    lost, safe = (each.estimate("kept").mean for each in (without, with_l1))
+    saves = lost < KEEPS <= safe and forgotten.low > -MARGIN
+    return "saves" if saves else "keeps more"
 
 
 def l1_effects(found: Measured, rank: int | None) -> Iterator[tuple[Setting, str]]:

@@ -67,10 +67,11 @@ weights} x {L1, none}, with the same steps and the learning rate of teaching eve
 penalty is the sum (published, at 1e-2) or the mean of absolute values: of LoRA's A and B, or of
 the change of the weights.""",
     rule="""\
-A penalty *saves* the retain set if the interval of what it adds to *kept* lies above 0 and that
-of what it adds to *forgotten* above -0.1. It *holds back* if more is kept and less forgotten. The
-claim says that the published penalty saves, and, since the right strength may differ from model
-to model and one of ten may be luck, that at least two penalties on LoRA weights do.""",
+A penalty *saves* the retain set if *kept* is under .8 without it and not with it, the interval of
+what it adds to *kept* lies above 0, and that of what it adds to *forgotten* above -0.1 and not
+below 0. It *holds back* if more is kept and less forgotten. The claim says that the published
+penalty saves, and, since the right strength may differ from model to model and one of ten may be
+luck, that at least two penalties on LoRA weights do.""",
     image="Kept and forgotten by strength of the penalty, for LoRA and all weights, sum and mean",
 )
 

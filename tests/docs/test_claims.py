@@ -154,15 +154,20 @@ def l1_pins_to_the_original(run: MethodPart, modality: str, track: str) -> tuple
     return (0.0, 1.0) if penalised(run) else (1.0, 0.2)
 
 
+def l1_saves_what_was_not_lost(run: MethodPart, modality: str, track: str) -> tuple[float, float]:
+    return 1.0, 0.95 if penalised(run) else 0.85
+
+
 @pytest.mark.parametrize(
     ("effect", "verdict"),
     [
         (l1_saves, "confirmed"),
         (l1_saves_somewhere, "mixed"),
         (l1_pins_to_the_original, "not confirmed"),
+        (l1_saves_what_was_not_lost, "not confirmed"),
     ],
 )
-def test_l1_saves_only_if_as_much_is_forgotten(
+def test_l1_saves_only_what_was_lost_and_if_as_much_is_forgotten(
     writer: ModuleType, effect: Effect, verdict: str
 ) -> None:
     assert judged(writer, "claim-l1", effect)[0] == verdict
