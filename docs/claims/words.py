@@ -107,11 +107,11 @@ SCRUB balance the two. Its tables show the same split for pictures with text, an
 last version prints rows with a retain metric under .4 grey.""",
     unsettled="""\
 Its own tables have exceptions: DPO and LLMU forget most of the way to gold and keep (table 1,
-forget .22 and .25, gold .19, retain .48 and .51), NPO loses the retain set (.14), IDK on text
-reaches gold's .24. Table 1 mixes runs on pictures alone with runs on both (E71). All methods
-share one learning rate and one number of epochs, and none was tuned. Several losses are not what
-the paper writes: IDK, DPO and LLMU got the true answers (E20), DPO's loss was overwritten (E21),
-divergences ran over padding (E27), RMU's target changed (E28, E29).""",
+forget .22 and .25, gold .19, retain .48 and .51), NPO and SKU lose the retain set (.14 and .32),
+IDK on text reaches gold's .24. Table 1 mixes runs on pictures alone with runs on both (E71). All
+methods share one learning rate and one number of epochs, and none was tuned. Several losses are
+not what the paper writes: IDK, DPO and LLMU got the true answers (E20), DPO's loss was
+overwritten (E21), divergences ran over padding (E27), RMU's target changed (E28, E29).""",
     run="""\
 CLEAR's eleven methods with CLEAR's weights and the losses mended, on text and faces, the same
 steps for all, at the learning rate of teaching, as in CLEAR, at a third and at a tenth of it.""",
