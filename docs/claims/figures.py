@@ -1,0 +1,228 @@
+"""The few figures of a run that claims are judged by, and what several seeds say of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from scipy import stats
+
+from clearbench.evaluation.verdict import LEAST_GAP
+
+#: What the forgotten people are judged by, on each track.
+FORGOTTEN = {
+    "text": ("forget.text.probability",),
+    "image": ("forget.image.probability", "forget.image.name_choice"),
+}
+#: The retain set; a run keeps the least ratio to the original's score.
+RETAINED = ("retain.text.probability", "retain.image.probability", "retain.image.name_choice")
+#: As CLEAR calls them.
+NAMES = {
+    "gradient_ascent": "GA",
+    "gradient_difference": "GD",
+    "kl_minimization": "KL",
+    "retain_finetune": "Retain FT",
+}
+#: Figures are kept to so many decimals; smaller differences are none.
+DECIMALS = 4
+#: Fewer seeds than this give no interval.
+MIN_SEEDS = 3
+
+Values = tuple[float, ...]
+#: What tells the settings of a recipe apart, from a row of `results.json`.
+About = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its 95 % interval, infinite under three seeds."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the whole interval is."""
+        return round(self.low, DECIMALS) > 0
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether the whole interval is."""
+        return round(self.high, DECIMALS) < 0
+
+
+def name_of(method: str) -> str:
+    """As CLEAR's tables call a method."""
+    return NAMES.get(method, method.upper())
+
+
+def scientific(value: float) -> str:
+    """A rate or a strength: 1.5e-3."""
+    return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
+
+
+def over_seeds(values: Sequence[float]) -> Estimate:
+    """The mean and its t interval: other trainings of these people, not other people."""
+    mean, count = fmean(values), len(values)
+    if count < MIN_SEEDS:
+        return Estimate(mean, -math.inf, math.inf)
+    reach = float(stats.t.ppf(0.975, count - 1)) * stdev(values) / math.sqrt(count)
+    return Estimate(mean, mean - reach, mean + reach)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a recipe.
+
+    Attributes:
+        about: What tells it from the others.
+        figures: By name, a value for each seed.
+        diverged: How many of its seeds did.
+    """
+
+    about: Mapping[str, Any]
+    figures: Mapping[str, Values]
+    diverged: int = 0
+
+    def values(self, name: str) -> Values:
+        """A figure for each seed; `forgotten` and `distance` are means over the tracks."""
+        if name in self.figures:
+            return self.figures[name]
+        tracks = (self.figures[f"{name}.{track}"] for track in FORGOTTEN)
+        return tuple(fmean(both) for both in zip(*tracks, strict=True))
+
+    def estimate(self, name: str) -> Estimate:
+        """A figure over seeds."""
+        return over_seeds(self.values(name))
+
+    def less(self, other: Setting, name: str) -> Estimate:
+        """This setting's figure minus another's, seed by seed."""
+        pairs = zip(self.values(name), other.values(name), strict=True)
+        return over_seeds([ours - theirs for ours, theirs in pairs])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a recipe's run found; its JSON is what docs/claims.json holds.
+
+    Attributes:
+        seeds: Of the trainings.
+        steps: Of every run.
+        gold: The same figures of the retrained model.
+    """
+
+    seeds: tuple[int, ...]
+    steps: int
+    gold: Setting
+    settings: tuple[Setting, ...]
+
+    def find(self, **about: Any) -> Setting:
+        """The setting of which all this is true."""
+        return next(self.all(**about))
+
+    def all(self, **about: Any) -> Iterator[Setting]:
+        """Every setting of which all this is true."""
+        wanted = about.items()
+        return (each for each in self.settings if wanted <= each.about.items())
+
+    def each(self, name: str) -> list[Any]:
+        """The values that a key takes over the settings, in their order."""
+        return list(dict.fromkeys(setting.about[name] for setting in self.settings))
+
+    def json(self) -> dict[str, Any]:
+        """As plain content."""
+        return {
+            "seeds": list(self.seeds),
+            "steps": self.steps,
+            "gold": self.gold.figures,
+            "settings": [
+                {**each.about, "figures": each.figures, "diverged": each.diverged}
+                for each in self.settings
+            ],
+        }
+
+
+def from_json(content: Mapping[str, Any]) -> Measured:
+    """The other way."""
+    settings = [dict(each) for each in content["settings"]]
+    return Measured(
+        seeds=tuple(content["seeds"]),
+        steps=content["steps"],
+        gold=Setting({}, _tuples(content["gold"])),
+        settings=tuple(
+            Setting(figures=_tuples(each.pop("figures")), diverged=each.pop("diverged"), about=each)
+            for each in settings
+        ),
+    )
+
+
+def _tuples(figures: Mapping[str, Sequence[float]]) -> dict[str, Values]:
+    return {name: tuple(values) for name, values in figures.items()}
+
+
+def measured(results: Mapping[str, Any], about: About) -> Measured:
+    """The figures of every setting in a `results.json`, its seeds side by side.
+
+    Raises:
+        SystemExit: A run failed, or a setting lacks a seed.
+    """
+    rows = {row["id"]: row for row in results["rows"]}
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows.values():
+        if row["status"] == "failed":
+            raise SystemExit(f"{row['id']} failed: run the recipe again")
+        if row["method"] not in ("original", "gold"):
+            found.setdefault(repr(about(row)), []).append(row)
+    tried = [row for group in found.values() for row in group]
+    golds = [rows[name] for name in dict.fromkeys(row["gold"] for row in tried)]
+    seeds = tuple(gold["seed"] for gold in golds)
+    settings = [_setting(group, about(group[0]), rows) for group in found.values()]
+    for each, group in zip(settings, found.values(), strict=True):
+        if tuple(row["seed"] for row in group) != seeds:
+            raise SystemExit(f"{dict(each.about)} does not have each of the seeds {seeds} once")
+    steps = max(row["training"]["steps"] for row in tried)
+    return Measured(seeds, steps, _setting(golds, {}, rows), tuple(settings))
+
+
+def _setting(
+    group: Sequence[Mapping[str, Any]],
+    about: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> Setting:
+    each = [figures(row, rows[row["gold"]]) for row in group]
+    joined = {name: tuple(one[name] for one in each) for name in each[0]}
+    return Setting(about, joined, sum(row["status"] == "diverged" for row in group))
+
+
+def figures(row: Mapping[str, Any], gold: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of one run. A diverged one left no model: all its scores count as 0.
+
+    Returns:
+        `distance.TRACK` to gold: 0 is gold, 1 the original; `forgotten.TRACK`: the share of the way
+        from the original to gold, 1 also past it; `ks.TRACK`: the p-value of forget quality;
+        `kept`: the retain set; `garbage`: the share of such answers, on the worse track.
+    """
+    ok = row["status"] == "ok"
+
+    def read(key: str, default: float) -> float:
+        return row["scores"][key]["value"] if ok else default
+
+    found: dict[str, float] = {}
+    for track, keys in FORGOTTEN.items():
+        ways = [_way(read(key, 0.0), gold["scores"][key]) for key in keys]
+        found[f"distance.{track}"] = fmean(abs(1 - way) for way in ways)
+        found[f"forgotten.{track}"] = fmean(min(way, 1.0) for way in ways)
+        found[f"ks.{track}"] = read(f"forget.{track}.forget_quality", 0.0)
+    found["kept"] = min(read(key, 0.0) / gold["scores"][key]["original"] for key in RETAINED)
+    found["garbage"] = max(read(f"forget.{track}.garbage_rate", 1.0) for track in FORGOTTEN)
+    return {name: float(f"{value:.4g}") for name, value in found.items()}
+
+
+def _way(value: float, gold: Mapping[str, float]) -> float:
+    """How far from the original's value to gold's, of gold's score."""
+    gap = gold["original"] - gold["value"]
+    return (gold["original"] - value) / math.copysign(max(abs(gap), LEAST_GAP), gap)

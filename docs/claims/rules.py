@@ -1,0 +1,158 @@
+"""When a claim counts as confirmed: rules that were written before any of its runs was made.
+
+A claim is a few checks. All hold: `confirmed`. None: `not confirmed`. Else `mixed`. An interval is
+one of 95 % over seeds, of differences between runs that started from the same original.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from claims.figures import FORGOTTEN, Measured, Setting, name_of, over_seeds, scientific
+
+#: Nearer to gold than to the original: it forgot.
+FORGETS = 0.5
+#: What `clearbench` asks of the retain set; CLEAR greys rows under .4 of .51, which is .78.
+KEEPS = 0.8
+#: How much less may be forgotten and still count as the same.
+MARGIN = 0.1
+#: Of an L1 penalty: those tried, and the published one.
+PUBLISHED = {"reduce": "sum", "strength": 0.01}
+#: Strengths that must save the retain set before L1 counts as doing so: one of ten may be luck.
+SAVING = 2
+#: CLEAR's split of its methods; the others keep.
+DESTROYERS = ("gradient_ascent", "gradient_difference", "kl_minimization", "rmu")
+SINGLE = ("text", "image")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a claim says."""
+
+    says: str
+    holds: bool
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """All, none, or some."""
+    held = sum(check.holds for check in checks)
+    return "confirmed" if held == len(checks) else "mixed" if held else "not confirmed"
+
+
+def l1_effect(with_l1: Setting, without: Setting) -> str:
+    """What a penalty did: it `saves` what was lost if as much is forgotten, within MARGIN."""
+    kept, forgotten = (with_l1.less(without, name) for name in ("kept", "forgotten"))
+    if not kept.above_zero:
+        return "keeps less" if kept.below_zero else "no sure difference"
+    if forgotten.below_zero:
+        return "holds back"
+    lost, safe = (each.estimate("kept").mean for each in (without, with_l1))
+    saves = lost < KEEPS <= safe and forgotten.low > -MARGIN
+    return "saves" if saves else "keeps more"
+
+
+def l1_effects(found: Measured, rank: int | None) -> Iterator[tuple[Setting, str]]:
+    """Every setting of an arm with L1, and what L1 did."""
+    without = found.find(rank=rank, strength=0.0)
+    for each in found.all(rank=rank):
+        if each is not without:
+            yield each, l1_effect(each, without)
+
+
+def l1_checks(found: Measured) -> list[Check]:
+    """An L1 penalty on LoRA weights saves the retain set."""
+    rank = next(each for each in found.each("rank") if each is not None)
+    effects = list(l1_effects(found, rank))
+    saving = [setting for setting, effect in effects if effect == "saves"]
+    published = found.find(rank=rank, **PUBLISHED)
+    return [
+        Check("the published penalty on LoRA weights saves the retain set", published in saving),
+        Check(
+            f"{SAVING} or more of the {len(effects)} penalties on LoRA weights do",
+            len(saving) >= SAVING,
+        ),
+    ]
+
+
+def both_beats(both: Setting, single: Setting) -> bool:
+    """Nearer to gold over both tracks, and on neither track farther, nor less kept."""
+    farther = (both.less(single, f"distance.{track}").above_zero for track in FORGOTTEN)
+    nearer = both.less(single, "distance").below_zero
+    return nearer and not any(farther) and not both.less(single, "kept").below_zero
+
+
+def both_checks(found: Measured) -> list[Check]:
+    """Forgetting both modalities beats forgetting one."""
+    return [
+        Check(
+            f"{name_of(method)}: both beats {single} alone",
+            both_beats(
+                found.find(method=method, modality="both"),
+                found.find(method=method, modality=single),
+            ),
+        )
+        for method in found.each("method")
+        for single in SINGLE
+    ]
+
+
+def forgets(setting: Setting) -> bool:
+    """With every seed."""
+    return all(value >= FORGETS for value in setting.values("forgotten"))
+
+
+def forgets_little(setting: Setting) -> bool:
+    """With every seed."""
+    return all(value < FORGETS for value in setting.values("forgotten"))
+
+
+def keeps(setting: Setting) -> bool:
+    """With every seed."""
+    return all(value >= KEEPS for value in setting.values("kept"))
+
+
+def destroys(setting: Setting) -> bool:
+    """With every seed."""
+    return all(value < KEEPS for value in setting.values("kept"))
+
+
+def as_said(setting: Setting) -> bool:
+    """Whether a method does what CLEAR says of it, with every seed."""
+    if setting.about["method"] in DESTROYERS:
+        return forgets(setting) and destroys(setting)
+    return keeps(setting) and forgets_little(setting)
+
+
+def destroy_checks(found: Measured) -> list[Check]:
+    """KL, GD, GA and RMU forget and destroy, the others keep and forget little."""
+    checks = []
+    for rate in found.each("rate"):
+        settings = list(found.all(rate=rate))
+        held = sum(map(as_said, settings))
+        says = f"at rate {scientific(rate)} all methods do as said ({held} of {len(settings)} do)"
+        checks.append(Check(says, held == len(settings)))
+    return checks
+
+
+def slopes(found: Measured, name: str) -> list[float]:
+    """For each seed, the least-squares change of a figure by doubling lambda (0 left out)."""
+    settings = [each for each in found.settings if each.about["retain_weight"] > 0]
+    doublings = [math.log2(each.about["retain_weight"]) for each in settings]
+    middle = sum(doublings) / len(doublings)
+    spread = sum((x - middle) ** 2 for x in doublings)
+    by_seed = zip(*(each.values(name) for each in settings), strict=True)
+    return [
+        sum((x - middle) * y for x, y in zip(doublings, values, strict=True)) / spread
+        for values in by_seed
+    ]
+
+
+def lambda_checks(found: Measured) -> list[Check]:
+    """Lambda trades forgetting for keeping."""
+    kept, forgotten = (over_seeds(slopes(found, name)) for name in ("kept", "forgotten"))
+    return [
+        Check(f"doubling lambda keeps more ({kept.mean:+.3f})", kept.above_zero),
+        Check(f"doubling lambda forgets less ({forgotten.mean:+.3f})", forgotten.below_zero),
+    ]
