@@ -133,7 +133,7 @@ def destroy(found: Measured, path: Path) -> None:
             axes.axvline(limit, color=MUTED, lw=0.9, dashes=(2, 2), label="limit of the rule")
             axes.axvline(found.gold.estimate(name).mean, color=GOLD, lw=1.5, label="gold")
             axes.axhline(len(DESTROYERS) - 0.5, color=LINE, lw=1)
-            for rate, colour in zip(rates, RATES, strict=True):
+            for rate, colour in zip(rates, RATES, strict=False):
                 style: Any = {"color": colour, "ms": 4.5, "mec": "none"}
                 axes.plot([], [], "o", **style, label=f"rate {scientific(rate)}")
                 for place, method in enumerate(methods):
