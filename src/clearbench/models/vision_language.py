@@ -35,15 +35,22 @@ class VisionLanguageModel(TokenModel):
 
     @contextmanager
     def _stored_tower(self, batch: Batch) -> Iterator[None]:
-        """While entered, the tower answers with this batch's stored features."""
+        """While entered, the tower answers with this batch's stored features.
+
+        A guard reads the prompts before the answers are, so it is entered inside itself.
+        """
         tower, layer = self.core.model.vision_tower, self.core.config.vision_feature_layer
         states = {layer: self.features(batch)}  # LLaVA only reads states[layer]
         answer = BaseModelOutput(hidden_states=states)  # type: ignore[arg-type]
+        before = vars(tower).get("forward")
         tower.forward = lambda *_, **__: answer
         try:
             yield
         finally:
-            del tower.forward
+            if before is None:
+                del tower.forward
+            else:
+                tower.forward = before
 
     @property
     def _cacheable(self) -> bool:
