@@ -103,12 +103,10 @@ def train(
     saved = time.monotonic()
     for step in range(len(progress.history), settings.steps):
         torch.manual_seed(seed * 1_000_003 + step)
-        asked, drawn = stage, feed(seed, step)
-        if memory.goal is not None:
-            memory.goal.look(step, progress.reached)
-            if memory.goal.is_over(step, progress.reached):
-                break
-            asked, drawn = memory.goal.narrow(stage, drawn, progress.reached)
+        wanted = _narrowed(stage, feed(seed, step), memory.goal, step, progress)
+        if wanted is None:
+            break
+        asked, drawn = wanted
         rule = _rule(asked, progress.state)
         view = Step(
             model, memory.reference, {}, progress.state, memory.untrained,
@@ -128,10 +126,9 @@ def train(
             if stage.snapshots:
                 kept = snapshot(step + 1, settings.steps, stage, model.trainable())
                 progress.state = progress.state | kept
-        values |= total
-        progress.history.append(values)
+        progress.history.append(values | total)
         if on_step is not None:
-            on_step(step + 1, settings.steps, values)
+            on_step(step + 1, settings.steps, progress.history[-1])
         if memory.watch is not None:
             memory.watch.look(progress.history)
         due = time.monotonic() - saved > settings.checkpoint_seconds
@@ -140,6 +137,24 @@ def train(
             saved = time.monotonic()
     model.train(False)
     return progress.history, progress.state
+
+
+def _narrowed(
+    stage: Train,
+    drawn: Mapping[str, list[Item]],
+    goal: Goal | None,
+    step: int,
+    progress: Progress,
+) -> tuple[Train, Mapping[str, list[Item]]] | None:
+    """What is left to do of a step: less for tracks that are forgotten, None for all of them."""
+    if goal is None:
+        return stage, drawn
+    goal.look(step, progress.reached)
+    return (
+        None
+        if goal.is_over(step, progress.reached)
+        else goal.narrow(stage, drawn, progress.reached)
+    )
 
 
 def _rule(stage: Train, state: State) -> TensorRule | None:
