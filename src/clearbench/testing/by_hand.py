@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from clearbench.methods.losses import Term
+from clearbench.methods.step import Data
 from clearbench.models.base import Model
 
 Array = NDArray[np.float64]
@@ -29,7 +31,8 @@ def negative_log_likelihoods(logits: ArrayLike, targets: Sequence[int]) -> Array
 
 def check_term(term: Term, values: ArrayLike, weights: ArrayLike = 1.0) -> None:
     """Raises an `AssertionError` unless a term has these values, to 1e-10, and these weights."""
-    np.testing.assert_allclose(term.values.detach().numpy(), values, rtol=1e-10, atol=1e-12)
+    expected = np.asarray(values, dtype=np.float64)
+    np.testing.assert_allclose(term.values.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
     np.testing.assert_array_equal(term.weights.numpy(), weights)
 
 
@@ -38,6 +41,12 @@ def gradients(model: Model, loss: Tensor) -> dict[str, Tensor]:
     weights = model.trainable()
     found = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
     return dict(zip(weights, found, strict=True))
+
+
+def batch_gradients(model: Model, data: Data, role: str) -> list[dict[str, Tensor]]:
+    """Of the mean loss of each batch of a role."""
+    answers = [model.answers(batches) for batches in data.batches(role)]
+    return [gradients(model, functional.cross_entropy(a.logits, a.targets)) for a in answers]
 
 
 def snapshot(model: Model) -> dict[str, Tensor]:
