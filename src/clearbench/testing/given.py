@@ -1,8 +1,10 @@
 """A stand-in for a model, so that a loss can be worked out on paper.
 
-model, reference = GivenModel.drawn(0), GivenModel.drawn(1)
-term = method("gradient_ascent").loss(given_step(model, reference))["forget"]
-check_term(term, -model.losses("forget"))
+The test of a method of one's own, its loss against a sum in numpy:
+
+    model = GivenModel.drawn(0)
+    found = method("gradient_ascent").loss(given_step(model))
+    check_term(found["forget"], -model.losses("forget"))
 """
 
 from __future__ import annotations
