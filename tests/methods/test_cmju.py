@@ -7,39 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Step, Train, method
-from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.losses import cross_entropy
 from clearbench.methods.statistics import MASK
-from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.by_hand import Array, gradients
+from clearbench.testing.world import few_steps, learning
 from clearbench.training.loop import Memory, train
-from clearbench.training.rows import TrainingRows
-from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 
-Array = NDArray[np.float64]
 NAMES = ("forget_text", "forget_image", "retain_text", "retain_image")
-
-
-def bench() -> tuple[Model, TrainingRows]:
-    model = tiny_model("vision-language")
-    model.train_only(("projector", "language"))
-    return model, TrainingRows(model, tiny_dataset(), ("text", "image"), 4, 0)
-
-
-def settings(**changes: Any) -> TrainSettings:
-    about = {"steps": 3, "batch_size": 4, "learning_rate": 3e-3, "warmup": 0.0}
-    return TrainSettings.model_validate(about | {"parts": ("projector", "language")} | changes)
-
-
-def gradients(model: Model, term: Term) -> dict[str, Tensor]:
-    weights = model.trainable()
-    parts = torch.autograd.grad(term.mean, list(weights.values()), materialize_grads=True)
-    return dict(zip(weights, parts, strict=True))
 
 
 def mixed_by_hand(
@@ -102,7 +82,7 @@ def test_full_symmetry_gives_both_groups_one_size() -> None:
 
 
 def test_every_track_has_its_terms() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     batches = {role: next(rows.batches(role)) for role in ("forget", "retain")}
     whole = rows.items("forget")
     batches["forget"] = model.batch(whole)
@@ -116,14 +96,14 @@ def test_every_track_has_its_terms() -> None:
 
 def test_tensors_belong_to_the_track_they_lean_to() -> None:
     """By squared gradients under refusals, each path in shares of its largest tensor."""
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     lean = []
     for sees in (False, True):
         found = []
         for batches in rows.batches("idk"):
             chosen = [batch for batch in batches if bool(batch.pictures) is sees]
             if chosen:
-                grads = gradients(model, cross_entropy(model.answers(chosen)))
+                grads = gradients(model, cross_entropy(model.answers(chosen)).mean)
                 found.append([float((g**2).mean()) for g in grads.values()])
         means = np.mean(found, axis=0)
         lean.append(means / means.max())
@@ -140,26 +120,26 @@ def test_tensors_belong_to_the_track_they_lean_to() -> None:
 
 
 def test_frozen_tensors_stay_where_they_were() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     groups = method("cmju").prepare(model, rows, 0)["groups"]
     before = [weight.detach().clone() for weight in model.trainable().values()]
-    unlearn(model, tiny_dataset(), method("cmju"), ("text", "image"), settings(weight_decay=0.3))
+    settings = few_steps("vision-language", weight_decay=0.3)
+    unlearn(model, tiny_dataset(), method("cmju"), ("text", "image"), settings)
     for group, old, new in zip(groups, before, model.trainable().values(), strict=True):
         assert torch.equal(old, new.detach()) is (int(group) == 0)
 
 
 def test_a_recipe_has_no_other_rule_for_cmju() -> None:
+    model, settings = tiny_model("vision-language"), few_steps("vision-language", rule="pcgrad")
     with pytest.raises(RecipeError, match="cmju takes no other gradient rule: it brings its own"):
-        unlearn(
-            bench()[0], tiny_dataset(), method("cmju"), ("text", "image"), settings(rule="pcgrad")
-        )
+        unlearn(model, tiny_dataset(), method("cmju"), ("text", "image"), settings)
 
 
 def test_a_tensor_rule_sees_every_tensor_and_the_state() -> None:
     """A tensor whose gradients all get 0 stays; with ones it is the plain sum of the terms."""
     moved = []
     for kept in (0.0, 1.0):
-        model, rows = bench()
+        model, rows = learning(tiny_model("vision-language"))
         items = {role: rows.items(role)[:4] for role in ("forget", "retain")}
 
         def mix(grams: Tensor, names: Any, state: Any, kept: float = kept) -> Tensor:
@@ -171,7 +151,8 @@ def test_a_tensor_rule_sees_every_tensor_and_the_state() -> None:
         stage = Train(method("gradient_difference").loss, ("forget", "retain"), tensor_rule=mix)
         memory = Memory(prepare=lambda: {"which": torch.tensor(3)})
         start = [weight.detach().clone() for weight in model.trainable().values()]
-        train(model, stage, lambda *_, found=items: found, settings(steps=1), 0, memory)
+        settings = few_steps("vision-language", steps=1)
+        train(model, stage, lambda *_, found=items: found, settings, 0, memory)
         now = [weight.detach() for weight in model.trainable().values()]
         moved.append([not torch.equal(a, b) for a, b in zip(start, now, strict=True)])
     assert not moved[0][3] and moved[1][3]

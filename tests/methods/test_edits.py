@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clearbench.methods.base import method
 from clearbench.methods.statistics import MASK, importance, largest, saliency_mask
-from clearbench.models.base import Model
-from clearbench.testing import tiny_dataset, tiny_model
-from clearbench.training.rows import TrainingRows
+from clearbench.testing import tiny_model
+from clearbench.testing.by_hand import batch_gradients, changed, snapshot
+from clearbench.testing.world import learning
 
 
-def bench(size: int = 2) -> tuple[Model, TrainingRows]:
-    model = tiny_model()
-    model.train_only(("language",))
-    return model, TrainingRows(model, tiny_dataset(), ("text",), size, 0)
-
-
-def batch_gradients(model: Model, rows: TrainingRows, role: str) -> dict[str, list[Tensor]]:
-    """By plain backward passes."""
-    found: dict[str, list[Tensor]] = {name: [] for name in model.trainable()}
-    for batches in rows.batches(role):
-        model.module.zero_grad()
-        logits = model.answers(batches)
-        nn.functional.cross_entropy(logits.logits, logits.targets).backward()
-        for name, weight in model.trainable().items():
-            assert weight.grad is not None
-            found[name].append(weight.grad.clone())
-    model.module.zero_grad()
-    return found
+def stacked(found: list[dict[str, Tensor]], name: str) -> Tensor:
+    return torch.stack([each[name] for each in found])
 
 
 def test_importance_is_the_mean_square_of_batch_gradients() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=2)
     expected = batch_gradients(model, rows, "forget")
     found = importance(model, rows.batches("forget"))
-    assert found.keys() == expected.keys() and model.backwards == 2
+    assert found.keys() == expected[0].keys() and model.backwards == 2
     for name, value in found.items():
-        torch.testing.assert_close(value, torch.stack(expected[name]).square().mean(0))
+        torch.testing.assert_close(value, stacked(expected, name).square().mean(0))
 
 
 def test_the_largest_are_ranked_over_all_weights() -> None:
@@ -52,9 +36,9 @@ def test_the_largest_are_ranked_over_all_weights() -> None:
 
 
 def test_the_mask_is_of_the_summed_gradient() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=2)
     expected = batch_gradients(model, rows, "forget")
-    sums = {name: torch.stack(each).sum(0).abs() for name, each in expected.items()}
+    sums = {name: stacked(expected, name).sum(0).abs() for name in expected[0]}
     threshold = torch.cat([value.flatten() for value in sums.values()]).quantile(0.7)
     masks = saliency_mask(model, rows.batches("forget"), 0.3)
     for name, value in sums.items():
@@ -63,14 +47,14 @@ def test_the_mask_is_of_the_summed_gradient() -> None:
 
 
 def test_ssd_dampens_what_matters_to_forget_alone() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=2)
     forget, retain = (batch_gradients(model, rows, role) for role in ("forget", "retain"))
-    before = {name: weight.detach().clone() for name, weight in model.trainable().items()}
+    before = snapshot(model)
     method("ssd", selection=1.5, dampening=0.5).edit(model, rows)
     changed = 0
     for name, weight in model.trainable().items():
-        mine = torch.stack(forget[name]).square().mean(0)
-        everything = torch.stack([*forget[name], *retain[name]]).square().mean(0)
+        mine = stacked(forget, name).square().mean(0)
+        everything = stacked(forget + retain, name).square().mean(0)
         scale = (0.5 * everything / mine).clamp_max(1.0)
         expected = torch.where(mine > 1.5 * everything, before[name] * scale, before[name])
         torch.testing.assert_close(weight.detach(), expected, atol=1e-6, rtol=1e-4)
@@ -80,15 +64,15 @@ def test_ssd_dampens_what_matters_to_forget_alone() -> None:
 
 @pytest.mark.parametrize("about", [{"selection": 1e9}, {"selection": 1.0, "dampening": 1e9}])
 def test_ssd_that_selects_nothing_or_dampens_by_nothing_is_the_original(about: dict) -> None:
-    model, rows = bench()
-    before = {name: weight.detach().clone() for name, weight in model.trainable().items()}
+    model, rows = learning(tiny_model(), size=2)
+    before = snapshot(model)
     method("ssd", **about).edit(model, rows)
-    assert all(torch.equal(before[n], w.detach()) for n, w in model.trainable().items())
+    assert not changed(before, snapshot(model))
 
 
 def test_rmus_target_is_one_vector_for_the_run() -> None:
     """Of the steering's length, in the positive orthant, a function of the seed (E28, E29)."""
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=2)
     chosen = method("rmu", steering=6.5)
     first, again, other = (chosen.prepare(model, rows, seed)["target"] for seed in (0, 0, 1))
     assert first.shape == (32,) and bool((first >= 0).all())

@@ -8,72 +8,42 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Step, method, methods
 from clearbench.methods.losses import Term
 from clearbench.methods.stages import Train
 from clearbench.methods.step import Model
 from clearbench.testing import check_method, tiny_dataset, tiny_model
+from clearbench.testing.by_hand import Array, changed, check_term, log_softmax, snapshot
+from clearbench.testing.given import GivenModel, given_step
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 
-ROLES = ("forget", "retain", "idk")
-ROWS, TARGETS = (0, 0, 1), (1, 2, 0)
-Array = NDArray[np.float64]
 FORGET, RETAIN = ("cross_entropy", "entropy", "kl"), ("cross_entropy", "kl")
+MODEL, REFERENCE = GivenModel.drawn(0), GivenModel.drawn(1)
 
 
-class Table:
-    """A model whose logits of each role are given."""
-
-    def __init__(self, seed: int) -> None:
-        made = torch.Generator().manual_seed(seed)
-        self.logits = {
-            role: torch.randn(3, 5, generator=made).double().requires_grad_() for role in ROLES
-        }
-
-    def answers(self, role: str) -> Answers:
-        items = tuple(Item(str(row), "answer", "q", "a") for row in range(2))
-        return Answers(self.logits[role], torch.tensor(TARGETS), torch.tensor(ROWS), items)
-
-    def sequence_log_probs(self, role: str) -> Tensor:
-        found = self.answers(role)
-        return found.per_row(found.log_probs).detach()
-
-    def log_probs(self, role: str) -> Array:
-        powers = np.exp(self.logits[role].detach().numpy())
-        return np.log(powers / powers.sum(-1, keepdims=True))
-
-
-MODEL, REFERENCE = Table(0), Table(1)
-
-
-def terms(name: str, reference: Table = REFERENCE, **about: Any) -> dict[str, Term]:
-    step = Step(MODEL, reference, {role: role for role in ROLES})  # type: ignore[arg-type]
-    return method(name, **about).loss(step)
+def terms(name: str, reference: GivenModel = REFERENCE, **about: Any) -> dict[str, Term]:
+    return method(name, **about).loss(given_step(MODEL, reference))
 
 
 def measured(form: str, role: str) -> Array:
-    q, p = MODEL.log_probs(role), REFERENCE.log_probs(role)
-    if form == "kl":
-        return (np.exp(p) * (p - q)).sum(-1)
-    return -(np.exp(q) * q).sum(-1) if form == "entropy" else -q[np.arange(3), TARGETS]
-
-
-def check(term: Term, expected: Array) -> None:
-    np.testing.assert_allclose(term.values.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+    p = MODEL.probabilities(role)
+    return {
+        "cross_entropy": MODEL.losses(role),
+        "entropy": -(p * np.log(p)).sum(-1),
+        "kl": REFERENCE.divergence(MODEL, role),
+    }[form]
 
 
 @pytest.mark.parametrize("forget", FORGET)
 @pytest.mark.parametrize("retain", RETAIN)
 def test_gradient_difference_in_six_forms(forget: str, retain: str) -> None:
     found = terms("gradient_difference", forget=forget, retain=retain, retain_weight=3)
-    check(found["forget"], -measured(forget, "forget"))
-    check(found["retain"], 3 * measured(retain, "retain"))
+    check_term(found["forget"], -measured(forget, "forget"))
+    check_term(found["retain"], 3 * measured(retain, "retain"))
 
 
 @pytest.mark.parametrize("forget", FORGET)
@@ -88,26 +58,24 @@ def test_only_a_divergence_looks_back(forget: str, retain: str) -> None:
 def test_divergences_from_the_original_have_no_slope_where_it_stands() -> None:
     found = terms("gradient_difference", MODEL, forget="kl", retain="kl")
     for role in ("forget", "retain"):
-        (slope,) = torch.autograd.grad(found[role].mean, MODEL.logits[role])
-        assert slope.abs().max() < 1e-12
+        assert np.abs(MODEL.slope(found[role].mean, role)).max() < 1e-12
 
 
 def test_entropy_is_pushed_up() -> None:
     """A step against the gradient makes the distribution flatter (E25 has the other sign)."""
     term = terms("gradient_difference", forget="entropy")["forget"]
-    (slope,) = torch.autograd.grad(term.mean, MODEL.logits["forget"])
-    moved = (MODEL.logits["forget"].detach() - 0.1 * slope).log_softmax(-1)
-    assert -(moved.exp() * moved).sum(-1).mean() > measured("entropy", "forget").mean()
+    moved = log_softmax(MODEL.array("forget") - 0.1 * MODEL.slope(term.mean, "forget"))
+    assert -(np.exp(moved) * moved).sum(-1).mean() > measured("entropy", "forget").mean()
 
 
 def test_gradient_differences_default_is_gradient_ascent_beside_retain_finetuning() -> None:
     found = terms("gradient_difference")
-    check(found["forget"], -measured("cross_entropy", "forget"))
-    check(found["retain"], measured("cross_entropy", "retain"))
+    check_term(found["forget"], -measured("cross_entropy", "forget"))
+    check_term(found["retain"], measured("cross_entropy", "retain"))
     kl = terms("kl_minimization")
     same = terms("gradient_difference", retain="kl")
     for name in ("forget", "retain"):
-        check(same[name], kl[name].values.detach().numpy())
+        check_term(same[name], kl[name].values.detach().numpy())
 
 
 @pytest.mark.parametrize(
@@ -135,7 +103,7 @@ def test_an_unknown_form_is_refused_by_name() -> None:
 
 def test_dpos_refusal_term() -> None:
     assert "refusal" not in terms("dpo")
-    check(terms("dpo", refusal_weight=2)["refusal"], 2 * measured("cross_entropy", "idk"))
+    check_term(terms("dpo", refusal_weight=2)["refusal"], 2 * measured("cross_entropy", "idk"))
 
 
 @pytest.mark.parametrize("rank", [None, 2])
@@ -192,17 +160,13 @@ def test_a_tuned_reference_survives_a_kill(rank: int | None, tmp_path: Path) -> 
     def run(**how: Any) -> dict[str, Tensor]:
         model = tiny_model()
         unlearn(model, tiny_dataset(), chosen, ("text",), settings, **how)
-        return ours(model)
+        return snapshot(model)
 
     whole = run()
     with pytest.raises(KilledError):
         run(checkpoints=tmp_path, on_step=stop)
     resumed = run(checkpoints=tmp_path)
-    assert all(torch.equal(whole[name], weight) for name, weight in resumed.items())
-
-
-def ours(model: Model) -> dict[str, Tensor]:
-    return {name: weight.detach().clone() for name, weight in model.trainable().items()}
+    assert not changed(whole, resumed)
 
 
 @pytest.mark.parametrize("rank", [None, 2])
@@ -216,24 +180,24 @@ def test_skus_negation_walks_as_far_the_other_way(
     negate = SKU.negate
 
     def spied(self: SKU, model: Model, data: Any) -> None:
-        learned.update(ours(model))
+        learned.update(snapshot(model))
         negate(self, model, data)
 
     monkeypatch.setattr(SKU, "negate", spied)
     model = tiny_model()
-    start = {name: weight.detach().clone() for name, weight in model.module.named_parameters()}
+    start = snapshot(model)
     about = {"steps": 2, "batch_size": 4, "parts": ("language",), "lora_rank": rank}
     chosen = method("sku", strength=0.5)
     unlearn(model, tiny_dataset(), chosen, ("text",), TrainSettings.of(**about))
     moved = 0
-    for name, weight in ours(model).items():
+    for name, weight in model.trainable().items():
         if "lora_A" in name:
             expected = learned[name]
         elif "lora_B" in name:
             expected = -0.5 * learned[name]
         else:
             expected = start[name] - 0.5 * (learned[name] - start[name])
-        torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(weight.detach(), expected, atol=1e-6, rtol=1e-5)
         moved += int((learned[name] != expected).any())
     assert moved > 4
 
@@ -242,10 +206,10 @@ def test_skus_negation_walks_as_far_the_other_way(
 def test_a_saliency_mask_goes_with_any_method_that_trains(name: str) -> None:
     """SalUn's mask as a setting: exactly a tenth of the weights may move, one ranking over all."""
     model = tiny_model()
-    before = {n: w.detach().clone() for n, w in model.module.named_parameters()}
+    before = snapshot(model)
     about = {"steps": 2, "batch_size": 4, "parts": ("language",), "saliency": 0.1}
     unlearn(model, tiny_dataset(), method(name), ("text",), TrainSettings.of(**about))
-    after = ours(model)
+    after = model.trainable()
     moved = sum(int((after[n] != before[n]).sum()) for n in after)
     total = sum(weight.numel() for weight in after.values())
     assert 0.05 * total < moved <= 0.1 * total + 1

@@ -7,33 +7,21 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from clearbench.data.batches import item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.methods.cf_k import last_layers
 from clearbench.testing import tiny_dataset
-from clearbench.testing.world import copied, taught
-from clearbench.training.rows import TrainingRows
-from clearbench.training.settings import TrainSettings
-from clearbench.training.unlearn import unlearn
-
-
-def classifier() -> tuple[Any, TrainingRows]:
-    model = copied(taught("classifier"))
-    model.train_only(("vision",))
-    return model, TrainingRows(model, tiny_dataset().naming(), ("image",), 2, 0)
-
-
-def weights(model: Any) -> dict[str, Tensor]:
-    return {name: weight.detach().clone() for name, weight in model.trainable().items()}
+from clearbench.testing.bench import Bench
+from clearbench.testing.by_hand import changed, snapshot
+from clearbench.testing.world import copied, learning, taught
 
 
 def run(model: Any, chosen: Method, **changes: Any) -> list[dict[str, float]]:
-    where = {key: changes.pop(key) for key in ("checkpoints", "on_step") if key in changes}
-    about = {"steps": 4, "batch_size": 4, "learning_rate": 3e-3, "parts": ("vision",)}
-    settings = TrainSettings.model_validate(about | {"warmup": 0.0, "decay": "none"} | changes)
-    return unlearn(model, tiny_dataset().naming(), chosen, ("image",), settings, **where)
+    bench = Bench(type(chosen), "classifier")
+    return bench.run(model, chosen, **({"steps": 4, "learning_rate": 3e-3} | changes))
 
 
 LLAMA = {
@@ -70,12 +58,10 @@ def test_both_halves_of_an_adapter_are_one_layer() -> None:
 
 def test_cf_k_moves_only_the_last_layers() -> None:
     model = copied(taught("classifier"))
-    before = {name: weight.detach().clone() for name, weight in model.module.named_parameters()}
+    before = snapshot(model)
     run(model, method("cf_k", k=2))
-    after = dict(model.module.named_parameters())
-    moved = {name for name, weight in before.items() if not torch.equal(weight, after[name])}
     last = "resnet.encoder.stages.3.layers.0.layer.1."
-    assert moved == {
+    assert changed(before, snapshot(model)) == {
         f"{last}convolution.weight", f"{last}normalization.weight", f"{last}normalization.bias",
         "classifier.1.weight", "classifier.1.bias",
     }  # fmt: skip
@@ -85,12 +71,12 @@ def test_cf_k_of_every_layer_is_retain_finetuning() -> None:
     ours, theirs = copied(taught("classifier")), copied(taught("classifier"))
     first, second = run(ours, method("cf_k", k=99)), run(theirs, method("retain_finetune"))
     assert first == second
-    assert all(torch.equal(w, weights(theirs)[n]) for n, w in weights(ours).items())
+    assert not changed(snapshot(ours), snapshot(theirs))
 
 
 def test_eu_k_starts_its_layers_anew() -> None:
-    model, rows = classifier()
-    before = weights(model)
+    model, rows = learning(copied(taught("classifier")))
+    before = snapshot(model)
     method("eu_k", k=1).initialise(model, rows)  # type: ignore[attr-defined]
     fresh = dict(model.untrained(rows.seed).module.named_parameters())
     for name, weight in model.trainable().items():
@@ -110,8 +96,8 @@ class KilledError(Exception):
 
 @torch.no_grad()
 def forget_loss(model: Any) -> float:
-    rows = TrainingRows(model, tiny_dataset().naming(), ("image",), 2, 0)
-    answers = model.answers(model.batch(rows.items("forget")))
+    rows = [item(row) for row in tiny_dataset().naming().train_rows("forget")]
+    answers = model.answers(model.batch(rows))
     return float(nn.functional.cross_entropy(answers.logits, answers.targets))
 
 
@@ -149,7 +135,7 @@ def test_scrub_rewinds_after_a_kill_too(tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         rewound(1e-6, on_step=stop, **about)
     first, second = rewound(1e-6), rewound(1e-6, **about)
-    assert all(torch.equal(w, weights(second)[n]) for n, w in weights(first).items())
+    assert not changed(snapshot(first), snapshot(second))
 
 
 def test_scrub_without_a_level_keeps_nothing() -> None:

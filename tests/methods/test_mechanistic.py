@@ -22,16 +22,11 @@ from clearbench.models.base import Model
 from clearbench.models.guards import load_guards
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.by_hand import snapshot
+from clearbench.testing.world import learning
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
-
-
-def bench(kind: str = "language", size: int = 3) -> tuple[TokenModel, TrainingRows]:
-    model = tiny_model(kind)
-    assert isinstance(model, TokenModel)
-    model.train_only(("language",))
-    return model, TrainingRows(model, tiny_dataset(), ("text",), size, 0)
 
 
 def rows_of(rows: TrainingRows, role: str) -> list[Item]:
@@ -67,8 +62,8 @@ MEASURES = {
 
 @pytest.mark.parametrize("importance", list(MEASURES))
 def test_pruning_removes_the_largest_ratios(importance: str) -> None:
-    model, rows = bench()
-    before = {n: w.detach().clone() for n, w in model.trainable().items()}
+    model, rows = learning(tiny_model(), size=3)
+    before = snapshot(model)
     forget, retain = (activations(model, rows, role) for role in ("forget", "retain"))
     measure = MEASURES[importance]
     ratios = {name: measure(forget[name]) / (measure(retain[name]) + 1e-5) for name in forget}
@@ -95,7 +90,7 @@ def spoken(model: Model) -> list[str]:
 def test_a_second_round_removes_other_neurons() -> None:
     counts = []
     for rounds in (1, 2, 3):
-        model, rows = bench()
+        model, rows = learning(tiny_model(), size=3)
         method("neuron_pruning", share=0.1, rounds=rounds).edit(model, rows)
         silent = [(model.trainable()[name] == 0).all(0) for name in spoken(model)]
         counts.append(int(torch.cat(silent).sum()))
@@ -187,7 +182,7 @@ def _learned(settings: TrainSettings) -> dict[str, Tensor]:
 def test_means_do_not_hang_on_the_batch_size() -> None:
     found = []
     for size in (1, 5):
-        model, rows = bench(size=size)
+        model, rows = learning(tiny_model(), size=size)
         means = neuron_means(model, rows.batches("retain"), spoken(model), {"abs": torch.abs})
         found.append(means["abs"])
     for name, value in found[0].items():
@@ -195,7 +190,7 @@ def test_means_do_not_hang_on_the_batch_size() -> None:
 
 
 def test_pruning_needs_a_perceptron_that_learns() -> None:
-    model, rows = bench("vision-language")
+    model, rows = learning(tiny_model("vision-language"))
     model.train_only(("projector",))
     with pytest.raises(RecipeError, match="no perceptron"):
         method("neuron_pruning").edit(model, rows)
@@ -227,7 +222,7 @@ def question_states(model: TokenModel, each: Item, layer: int) -> Tensor:
 
 @pytest.mark.parametrize("kind", ["language", "vision-language"])
 def test_steering_reads_the_mean_states_of_questions(kind: str) -> None:
-    model, rows = bench(kind)
+    model, rows = learning(tiny_model(kind), "text", size=3)
     state = stand(model, rows, "representation_steering")
     model.guards = ()
     for role in ("forget", "retain"):
@@ -237,7 +232,7 @@ def test_steering_reads_the_mean_states_of_questions(kind: str) -> None:
 
 
 def test_added_directions_arrive_at_the_question_and_nowhere_else() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     (batch,) = model.batch(rows_of(rows, "forget")[:3])
     before = entering(model, batch, 1)
     state = stand(model, rows, "representation_steering", strength=3.0)
@@ -253,7 +248,7 @@ def test_added_directions_arrive_at_the_question_and_nowhere_else() -> None:
 
 
 def test_affine_steering_sets_one_component_to_the_retain_mean() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     forget = rows_of(rows, "forget")[0]
     before = question_states(model, forget, 1)
     state = stand(model, rows, "representation_steering", form="affine")
@@ -269,7 +264,7 @@ def test_affine_steering_sets_one_component_to_the_retain_mean() -> None:
 
 @pytest.mark.parametrize("form", ["add", "affine"])
 def test_steering_of_no_strength_is_the_original(form: str) -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     batches = model.batch(rows_of(rows, "forget"))
     with torch.no_grad():
         before = model.answers(batches).logits
@@ -279,7 +274,7 @@ def test_steering_of_no_strength_is_the_original(form: str) -> None:
 
 def test_what_is_generated_is_what_is_scored() -> None:
     """Greedy tokens of a steered model are the likeliest ones when it reads its own answer."""
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     asked = rows_of(rows, "forget")[:3]
     plain = model.generate(asked, 6)
     stand(model, rows, "representation_steering", strength=30.0)
@@ -291,13 +286,13 @@ def test_what_is_generated_is_what_is_scored() -> None:
 
 
 def test_a_layer_with_nothing_above_is_refused() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     with pytest.raises(ModelError, match="no layer above 2"):
         method("representation_steering", layer=2).prepare(model, rows, 0)  # type: ignore[attr-defined]
 
 
 def test_a_steered_model_is_saved_with_its_direction(tmp_path: Path) -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     stand(model, rows, "representation_steering", strength=5.0)
     model.save(tmp_path)
     (guard,) = load_guards(tmp_path)
@@ -310,7 +305,7 @@ def test_a_steered_model_is_saved_with_its_direction(tmp_path: Path) -> None:
 
 
 def test_a_context_holds_flipped_and_true_rows() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     asked = rows_of(rows, "forget")[0]
     plain = model.tree([asked])
     text = as_text(stand(model, rows, "in_context_unlearning", flipped=2, kept=3)["text"])
@@ -333,7 +328,7 @@ def test_a_context_holds_flipped_and_true_rows() -> None:
 
 
 def test_eco_finetuning_learns_what_the_garbled_model_says() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model(), size=3)
     chosen: Any = method("eco_finetune", zeroed=1.0)
     state = chosen.prepare(model, rows, 0)
     assert model.guards == (), "no guard is left behind"

@@ -9,56 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from clearbench.data.batches import Answers, Item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Step, method
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.by_hand import batch_gradients, check_term, gradients
+from clearbench.testing.given import GivenModel, given_batch, given_step
+from clearbench.testing.world import few_steps, learning
 from clearbench.training.feed import both, unlearning_feed
 from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
-from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
-
-Array = NDArray[np.float64]
-#: Rows of two tokens and of one.
-ROWS = (0, 0, 1)
-
-
-def bench(
-    kind: str = "vision-language", tracks: tuple[str, ...] = ("text", "image")
-) -> tuple[Model, TrainingRows]:
-    model, data = tiny_model(kind), tiny_dataset().for_kind(kind)
-    model.train_only(("vision",) if kind == "classifier" else ("projector", "language"))
-    return model, TrainingRows(model, data, tracks, 4, 0)  # type: ignore[arg-type]
-
-
-def settings(**changes: Any) -> TrainSettings:
-    about = {"steps": 3, "batch_size": 4, "learning_rate": 3e-3, "warmup": 0.0}
-    return TrainSettings.model_validate(about | {"parts": ("projector", "language")} | changes)
-
-
-def gradients(model: Model, term: Term) -> dict[str, Tensor]:
-    weights = model.trainable()
-    parts = torch.autograd.grad(term.mean, list(weights.values()), materialize_grads=True)
-    return dict(zip(weights, parts, strict=True))
-
-
-def square(model: Model, rows: TrainingRows, roles: tuple[str, ...]) -> dict[str, Tensor]:
-    """Mean over batches of the squared gradient, by plain backward passes."""
-    found = []
-    for batches in (each for role in roles for each in rows.batches(role)):
-        answers = model.answers(batches)
-        loss = nn.functional.cross_entropy(answers.logits, answers.targets)
-        weights = model.trainable()
-        parts = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-        found.append(dict(zip(weights, (part**2 for part in parts), strict=True)))
-    return {name: torch.stack([each[name] for each in found]).mean(0) for name in found[0]}
-
 
 # Rows
 
@@ -83,7 +47,7 @@ def test_decoupled_rows_ask_the_same_of_somebody_who_stays() -> None:
 
 @pytest.mark.parametrize(("track", "other"), [("text", "image"), ("image", "text")])
 def test_spared_rows_are_the_forgotten_people_on_the_other_track(track: str, other: str) -> None:
-    model, rows = bench(tracks=(track,))
+    model, rows = learning(tiny_model("vision-language"), track)
     data = tiny_dataset()
     expected = {row.id for row in data.train_rows("forget", (other,))}  # type: ignore[arg-type]
     assert {each.row for each in rows.items("spared")} == expected
@@ -92,7 +56,7 @@ def test_spared_rows_are_the_forgotten_people_on_the_other_track(track: str, oth
 
 
 def test_nothing_is_spared_where_both_tracks_are_forgotten() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     assert rows.items("spared") == [] and list(rows.batches("spared")) == []
     data = tiny_dataset()
     feed = unlearning_feed(data, rows.tracks, both(2), 0, Roles(model, data), ("spared",))
@@ -101,7 +65,7 @@ def test_nothing_is_spared_where_both_tracks_are_forgotten() -> None:
 
 @pytest.mark.parametrize("kind", ["vision-language", "classifier"])
 def test_the_tokens_of_names(kind: str) -> None:
-    model, _ = bench(kind, ("image",))
+    model, _ = learning(tiny_model(kind), "image")
     found = model.name_tokens(["person 0", "person 1"]).tolist()
     if kind == "classifier":
         assert found == [0, 1]
@@ -114,14 +78,19 @@ def test_the_tokens_of_names(kind: str) -> None:
 # MMUnlearner
 
 
+def mean_square(model: Model, rows: TrainingRows, roles: tuple[str, ...]) -> dict[str, Tensor]:
+    found = [each for role in roles for each in batch_gradients(model, rows, role)]
+    return {n: torch.stack([each[n] for each in found]).square().mean(0) for n in found[0]}
+
+
 @pytest.mark.parametrize(
     ("tracks", "keep"), [(("image",), ("retain", "spared")), (("text", "image"), ("retain",))]
 )
 def test_the_map_is_a_ratio_of_squared_gradients(
     tracks: tuple[str, ...], keep: tuple[str, ...]
 ) -> None:
-    model, rows = bench(tracks=tracks)
-    forget, kept = square(model, rows, ("forget",)), square(model, rows, keep)
+    model, rows = learning(tiny_model("vision-language"), *tracks)
+    forget, kept = mean_square(model, rows, ("forget",)), mean_square(model, rows, keep)
     state = method("mmunlearner", threshold=1.5).prepare(model, rows, 0)
     chosen = 0
     for name, value in forget.items():
@@ -141,19 +110,19 @@ def mm_step(model: Model, rows: TrainingRows, *numbers: int, **about: Any) -> li
 
 
 def test_only_the_forget_gradient_is_masked() -> None:
-    model, rows = bench(tracks=("image",))
+    model, rows = learning(tiny_model("vision-language"), "image")
     state = method("mmunlearner").prepare(model, rows, 0)
     plain = cross_entropy(model.answers(next(rows.batches("forget"))))
-    expected = gradients(model, -2.0 * plain)
+    expected = gradients(model, -2.0 * plain.mean)
     first, second = mm_step(model, rows, 0, 1, forget_weight=2.0, retain_steps=2)
     (forget,), (retain,) = first.values(), second.values()
     torch.testing.assert_close(forget.values, -2.0 * plain.values)
-    for name, found in gradients(model, forget).items():
+    for name, found in gradients(model, forget.mean).items():
         mask = state["salient|" + name]
         assert not found[~mask].any() and bool((~mask).any())
         torch.testing.assert_close(found[mask], expected[name][mask])
-    whole = gradients(model, cross_entropy(model.answers(next(rows.batches("retain")))))
-    for name, found in gradients(model, retain).items():
+    whole = gradients(model, cross_entropy(model.answers(next(rows.batches("retain")))).mean)
+    for name, found in gradients(model, retain.mean).items():
         torch.testing.assert_close(found, whole[name])
 
 
@@ -162,60 +131,39 @@ def test_only_the_forget_gradient_is_masked() -> None:
 )
 def test_forget_and_retain_take_turns(retain_steps: int | None, turns: str) -> None:
     """Without a number: 24 retain rows and 8 forget rows in batches of 4 make 3."""
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     terms = mm_step(model, rows, *range(8), retain_steps=retain_steps)
     found = "".join(next(iter(each))[0] for each in terms)
     assert found == turns
 
 
 def test_a_threshold_of_nothing_is_gradient_ascent() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     term = mm_step(model, rows, 0, threshold=1e-30)[0]["forget"]
-    plain = gradients(model, -cross_entropy(model.answers(next(rows.batches("forget")))))
-    for name, found in gradients(model, term).items():
+    plain = gradients(model, -cross_entropy(model.answers(next(rows.batches("forget")))).mean)
+    for name, found in gradients(model, term.mean).items():
         torch.testing.assert_close(found, plain[name])
 
 
 # SIU
 
 
-class Table:
-    """A model whose logits for each role are given; a role's batch says which tokens it has."""
-
-    kind = "vision-language"
-
-    def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        self.logits = {role: rng.normal(size=(3, 6)) for role in ("random", "retain", "spared")}
-
-    def answers(self, batches: Any) -> Answers:
-        items = tuple(Item(str(row), "answer", "q", "a") for row in range(2))
-        logits = torch.from_numpy(self.logits[batches[0].role])
-        return Answers(logits, batches[0].targets, torch.tensor(ROWS), items)
-
-
-def batch(role: str, *targets: int) -> list[Any]:
-    return [
-        SimpleNamespace(
-            role=role, targets=torch.tensor(targets), owners=torch.tensor(ROWS), items=(0, 1)
-        )
-    ]
-
-
-def log_softmax(values: Array) -> Array:
-    return values - np.log(np.exp(values).sum(-1, keepdims=True))
-
-
-def siu_terms(kept: list[bool], **about: Any) -> tuple[dict[str, Term], Table, Table]:
-    model, original = Table(1), Table(2)
-    batches = {
-        "random": batch("random", 4, 2, 5),
-        "forget": batch("forget", 1, 2, 4),
-        "retain": batch("retain", 0, 1, 2),
-        "spared": batch("spared", 3, 3, 3),
+def siu_terms(kept: list[bool], **about: Any) -> tuple[dict[str, Term], GivenModel, GivenModel]:
+    """Rows of two tokens and of one, in a vocabulary of six."""
+    rng = torch.Generator().manual_seed(0)
+    model, original = (
+        GivenModel({r: torch.randn(3, 6, generator=rng) for r in ("random", "retain", "spared")})
+        for _ in range(2)
+    )
+    targets = {
+        "random": (4, 2, 5),
+        "forget": (1, 2, 4),
+        "retain": (0, 1, 2),
+        "spared": (3, 3, 3),
     }
+    batches = {role: given_batch(role, each, rows=(0, 0, 1)) for role, each in targets.items()}
     state = {"kept": torch.tensor(kept)}
-    step = Step(model, original, batches, state)  # type: ignore[arg-type]
+    step = given_step(model, original, batches=batches, state=state)
     return method("siu", **about).loss(step), model, original
 
 
@@ -228,22 +176,20 @@ def test_siu_masks_tokens_and_vocabulary() -> None:
         ("facts", "spared", (3, 3, 3), (1, 1, 1)),
         ("retain", "retain", (0, 1, 2), (1, 1, 1)),
     ):
-        p, q = log_softmax(original.logits[role]), log_softmax(model.logits[role])
-        drift = (np.array(kept) * np.exp(p) * (p - q)).sum(-1)
-        nll = -q[np.arange(3), targets]
-        expected = 0.9 * nll + 0.75 * np.array(held) * drift
-        np.testing.assert_allclose(found[name].values.numpy(), expected, rtol=1e-10)
+        p, q = original.probabilities(role), model.probabilities(role)
+        drift = (np.array(kept) * p * np.log(p / q)).sum(-1)
+        expected = 0.9 * model.losses(role, targets) + 0.75 * np.array(held) * drift
+        check_term(found[name], expected)
 
 
 def test_siu_without_divergence_is_fine_tuning() -> None:
     found, model, _ = siu_terms([True] * 6, divergence_weight=0, answer_weight=1)
-    nll = -log_softmax(model.logits["retain"])[np.arange(3), (0, 1, 2)]
-    np.testing.assert_allclose(found["retain"].values.numpy(), nll, rtol=1e-10)
+    check_term(found["retain"], model.losses("retain", (0, 1, 2)))
 
 
 @pytest.mark.parametrize("kind", ["vision-language", "classifier"])
 def test_siu_leaves_the_forgotten_names_out_of_the_vocabulary(kind: str) -> None:
-    model, rows = bench(kind, ("image",))
+    model, rows = learning(tiny_model(kind), "image")
     kept = method("siu").prepare(model, rows, 0)["kept"]
     gone = (~kept).nonzero()[:, 0].tolist()
     assert gone == sorted(model.name_tokens(rows.forgotten).tolist())
@@ -251,8 +197,9 @@ def test_siu_leaves_the_forgotten_names_out_of_the_vocabulary(kind: str) -> None
 
 
 def test_siu_keeps_facts_told_in_text() -> None:
-    model, rows = bench(tracks=("image",))
-    history = unlearn(model, rows.dataset, method("siu"), ("image",), settings(steps=1))
+    model, rows = learning(tiny_model("vision-language"), "image")
+    settings = few_steps("vision-language", steps=1)
+    history = unlearn(model, rows.dataset, method("siu"), ("image",), settings)
     assert {"forget", "facts", "retain"} <= set(history[0])
 
 
@@ -281,13 +228,11 @@ def moved_projector(model: Model, size: float) -> tuple[dict[str, Tensor], dict[
 
 @pytest.mark.parametrize("objective", ["preference", "difference"])
 def test_the_loss_is_that_of_the_bounded_projector(objective: str) -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     start, change = moved_projector(model, 2.0)
     about = {"objective": objective, "retain_weight": 2, "decoupling_weight": 3}
     found, batches = sine_step(model, rows, start, **about)
-    total = sum(term.mean for term in found.values())
-    names = list(start)
-    slopes = torch.autograd.grad(total, [model.trainable()[name] for name in names])
+    ours = gradients(model, sum(term.mean for term in found.values()))
     with torch.no_grad():
         for name, value in start.items():
             bounded = value.numpy() + np.sin(change[name].numpy())
@@ -301,18 +246,18 @@ def test_the_loss_is_that_of_the_bounded_projector(objective: str) -> None:
     }  # fmt: skip
     for name, term in plain.items():
         torch.testing.assert_close(found[name].mean, term.mean, atol=1e-5, rtol=1e-5)
-    outer = torch.autograd.grad(
-        sum(term.mean for term in plain.values()), [model.trainable()[name] for name in names]
-    )
-    for name, slope, plain_slope in zip(names, slopes, outer, strict=True):
-        torch.testing.assert_close(slope, plain_slope * change[name].cos(), atol=1e-5, rtol=1e-4)
+    outer = gradients(model, sum(term.mean for term in plain.values()))
+    for name in start:
+        expected = outer[name] * change[name].cos()
+        assert expected.any()
+        torch.testing.assert_close(ours[name], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_no_entry_of_the_projector_moves_by_more_than_one() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
     start = {n: w.detach().clone() for n, w in model.trainable().items() if "projector" in n}
-    sine = method("sine_project")
-    unlearn(model, rows.dataset, sine, ("image",), settings(learning_rate=0.7, clip=1e9))
+    settings = few_steps("vision-language", learning_rate=0.7, clip=1e9)
+    unlearn(model, rows.dataset, method("sine_project"), ("image",), settings)
     for name, value in start.items():
         change = (model.trainable()[name].detach() - value).abs().max()
         assert change == 0 if name.endswith("bias") else 0.5 < change <= 1 + 1e-6
@@ -320,7 +265,7 @@ def test_no_entry_of_the_projector_moves_by_more_than_one() -> None:
 
 def test_small_changes_pass_through_the_sine() -> None:
     """With the sine or without, a step of 1e-4 leaves the same projector."""
-    model, _ = bench()
+    model, _ = learning(tiny_model("vision-language"))
     start, change = moved_projector(model, 1e-4)
     method("sine_project").settle(model, SimpleNamespace(start=start))  # type: ignore[attr-defined]
     for name, value in start.items():
@@ -328,8 +273,7 @@ def test_small_changes_pass_through_the_sine() -> None:
 
 
 def test_the_projector_must_be_among_what_learns() -> None:
-    model, rows = bench()
+    model, rows = learning(tiny_model("vision-language"))
+    settings = few_steps("vision-language", parts=("language",))
     with pytest.raises(RecipeError, match="the projector is not among the weights"):
-        unlearn(
-            model, rows.dataset, method("sine_project"), ("image",), settings(parts=("language",))
-        )
+        unlearn(model, rows.dataset, method("sine_project"), ("image",), settings)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, LlavaForConditionalGeneration
 
@@ -21,19 +20,16 @@ from clearbench.methods.slug import accuracy, pareto_front
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.by_hand import Array, batch_gradients, changed, snapshot
+from clearbench.testing.world import learning
 from clearbench.training.rows import TrainingRows
 
-Array = NDArray[np.float64]
 LAST = ".mlp.down_proj.weight"
 
 
-def bench(
-    kind: str = "language", tracks: tuple[str, ...] = ("text",), size: int = 99
-) -> tuple[Model, TrainingRows]:
-    """A tiny model that learns in its language part, and rows in one batch a role."""
-    model, data = tiny_model(kind), tiny_dataset().for_kind(kind)
-    model.train_only(("vision",) if kind == "classifier" else ("language",))
-    return model, TrainingRows(model, data, tracks, size, 0)  # type: ignore[arg-type]
+def bench(kind: str = "language") -> tuple[Model, TrainingRows]:
+    """A tiny model, and rows in one batch a role and track."""
+    return learning(tiny_model(kind), size=99)
 
 
 def hidden_units(model: Model, batches: Any, where: Callable[[Any], Tensor]) -> dict[str, Array]:
@@ -71,18 +67,9 @@ def all_of(rows: TrainingRows, role: str, sees: bool | None = None) -> list[Any]
     return [batch for batch in found if sees is None or bool(batch.pictures) is sees]
 
 
-def snapshot(model: Model) -> dict[str, Tensor]:
-    return {name: weight.detach().clone() for name, weight in model.module.named_parameters()}
-
-
-def changed(model: Model, before: dict[str, Tensor]) -> set[str]:
-    now = dict(model.module.named_parameters())
-    return {name for name, weight in before.items() if not torch.equal(weight, now[name])}
-
-
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_what_enters_a_layer_is_its_hidden_units(everywhere: bool) -> None:
-    model, rows = bench("vision-language", ("text", "image"))
+    model, rows = bench("vision-language")
     batches = all_of(rows, "forget")
     expected = hidden_units(model, batches, at_tokens if everywhere else at_answers)
     found = model.entering(batches, list(expected), everywhere=everywhere)
@@ -109,7 +96,7 @@ def test_kvw_turns_columns_down_by_the_ratio_of_coefficients() -> None:
     excess = np.maximum(0, np.log(sizes[0]) - np.log(sizes[1]))
     assert 0 < (excess > 0).sum() < len(excess)
     name = "model.layers.1" + LAST
-    assert changed(model, before) == {name}, "the first layer is left out"
+    assert changed(before, snapshot(model)) == {name}, "the first layer is left out"
     expected = before[name].double().numpy() * np.exp(-0.7 * excess)
     now = dict(model.module.named_parameters())[name]
     np.testing.assert_allclose(now.detach().numpy(), expected, atol=1e-5)
@@ -130,7 +117,7 @@ def test_kvw_of_strength_zero_is_the_original() -> None:
     model, rows = bench()
     before = snapshot(model)
     method("kvw", gamma=0).edit(model, rows)
-    assert not changed(model, before)
+    assert not changed(before, snapshot(model))
 
 
 @pytest.mark.parametrize(("depth", "last"), [(28, 26), (32, 30), (2, 2)])
@@ -159,7 +146,7 @@ def importances(values: Array) -> Array:
 
 def test_manu_prunes_the_top_of_each_tracks_ranking() -> None:
     about = {"absolute": 1.0, "frequency": 0.5, "deviation": 2.0, "root_mean_square": 3.0}
-    model, rows = bench("vision-language", ("text", "image"))
+    model, rows = bench("vision-language")
     before, gone = snapshot(model), set()
     for sees in (False, True):
         stats = [
@@ -178,7 +165,7 @@ def test_manu_prunes_the_top_of_each_tracks_ranking() -> None:
     method("manu", share=0.2, **about).edit(model, rows)
     now = dict(model.module.named_parameters())
     names = {name for name, _ in gone}
-    assert changed(model, before) == names
+    assert changed(before, snapshot(model)) == names
     zeroed = {(n, k) for n in names for k in range(96) if not now[n][:, k].any()}
     assert zeroed == gone and 38 <= len(gone) < 77, "the union of two rankings"
 
@@ -201,15 +188,15 @@ def test_manu_looks_at_the_last_layers_only() -> None:
     model, rows = bench()
     before = snapshot(model)
     method("manu", share=0.5, layers=1).edit(model, rows)
-    assert changed(model, before) == {"model.layers.1" + LAST}
+    assert changed(before, snapshot(model)) == {"model.layers.1" + LAST}
 
 
 @pytest.mark.parametrize("name", ["kvw", "manu"])
 def test_a_classifiers_neurons_are_its_features(name: str) -> None:
-    model, rows = bench("classifier", ("image",))
+    model, rows = bench("classifier")
     before = snapshot(model)
     method(name).edit(model, rows)
-    assert changed(model, before) == {"classifier.1.weight"}
+    assert changed(before, snapshot(model)) == {"classifier.1.weight"}
 
 
 def test_the_front_has_what_nobody_beats_in_both() -> None:
@@ -267,18 +254,13 @@ def test_the_search_ends_just_above_the_limit(limit: float) -> None:
 
 
 def test_slug_takes_one_step_along_one_gradient() -> None:
-    model, rows = bench(size=3)
+    model, rows = learning(tiny_model(), size=3)
     before = snapshot(model)
     method("slug", search_steps=3).edit(model, rows)
-    moved = changed(model, before)
+    moved = changed(before, snapshot(model))
     assert len(moved) == 1
     (name,) = moved
-    total = torch.zeros_like(before[name])
-    fresh, rows = bench(size=3)
-    for batches in rows.batches("forget"):
-        answers = fresh.answers(batches)
-        loss = nn.functional.cross_entropy(answers.logits, answers.targets)
-        total += torch.autograd.grad(loss, dict(fresh.module.named_parameters())[name])[0]
+    total = sum(each[name] for each in batch_gradients(*learning(tiny_model(), size=3), "forget"))
     change = dict(model.module.named_parameters())[name].detach() - before[name]
     cosine = torch.cosine_similarity(change.flatten(), total.flatten(), dim=0)
     assert float(cosine) == pytest.approx(1.0, abs=1e-4), "uphill on forget"
@@ -313,4 +295,4 @@ def test_a_vision_towers_neurons_are_counted_over_patches() -> None:
     assert len(tower) == 2 and not model.entering(all_of(rows, "forget", sees=False), tower)
     before = snapshot(model)
     method("manu", share=0.5).edit(model, rows)
-    assert set(tower) < changed(model, before)
+    assert set(tower) < changed(before, snapshot(model))

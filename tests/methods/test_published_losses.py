@@ -7,132 +7,93 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Item
-from clearbench.methods.base import Step, method
+from clearbench.methods.base import method
 from clearbench.methods.losses import Term
 from clearbench.methods.pdu import PDU
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.by_hand import Array, check_term
+from clearbench.testing.given import ROWS, TARGETS, WORDS, GivenModel, given_batch, given_step
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 
-ROLES = ("forget", "retain", "random")
-#: A row of three tokens and a row of one; the token that stands at each place.
-ROWS, TARGETS = (0, 0, 0, 1), (1, 2, 4, 0)
-Array = NDArray[np.float64]
+MODEL, REFERENCE = GivenModel.drawn(0), GivenModel.drawn(1)
+COUNT, ONE_HOT = len(ROWS), np.eye(WORDS)[list(TARGETS)]
 
 
-class Table:
-    """A model whose logits of each role are given."""
-
-    def __init__(self, seed: int) -> None:
-        made = torch.Generator().manual_seed(seed)
-        self.logits = {
-            role: torch.randn(4, 5, generator=made).double().requires_grad_() for role in ROLES
-        }
-
-    def answers(self, role: str) -> Answers:
-        items = tuple(Item(str(row), "answer", "q", "a") for row in range(2))
-        return Answers(self.logits[role], torch.tensor(TARGETS), torch.tensor(ROWS), items)
-
-    def sequence_log_probs(self, role: str) -> Tensor:
-        found = self.answers(role)
-        return found.per_row(found.log_probs).detach()
-
-
-MODEL, REFERENCE = Table(0), Table(1)
-
-
-def terms(name: str, state: dict[str, Tensor] | None = None, **about: Any) -> dict[str, Term]:
-    roles = {role: role for role in ROLES}
-    step = Step(MODEL, REFERENCE, roles, state or {})  # type: ignore[arg-type]
-    return method(name, **about).loss(step)
-
-
-def probabilities(role: str, table: Table = MODEL) -> Array:
-    powers = np.exp(table.logits[role].detach().numpy())
-    return powers / powers.sum(-1, keepdims=True)
-
-
-def nll(role: str, table: Table = MODEL) -> Array:
-    return -np.log(probabilities(role, table)[np.arange(4), TARGETS])
+def terms(
+    name: str, state: dict[str, Tensor] | None = None, model: GivenModel = MODEL, **about: Any
+) -> dict[str, Term]:
+    return method(name, **about).loss(given_step(model, REFERENCE, state=state or {}))
 
 
 def slope(term: Term, role: str) -> Array:
-    (found,) = torch.autograd.grad(term.mean, MODEL.logits[role])
-    return found.numpy()
-
-
-def check(term: Term, expected: Array) -> None:
-    np.testing.assert_allclose(term.values.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+    return MODEL.slope(term.mean, role)
 
 
 def test_ordinals_count_within_each_answer() -> None:
-    assert MODEL.answers("forget").ordinals.tolist() == [0, 1, 2, 0]
+    assert MODEL.answers(given_batch("forget")).ordinals.tolist() == [0, 1, 2, 0]
 
 
 def test_satimp() -> None:
     found = terms("satimp", saturation=3, importance=2, forget_weight=0.5, retain_weight=0.3)
-    losses = nll("forget")
+    losses = MODEL.losses("forget")
     known = np.exp(-losses)
-    check(found["forget"], -0.5 * known**3 * (1 - known) ** 2 * losses)
-    check(found["retain"], 0.3 * nll("retain"))
+    check_term(found["forget"], -0.5 * known**3 * (1 - known) ** 2 * losses)
+    check_term(found["retain"], 0.3 * MODEL.losses("retain"))
 
 
 def test_satimps_weights_have_no_gradient() -> None:
-    known = np.exp(-nll("forget"))
+    known = np.exp(-MODEL.losses("forget"))
     counts = known**5 * (1 - known)
-    expected = counts[:, None] * (np.eye(5)[list(TARGETS)] - probabilities("forget")) / 4
+    expected = counts[:, None] * (ONE_HOT - MODEL.probabilities("forget")) / COUNT
     np.testing.assert_allclose(slope(terms("satimp")["forget"], "forget"), expected, rtol=1e-9)
 
 
 def test_satimp_without_importance_is_wga_and_without_both_gradient_ascent() -> None:
     wga = terms("wga", beta=2.0)["forget"].values.detach().numpy()
-    check(terms("satimp", saturation=2, importance=0)["forget"], wga)
-    check(terms("satimp", saturation=0, importance=0)["forget"], -nll("forget"))
+    check_term(terms("satimp", saturation=2, importance=0)["forget"], wga)
+    check_term(terms("satimp", saturation=0, importance=0)["forget"], -MODEL.losses("forget"))
 
 
 def test_ceu() -> None:
     """-sum_i q_i log p_i, q the model's probabilities of the others divided by their sum."""
-    p = probabilities("forget")
+    p = MODEL.probabilities("forget")
     q = p.copy()
-    q[np.arange(4), TARGETS] = 0
+    q[np.arange(COUNT), TARGETS] = 0
     q /= q.sum(-1, keepdims=True)
     term = terms("ceu")["forget"]
-    check(term, -(q * np.log(p)).sum(-1))
-    assert term.weights.tolist() == [0, 1, 1, 1], "the first token; a row keeps its last one"
+    weights = [0, 1, 1, 1]  # not the first token; a row keeps its last one
+    check_term(term, -(q * np.log(p)).sum(-1), weights)
     assert terms("ceu", skipped=0)["forget"].weights.tolist() == [1, 1, 1, 1]
     assert terms("ceu", skipped=9)["forget"].weights.tolist() == [0, 0, 1, 1]
 
 
 def test_ceus_slope_is_the_true_tokens_probability() -> None:
-    p = probabilities("forget")
-    true = p[np.arange(4), TARGETS]
+    p = MODEL.probabilities("forget")
+    true = p[np.arange(COUNT), TARGETS]
     expected = -p * (true / (1 - true))[:, None]
-    expected[np.arange(4), TARGETS] = true
+    expected[np.arange(COUNT), TARGETS] = true
     found = slope(terms("ceu", skipped=0)["forget"], "forget")
-    np.testing.assert_allclose(found, expected / 4, rtol=1e-9)
+    np.testing.assert_allclose(found, expected / COUNT, rtol=1e-9)
 
 
 def test_altpo() -> None:
     found = terms("altpo", beta=0.5, retain_weight=2)
     ratios = {}
     for role in ("random", "forget"):
-        tokens = nll(role, REFERENCE) - nll(role)
-        ratios[role] = np.array([tokens[:3].sum(), tokens[3]])
+        ratios[role] = np.bincount(ROWS, REFERENCE.losses(role) - MODEL.losses(role))
     margin = ratios["random"] - ratios["forget"]
-    check(found["forget"], 2 / 0.5 * np.log1p(np.exp(-0.5 * margin)))
-    check(found["retain"], 2 * nll("retain"))
+    check_term(found["forget"], 2 / 0.5 * np.log1p(np.exp(-0.5 * margin)))
+    check_term(found["retain"], 2 * MODEL.losses("retain"))
 
 
 def test_altpo_with_beta_to_zero_is_ascent_beside_descent() -> None:
     """The slope of -(2/b) log sigmoid(b x) is -1 at b = 0."""
-    onehot = np.eye(5)[list(TARGETS)]
     for role, sign in (("random", -1), ("forget", 1)):
-        expected = sign * (onehot - probabilities(role)) / 2
+        expected = sign * (ONE_HOT - MODEL.probabilities(role)) / 2
         found = slope(terms("altpo", beta=1e-7)["forget"], role)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -144,11 +105,10 @@ def dual(multiplier: float, bound: float = 1.0) -> dict[str, Tensor]:
 
 def test_pdu() -> None:
     found = terms("pdu", dual(3.0))
-    logits = MODEL.logits["forget"].detach().numpy()
-    check(found["forget"], (logits.max(-1) - logits.mean(-1)) ** 2)
-    check(found["retain"], nll("retain"))
-    onehot = np.eye(5)[list(TARGETS)]
-    expected = 3 * (probabilities("retain") - onehot) / 4
+    logits = MODEL.array("forget")
+    check_term(found["forget"], (logits.max(-1) - logits.mean(-1)) ** 2)
+    check_term(found["retain"], MODEL.losses("retain"))
+    expected = 3 * (MODEL.probabilities("retain") - ONE_HOT) / COUNT
     np.testing.assert_allclose(slope(found["retain"], "retain"), expected, rtol=1e-9)
 
 
@@ -157,12 +117,8 @@ def test_a_pdu_without_a_price_does_not_feel_its_constraint() -> None:
 
 
 def test_flat_logits_are_pdus_end() -> None:
-    flat = torch.full((4, 5), 7.0).double()
-    held, MODEL.logits["forget"] = MODEL.logits["forget"], flat
-    try:
-        check(terms("pdu", dual(1.0))["forget"], np.zeros(4))
-    finally:
-        MODEL.logits["forget"] = held
+    flat = GivenModel({**MODEL.logits, "forget": torch.full((COUNT, WORDS), 7.0)})
+    check_term(terms("pdu", dual(1.0), flat)["forget"], np.zeros(COUNT))
 
 
 def test_pdus_multiplier_follows_the_violation_and_stays_above_zero() -> None:

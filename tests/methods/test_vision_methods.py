@@ -2,90 +2,41 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import ImageOps
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, Item, item
+from clearbench.data.batches import item
 from clearbench.errors import RecipeError
-from clearbench.methods.base import Step, Train, method
+from clearbench.methods.base import Train, method
 from clearbench.methods.losses import Term
 from clearbench.testing import tiny_dataset
+from clearbench.testing.by_hand import Array, check_term
+from clearbench.testing.given import ROWS, WORDS, GivenModel, given_step
 from clearbench.testing.world import copied, taught
 from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 
-ROLES = ("forget", "retain", "idk", "kept", "mirrored", "random")
-#: Rows of two tokens and of one.
-ROWS, TARGETS = (0, 0, 1), (1, 2, 0)
-WIDTH = 5
-Array = NDArray[np.float64]
+#: One layer, so that a loss can only read the last.
+CLASSIFIER: dict[str, Any] = {"kind": "classifier", "depth": 1}
+MODEL, REFERENCE = (GivenModel.drawn(seed, **CLASSIFIER) for seed in (0, 1))
 
 
-def table(seed: int) -> Tensor:
-    return torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(seed)).double()
-
-
-class Table:
-    """A model whose states, and logits, of each role are given."""
-
-    kind, depth = "classifier", 1
-
-    def __init__(self, seed: int, margin: float = 0.0) -> None:
-        self.values = {role: table(seed + k) for k, role in enumerate(ROLES)}
-        self.margin = margin
-
-    def states(self, batches: list[Batch], layer: int) -> Tensor:
-        assert layer == self.depth
-        return self.values[role_of(batches)]
-
-    def answers(self, batches: list[Batch]) -> Answers:
-        (batch,) = batches
-        about = (torch.tensor(TARGETS), torch.tensor(ROWS), batch.items, self.margin)
-        return Answers(self.values[role_of(batches)], *about)
-
-    def sequence_log_probs(self, batches: list[Batch]) -> Tensor:
-        found = self.answers(batches)
-        return found.per_row(found.log_probs).detach()
-
-    def trainable(self) -> dict[str, Tensor]:
-        return {"w": self.values["forget"]}
-
-
-def batches(role: str) -> list[Batch]:
-    items = tuple(Item(str(row), role, "q", "a") for row in range(2))
-    tokens = (torch.arange(3), torch.tensor(TARGETS), torch.tensor(ROWS))
-    return [Batch({}, *tokens, items)]
-
-
-def role_of(found: list[Batch]) -> str:
-    return found[0].items[0].variant
-
-
-MODEL, REFERENCE = Table(0), Table(10)
-
-
-def terms(name: str, about: dict[str, Any], **step: Any) -> dict[str, Term]:
-    view = {"model": MODEL, "reference": REFERENCE, "batches": {r: batches(r) for r in ROLES}}
-    return method(name, **about).loss(Step(**{**view, **step}))
-
-
-def check(term: Term, expected: Array) -> None:
-    np.testing.assert_allclose(term.values.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
-    assert bool((term.weights == 1).all())
-
-
-def raw(model: Table, role: str) -> Array:
-    return model.values[role].detach().numpy()
+def terms(
+    name: str,
+    about: dict[str, Any],
+    model: GivenModel = MODEL,
+    reference: GivenModel = REFERENCE,
+    **step: Any,
+) -> dict[str, Term]:
+    return method(name, **about).loss(given_step(model, reference, **step))
 
 
 def cosines(first: Array, second: Array) -> Array:
@@ -93,47 +44,42 @@ def cosines(first: Array, second: Array) -> Array:
     return (first * second).sum(-1) / sizes
 
 
-def nll(model: Table, role: str, margin: float = 0.0) -> Array:
-    """-log e^{z_y - m} / (e^{z_y - m} + the others'), one by one."""
-    found = []
-    for logits, target in zip(raw(model, role), TARGETS, strict=True):
-        true = math.exp(logits[target] - margin)
-        found.append(-math.log(true / (true + np.exp(np.delete(logits, target)).sum())))
-    return np.array(found)
+def vector(seed: int) -> Tensor:
+    return torch.randn(WORDS, generator=torch.Generator().manual_seed(seed)).double()
 
 
 def direction() -> Tensor:
-    return torch.nn.functional.normalize(table(99)[0], dim=0)
+    return torch.nn.functional.normalize(vector(99), dim=0)
 
 
 def test_scrub_bio() -> None:
     about = {"retain_weight": 3, "shift": 0.1}
     found = terms("scrub_bio", about, state={"direction": direction()})
-    original = raw(REFERENCE, "forget")
+    original = REFERENCE.array("forget")
     moved = original + 0.1 * np.linalg.norm(original, axis=-1)[:, None] * direction().numpy()
-    check(found["forget"], cosines(raw(MODEL, "forget"), moved))
-    check(found["retain"], 3 * (1 - cosines(raw(MODEL, "retain"), raw(REFERENCE, "retain"))))
+    check_term(found["forget"], cosines(MODEL.array("forget"), moved))
+    check_term(found["retain"], 3 * (1 - cosines(MODEL.array("retain"), REFERENCE.array("retain"))))
     assert found.keys() == {"forget", "retain"}
 
 
 def test_scrub_bio_leaves_alone_what_has_turned_far_enough() -> None:
     state = {"direction": direction()}
-    free = terms("scrub_bio", {"shift": 0}, state=state)["forget"].values
-    held = terms("scrub_bio", {"shift": 0, "least": 0}, state=state)["forget"].values
-    assert float(free.min()) < 0
+    turned = REFERENCE.logits["forget"] * torch.tensor([[1], [-1], [1], [-1]])
+    logits = {**MODEL.logits, "forget": turned + 0.1 * MODEL.logits["forget"]}
+    model = GivenModel(logits, **CLASSIFIER)
+    free = terms("scrub_bio", {"shift": 0}, model, state=state)["forget"].values
+    held = terms("scrub_bio", {"shift": 0, "least": 0}, model, state=state)["forget"].values
+    assert (free < 0).tolist() == [False, True, False, True]
     assert torch.equal(held, free.clamp_min(0))
 
 
 @pytest.mark.parametrize(("shift", "moves"), [(0.0, False), (0.1, True)])
 def test_scrub_bio_at_the_original_has_a_slope_only_with_a_shift(shift: float, moves: bool) -> None:
-    start = Table(10)
-    for values in start.values.values():
-        values.requires_grad_()
     state = {"direction": direction()}
-    found = terms("scrub_bio", {"shift": shift}, model=start, state=state)
+    original = GivenModel.drawn(0, **CLASSIFIER)
+    found = terms("scrub_bio", {"shift": shift}, reference=original, state=state)
     slopes = {
-        role: torch.autograd.grad(found[role].total, start.values[role])[0].abs().max()
-        for role in ("forget", "retain")
+        role: np.abs(MODEL.slope(found[role].total, role)).max() for role in ("forget", "retain")
     }
     assert slopes["retain"] < 1e-12
     assert bool(slopes["forget"] > 1e-3) is moves
@@ -141,17 +87,17 @@ def test_scrub_bio_at_the_original_has_a_slope_only_with_a_shift(shift: float, m
 
 
 def test_twins() -> None:
-    apart = raw(MODEL, "forget") - raw(REFERENCE, "mirrored")
+    apart = MODEL.array("forget") - REFERENCE.array("mirrored")
     found = terms("twins", {})
-    check(found["forget"], (apart**2).mean(-1))
+    check_term(found["forget"], (apart**2).mean(-1))
     assert found.keys() == {"forget"}
 
 
 def test_twins_of_symmetric_pictures_is_nothing() -> None:
-    same = Table(10)
-    same.values["mirrored"] = same.values["forget"]
+    logits = {**MODEL.logits, "mirrored": MODEL.logits["forget"]}
+    same = GivenModel(logits, **CLASSIFIER)
     found = terms("twins", {}, model=same, reference=same)
-    assert float(found["forget"].total) == 0
+    assert not found["forget"].values.any()
 
 
 def test_neggrad_takes_turns() -> None:
@@ -160,18 +106,18 @@ def test_neggrad_takes_turns() -> None:
         for later in (number, number + 3):
             found = terms("neggrad", about, number=later)
             assert found.keys() == {name}
-            check(found[name], sign * nll(MODEL, name))
+            check_term(found[name], sign * MODEL.losses(name))
 
 
 def test_the_margin_is_in_every_loss_that_teaches_and_in_no_ratio() -> None:
-    model, reference = Table(0, 1.5), Table(10, 1.5)
+    model, reference = (GivenModel.drawn(k, margin=1.5, **CLASSIFIER) for k in (0, 1))
     ascent = terms("neggrad", {}, model=model)["forget"]
-    check(ascent, -nll(MODEL, "forget", 1.5))
+    check_term(ascent, -model.losses("forget"))
     llmu = {"forget_weight": 0.02, "random_weight": 0.01}
     found = terms("llmu", llmu, model=model, reference=reference)
     plain = terms("llmu", llmu)
-    check(found["forget"], -0.02 * nll(MODEL, "forget", 1.5))
-    check(found["random"], 0.01 * nll(MODEL, "random", 1.5))
+    check_term(found["forget"], -0.02 * model.losses("forget"))
+    check_term(found["random"], 0.01 * model.losses("random"))
     assert torch.equal(found["retain"].values, plain["retain"].values)
     about = {"chosen": "retain", "beta": 1, "retain_weight": 0}
     ratio = terms("dpo", about, model=model, reference=reference)["forget"]
@@ -180,13 +126,12 @@ def test_the_margin_is_in_every_loss_that_teaches_and_in_no_ratio() -> None:
 
 def test_dpo_may_choose_a_retained_row() -> None:
     def ratios(role: str) -> Array:
-        tokens = nll(REFERENCE, role) - nll(MODEL, role)
-        return np.array([tokens[0] + tokens[1], tokens[2]])
+        return np.bincount(ROWS, REFERENCE.losses(role) - MODEL.losses(role))
 
     for chosen, role in (("refusal", "idk"), ("retain", "kept")):
         gap = 0.7 * (ratios(role) - ratios("forget"))
         found = terms("dpo", {"chosen": chosen, "beta": 0.7})["forget"]
-        check(found, np.log1p(np.exp(-gap)))
+        check_term(found, np.log1p(np.exp(-gap)))
 
 
 def test_dpo_reads_only_the_rows_it_chooses() -> None:
@@ -213,10 +158,10 @@ def test_dpo_asks_for_refusals_only_where_it_chooses_them() -> None:
 
 
 def test_rmu_with_a_target_of_its_own_for_every_row() -> None:
-    state = {"target|0": table(50)[0], "target|1": table(51)[0]}
+    state = {"target|0": vector(50), "target|1": vector(51)}
     found = terms("rmu", {"targets": "row", "layer": 1}, state=state)
-    targets = np.stack([state["target|0"], state["target|0"], state["target|1"]])
-    check(found["forget"], ((raw(MODEL, "forget") - targets) ** 2).mean(-1))
+    targets = np.stack([state[f"target|{row}"] for row in ROWS])
+    check_term(found["forget"], ((MODEL.array("forget") - targets) ** 2).mean(-1))
 
 
 def test_rmu_draws_a_target_for_every_forget_row() -> None:
@@ -234,8 +179,8 @@ def test_rmu_draws_a_target_for_every_forget_row() -> None:
 
 def test_sparsity_with_the_vision_tracks_settings() -> None:
     found = terms("l1_sparse", {"strength": 1e-4, "fade": False}, number=7, steps=8)
-    check(found["norm"], np.array([1e-4 * np.abs(raw(MODEL, "forget")).sum()]))
-    check(found["retain"], nll(MODEL, "retain"))
+    check_term(found["norm"], [1e-4 * float(MODEL.weight.detach().abs().sum())])
+    check_term(found["retain"], MODEL.losses("retain"))
 
 
 def test_mirrored_rows_are_the_same_rows_flipped() -> None:

@@ -18,48 +18,35 @@ from clearbench.methods.fisher import fisher_information
 from clearbench.methods.step import Step
 from clearbench.methods.unsir import NOISE
 from clearbench.models.shadow import shadow_label
-from clearbench.testing import tiny_dataset
-from clearbench.testing.world import copied, taught
+from clearbench.testing.bench import Bench
+from clearbench.testing.by_hand import (
+    Array,
+    changed,
+    log_softmax,
+    negative_log_likelihoods,
+    snapshot,
+)
+from clearbench.testing.world import copied, learning, taught
 from clearbench.training.rows import TrainingRows
-from clearbench.training.settings import TrainSettings
-from clearbench.training.unlearn import unlearn
 
 FORGOTTEN = [0, 1]
 
 
-def log_softmax(values: np.ndarray) -> np.ndarray:
-    shifted = values - values.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-def nll(logits: Tensor, targets: Tensor) -> np.ndarray:
-    values = log_softmax(logits.detach().double().numpy())
-    return -values[np.arange(len(targets)), targets.numpy()]
+def losses(logits: Tensor, targets: Tensor) -> Array:
+    return negative_log_likelihoods(logits.detach().numpy(), targets.tolist())
 
 
 def classifier(size: int = 2) -> tuple[Any, TrainingRows]:
-    model = copied(taught("classifier"))
-    model.train_only(("vision",))
-    return model, TrainingRows(model, tiny_dataset().naming(), ("image",), size, 0)
+    return learning(copied(taught("classifier")), size=size)
 
 
 def batch(model: Any, rows: TrainingRows, role: str) -> Any:
     return model.batch(rows.items(role))
 
 
-def weights(model: Any) -> dict[str, Tensor]:
-    return {name: weight.detach().clone() for name, weight in model.trainable().items()}
-
-
-def settings(**changes: Any) -> TrainSettings:
-    about = {"steps": 4, "batch_size": 4, "learning_rate": 3e-3, "parts": ("vision",)}
-    return TrainSettings.model_validate(about | {"warmup": 0.0, "decay": "none"} | changes)
-
-
 def run(model: Any, chosen: Method, **changes: Any) -> list[dict[str, float]]:
-    where = {key: changes.pop(key) for key in ("checkpoints", "on_step") if key in changes}
-    rows = tiny_dataset().naming()
-    return unlearn(model, rows, chosen, ("image",), settings(**changes), **where)
+    bench = Bench(type(chosen), "classifier")
+    return bench.run(model, chosen, **({"steps": 4, "learning_rate": 3e-3} | changes))
 
 
 def step(model: Any, state: dict[str, Tensor] | None = None, **batches: Any) -> Step:
@@ -74,8 +61,8 @@ def test_neggrad_plus(share: float) -> None:
         step(model, forget=forget, retain=retain)
     )
     ours, theirs = model.answers(forget), model.answers(retain)
-    expected = share * nll(theirs.logits, theirs.targets).mean()
-    expected -= (1 - share) * nll(ours.logits, ours.targets).mean()
+    expected = share * losses(theirs.logits, theirs.targets).mean()
+    expected -= (1 - share) * losses(ours.logits, ours.targets).mean()
     total = float(found["forget"].mean.detach()) + float(found["retain"].mean.detach())
     assert total == pytest.approx(expected, rel=1e-5)
 
@@ -113,7 +100,7 @@ def test_munba_takes_no_other_rule() -> None:
 
 def test_lfssd_is_the_mean_size_of_the_output_gradient() -> None:
     model, rows = classifier()
-    before, found = weights(model), {}
+    before, found = snapshot(model), {}
     for role in ("forget", "retain"):
         sizes: list[dict[str, Tensor]] = []
         for each in rows.batches(role):
@@ -147,7 +134,7 @@ def test_lfssd_reads_no_labels() -> None:
                 yield each
 
     method("ssd", selection=1.2, loss_free=True).edit(twin, Mislabelled())  # type: ignore[arg-type]
-    assert all(torch.equal(w, weights(twin)[n]) for n, w in weights(model).items())
+    assert not changed(snapshot(model), snapshot(twin))
 
 
 class Regression:
@@ -193,7 +180,7 @@ def test_fisher_information_is_that_of_the_models_own_answers() -> None:
 def test_fisher_noise_has_the_papers_covariance(noise: float, floor: float) -> None:
     """The change divided by (noise / F)^(1/4) is standard normal; a high floor replaces F."""
     model, rows = classifier()
-    before = weights(model)
+    before = snapshot(model)
     torch.manual_seed(3)
     information = fisher_information(model, rows.batches("retain"))
     torch.manual_seed(3)
@@ -210,9 +197,9 @@ def test_fisher_noise_has_the_papers_covariance(noise: float, floor: float) -> N
 
 def test_fisher_without_noise_is_the_original() -> None:
     model, rows = classifier()
-    before = weights(model)
+    before = snapshot(model)
     method("fisher", noise=0).edit(model, rows)
-    assert all(torch.equal(before[n], w) for n, w in weights(model).items())
+    assert not changed(before, snapshot(model))
 
 
 def test_the_nearest_label_is_where_one_step_of_fgsm_leads() -> None:
@@ -251,7 +238,7 @@ def test_boundary_shrink_learns_the_nearest_labels() -> None:
     term = method("boundary_shrink").loss(step(model, state, forget=forget))["forget"]
     targets = torch.tensor([3 + k for k in range(len(forget[0].items))])
     np.testing.assert_allclose(
-        term.values.detach().numpy(), nll(model.answers(forget).logits, targets), rtol=1e-4
+        term.values.detach().numpy(), losses(model.answers(forget).logits, targets), rtol=1e-4
     )
 
 
@@ -264,7 +251,7 @@ def test_boundary_expand_learns_the_last_label() -> None:
         term = method("boundary_expand").loss(step(model, forget=forget))["forget"]
         targets = torch.full_like(answers.targets, 8)
         np.testing.assert_allclose(
-            term.values.detach().numpy(), nll(answers.logits, targets), rtol=1e-4
+            term.values.detach().numpy(), losses(answers.logits, targets), rtol=1e-4
         )
 
 
@@ -272,7 +259,7 @@ def test_boundary_expand_learns_the_last_label() -> None:
 def test_the_shadow_label_comes_and_goes(rank: int | None) -> None:
     """Rank 8 is also the number of labels; the other rows learn, the shadow's is cut off."""
     model, rows = classifier()
-    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    before = snapshot(model)
     history = run(model, method("boundary_expand"), lora_rank=rank, steps=8)
     assert history[-1]["forget"] < history[0]["forget"]
     after = {
@@ -327,7 +314,7 @@ def test_unsir_impairs_on_noise_and_repairs_on_retain() -> None:
     found = impair.loss(step(model, state, forget=forget, retain=retain))  # type: ignore[union-attr]
     pictures = torch.stack([state[NOISE + each.row] for each in forget[0].items])
     logits = model.module(pixel_values=pictures).logits
-    expected = nll(logits, forget[0].targets)
+    expected = losses(logits, forget[0].targets)
     np.testing.assert_allclose(found["forget"].values.detach().numpy(), expected, rtol=1e-4)
     after = repair.loss(step(model, state, retain=retain))  # type: ignore[union-attr]
     assert set(after) == {"retain"}

@@ -15,7 +15,7 @@ from clearbench.methods.base import Method, Step, Train
 from clearbench.methods.losses import Term
 from clearbench.methods.step import ROLES, NoReference
 from clearbench.models.base import Model
-from clearbench.testing.world import PARTS, base, copied, taught, tiny_dataset
+from clearbench.testing.world import base, copied, few_steps, taught, tiny_dataset
 from clearbench.training.checkpoint import History
 from clearbench.training.checks import READABLE
 from clearbench.training.reference import FrozenReference
@@ -59,8 +59,7 @@ class Bench:
 
     def settings(self, **changes: Any) -> TrainSettings:
         """A few steps, with changes."""
-        about = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3, "parts": PARTS[self.kind]}
-        return TrainSettings.model_validate(about | {"warmup": 0.0, "decay": "none"} | changes)
+        return few_steps(self.kind, **changes)
 
     def run(self, model: Model, chosen: Method | None = None, **changes: Any) -> History:
         """Trains through the road every run takes."""

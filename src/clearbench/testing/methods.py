@@ -21,9 +21,9 @@ from clearbench.errors import RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.methods.losses import Term
 from clearbench.models.adapters import choose_parameters, load_adapter
-from clearbench.models.base import Model
 from clearbench.models.load import UNSAFE, load_model
 from clearbench.testing.bench import Bench
+from clearbench.testing.by_hand import changed, snapshot
 from clearbench.testing.world import PARTS, TEACH, taught
 from clearbench.training.feed import Feed
 from clearbench.training.loop import Memory, train
@@ -33,14 +33,6 @@ from clearbench.training.unlearn import unlearn
 CLOSE = 1e-5
 #: The steps after which a loss must have moved.
 MOVING: dict[str, Any] = {"steps": 8, "learning_rate": 3e-3}
-
-
-def _weights(model: Model) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.module.state_dict().items()}
-
-
-def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
-    return {name for name in before if not torch.equal(before[name], after[name])}
 
 
 def _near(first: float, second: float, what: str, relative: float = CLOSE) -> None:
@@ -171,10 +163,10 @@ def _always(items: Mapping[str, list[Item]]) -> Feed:
 def _frozen_unchanged(bench: Bench) -> None:
     """Only what is asked to learn moves, and it does move; a guard moves nothing."""
     model = bench.model()
-    before = _weights(model)
+    before = snapshot(model)
     bench.run(model)
     learns = set(model.trainable())
-    moved = _changed(before, _weights(model))
+    moved = changed(before, snapshot(model))
     tied = {n for n in moved if "lm_head" in n}
     _must(moved - tied <= learns, f"frozen weights moved: {sorted(moved - learns)[:3]}")
     if bench.cls.artefact == "guard":
@@ -194,11 +186,11 @@ def _lora_same_interface(bench: Bench) -> None:
     _must(not plain, f"with LoRA these learn, too: {plain[:3]}")
     for name in first[0].keys() - {"gradient_norm", "loss", "norm"}:  # `norm` is of what learns
         _near(first[0][name], second[0][name], f"'{name}' of the first step, full and LoRA")
-    base = _weights(bench.model())
-    after = {n.replace(".base_layer", ""): v for n, v in _weights(adapted).items()}
+    base = snapshot(bench.model())
+    after = {n.replace(".base_layer", ""): v for n, v in snapshot(adapted).items()}
     after = {n.removeprefix("base_model.model."): v for n, v in after.items()}
     _must(base.keys() <= after.keys(), "the base's weights have other names under LoRA")
-    _must(not _changed(base, after), "LoRA changed weights of the base")
+    _must(not changed(base, after), "LoRA changed weights of the base")
 
 
 def _moves_as_declared(bench: Bench) -> None:
@@ -290,7 +282,7 @@ def _deterministic(bench: Bench) -> None:
     first, second = bench.model(), bench.model()
     same = bench.run(first) == bench.run(second)
     _must(same, "two runs with one seed log other losses")
-    _must(not _changed(_weights(first), _weights(second)), "two runs with one seed differ")
+    _must(not changed(snapshot(first), snapshot(second)), "two runs with one seed differ")
 
 
 class _StopError(Exception):
@@ -314,7 +306,7 @@ def _resumes(bench: Bench) -> None:
                 bench.run(resumed, on_step=on_step, **about)
             except _StopError:
                 _must(any(Path(folder).iterdir()), "no checkpoint was written")
-    _must(not _changed(_weights(whole), _weights(resumed)), "a resumed run gives other weights")
+    _must(not changed(snapshot(whole), snapshot(resumed)), "a resumed run gives other weights")
 
 
 def _saves(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -14,9 +14,12 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import NAME_QUESTION, Example, Picture, Track
 from clearbench.models.base import Model
 from clearbench.models.tiny import tiny_model
+from clearbench.training.checks import READABLE
 from clearbench.training.finetune import finetune
+from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
 
+AnyModel = TypeVar("AnyModel", bound=Model)
 PEOPLE, FORGOTTEN = 8, 2
 TOWNS = ("Oslo", "Lima", "Kyiv", "Pune", "Bonn", "Cork", "Giza", "Nara")
 TRADES = ("baker", "sailor", "judge", "tailor", "miner", "nurse", "pilot", "smith")
@@ -149,3 +152,22 @@ def copied(model: Model) -> Model:
     other = copy.copy(model)
     other.module = copy.deepcopy(model.module)
     return other
+
+
+def learning(model: AnyModel, *tracks: Track, size: int = 4) -> tuple[AnyModel, TrainingRows]:
+    """The model with its usual parts learning, and all training rows of the tiny people.
+
+    Args:
+        model: Of any kind; it is changed.
+        tracks: Of the forget rows; without one, those that the model can read.
+        size: Rows of a batch.
+    """
+    model.train_only(PARTS[model.kind])
+    data = tiny_dataset().for_kind(model.kind)
+    return model, TrainingRows(model, data, tracks or READABLE[model.kind], size, 0)
+
+
+def few_steps(kind: Kind, **changes: Any) -> TrainSettings:
+    """Settings of three steps on a tiny model, with changes."""
+    about = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3, "parts": PARTS[kind]}
+    return TrainSettings.model_validate(about | {"warmup": 0.0, "decay": "none"} | changes)

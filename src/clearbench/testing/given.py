@@ -1,0 +1,125 @@
+"""A stand-in for a model, so that a loss can be worked out on paper.
+
+The test of a method of one's own, its loss against a sum in numpy:
+
+    model = GivenModel.drawn(0)
+    found = method("gradient_ascent").loss(given_step(model))
+    check_term(found["forget"], -model.losses("forget"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clearbench.data.batches import Answers, Batch, Item, Kind
+from clearbench.methods.step import ROLES, Batches, NoReference, Step
+from clearbench.testing.by_hand import Array, log_softmax, negative_log_likelihoods
+
+#: Of every batch unless a test says otherwise: an answer of three tokens and one of a single token.
+ROWS, TARGETS = (0, 0, 0, 1), (1, 2, 4, 0)
+#: Words in the vocabulary of a drawn model.
+WORDS = 5
+
+
+def given_batch(
+    role: str, targets: Sequence[int] = TARGETS, rows: Sequence[int] = ROWS
+) -> list[Batch]:
+    """One batch of a role: `rows` says which answer each token of `targets` belongs to."""
+    items = tuple(Item(str(row), role, "q", "a") for row in range(max(rows) + 1))
+    places = torch.arange(len(targets))
+    return [Batch({}, places, torch.tensor(targets), torch.tensor(rows), items)]
+
+
+class GivenModel:
+    """A model, or a reference, whose logits on the batch of each role are given.
+
+    Its states after layer `k` are `k` times the logits; beside the logits one weight learns.
+
+    Args:
+        logits: (tokens, words) by role; they become tensors that learn.
+        kind: What it says to be.
+        depth: How many layers it has.
+        margin: What teaching takes from the target's logit.
+    """
+
+    def __init__(
+        self,
+        logits: Mapping[str, Tensor],
+        *,
+        kind: Kind = "language",
+        depth: int = 4,
+        margin: float = 0.0,
+    ) -> None:
+        self.logits = {r: v.detach().clone().double().requires_grad_() for r, v in logits.items()}
+        self.weight = torch.linspace(-1, 1, 6, dtype=torch.double, requires_grad=True)
+        self.kind, self.depth, self.margin = kind, depth, margin
+
+    @classmethod
+    def drawn(cls, seed: int, **about: Any) -> GivenModel:
+        """Standard normal logits for the usual batch of every role; `about` as for the class."""
+        rng = torch.Generator().manual_seed(seed)
+        return cls({role: torch.randn(len(ROWS), WORDS, generator=rng) for role in ROLES}, **about)
+
+    def answers(self, batches: Batches) -> Answers:
+        """The given logits, with gradient."""
+        (batch,) = batches
+        logits = self.logits[_role(batches)]
+        return Answers(logits, batch.targets, batch.owners, batch.items, self.margin)
+
+    def states(self, batches: Batches, layer: int) -> Tensor:
+        """(tokens, words) `layer` times the logits; an `IndexError` beyond the layers."""
+        if not 1 <= layer <= self.depth:
+            raise IndexError(f"layer {layer} of a model of {self.depth}")
+        return layer * self.logits[_role(batches)]
+
+    def sequence_log_probs(self, batches: Batches) -> Tensor:
+        """(rows,) of each whole answer, without gradient."""
+        found = self.answers(batches)
+        return found.per_row(found.log_probs).detach()
+
+    def trainable(self) -> dict[str, Tensor]:
+        """The weight."""
+        return {"weight": self.weight}
+
+    def array(self, role: str) -> Array:
+        """(tokens, words) logits in numpy."""
+        return np.asarray(self.logits[role].detach().numpy())
+
+    def probabilities(self, role: str, temperature: float = 1.0) -> Array:
+        """(tokens, words) in numpy."""
+        return np.asarray(np.exp(log_softmax(self.array(role) / temperature)))
+
+    def losses(self, role: str, targets: Sequence[int] = TARGETS) -> Array:
+        """(tokens,) negative log-likelihoods in numpy, with the margin."""
+        lowered = self.array(role).copy()
+        lowered[np.arange(len(targets)), np.asarray(targets)] -= self.margin
+        return negative_log_likelihoods(lowered, targets)
+
+    def divergence(self, other: GivenModel, role: str, temperature: float = 1.0) -> Array:
+        """(tokens,) KL(this || other) in numpy, both softened."""
+        p, q = (each.probabilities(role, temperature) for each in (self, other))
+        return np.asarray((p * np.log(p / q)).sum(-1))
+
+    def slope(self, loss: Tensor, role: str) -> Array:
+        """(tokens, words) gradient of a loss in the logits of a role."""
+        (found,) = torch.autograd.grad(loss, self.logits[role])
+        return np.asarray(found.numpy())
+
+
+def given_step(model: GivenModel, reference: GivenModel | None = None, **about: Any) -> Step:
+    """A step with the usual batch of every role; `about` gives or replaces fields of `Step`."""
+    fields: dict[str, Any] = {
+        "model": model,
+        "reference": reference or NoReference(),
+        "batches": {role: given_batch(role) for role in ROLES},
+    }
+    return Step(**(fields | about))
+
+
+def _role(batches: Batches) -> str:
+    return batches[0].items[0].variant
