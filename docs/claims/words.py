@@ -114,13 +114,13 @@ not what the paper writes: IDK, DPO and LLMU got the true answers (E20), DPO's l
 overwritten (E21), divergences ran over padding (E27), RMU's target changed (E28, E29).""",
     run="""\
 CLEAR's eleven methods with CLEAR's weights and the losses mended, on text and faces, the same
-steps for all, at the learning rate of teaching, as in CLEAR, at a third and at a tenth of it.""",
+steps for all, at the learning rate of teaching, as in CLEAR, and at a third of it.""",
     rule="""\
 A run *forgets* from .5 on, and *keeps* from .8 on (CLEAR's grey begins at .78 of the original);
 below, it is *destroyed*. A method does as said if it does with every seed. The claim holds at a
 rate if all eleven methods do as said there; it is about methods, so it is confirmed if it holds
 at every rate.""",
-    image="Kept and forgotten of eleven methods at three learning rates",
+    image="Kept and forgotten of eleven methods at two learning rates",
 )
 
 LAMBDA = Words(

@@ -208,7 +208,7 @@ def as_the_rate_says(run: MethodPart, modality: str, track: str) -> tuple[float,
 
 
 def as_clear_says_at_high_rates(run: MethodPart, modality: str, track: str) -> tuple[float, float]:
-    high = run.train.learning_rate > 2e-4
+    high = run.train.learning_rate > 1e-3
     return as_clear_says(run, modality, track) if high else (0.1, 0.95)
 
 

@@ -21,6 +21,7 @@ from clearbench.report.results import (
     Question,
     groups,
     label,
+    method_label,
     picture,
     public_facts,
     without_paths,
@@ -233,6 +234,22 @@ def test_words() -> None:
     assert without_paths("no file '/a/b/c.json' in C:\\x\\y.txt") == "no file 'c.json' in y.txt"
     assert without_paths("and/or 1/2 https") == "and/or 1/2 https"
     assert dict(public_facts({"hostname": "h", "a": {"b": 1, "user": "u"}})) == {"a · b": "1"}
+
+
+def test_methods_are_called_as_their_papers_call_them() -> None:
+    called = {name: method_label(name) for name in ("munba", "kl_minimization", "bad_teacher")}
+    assert list(called.values()) == ["MUNBa", "KL minimization", "Bad teacher"]
+    assert method_label("of_somebody") == "OF somebody"
+
+
+def test_many_failures_are_told_by_cause(few: Json) -> None:
+    row = next(row for row in few["rows"] if row["method"] == "idk")
+    few["rows"] += [{**row, "id": f"{row['id']}-{k}", "seed": k} for k in range(7)]
+    (group,) = groups(few)
+    told = sentence(group)
+    _, too_little = told.split("Forgot too little: ")
+    assert too_little.count("IDK, seed") == 8
+    assert "Diverged: Gradient ascent." in told and "(" not in told
 
 
 def test_names_are_not_typeset_as_formulas(few: Json, details: Json) -> None:

@@ -97,6 +97,17 @@ class Method(BaseModel):
         """The state for the next step, from this one's and the values of its terms."""
         return state
 
+    @classmethod
+    def title(cls) -> str:
+        """Its name in print, in the class's capitals: `kl_minimization` is KL minimization."""
+        spelled, words = cls.__name__, list[str]()
+        if spelled.lower() != cls.name.replace("_", ""):
+            return cls.name.replace("_", " ").capitalize()
+        for word in cls.name.split("_"):
+            own, spelled = spelled[: len(word)], spelled[len(word) :]
+            words.append(own if not words or own.isupper() else own.lower())
+        return " ".join(words)
+
     @property
     def needed(self) -> tuple[str, ...]:
         """What it needs as it is set: all that it declares, or less."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from clearbench.evaluation.verdict import Verdict, judge
+from clearbench.methods.base import methods
 
 ANCHORS = ("original", "gold")
 _MODELS = {
@@ -268,8 +269,14 @@ def model_name(kind: str) -> str:
     return _MODELS.get(kind, kind)
 
 
+def method_label(name: str) -> str:
+    """A method's name as one would print it, of an unknown method as well as can be."""
+    known = methods().get(name)
+    return label(name) if known is None else known.title()
+
+
 def label(name: str) -> str:
-    """A method's name as one would print it: `kl_minimization` is `KL minimization`."""
+    """A name as one would print it: `kl_weight` is `KL weight`."""
     words = [w.upper() if len(w) <= 3 else w for w in name.replace("-", "_").split("_")]
     text = " ".join(words)
     text = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
@@ -279,7 +286,7 @@ def label(name: str) -> str:
 def run_label(run: Run, among: tuple[Run, ...]) -> str:
     """A run's method, and whatever tells it from other runs of that method."""
     twins = [each for each in among if each.method == run.method and each.id != run.id]
-    told = [label(run.method)]
+    told = [method_label(run.method)]
     if any(each.variant != run.variant for each in twins):
         told += [f"{key} {shown(value)}" for key, value in run.variant.items() if value is not None]
     if any(each.share != run.share for each in twins):

@@ -280,9 +280,31 @@ def sentence(group: Group) -> str:
     """Which methods passed and which did not, as a sentence."""
     rows = [row for row in main_table(group) if row.kind == "method"]
     passed = [row.name for row in rows if row.outcome == "passed"]
-    others = [f"{row.name} ({_gravest(row)})" for row in rows if row.outcome != "passed"]
+    others = [row for row in rows if row.outcome != "passed"]
     told = f"{listed(passed)} passed." if passed else "Nothing passed."
-    return f"{told} Not passed: {listed(others)}." if others else told
+    if len(others) > _MANY:
+        return f"{told} {_by_cause(others)}"
+    reasons = [f"{row.name} ({_gravest(row)})" for row in others]
+    return f"{told} Not passed: {listed(reasons)}." if others else told
+
+
+#: More failures than this are told by cause, without their details.
+_MANY = 6
+
+
+def _by_cause(rows: list[TableRow]) -> str:
+    causes: dict[str, list[str]] = {}
+    for row in rows:
+        causes.setdefault(_cause(row), []).append(row.name)
+    return " ".join(f"{cause}: {listed(names)}." for cause, names in causes.items())
+
+
+def _cause(row: TableRow) -> str:
+    if row.verdict is None:
+        return row.outcome.capitalize()
+    if row.verdict.damaged:
+        return "Harmed the rest"
+    return "Forgot too little" if row.verdict.garbage_ok else "Answered with garbage"
 
 
 def _gravest(row: TableRow) -> str:

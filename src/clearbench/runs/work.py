@@ -95,7 +95,9 @@ def make_model(root: Path, job: Job, tell: Tell) -> str:
             status, reason, history = "diverged", str(error), error.history
     cost["seconds"] -= curve.seconds
     cost |= {
-        "trainable_parameters": sum(p.numel() for p in model.trainable().values()),
+        "trainable_parameters": 0
+        if _leaves_guards(job)
+        else sum(p.numel() for p in model.trainable().values()),
         "forwards": model.forwards,
         "backwards": model.backwards,
     }
@@ -103,7 +105,7 @@ def make_model(root: Path, job: Job, tell: Tell) -> str:
         if status == "ok":
             if job.role != "unlearn":
                 merge_adapters(model)
-            if job.role == "unlearn" and methods()[job.method].artefact == "guard":
+            if _leaves_guards(job):
                 save_guards(model, temporary)
             else:
                 model.save(temporary)
@@ -113,6 +115,10 @@ def make_model(root: Path, job: Job, tell: Tell) -> str:
         write_json(temporary / OUTCOME, outcome | {"start": job.start.stage if job.start else None})
     _remove(checkpoints)
     return status
+
+
+def _leaves_guards(job: Job) -> bool:
+    return job.role == "unlearn" and methods()[job.method].artefact == "guard"
 
 
 def _train(
