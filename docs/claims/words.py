@@ -131,7 +131,7 @@ The objective is a forget term plus lambda times a retain term.""",
 No table varies lambda; all published runs have a weight of 1.""",
     run="""\
 Gradient difference on text and faces, which is this objective as it stands, with lambda from 0 to
-32, at the middle rate of the claim before.""",
+32, at the lower rate of the claim before.""",
     rule="""\
 The claim says that doubling lambda keeps more and forgets less: that the intervals of the two
 slopes over log2 lambda (0 left out) lie above and below 0.""",
