@@ -98,6 +98,7 @@ def _section(name: str, claim: Claim, found: Measured) -> Iterator[str]:
     yield f"**Verdict: {rules.verdict(checks)}.**\n"
     yield from (f"- {check.says}: {'yes' if check.holds else 'no'}" for check in checks)
     yield f"\n![{said.image}](images/{name}.png)\n"
+    yield _paragraph(f"**Seen afterwards**, and no part of the verdict. {said.seen}")
     yield from claim.table(found)
     yield ""
 
