@@ -245,8 +245,10 @@ def results(rows: list[dict[str, Any]]) -> str:
         "gold for all, settings chosen on eight other people (`recipes/search-methods.yaml`). "
         "Distance 0 is gold and 1 the original; kept is the least ratio to the original among what "
         f"must survive. *Does nothing*: not a tenth of the way to gold, and nothing harmed. "
-        f"*Destroys the rest*: under {DESTROYED:.0%} of something is left. One seed and a small "
-        "world: read it as what a method did here, not as a ranking of methods.\n",
+        f"*Destroys the rest*: under {DESTROYED:.0%} of something is left. Peak "
+        "memory is the worker process's, which holds on to what earlier runs took (a fresh one "
+        "begins near 700 MB): it bounds a run's need from above. One seed and a small world: read "
+        "it as what a method did here, not as a ranking of methods.\n",
     ]
     for model, modality in dict.fromkeys((row["model"], row["modality"]) for row in rows):
         own = [row for row in rows if (row["model"], row["modality"]) == (model, modality)]
