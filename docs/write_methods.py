@@ -211,8 +211,9 @@ def _settings(rows: list[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         said = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
                          for key, value in row["hyperparameters"].items())  # fmt: skip
-        train = f"{row['steps']} steps at most, rate {row['learning_rate']:g}"
-        yield f"- {row['model']}, {row['modality']}: {said or 'defaults'}; {train}"
+        train = f"; {row['steps']} steps at most, rate {row['learning_rate']:g}"
+        trains = Bench(methods()[row["method"]], row["model"]).trains
+        yield f"- {row['model']}, {row['modality']}: {said or 'defaults'}{train if trains else ''}"
     yield ""
 
 

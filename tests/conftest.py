@@ -10,10 +10,13 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 
+import importlib.util
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,6 +27,8 @@ torch.set_num_threads(1)
 
 #: Published logs, which are not ours to commit. TOFU's: github.com/locuslab/tofu (data/).
 ORACLES = Path(os.environ.get("CLEARBENCH_ORACLES", Path(__file__).parents[2] / "shared" / "data"))
+
+DOCS = Path(__file__).parents[1] / "docs"
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 CLI = "from clearbench.cli import main; main()"
@@ -157,3 +162,28 @@ def small_recipe(tiny_folder: Path) -> dict[str, Any]:
         "evaluation": {"limit": 1, "max_new_tokens": 2},
         "runs": [{"method": "npo", "model": "language", "modality": "text", "train": teach}],
     }
+
+
+@pytest.fixture(scope="session")
+def docs_script() -> Callable[[str], ModuleType]:
+    """A script of docs/ by name, as a module."""
+
+    def loaded(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def two_processes() -> tuple[dict[str, str], dict[str, str]]:
+    """What the environment of each of two processes says, so that they find each other."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    first, second = ({**world, "RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1"))
+    return first, second

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -66,16 +65,12 @@ def start(*words: object, **environment: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, two_processes: tuple[dict[str, str], ...]
+) -> Path:
     """The records of every kind of model, measured by two processes together."""
     out = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    children = [
-        start(out, 0, *KINDS, RANK=str(rank), LOCAL_RANK=str(rank), **world) for rank in range(2)
-    ]
+    children = [start(out, 0, *KINDS, **about) for about in two_processes]
     assert [child.wait(WAIT) for child in children] == [0, 0]
     return out
 

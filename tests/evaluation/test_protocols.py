@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -91,14 +91,6 @@ def test_the_errata_are_complete_and_in_order() -> None:
     assert {name for each in ERRATA for name in each.carried_by} <= set(NAMES)
 
 
-def writer() -> Any:
-    spec = importlib.util.spec_from_file_location("write_errata", DOCS / "write_errata.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_of_errata_holds_the_words_of_every_defect() -> None:
     text = (DOCS / "errata.md").read_text()
     for each in ERRATA:
@@ -106,8 +98,10 @@ def test_the_page_of_errata_holds_the_words_of_every_defect() -> None:
         assert each.does in text and each.right in text and each.effect in text
 
 
-def test_the_page_of_errata_holds_the_values_on_the_real_log(oracles: Path) -> None:
-    module = writer()
+def test_the_page_of_errata_holds_the_values_on_the_real_log(
+    oracles: Path, docs_script: Callable[[str], ModuleType]
+) -> None:
+    module = docs_script("write_errata")
     records, gold = (read_log(oracles / module.LOG.format(name)) for name in ("full", "retain90"))
     assert module.page(records, gold) == (DOCS / "errata.md").read_text(), (
         "run docs/write_errata.py"

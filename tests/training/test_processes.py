@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from functools import cache
@@ -140,21 +139,17 @@ def work(out: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, two_processes: tuple[dict[str, str], ...]
+) -> Path:
     """What two processes found."""
     out = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     children = [
         subprocess.Popen(  # noqa: S603
             [sys.executable, __file__, str(out)],
-            env=os.environ
-            | world
-            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            env=os.environ | about | {"OMP_NUM_THREADS": "1"},
         )
-        for rank in range(2)
+        for about in two_processes
     ]
     assert [child.wait(WAIT) for child in children] == [0, 0]
     return out

@@ -8,6 +8,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -131,13 +132,18 @@ def _origin(cls: type) -> tuple[str, str]:
     return str(getattr(source, "__file__", cls.__module__)), cls.__qualname__
 
 
-def methods() -> dict[str, type[Method]]:
-    """Every known method by name: this folder, installed entry points and loaded plugins."""
+@cache
+def _discover() -> None:
     package = importlib.import_module("clearbench.methods")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"clearbench.methods.{module.name}")
     for entry in importlib.metadata.entry_points(group="clearbench.methods"):
         entry.load()
+
+
+def methods() -> dict[str, type[Method]]:
+    """Every known method by name: this folder, installed entry points and loaded plugins."""
+    _discover()
     return dict(sorted(_METHODS.items()))
 
 
