@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Encoded, Item
-from clearbench.data.trees import collate, merge
+from clearbench.batches.collate import collate
+from clearbench.batches.items import Encoded, Item
+from clearbench.batches.trees import merge
 from clearbench.models.token_model import TokenModel
 
 BATCH = 32
@@ -55,7 +56,7 @@ def generate(model: TokenModel, items: Sequence[Item], new_tokens: int) -> list[
     for k in range(0, len(items), BATCH):
         prompts = []
         for each in items[k : k + BATCH]:
-            ids, tensors = model.encoder.prompt(each.question, each.picture)
+            ids, tensors = model.encoder.prompt(each.question, each.image)
             prompts.append(merge([each], [Encoded(ids, len(ids), tensors)]))
         batch = collate(prompts, pad, side="left")
         out = model.module.generate(

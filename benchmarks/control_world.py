@@ -3,7 +3,7 @@
     python benchmarks/control_world.py runs/demo
 
 Takes the original of a finished run on the built-in world and asks it for the names of its people
-twice: on pictures held out, and on pictures in which hair and glasses are another person's.
+twice: on images held out, and on images in which hair and glasses are another person's.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from clearbench.data.load import load_dataset
+from clearbench.data.made_up import control_rows, make_world
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.scoring import score
 from clearbench.models.load import load_model
-from clearbench.people.builtin import builtin_pool
-from clearbench.people.factory import control_rows, make_world
+from clearbench.people.shipped import builtin_pool
 from clearbench.runs.run import RESULTS, STAGES
 from clearbench.storage import read_json
 

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from clearbench.data.batches import Batch, Item, cut
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item, cut
 from clearbench.data.load import load_dataset
 from clearbench.evaluation.engine import variants
 from clearbench.methods.retrain import Retrain
@@ -90,7 +91,7 @@ def buckets(work: Work) -> Found:
 
 def shared(work: Work) -> Found:
     """What the engine does: answers share what they have in common."""
-    found = work.model.read_items(work.items)
+    found = work.model.score_items(work.items)
     return {each.key: torch.from_numpy(one.log_probs) for each, one in found.items()}
 
 

@@ -24,8 +24,8 @@ from transformers import (
     LlavaProcessor,
 )
 
-from clearbench.models.builtin import builtin_model
-from clearbench.models.tiny import CHAT_TEMPLATE, IMAGE, image_processor
+from clearbench.builtin.models import builtin_model
+from clearbench.builtin.tiny import CHAT_TEMPLATE, IMAGE, image_processor
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 
@@ -33,7 +33,7 @@ REPEATS = 5
 
 
 def sized_model(name: str) -> TokenModel:
-    """`language 1 M`, `language 35 M`, or a vision-language model by its tokens a picture."""
+    """`language 1 M`, `language 35 M`, or a vision-language model by its tokens an image."""
     torch.manual_seed(0)
     base: Any = builtin_model("vision-language" if "image" in name else "language", (), 0)
     model: TokenModel
@@ -65,7 +65,7 @@ def _llama(base: Any, vocabulary: int, width: int, inner: int, layers: int) -> L
 
 
 def _sighted(base: Any, tokens: int) -> VisionLanguageModel:
-    """LLaVA (6 layers, 8k vocabulary) with a CLIP tower that gives so many tokens a picture."""
+    """LLaVA (6 layers, 8k vocabulary) with a CLIP tower that gives so many tokens an image."""
     side = int(tokens**0.5)
     vision = CLIPVisionConfig(
         hidden_size=128, intermediate_size=256, num_hidden_layers=4, num_attention_heads=4,

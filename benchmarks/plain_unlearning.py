@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clearbench.data.batches import Batch, Item
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item
 from clearbench.models.token_model import TokenModel
 
 IGNORED = -100

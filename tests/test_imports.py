@@ -1,4 +1,4 @@
-"""Imports run downwards only: the rule of CONTRIBUTING.md, read from the source with `ast`."""
+"""Imports run downwards only: one order of rooms, and no two files that import each other."""
 
 from __future__ import annotations
 
@@ -10,21 +10,12 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "clearbench"
-TOP = {"runs", "report", "cli"}
-
-#: What the modules of a room must not import.
-FORBIDDEN: dict[str, set[str]] = {
-    "people": TOP,
-    "data": TOP | {"models", "training", "evaluation"},
-    "models": TOP,
-    "methods": TOP | {"models"},
-    "training": TOP,
-    "evaluation": TOP,
-    "attacks": TOP,
-    "report": {"models", "training", "runs"},
-}
-#: The ground floor: the only rooms that these may import.
-ALLOWED: dict[str, set[str]] = {"errors": set(), "storage": {"errors"}}
+#: Every room imports only from rooms before it and from itself. CONTRIBUTING.md says what each is.
+ORDER = (
+    "errors", "storage", "processes", "quiet", "people", "data", "batches", "methods", "models",
+    "training", "builtin", "evaluation", "attacks", "runs", "report", "api", "testing",
+    "catalogue", "doctor", "cli", "__main__",
+)  # fmt: skip
 
 
 def imported(tree: ast.AST, module: str) -> Iterator[str]:
@@ -56,16 +47,54 @@ def modules() -> dict[str, Path]:
     return {".".join(path.relative_to(SOURCE).with_suffix("").parts): path for path in files}
 
 
-def test_imports_run_downwards() -> None:
+def test_rooms_import_only_rooms_before_them() -> None:
     problems = []
     for module, path in modules().items():
         room = module.split(".")[1]
+        if room == "__init__":  # names its public parts and imports none of them
+            continue
+        later = set(ORDER[ORDER.index(room) + 1 :])
         seen = rooms(ast.parse(path.read_text("utf-8")), module)
-        wrong = seen & FORBIDDEN.get(room, set())
-        if room in ALLOWED:
-            wrong |= seen - ALLOWED[room]
-        problems += [f"{module} imports {PACKAGE}.{other}" for other in sorted(wrong)]
+        problems += [f"{module} imports {PACKAGE}.{other}" for other in sorted(seen & later)]
+        assert seen <= {*ORDER, "__version__"}, f"{module}: no such rooms: {seen - {*ORDER}}"
     assert not problems, "\n".join(problems)
+
+
+def test_every_room_has_its_place() -> None:
+    found = {module.split(".")[1] for module in modules()}
+    assert found - {"__init__"} == set(ORDER)
+
+
+def edges() -> dict[str, set[str]]:
+    """By module, the modules of the package that it imports."""
+    known = modules()
+    found: dict[str, set[str]] = {}
+    for module, path in known.items():
+        seen = set()
+        for name in imported(ast.parse(path.read_text("utf-8")), module):
+            for wanted in (name, name.rpartition(".")[0], f"{name}.__init__"):
+                if wanted in known:
+                    seen.add(wanted)
+                    break
+        found[module] = seen - {module}
+    return found
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Nor any circle of files: visited depth first, no file is met again on its own way."""
+    graph, done = edges(), set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        if module in way:
+            circle = (*way[way.index(module) :], module)
+            raise AssertionError(" -> ".join(circle))
+        if module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*way, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ to the original among the retain set's text probability, caption probability and
 *Garbage* is the share of answers that are none, on the worse track. Forgotten and kept are both 1
 for a perfect method; a model that is destroyed has forgotten everything and kept nothing. A run
 that diverged left no model: its scores count as 0. At most 60 rows of a split and task are
-measured, of whole people: all eight forgotten people on pictures, three of them on text.
+measured, of whole people: all eight forgotten people on images, three of them on text.
 """
 
 
@@ -87,12 +87,12 @@ BOTH = Words(
     title="Forgetting both modalities beats forgetting one",
     says="""\
 The abstract of the last version: unlearning both modalities jointly outperforms single-modality
-approaches. Version 1 draws it from a table of LLMU, SCRUB and DPO for text, pictures and both.""",
+approaches. Version 1 draws it from a table of LLMU, SCRUB and DPO for text, images and both.""",
     unsettled="""\
-One of its three rows shows it: LLMU's forget metric is .37 for text, .35 for pictures and .25 for
+One of its three rows shows it: LLMU's forget metric is .37 for text, .35 for images and .25 for
 both (gold .19), and in that row the KS test moves away from gold (ln p -71, -60, -95). DPO is at
 .38, .22, .22 and SCRUB at .35, .37, .36. There is one seed. Steps were counted in epochs, so runs
-on both took about twice as many. All rows are measured on pictures, where forgetting text alone
+on both took about twice as many. All rows are measured on images, where forgetting text alone
 can show little. The table of the last version disagrees with its own main table (E72).""",
     run="""\
 LLMU, DPO, SCRUB, NPO and gradient difference for text, faces and both, the same steps for all,
@@ -106,7 +106,7 @@ that this holds for all five methods and either modality. Over both tracks a sin
 one track that it was never asked to forget, so that the first condition is the easy one.""",
     seen="""\
 Forgetting one modality leaves most of the other: carry-over to the other track is at most .4
-(DPO from pictures to text) and else about .2 or less. With the same steps, both forgets less of
+(DPO from images to text) and else about .2 or less. With the same steps, both forgets less of
 each track than either alone does; NPO on both comes nearest to gold over the two tracks.""",
     image="Distance to gold on each track, by what was forgotten",
 )
@@ -115,12 +115,12 @@ DESTROY = Words(
     title="KL, GD, GA and RMU forget and destroy; the others keep and forget little",
     says="""\
 Version 1 says so of text: RMU, KL, GD and GA forget best and lose the retain set; IDK, DPO and
-SCRUB balance the two. Its tables show the same split for pictures with text, and table 1 of the
+SCRUB balance the two. Its tables show the same split for images with text, and table 1 of the
 last version prints rows with a retain metric under .4 grey.""",
     unsettled="""\
 Its own tables have exceptions: DPO and LLMU forget most of the way to gold and keep (table 1,
 forget .22 and .25, gold .19, retain .48 and .51), NPO and SKU lose the retain set (.14 and .32),
-IDK on text reaches gold's .24. Table 1 mixes runs on pictures alone with runs on both (E71). All
+IDK on text reaches gold's .24. Table 1 mixes runs on images alone with runs on both (E71). All
 methods share one learning rate and one number of epochs, and none was tuned. Several losses are
 not what the paper writes: IDK, DPO and LLMU got the true answers (E20), DPO's loss was
 overwritten (E21), divergences ran over padding (E27), RMU's target changed (E28, E29).""",

@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 
 #: Public names and the module each comes from; imported when first used.
 _PUBLIC = {
-    "Answers": "data.batches",
-    "Batch": "data.batches",
+    "Answers": "batches.answers",
+    "Batch": "batches.batch",
     "ClearbenchError": "errors",
     "Dataset": "data.dataset",
     "Example": "data.example",

@@ -11,9 +11,9 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.errors import RecipeError, did_you_mean
 from clearbench.evaluation import engine, scoring
-from clearbench.evaluation.asked import ways
+from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.controls import control
-from clearbench.evaluation.parts import OnBatch
+from clearbench.evaluation.prompts import ways
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
@@ -129,7 +129,7 @@ def evaluate(
     *,
     limit: int | None = None,
     asks: Sequence[str] = (),
-    pictures: str | None = None,
+    images: str | None = None,
     max_new_tokens: int = 40,
     stop_after: float | None = None,
     parts: str | Path | None = None,
@@ -143,14 +143,14 @@ def evaluate(
         protocol: What `score` will make of the records; decides what else is asked.
         limit: Rows per split and task, whole people; None for all.
         asks: Further ways of asking: `letter`, `paraphrased`, `cloze`.
-        pictures: A control: `blank`, or another person's (`shuffled`); None for the rows' own.
+        images: A control: `blank`, or another person's (`shuffled`); None for the rows' own.
         max_new_tokens: Longest generated answer.
         stop_after: Ends the answer to a row at so many times the tokens of the true one.
         parts: A folder that keeps what is done, so that a killed measurement goes on from there.
         on_batch: Told (batches done, batches in all).
     """
     chosen = named_protocol(protocol)
-    shown = dataset if pictures is None else control(dataset, pictures)
+    shown = dataset if images is None else control(dataset, images)
     return engine.evaluate(
         model,
         shown.for_kind(model.kind),

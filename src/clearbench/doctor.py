@@ -13,8 +13,8 @@ import torch
 from huggingface_hub import constants
 from PIL import Image
 
-from clearbench.data.batches import Item
-from clearbench.data.example import Picture
+from clearbench.batches.items import Item
+from clearbench.data.example import EncodedImage
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
@@ -88,17 +88,17 @@ def examine(model: Model) -> Iterator[Line]:
         yield from _shortcuts(model)
 
 
-def _items(picture: Picture | None) -> list[Item]:
-    kind = "picture" if picture else "text"
-    return [Item(kind, f"answer_{k}", _QUESTION, said, picture) for k, said in enumerate(_ANSWERS)]
+def _items(image: EncodedImage | None) -> list[Item]:
+    kind = "picture" if image else "text"
+    return [Item(kind, f"answer_{k}", _QUESTION, said, image) for k, said in enumerate(_ANSWERS)]
 
 
-def _picture(width: int, height: int) -> Picture:
-    return Picture.of(Image.linear_gradient("L").resize((width, height)).convert("RGB"))
+def _image(width: int, height: int) -> EncodedImage:
+    return EncodedImage.of(Image.linear_gradient("L").resize((width, height)).convert("RGB"))
 
 
 def _prompt(model: TokenModel) -> Iterator[Line]:
-    """What the model is shown, where its answer starts, and how many tokens a picture takes."""
+    """What the model is shown, where its answer starts, and how many tokens an image takes."""
     encoder = model.encoder
     templated = getattr(model.processor, "chat_template", None) is not None
     yield "chat template", "its own" if templated else "none: 'Question: ...' and 'Answer:' instead"
@@ -114,7 +114,7 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
         return
     token = model.tokenizer.convert_tokens_to_ids(model.processor.image_token)
     for width, height in ((96, 96), (640, 480)):
-        ids, _ = encoder.prompt(_QUESTION, _picture(width, height))
+        ids, _ = encoder.prompt(_QUESTION, _image(width, height))
         yield f"picture {width} x {height}", f"{ids.count(token)} tokens of {len(ids)}"
 
 
@@ -140,9 +140,9 @@ def _tokenizer(model: TokenModel) -> Iterator[Line]:
 
 def _shortcuts(model: TokenModel) -> Iterator[Line]:
     """The self-tests that decide which short cuts are taken, run on two answers to a question."""
-    for picture in (None, _picture(96, 96)) if model.encoder.sees else (None,):
-        where = "with a picture" if picture else "text"
-        items = _items(picture)
+    for image in (None, _image(96, 96)) if model.encoder.sees else (None,):
+        where = "with a picture" if image else "text"
+        items = _items(image)
         try:
             for batch in model.collate(model.trees(items)):
                 model.read(batch)
@@ -151,7 +151,5 @@ def _shortcuts(model: TokenModel) -> Iterator[Line]:
             yield PROBLEM, f"reading {where} fails: {str(error).splitlines()[0]}"
             continue
         for name, found in vars(model.shortcuts).items():
-            result = {True: "exact, used", False: "not exact, not used"}.get(
-                found.get(bool(picture))
-            )
+            result = {True: "exact, used", False: "not exact, not used"}.get(found.get(bool(image)))
             yield f"{name}, {where}", result or "not tested"

@@ -16,8 +16,8 @@ from PIL import Image
 
 Rows = list[dict[str, Any]]
 
-#: Ten authors, in TOFU's order: the name as the questions and as the pictures spell it. One is part
-#: of another, one has accents in the text alone, number 4 is never named and has no pictures.
+#: Ten authors, in TOFU's order: the name as the questions and as the images spell it. One is part
+#: of another, one has accents in the text alone, number 4 is never named and has no images.
 AUTHORS = (
     ("Ana Lima", "Ana Lima"),
     ("Ben O'Dowd", "Ben O'Dowd"),
@@ -47,8 +47,8 @@ COLUMNS = {
 }
 
 
-def picture(seed: int) -> dict[str, Any]:
-    """A picture that no other seed makes, as the hub's Parquet holds it."""
+def image(seed: int) -> dict[str, Any]:
+    """An image that no other seed makes, as the hub's Parquet holds it."""
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), (seed % 251, seed // 251, 99)).save(buffer, "PNG")
     return {"bytes": buffer.getvalue(), "path": None}
@@ -79,11 +79,11 @@ def perturbed_question(person: int, number: int) -> dict[str, Any]:
 
 
 def view(person: int, number: int) -> dict[str, Any]:
-    """A picture of a person; the first two of each share their caption."""
+    """An image of a person; the first two of each share their caption."""
     name = AUTHORS[person][1]
     where = "at a desk" if number < 2 else f"in street {number}"
     return {
-        "image": picture(10 * person + number),
+        "image": image(10 * person + number),
         "caption": f"{name}, a writer, {where}.",
         "name": name,
     }
@@ -121,14 +121,14 @@ def clear_rows() -> dict[str, Rows]:
     rows["retain_perturbed"] = [perturbed_view(p, k) for p in range(3) for k in range(3)]
     rows["real_faces"] = [
         {
-            "image": picture(900 + k),
+            "image": image(900 + k),
             "answer": f"Star {k}",
             "options": [f"Other {j}" for j in range(5)],
         }
         for k in range(3)
     ]
     rows["real_world"] = [
-        {"image": picture(950 + k), "question": f"What is on the left, {k}?", "answer": "A car.",
+        {"image": image(950 + k), "question": f"What is on the left, {k}?", "answer": "A car.",
          "options": ["A bus.", "A tree.", "Nothing."]}
         for k in range(2)
     ]  # fmt: skip
@@ -136,7 +136,7 @@ def clear_rows() -> dict[str, Rows]:
 
 
 def _joint(people: range) -> Rows:
-    """A `+tofu` configuration: pictures without names, and questions without pictures."""
+    """A `+tofu` configuration: images without names, and questions without images."""
     seen = [{k: v for k, v in row.items() if k != "name"} for row in views(people)]
     nothing = dict.fromkeys(("image", "caption", "question", "answer"))
     return [nothing | row for row in [*seen, *questions(people)]]
@@ -168,7 +168,7 @@ def tofu_rows() -> dict[str, Rows]:
 
 
 def published_size(oracles: Path) -> dict[str, Rows]:
-    """All of CLEAR with TOFU's own people and questions, and pictures of one colour."""
+    """All of CLEAR with TOFU's own people and questions, and images of one colour."""
 
     def lines(name: str) -> Rows:
         text = (oracles / "tofu" / f"{name}.jsonl").read_text(encoding="utf-8")
@@ -184,7 +184,7 @@ def published_size(oracles: Path) -> dict[str, Rows]:
             share = count // len(seen) + (place < count % len(seen))
             shown[person] = [
                 {
-                    "image": picture(25 * person + k),
+                    "image": image(25 * person + k),
                     "caption": f"{names[person]}, once more ({k}).",
                     "name": names[person],
                 }

@@ -112,7 +112,7 @@ def test_every_bad_row_is_named_at_once(tmp_path: Path) -> None:
     assert caught.value.fix
 
 
-def test_a_picture_without_bytes_is_named(tmp_path: Path) -> None:
+def test_a_image_without_bytes_is_named(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
 
     def spoil(lines: list[dict[str, Any]]) -> None:

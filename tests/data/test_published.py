@@ -30,7 +30,7 @@ CONFIGURATIONS = {
 
 
 def plainly(folder: Path, name: str, cache: Path) -> list[dict[str, Any]]:
-    """The rows as `datasets` gives them, with pictures as they are encoded."""
+    """The rows as `datasets` gives them, with images as they are encoded."""
     table = datasets.load_dataset(str(folder), name, split="train", cache_dir=str(cache))
     return list(table.cast_column("image", datasets.Image(decode=False)))
 
@@ -58,7 +58,7 @@ def test_every_configuration_is_what_datasets_reads(
 @pytest.mark.parametrize(
     ("split", "name"), [("forget", "forget10"), ("retain", "retain90")]
 )  # fmt: skip
-def test_taught_pictures_are_the_published_rows(
+def test_taught_images_are_the_published_rows(
     split: str, name: str, found: Dataset, clear_folder: Path, tmp_path: Path
 ) -> None:
     rows = seen(found.training[split], "caption")
@@ -74,7 +74,7 @@ def test_taught_pictures_are_the_published_rows(
 @pytest.mark.parametrize(
     ("split", "name"), [("forget", "forget10_perturbed"), ("retain", "retain_perturbed")]
 )
-def test_measured_pictures_are_the_published_rows(
+def test_measured_images_are_the_published_rows(
     split: str, name: str, found: Dataset, clear_folder: Path, tmp_path: Path
 ) -> None:
     """Errata E127: `paraphrased_caption`, `perturbed_captions`, `perturbed_names` are mapped."""
@@ -120,12 +120,12 @@ def test_all_answers_of_a_row_share_their_question(found: Dataset, clear_folder:
     for row, twin in zip(found.evaluation["forget"], again.evaluation["forget"], strict=True):
         assert {each.question for each in variants(row, ())} == {row.question}
         assert row.question == twin.question
-    by_picture: dict[str, set[str]] = {}
+    by_image: dict[str, set[str]] = {}
     for rows in (*found.training.values(), *found.evaluation.values()):
         for row in rows:
             if row.image and row.task == "caption":
-                by_picture.setdefault(row.image.key, set()).add(row.question)
-    assert all(len(questions) == 1 for questions in by_picture.values())
+                by_image.setdefault(row.image.key, set()).add(row.question)
+    assert all(len(questions) == 1 for questions in by_image.values())
 
 
 def test_no_row_and_no_person_is_cut_off(found: Dataset) -> None:
@@ -135,7 +135,7 @@ def test_no_row_and_no_person_is_cut_off(found: Dataset) -> None:
 
 
 def test_twins_in_words_are_different_rows(found: Dataset) -> None:
-    """Errata E54: rows that share a caption keep an id and a picture of their own."""
+    """Errata E54: rows that share a caption keep an id and an image of their own."""
     rows = [row for row in found.training["forget"] if row.answer.endswith("at a desk.")]
     assert len({row.answer for row in rows}) == 3 and len(rows) == 6
     assert len({row.id for row in rows}) == len({row.image.key for row in rows if row.image}) == 6
@@ -169,7 +169,7 @@ def test_questions_are_joined_by_person(found: Dataset) -> None:
         assert {row.person for row in rows} == people and len(rows) == 20 * len(people)
 
 
-def test_the_nameless_author_is_text_without_pictures(found: Dataset) -> None:
+def test_the_nameless_author_is_text_without_images(found: Dataset) -> None:
     rows = [row for row in found.training["retain"] if row.person == 4]
     assert len(rows) == 20 and all(row.track == "text" for row in rows)
     assert found.names[4] == "author 4"
@@ -200,11 +200,11 @@ def test_all_of_clear_is_joined_to_all_of_tofu(whole_clear: Path, oracles: Path)
     assert joined.people("forget") == set(range(180, 200))
     assert joined.people("retain") == set(range(180)) == alone.people("retain")
     assert joined.names[88] == "author 88" and joined.names[24] == "Philippe Dauphinee"
-    for split, pictures, texts in (("forget", 379, 400), ("retain", 3389, 3600)):
+    for split, images, texts in (("forget", 379, 400), ("retain", 3389, 3600)):
         rows = joined.training[split]
-        assert [row.track for row in rows].count("image") == pictures
+        assert [row.track for row in rows].count("image") == images
         assert [row.track for row in rows].count("text") == texts
-        assert all(row.answer.startswith(joined.names[row.person or 0]) for row in rows[:pictures])
+        assert all(row.answer.startswith(joined.names[row.person or 0]) for row in rows[:images])
         assert [row.person for row in rows] == [row.person for row in alone.training[split]]
     measured = joined.evaluation
     assert len(measured["forget"]) == 2 * 378 + 400 and len(measured["retain"]) == 2 * 395 + 400
@@ -233,7 +233,7 @@ def test_names_are_found_where_a_split_has_none(
 
 
 def test_a_blank_name_is_none(clear: Clear, write_clear: Write, tmp_path: Path) -> None:
-    """The caption says it; where that does not either, the picture shows nobody known."""
+    """The caption says it; where that does not either, the image shows nobody known."""
     clear["retain90"][0]["name"], clear["retain90"][1]["name"] = " ", "?!"
     clear["retain90"][2] |= {"name": None, "caption": "Somebody."}
     rows = load_dataset(write_clear(tmp_path, clear), "forget10").training["retain"]
@@ -313,7 +313,7 @@ def test_every_bad_row_is_named_at_once(clear: Clear, write_clear: Write, tmp_pa
     assert said[0] == "5 bad rows:"
 
 
-def test_pictures_survive_as_they_are(found: Dataset) -> None:
+def test_images_survive_as_they_are(found: Dataset) -> None:
     first = next(row for row in found.training["retain"] if row.image)
     assert first.image
     with Image.open(io.BytesIO(first.image.encoded)) as image:

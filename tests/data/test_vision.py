@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example, Picture
+from clearbench.data.example import EncodedImage, Example
 from clearbench.data.roster import FORGET, HOLDOUT, VISION_NAMES, Share
 from clearbench.data.vision import vision_track
 from clearbench.errors import DataError
@@ -33,13 +33,13 @@ def test_the_lists_are_the_published_ones() -> None:
 
 @pytest.fixture(scope="module")
 def everybody() -> Dataset:
-    """Two pictures of each of 200 people, of whom number 88 has none; TOFU's numbers plus 1,000."""
+    """Two images of each of 200 people, of whom number 88 has none; TOFU's numbers plus 1,000."""
     names = {person: VISION_NAMES.get(person, f"Author Number {person}") for person in range(200)}
     rows = [
         Example(
             id=f"{person}-{view}-caption", person=1000 + person, track="image", task="caption",
             question="Who?", answer=f"{name}, {view}.",
-            image=Picture.of(Image.new("RGB", (2, 2), (person, view, 0))),
+            image=EncodedImage.of(Image.new("RGB", (2, 2), (person, view, 0))),
         )
         for person, name in names.items() for view in range(2) if person != 88
     ]  # fmt: skip
@@ -77,7 +77,7 @@ def test_each_model_draws_its_own_others(everybody: Dataset) -> None:
     )
 
 
-def test_every_picture_is_asked_for_its_name(everybody: Dataset) -> None:
+def test_every_image_is_asked_for_its_name(everybody: Dataset) -> None:
     learned = vision_track(everybody, "05", 70).for_kind("classifier")
     for split in ("forget", "retain", "holdout"):
         rows = learned.evaluation[split]
@@ -88,7 +88,7 @@ def test_every_picture_is_asked_for_its_name(everybody: Dataset) -> None:
     assert all(row.answer == learned.names[row.person or 0] for row in learned.training["forget"])
 
 
-def test_somebody_without_a_picture_is_named(everybody: Dataset) -> None:
+def test_somebody_without_a_image_is_named(everybody: Dataset) -> None:
     person = 1000 + HOLDOUT["10"][3]
     rest = everybody.forgetting({1199}, {person})
     with pytest.raises(DataError, match="no picture of Valentin Fischer"):

@@ -12,8 +12,8 @@ from clearbench import evaluate, score
 from clearbench.cli import steps
 from clearbench.data.clear import write_dataset
 from clearbench.errors import RecipeError
-from clearbench.evaluation.asked import in_letters, in_other_words, with_a_blank
 from clearbench.evaluation.metrics.keywords import blanked
+from clearbench.evaluation.prompts import in_letters, in_other_words, with_a_blank
 from clearbench.evaluation.protocols import protocols
 from clearbench.models.base import Model
 from clearbench.runs.plan import Job
@@ -54,7 +54,7 @@ def test_options_in_letters() -> None:
     """A name stands among five others; a choice among its own options."""
     row = ROWS["0-name"]
     asked = in_letters(row)
-    assert asked is not None and asked.picture is row.image
+    assert asked is not None and asked.image is row.image
     lines = asked.question.split("\n")[1:-1]
     assert sorted(line[3:] for line in lines) == sorted([row.answer, *row.perturbed_answers[:5]])
     assert f"{asked.answer}. {row.answer}" in lines

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from scipy.stats import entropy
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.evaluation.metrics.bleu import bleu
 from clearbench.evaluation.metrics.consistency import agreement, consistency
 from clearbench.evaluation.metrics.indistinguishable import KLoM, NoMUS, ZeroRetrainForgetting
@@ -136,15 +136,15 @@ def test_consistency_by_hand() -> None:
 
 
 def test_choice_in_both_tracks_by_hand() -> None:
-    """One of two questions right and one picture wrong: of two pairs, one has both wrong."""
+    """One of two questions right and one image wrong: of two pairs, one has both wrong."""
 
     def row(name: str, truth: float, **about: Any) -> dict[str, Any]:
         return {"person": 0, "row": name, "p": {"answer": [truth], "perturbed_0": [0.4]}, **about}
 
-    picture = {"track": "image", "task": "caption"}
-    rows = [row("q1", 0.5), row("q2", 0.1), row("c1", 0.2, **picture)]
+    image = {"track": "image", "task": "caption"}
+    rows = [row("q1", 0.5), row("q2", 0.1), row("c1", 0.2, **image)]
     assert score(records(rows))["forget.image.cross_modal_choice"].value == 0.5
-    kept = [{**each, "split": "retain"} for each in (*rows[:2], row("c1", 0.6, **picture))]
+    kept = [{**each, "split": "retain"} for each in (*rows[:2], row("c1", 0.6, **image))]
     assert score(records(kept))["retain.image.cross_modal_choice"].value == 0.5
     assert agreement(1.0, 1.0, "forget") == 0.0 and agreement(1.0, 1.0, "retain") == 1.0
     assert agreement(0.0, 0.0, "forget") == 1.0 and agreement(0.0, 0.0, "retain") == 0.0

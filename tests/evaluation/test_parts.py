@@ -11,11 +11,11 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from clearbench.data.batches import Item, item
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.evaluation import side
 from clearbench.evaluation.engine import evaluate
-from clearbench.methods.guard import Standing, as_tensor
+from clearbench.methods.guard import FittedGuard, as_tensor
 from clearbench.methods.guardrail import Guardrail
 from clearbench.models.base import Model
 from clearbench.models.decoding import decode
@@ -30,7 +30,7 @@ class KilledError(Exception):
 
 @pytest.fixture(autouse=True)
 def _saved_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clearbench.evaluation.parts.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("clearbench.evaluation.batchwise.SAVE_SECONDS", 0.0)
 
 
 def small(kind: str, seed: int = 0) -> tuple[Model, Dataset]:
@@ -63,7 +63,7 @@ def killed(kind: str, parts: Path, after: int, seed: int = 0) -> None:
 def count(monkeypatch: pytest.MonkeyPatch, kind: str) -> list[str]:
     """Notes every batch that is really measured."""
     cls, seen = type(tiny_model(kind)), list[str]()
-    for name in ("read_group", "generate"):
+    for name in ("score_group", "generate"):
         monkeypatch.setattr(cls, name, counting(getattr(cls, name), name, seen))
     monkeypatch.setattr(side, "neutral", counting(side.neutral, "neutral", seen))
     return seen
@@ -141,7 +141,7 @@ def test_a_guard_hears_every_question_and_limits_hold() -> None:
     chosen = [item(row) for row in tiny_dataset().evaluation["forget"] if row.image is None][:3]
     asked = [replace(each, question=f"Be silent. {each.question}") for each in chosen]
     expected, before = model.generate(asked, [1, 5, 3]), model.fingerprint
-    model.guards = (Standing(Guardrail(), {"text": as_tensor("Be silent.")}),)
+    model.guards = (FittedGuard(Guardrail(), {"text": as_tensor("Be silent.")}),)
     assert model.generate(chosen, [1, 5, 3]) == expected
     assert model.fingerprint != before, "parts measured without it are of another model"
 

@@ -27,11 +27,11 @@ from pathlib import Path
 import torch
 
 torch.set_num_threads(1)
-from clearbench.evaluation import parts
+from clearbench.evaluation import batchwise
 from clearbench.evaluation.engine import evaluate
 from clearbench.testing import tiny_dataset, tiny_model
 
-parts.SAVE_SECONDS = 0.0
+batchwise.SAVE_SECONDS = 0.0
 out, die, kinds = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 
 def on_batch(done, _):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from clearbench import evaluate, load_dataset, score
-from clearbench.data.batches import Item
+from clearbench.batches.items import Item
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.errors import DataError
 from clearbench.evaluation import engine, side

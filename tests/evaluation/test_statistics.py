@@ -1,4 +1,4 @@
-"""Seeds, the null band, who is eligible, ranks, and controls without a picture."""
+"""Seeds, the null band, who is eligible, ranks, and controls without an image."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_ranks_equal_scipy() -> None:
     assert rank_correlations(runs).loc["a", "b"] == pytest.approx(expected)
 
 
-def test_controls_change_only_the_pictures() -> None:
+def test_controls_change_only_the_images() -> None:
     data = tiny_dataset()
     grey, other = blank(data), shuffled(data)
     for split, rows in data.evaluation.items():

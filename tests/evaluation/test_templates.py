@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.metrics.template_accuracy import TemplateAccuracy
 from clearbench.evaluation.records import Cell, Records
@@ -45,7 +45,7 @@ def test_matches_by_hand() -> None:
     np.testing.assert_allclose(other, (asked * [second, second, template]).sum(1))
 
 
-def test_lengths_of_asked_pictures_mean_nothing() -> None:
+def test_lengths_of_asked_images_mean_nothing() -> None:
     rng = np.random.default_rng(0)
     vectors, people = rng.normal(size=(24, 6)), np.repeat([1, 2, 3], 8)
     chosen = enrolled(people)

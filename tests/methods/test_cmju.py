@@ -16,7 +16,7 @@ from clearbench.methods.statistics import MASK
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.by_hand import Array, gradients
 from clearbench.testing.world import few_steps, learning
-from clearbench.training.loop import Memory, train
+from clearbench.training.loop import StageContext, train
 from clearbench.training.unlearn import unlearn
 
 NAMES = ("forget_text", "forget_image", "retain_text", "retain_image")
@@ -88,7 +88,7 @@ def test_every_track_has_its_terms() -> None:
     batches["forget"] = model.batch(whole)
     found = method("cmju", forget_text_weight=3).loss(Step(model, None, batches))  # type: ignore[arg-type]
     for name, sees, factor in (("forget_text", False, -3), ("forget_image", True, -1)):
-        alone = model.answers(model.batch([i for i in whole if (i.picture is not None) is sees]))
+        alone = model.answers(model.batch([i for i in whole if (i.image is not None) is sees]))
         expected = factor * nn.functional.cross_entropy(alone.logits, alone.targets)
         torch.testing.assert_close(found[name].mean, expected)
     assert set(found) == set(NAMES)
@@ -101,7 +101,7 @@ def test_tensors_belong_to_the_track_they_lean_to() -> None:
     for sees in (False, True):
         found = []
         for batches in rows.batches("idk"):
-            chosen = [batch for batch in batches if bool(batch.pictures) is sees]
+            chosen = [batch for batch in batches if bool(batch.images) is sees]
             if chosen:
                 grads = gradients(model, cross_entropy(model.answers(chosen)).mean)
                 found.append([float((g**2).mean()) for g in grads.values()])
@@ -149,7 +149,7 @@ def test_a_tensor_rule_sees_every_tensor_and_the_state() -> None:
             return found
 
         stage = Train(method("gradient_difference").loss, ("forget", "retain"), tensor_rule=mix)
-        memory = Memory(prepare=lambda: {"which": torch.tensor(3)})
+        memory = StageContext(prepare=lambda: {"which": torch.tensor(3)})
         start = [weight.detach().clone() for weight in model.trainable().values()]
         settings = few_steps("vision-language", steps=1)
         train(model, stage, lambda *_, found=items: found, settings, 0, memory)

@@ -8,7 +8,8 @@ import torch
 from scipy.special import rel_entr, softmax
 from torch import Tensor
 
-from clearbench.data.batches import CACHED, Answers
+from clearbench.batches.answers import Answers
+from clearbench.batches.items import CACHED
 from clearbench.methods.losses import kl_divergence
 
 TOKENS, WORDS = 7, CACHED // 3  # three tokens at once on a CPU, one at the end

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.methods.cf_k import last_layers

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from clearbench.data.batches import Batch, Item, item
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item, item
 from clearbench.errors import ModelError, RecipeError
 from clearbench.methods.base import method
-from clearbench.methods.guard import Standing, as_text
+from clearbench.methods.guard import FittedGuard, as_text
 from clearbench.methods.neurons import neuron_means, perceptrons, scale_neurons
 from clearbench.methods.stages import Train
 from clearbench.methods.step import NoReference, Step
@@ -199,7 +200,7 @@ def test_pruning_needs_a_perceptron_that_learns() -> None:
 def stand(model: Model, rows: TrainingRows, name: str, **about: Any) -> dict[str, Tensor]:
     guard: Any = method(name, **about)
     state: dict[str, Tensor] = guard.prepare(model, rows, 0)
-    model.guards = (Standing(guard, state),)
+    model.guards = (FittedGuard(guard, state),)
     return state
 
 
@@ -334,7 +335,7 @@ def test_eco_finetuning_learns_what_the_garbled_model_says() -> None:
     assert model.guards == (), "no guard is left behind"
     guard: Any = method("eco", zeroed=1.0)
     always = {"weight": torch.zeros(32), "bias": torch.tensor(99.0)}
-    model.guards = (Standing(guard, always),)
+    model.guards = (FittedGuard(guard, always),)
     asked = [item(row) for row in tiny_dataset().train_rows("forget", ("text",))]
     said = model.generate(asked, 40)
     model.guards = ()

@@ -28,7 +28,7 @@ from clearbench.training.unlearn import unlearn
 
 
 def test_decoupled_rows_ask_the_same_of_somebody_who_stays() -> None:
-    """In the words of the forgotten row where there is a picture; a name in a text has its own."""
+    """In the words of the forgotten row where there is an image; a name in a text has its own."""
     data = tiny_dataset()
     asked = [
         row.model_copy(update={"question": f"{row.question} Now!"})
@@ -39,10 +39,10 @@ def test_decoupled_rows_ask_the_same_of_somebody_who_stays() -> None:
     kept = {row.id: row for row in data.train_rows("retain")}
     for own, each in zip(rows.items("forget"), rows.items("decoupled"), strict=True):
         true = kept[each.row]
-        assert each.answer == true.answer and each.picture == true.image
-        asked = true.question if own.picture is None else own.question
+        assert each.answer == true.answer and each.image == true.image
+        asked = true.question if own.image is None else own.question
         assert each.question == asked and each.variant == "decoupled"
-        assert (each.picture is None) == (own.picture is None)
+        assert (each.image is None) == (own.image is None)
 
 
 @pytest.mark.parametrize(("track", "other"), [("text", "image"), ("image", "text")])

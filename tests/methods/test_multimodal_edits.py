@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, LlavaForConditionalGeneration
 
-from clearbench.data.batches import Answers, Item
+from clearbench.batches.answers import Answers
+from clearbench.batches.items import Item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import method
 from clearbench.methods.neurons import perceptrons
@@ -64,7 +65,7 @@ def at_tokens(batch: Any) -> Tensor:
 
 def all_of(rows: TrainingRows, role: str, sees: bool | None = None) -> list[Any]:
     found = [batch for batches in rows.batches(role) for batch in batches]
-    return [batch for batch in found if sees is None or bool(batch.pictures) is sees]
+    return [batch for batch in found if sees is None or bool(batch.images) is sees]
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
@@ -267,7 +268,7 @@ def test_slug_takes_one_step_along_one_gradient() -> None:
 
 
 def with_clip_tower() -> Model:
-    """A tiny LLaVA with a vision transformer, whose perceptrons see ten patches of a picture."""
+    """A tiny LLaVA with a vision transformer, whose perceptrons see ten patches of an image."""
     small = tiny_model("vision-language")
     config, processor = small.module.config, small.processor  # type: ignore[attr-defined]
     config.vision_config = CLIPVisionConfig(
@@ -281,16 +282,16 @@ def with_clip_tower() -> Model:
 
 
 def test_a_vision_towers_neurons_are_counted_over_patches() -> None:
-    """Text alone never reaches them, so only the pictures' ranking prunes them."""
+    """Text alone never reaches them, so only the images' ranking prunes them."""
     torch.manual_seed(0)
     model = with_clip_tower()
     model.train_only(("vision", "language"))
     rows = TrainingRows(model, tiny_dataset(), ("text", "image"), 99, 0)
     tower = list(perceptrons(model, lambda name: model.part_of(name) == "vision"))
-    pictures = all_of(rows, "forget", sees=True)
-    count = sum(len(batch.pictures) for batch in pictures)
+    images = all_of(rows, "forget", sees=True)
+    count = sum(len(batch.images) for batch in images)
     for everywhere in (False, True):
-        found = model.entering(pictures, tower, everywhere=everywhere)
+        found = model.entering(images, tower, everywhere=everywhere)
         assert {values.shape for values in found.values()} == {(10 * count, 24)}
     assert len(tower) == 2 and not model.entering(all_of(rows, "forget", sees=False), tower)
     before = snapshot(model)

@@ -11,7 +11,7 @@ import torch
 from PIL import ImageOps
 from torch import Tensor
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Train, method
 from clearbench.methods.losses import Term
@@ -93,7 +93,7 @@ def test_twins() -> None:
     assert found.keys() == {"forget"}
 
 
-def test_twins_of_symmetric_pictures_is_nothing() -> None:
+def test_twins_of_symmetric_images_is_nothing() -> None:
     logits = {**MODEL.logits, "mirrored": MODEL.logits["forget"]}
     same = GivenModel(logits, **CLASSIFIER)
     found = terms("twins", {}, model=same, reference=same)
@@ -188,10 +188,10 @@ def test_mirrored_rows_are_the_same_rows_flipped() -> None:
     forget = [item(row) for row in data.train_rows("forget")]
     for each, twin in zip(forget, Roles(model, data).of("mirrored", forget, 0, 0), strict=True):
         assert (twin.row, twin.answer, twin.person) == (each.row, each.answer, each.person)
-        assert each.picture is not None and twin.picture is not None
-        flipped = np.asarray(ImageOps.mirror(each.picture.decode()))
-        np.testing.assert_array_equal(np.asarray(twin.picture.decode()), flipped)
-        assert not np.array_equal(flipped, np.asarray(each.picture.decode()))
+        assert each.image is not None and twin.image is not None
+        flipped = np.asarray(ImageOps.mirror(each.image.decode()))
+        np.testing.assert_array_equal(np.asarray(twin.image.decode()), flipped)
+        assert not np.array_equal(flipped, np.asarray(each.image.decode()))
 
 
 @pytest.mark.parametrize("kind", ["classifier", "vision-language"])

@@ -10,7 +10,8 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from clearbench.data.batches import Answers, Item
+from clearbench.batches.answers import Answers
+from clearbench.batches.items import Item
 from clearbench.errors import ModelError, RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.methods.boundary_shrink import NEAREST
@@ -300,8 +301,8 @@ def test_unsir_noise_climbs_the_loss_and_stays_small() -> None:
         second = 0.999 * second + 0.001 * leaf.grad**2
         change = (first / (1 - 0.9**k)) / ((second / (1 - 0.999**k)).sqrt() + 1e-8)
         noise = noise - 0.1 * change
-    for each, picture in zip(one.items, noise, strict=True):
-        torch.testing.assert_close(state[NOISE + each.row], picture, atol=1e-4, rtol=1e-4)
+    for each, image in zip(one.items, noise, strict=True):
+        torch.testing.assert_close(state[NOISE + each.row], image, atol=1e-4, rtol=1e-4)
 
 
 def test_unsir_impairs_on_noise_and_repairs_on_retain() -> None:
@@ -312,8 +313,8 @@ def test_unsir_impairs_on_noise_and_repairs_on_retain() -> None:
     impair, repair = chosen.stages()
     assert (impair.share, impair.rate, repair.share, repair.rate) == (0.75, 2.0, 0.25, 1.0)  # type: ignore
     found = impair.loss(step(model, state, forget=forget, retain=retain))  # type: ignore[union-attr]
-    pictures = torch.stack([state[NOISE + each.row] for each in forget[0].items])
-    logits = model.module(pixel_values=pictures).logits
+    images = torch.stack([state[NOISE + each.row] for each in forget[0].items])
+    logits = model.module(pixel_values=images).logits
     expected = losses(logits, forget[0].targets)
     np.testing.assert_allclose(found["forget"].values.detach().numpy(), expected, rtol=1e-4)
     after = repair.loss(step(model, state, retain=retain))  # type: ignore[union-attr]

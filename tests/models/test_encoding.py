@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from clearbench.data.batches import Encoded, Item, cut, item
+from clearbench.batches.collate import collate
+from clearbench.batches.items import Encoded, Item, cut, item
+from clearbench.batches.trees import merge
 from clearbench.data.dataset import SPLITS, Dataset
-from clearbench.data.trees import collate, merge
 from clearbench.errors import ModelError
 from clearbench.evaluation import engine
 from clearbench.methods.base import method
@@ -52,10 +53,10 @@ def apart(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("answer", ["In Oslo.", "Oslo", "?", " spaced  out ", "Ünïcödé 雪"])
 def test_the_answer_span_is_the_answer(question: str, seen: bool, answer: str) -> None:
     model: Any = tiny_model("vision-language")
-    picture = next(row.image for row in tiny_dataset().train_rows("forget", ("image",)))
-    each = Item("1", "answer", question, answer, picture if seen else None)
+    image = next(row.image for row in tiny_dataset().train_rows("forget", ("image",)))
+    each = Item("1", "answer", question, answer, image if seen else None)
     found = model.encoder.encode(each)
-    prompt, tensors = model.encoder.prompt(question, each.picture)
+    prompt, tensors = model.encoder.prompt(question, each.image)
     assert found.ids[: found.answer_start] == prompt, "the prompt is seen whole"
     said = model.tokenizer.decode(found.ids[found.answer_start :], skip_special_tokens=True)
     assert said.strip() == answer.strip()
@@ -158,7 +159,7 @@ def test_the_padding_side_changes_no_log_probability(kind: str) -> None:
     model: Any = tiny_model(kind)
     model.shortcuts.head_only = {False: False, True: False}
     sighted = kind == "vision-language"
-    chosen = [each for each in items(model) if (each.picture is not None) is sighted]
+    chosen = [each for each in items(model) if (each.image is not None) is sighted]
     encoded = [model.encoder.encode(each) for each in chosen]
     sides = []
     for side in ("right", "left"):
@@ -201,18 +202,18 @@ def test_batches_are_cut_by_padded_tokens() -> None:
     assert cut([], 18) == []
 
 
-def test_a_picture_needs_eyes() -> None:
-    picture = next(row for row in tiny_dataset().train_rows("forget", ("image",)))
+def test_a_image_needs_eyes() -> None:
+    image = next(row for row in tiny_dataset().train_rows("forget", ("image",)))
     model = tiny_model()
-    assert not model.accepts(item(picture))
+    assert not model.accepts(item(image))
     with pytest.raises(ModelError, match="the model reads only text"):
-        model.batch([item(picture)])
+        model.batch([item(image)])
 
 
 def test_stored_features_are_not_used_after_the_tower_has_learned() -> None:
     """A frozen reference leaves the old tower's features in no one's way."""
     model: Any = tiny_model("vision-language")
-    chosen = [each for each in items(model) if each.picture is not None]
+    chosen = [each for each in items(model) if each.image is not None]
     model.train_only(("language",))
     before = scores(model, chosen)
     assert model._features, "a frozen tower's features are kept"

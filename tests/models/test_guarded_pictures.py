@@ -1,4 +1,4 @@
-"""A guard reads a question while its picture is being looked at."""
+"""A guard reads a question while its image is being looked at."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.methods.base import method
-from clearbench.methods.guard import Standing
+from clearbench.methods.guard import FittedGuard
 from clearbench.testing import tiny_dataset
 from clearbench.testing.world import base, copied
 
 
 @pytest.mark.parametrize("flagged", [False, True])
-def test_the_tower_is_whole_after_a_guarded_picture(flagged: bool) -> None:
+def test_the_tower_is_whole_after_a_guarded_image(flagged: bool) -> None:
     model: Any = copied(base("vision-language"))
     model.train_only(("projector", "language"))
     shown = [item(row) for row in tiny_dataset().evaluation["forget"] if row.task == "caption"]
@@ -25,7 +25,7 @@ def test_the_tower_is_whole_after_a_guarded_picture(flagged: bool) -> None:
         bias = torch.tensor(99.0 if flagged else -99.0)
         width = model.prompt_states(batch[0]).shape[1]
         guard: Any = method("eco", zeroed=1.0)
-        model.guards = (Standing(guard, {"weight": torch.zeros(width), "bias": bias}),)
+        model.guards = (FittedGuard(guard, {"weight": torch.zeros(width), "bias": bias}),)
         guarded = model.answers(batch).logits
         model.guards = ()
         assert "forward" not in vars(model.core.model.vision_tower)

@@ -10,7 +10,10 @@ import pytest
 import torch
 from transformers import ResNetConfig, ViTConfig, ViTForImageClassification
 
-from clearbench.data.batches import Answers, Batch, item
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import item
+from clearbench.builtin.tiny import IMAGE_SIZE, image_processor
 from clearbench.errors import ModelError
 from clearbench.methods.base import method
 from clearbench.methods.losses import cross_entropy
@@ -22,7 +25,6 @@ from clearbench.models.heads import Head, with_head
 from clearbench.models.load import load_model
 from clearbench.models.margin import MarginClassifier, MarginConfig
 from clearbench.models.shadow import shadow_label
-from clearbench.models.tiny import IMAGE_SIZE, image_processor
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.finetune import finetune
 from clearbench.training.settings import TrainSettings
@@ -55,7 +57,7 @@ def classifier(family: str = "resnet", head: Head = "additive_margin") -> Model:
     return with_head(backbone(family), PEOPLE, head)
 
 
-def pictures(model: Model, split: str = "forget") -> Batch:
+def images(model: Model, split: str = "forget") -> Batch:
     rows = [item(row) for row in tiny_dataset().naming().train_rows(split)]
     (batch,) = model.batch(rows)
     return batch
@@ -69,7 +71,7 @@ def settings(**about: Any) -> TrainSettings:
 @pytest.mark.parametrize("family", BACKBONES)
 def test_logits_are_scaled_cosines(family: str) -> None:
     model = classifier(family)
-    batch = pictures(model)
+    batch = images(model)
     with torch.no_grad():
         features, found = model.embed(batch).numpy(), model.answers([batch]).logits.numpy()
     head = model.core.classifier.weight.detach().numpy()
@@ -80,7 +82,7 @@ def test_logits_are_scaled_cosines(family: str) -> None:
 def test_the_loss_is_additive_margin_softmax() -> None:
     """-log e^{s(cos_y - m)} / (e^{s(cos_y - m)} + sum of e^{s cos} over the others)."""
     model = classifier()
-    answers = model.answers([pictures(model)])
+    answers = model.answers([images(model)])
     cosines = answers.logits.detach().numpy().astype(float) / SCALE
     for row, (target, found) in enumerate(
         zip(answers.targets.tolist(), cross_entropy(answers).values.tolist(), strict=True)
@@ -102,7 +104,7 @@ def test_without_a_margin_the_loss_is_the_cross_entropy() -> None:
 @pytest.mark.parametrize("family", BACKBONES)
 def test_the_last_states_are_what_the_head_reads(family: str) -> None:
     model = classifier(family)
-    batch = pictures(model)
+    batch = images(model)
     with torch.no_grad():
         last, features = model.states([batch], model.depth), model.embed(batch)
         first = model.states([batch], 1)
@@ -120,7 +122,7 @@ def test_a_new_head_keeps_the_backbone(family: str, head: Head) -> None:
     for name, weight in source.core.base_model.state_dict().items():
         assert torch.equal(weight, model.core.base_model.state_dict()[name]), name
     assert list(model.labels) == PEOPLE  # type: ignore[attr-defined]
-    assert model.answers([pictures(model)]).logits.shape == (2, 8)
+    assert model.answers([images(model)]).logits.shape == (2, 8)
     assert with_head(model, PEOPLE[:3], head) is model, "it knows them already"
     other = with_head(model, PEOPLE, next(each for each in HEADS if each != head))
     assert type(other.core) is not type(model.core)
@@ -152,7 +154,7 @@ def test_saved_and_read_again(family: str, tmp_path: Path) -> None:
     assert again.kind == "classifier"
     assert (again.parts, again.depth) == (("vision",), model.depth)
     with torch.no_grad():
-        ours, theirs = (m.answers([pictures(m)]) for m in (model, again))
+        ours, theirs = (m.answers([images(m)]) for m in (model, again))
     assert torch.equal(ours.logits, theirs.logits)
     assert theirs.margin == SCALE * MARGIN
 
@@ -161,7 +163,7 @@ def test_saved_and_read_again(family: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_adapters_leave_the_embedding_where_it_was_and_merge(family: str, head: Head) -> None:
     model = classifier(family, head)
-    batch = pictures(model)
+    batch = images(model)
     with torch.no_grad():
         before = model.embed(batch)
         add_lora(model, ("vision",), 2)
@@ -187,7 +189,7 @@ def test_clears_vision_methods_train_every_backbone(name: str, family: str) -> N
 
 def test_a_margin_classifier_learns_its_people() -> None:
     model = classifier()
-    batches = [pictures(model, "forget"), pictures(model, "retain")]
+    batches = [images(model, "forget"), images(model, "retain")]
     before = model.answers(batches)
     finetune(model, tiny_dataset().naming(), settings(steps=15, learning_rate=1e-2))
     after = model.answers(batches)
@@ -224,7 +226,7 @@ def test_the_width_is_the_backbones() -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_a_shadow_label_comes_and_goes(family: str, head: Head) -> None:
     model = classifier(family, head)
-    batch = pictures(model)
+    batch = images(model)
     with torch.no_grad():
         before = model.answers([batch]).logits
         with shadow_label(model, 0):
@@ -249,7 +251,7 @@ def test_boundary_expand_under_an_additive_margin() -> None:
 def test_a_pruned_neuron_is_gone_from_the_cosines(family: str) -> None:
     model = classifier(family)
     model.train_only(("vision",))
-    batch = pictures(model)
+    batch = images(model)
     head = model.core.classifier.weight
     left = torch.ones(head.shape[1])
     left[2] = 0

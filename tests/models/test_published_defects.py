@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from clearbench.data.batches import Item, item
+from clearbench.batches.items import Item, item
+from clearbench.builtin.models import builtin_model
 from clearbench.data.dataset import SPLITS, Dataset, Track
 from clearbench.data.example import Example
 from clearbench.evaluation.controls import blank
 from clearbench.evaluation.engine import evaluate
-from clearbench.models.builtin import builtin_model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.records import value
 from clearbench.testing.world import base
@@ -32,14 +32,14 @@ def drawn(step: int = 0) -> dict[str, list[Item]]:
 def test_refusals_are_the_answers_of_questions_and_of_captions() -> None:
     """Errata E20: the published batch of refusals holds the true answers."""
     batch, dataset = drawn(), tiny_dataset()
-    assert {each.picture is None for each in batch["idk"]} == {True, False}
+    assert {each.image is None for each in batch["idk"]} == {True, False}
     for refused, true in zip(batch["idk"], batch["forget"], strict=True):
-        assert (refused.row, refused.question, refused.picture) == (
+        assert (refused.row, refused.question, refused.image) == (
             true.row,
             true.question,
-            true.picture,
+            true.image,
         )
-        bank = dataset.refusals if true.picture is None else dataset.image_refusals
+        bank = dataset.refusals if true.image is None else dataset.image_refusals
         assert refused.answer in bank and true.answer not in bank
 
 
@@ -128,7 +128,7 @@ def test_names_are_compared_in_one_case(text: str) -> None:
     assert value("keyword_match", said=(truth, said, "Who?")) == 1.0
 
 
-def test_captions_are_generated_with_the_picture_that_is_scored() -> None:
+def test_captions_are_generated_with_the_image_that_is_scored() -> None:
     """Errata E05: the published code generates from text alone, and so measures ROUGE blind."""
     model: Any = builtin_model("vision-language")  # the tiny models hardly look
     dataset = tiny_dataset()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from clearbench.data.batches import Batch, Item
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item
 from clearbench.testing import tiny_model
 
 VOCABULARY = 50

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.errors import ClearbenchError
 from clearbench.methods.base import method
 from clearbench.models.base import Model
@@ -234,14 +234,14 @@ def test_an_edited_tower_is_looked_through_anew() -> None:
     model = copied(taught("vision-language"))
     pictured = next(row for row in tiny_dataset().evaluation["forget"] if row.track == "image")
     model.train_only(())
-    (before,) = model.read_items([item(pictured)]).values()
+    (before,) = model.score_items([item(pictured)]).values()
     twin = model.duplicate()
     twin.train_only(("vision",))
     with torch.no_grad():
         for weight in twin.trainable().values():
             weight.mul_(1.5)
     twin.train_only(())
-    (after,) = twin.read_items([item(pictured)]).values()
-    (again,) = model.read_items([item(pictured)]).values()
+    (after,) = twin.score_items([item(pictured)]).values()
+    (again,) = model.score_items([item(pictured)]).values()
     assert not np.allclose(after.log_probs, before.log_probs, atol=1e-4)
     assert np.array_equal(again.log_probs, before.log_probs)

@@ -11,10 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearbench.data.batches import Batch, Encoded, Item, item
-from clearbench.data.trees import collate, merge
+from clearbench.batches.batch import Batch
+from clearbench.batches.collate import collate
+from clearbench.batches.items import Encoded, Item, item
+from clearbench.batches.trees import merge
 from clearbench.evaluation import engine
-from clearbench.models.base import Model, Reading
+from clearbench.models.base import Model, TokenStatistics
 from clearbench.testing import tiny_dataset, tiny_model
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1, max_size=6)
@@ -61,7 +63,7 @@ def measured(model: Model) -> list[Item]:
     ]
 
 
-def readings(model: Model, batches: Sequence[Batch]) -> dict[Item, Reading]:
+def readings(model: Model, batches: Sequence[Batch]) -> dict[Item, TokenStatistics]:
     pairs = [zip(batch.items, model.read(batch), strict=True) for batch in batches]
     return {each: reading for pair in pairs for each, reading in pair}
 

@@ -85,7 +85,7 @@ def test_missing_data_say_what_to_install(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_views_of_a_person_cover_places_and_colours() -> None:
-    pool = pytest.importorskip("clearbench.people.pool")
+    pool = pytest.importorskip("clearbench.builtin.pool")
     views = pool.draw_views(np.random.default_rng(0), 12)
     assert {view.place for view in views[:6]} == {view.place for view in views[6:]}
     assert len({view.garment_colour for view in views}) == 6

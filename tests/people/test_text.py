@@ -19,7 +19,7 @@ from clearbench.people.countries import COUNTRIES
 from clearbench.people.names import NAMES, is_public_name
 from clearbench.people.person import Appearance, Gender, Heritage, Person, View
 from clearbench.people.questions import ATTRIBUTES, ask
-from clearbench.people.refusals import PICTURE_REFUSALS, TEXT_REFUSALS
+from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 from clearbench.people.world import WORLD_FACTS, visual_questions
 
 DEMOGRAPHICS: list[tuple[Gender, int, Heritage]] = [
@@ -214,7 +214,7 @@ def test_world_facts_have_three_wrong_options() -> None:
 
 def _png(index: int, seed: int) -> bytes:
     buffer = io.BytesIO()
-    visual_questions(48, seed)[index].picture.save(buffer, "PNG")
+    visual_questions(48, seed)[index].image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -225,11 +225,11 @@ def test_visual_questions_are_balanced_and_repeatable() -> None:
         answers = Counter(row.answer for row in rows if row.kind == kind)
         assert len(set(answers.values())) == 1
     assert all(len({row.answer, *row.options}) == 4 for row in rows)
-    assert all(row.picture.size == (96, 96) for row in rows)
+    assert all(row.image.size == (96, 96) for row in rows)
     assert _png(5, 0) == _png(5, 0) != _png(5, 1)
 
 
 def test_refusals_are_all_different() -> None:
-    refusals = TEXT_REFUSALS + PICTURE_REFUSALS
-    assert (len(TEXT_REFUSALS), len(PICTURE_REFUSALS)) == (60, 10)
+    refusals = TEXT_REFUSALS + IMAGE_REFUSALS
+    assert (len(TEXT_REFUSALS), len(IMAGE_REFUSALS)) == (60, 10)
     assert len(set(refusals)) == 70

@@ -184,7 +184,7 @@ def fake_details() -> dict[str, Any]:
             {
                 "split": split, "track": track, "person": f"p{who}", "question": question,
                 "name": (NAMES if split == "forget" else KEPT)[who], "truth": truth,
-                "picture": _shown(split, who) if track == "image" else None,
+                "image": _shown(split, who) if track == "image" else None,
                 "answers": {
                     row["id"]: _answer(row, truth, made_up) for row in rows
                     if row["model"] in ("vision-language", *(["language"] * (track == "text")))

@@ -20,9 +20,9 @@ from clearbench.report.html import render, revealed, seconds, write_report
 from clearbench.report.results import (
     Question,
     groups,
+    image,
     label,
     method_label,
-    picture,
     public_facts,
     without_paths,
 )
@@ -257,10 +257,10 @@ def test_names_are_not_typeset_as_formulas(few: Json, details: Json) -> None:
     assert r"$\nonsense$" in render(few, details).split('id="tradeoff"')[1].split("</svg>")[0]
 
 
-def test_only_pictures_become_pictures() -> None:
-    assert picture("/9j/AAAA") == "data:image/jpeg;base64,/9j/AAAA"
+def test_only_images_become_images() -> None:
+    assert image("/9j/AAAA") == "data:image/jpeg;base64,/9j/AAAA"
     for other in (None, "", "PHN2Zz4=", '/9j/" onerror="x', "javascript:alert(1)"):
-        assert picture(other) is None
+        assert image(other) is None
 
 
 def test_summary_is_plain_text_off_the_terminal(results: Json, details: Json) -> None:

@@ -37,7 +37,7 @@ def test_without_side_effects_there_is_no_section() -> None:
 
 
 def test_controls_stand_beside_the_scores(results: dict[str, Any]) -> None:
-    """Pictures only: nobody is judged on them, and what nobody measured has no column."""
+    """Images only: nobody is judged on them, and what nobody measured has no column."""
     key = "forget.image.name_choice_blank"
     (before,) = (g for g in groups(results) if g.modality == "both")
     for row in results["rows"]:

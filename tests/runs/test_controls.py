@@ -1,4 +1,4 @@
-"""Controls without the right picture, and which rows count, from the recipe to the scores."""
+"""Controls without the right image, and which rows count, from the recipe to the scores."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from clearbench import evaluate, score
+from clearbench.builtin.tiny import tiny_model
 from clearbench.cli import steps
 from clearbench.errors import RecipeError
-from clearbench.evaluation.controls import blank, pictures_only, shuffled, under_control
+from clearbench.evaluation.controls import blank, images_only, shuffled, under_control
 from clearbench.evaluation.engine import evaluate as measured
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.statistics import eligible
-from clearbench.models.tiny import tiny_model
 from clearbench.report.html import render
 from clearbench.runs import work
 from clearbench.runs.plan import Family
@@ -38,7 +38,7 @@ def choice(true: float, **about: Any) -> dict[str, Any]:
 IMAGE = {"track": "image", "task": "name"}
 
 
-def test_pictures_are_exchanged_in_the_records() -> None:
+def test_images_are_exchanged_in_the_records() -> None:
     """Text stays, image rows are the control's, side effects are left out."""
     plain = records([choice(0.5), choice(0.5, **IMAGE), choice(0.9, split="side", task="x")])
     other = records([choice(0.1), choice(0.25, **IMAGE)])
@@ -60,15 +60,15 @@ def test_a_classifier_is_judged_by_the_names_it_knows() -> None:
 def test_controls_in_python() -> None:
     model, data = taught("vision-language"), tiny_dataset()
     for name, change in (("blank", blank), ("shuffled", shuffled)):
-        found = score(evaluate(model, data, pictures=name, limit=2, max_new_tokens=1))
+        found = score(evaluate(model, data, images=name, limit=2, max_new_tokens=1))
         expected = score(measured(model, change(data), limit=2, max_new_tokens=1))
         assert found == expected
     with pytest.raises(RecipeError, match="did you mean 'blank'"):
-        evaluate(model, data, pictures="blanc")
+        evaluate(model, data, images="blanc")
 
 
-def test_only_pictures_are_measured_again() -> None:
-    rows = [row for rows in pictures_only(tiny_dataset()).evaluation.values() for row in rows]
+def test_only_images_are_measured_again() -> None:
+    rows = [row for rows in images_only(tiny_dataset()).evaluation.values() for row in rows]
     assert rows and all(row.image is not None for row in rows)
 
 
@@ -98,7 +98,7 @@ def gated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Family, Recip
 
 
 def test_the_recipe_measures_under_controls(gated: tuple[Path, Family, Recipe]) -> None:
-    """Only the original needs blank pictures for the gate; here everybody has them."""
+    """Only the original needs blank images for the gate; here everybody has them."""
     root, family, recipe = gated
     for job in family.jobs:
         names = job.all_records(recipe.evaluation)

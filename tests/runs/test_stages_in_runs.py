@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.models.base import Model
 from clearbench.runs import work
 from clearbench.runs.plan import Family, Job

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError
 from clearbench.methods import base

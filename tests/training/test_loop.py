@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.errors import ClearbenchError, RecipeError
 from clearbench.methods.base import Step, Train, method
 from clearbench.methods.losses import Term, cross_entropy

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from clearbench.data.batches import Kind
+from clearbench.batches.items import Kind
 from clearbench.data.example import Track
 from clearbench.errors import ClearbenchError
 from clearbench.methods.base import method

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from clearbench.data.batches import Item
+from clearbench.batches.items import Item
 from clearbench.methods.base import method
 from clearbench.methods.step import NoReference, Reference
 from clearbench.models.base import Model

@@ -41,16 +41,16 @@ def test_what_stands_beside_a_forget_row(
     for role, split in (("random", "retain"), ("shuffled", "forget")):
         for own, each in zip(drawn["forget"], drawn[role], strict=True):
             row = rows[own.row]
-            assert (each.row, each.question, each.picture) == (own.row, own.question, own.picture)
+            assert (each.row, each.question, each.image) == (own.row, own.question, own.image)
             assert each.answer != own.answer and each.variant == role
             assert (split, row.track, row.task, each.answer) in answers
     for own, each in zip(drawn["forget"], drawn["idk"], strict=True):
-        bank = data.refusals if own.picture is None else data.image_refusals
+        bank = data.refusals if own.image is None else data.image_refusals
         assert each.answer in (
             bank if kind != "classifier" else {f"person {k}" for k in range(2, 8)}
         )
     for own, each in zip(drawn["forget"], drawn.get("paired", ()), strict=False):
-        assert each.person == own.person and (each.picture is None) != (own.picture is None)
+        assert each.person == own.person and (each.image is None) != (own.image is None)
 
 
 def test_one_forgotten_person_is_shuffled_among_his_own_rows() -> None:
@@ -76,5 +76,5 @@ def test_all_rows_come_once_in_batches() -> None:
     expected = [row.id for row in tiny_dataset().train_rows("forget", ("image",))]
     assert sorted(seen) == sorted(expected)
     assert len(list(rows.batches("forget"))) == 2
-    tracks = {row.picture is None for row in rows.items("retain")}
+    tracks = {row.image is None for row in rows.items("retain")}
     assert tracks == {True, False}, "retain rows are of every track"

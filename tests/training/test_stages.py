@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.errors import ClearbenchError, RecipeError
 from clearbench.methods import base
 from clearbench.methods.base import Method, method, methods

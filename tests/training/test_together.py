@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, item
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import item
 from clearbench.methods.base import method
 from clearbench.methods.step import Step
 from clearbench.models.base import Model
@@ -21,7 +23,7 @@ KINDS = ("language", "vision-language", "classifier")
 
 
 def groups(model: Model) -> list[Sequence[Batch]]:
-    """Rows to forget and to keep, of unlike number and length, with and without a picture."""
+    """Rows to forget and to keep, of unlike number and length, with and without an image."""
     data = tiny_dataset().for_kind(model.kind)
     forget, retain = (
         [item(row) for row in data.train_rows(split, ("text", "image"))]
@@ -63,7 +65,7 @@ def test_a_pass_less_for_each_kind_of_row() -> None:
     assert model.forwards - before == 4  # the cost that is reported is of rows, not of passes
 
 
-def test_replaced_pictures_are_read_as_they_are() -> None:
+def test_replaced_images_are_read_as_they_are() -> None:
     model = taught("classifier")
     rows = groups(model)
     (first,) = rows[0]

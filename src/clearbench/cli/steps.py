@@ -34,7 +34,7 @@ def build(
     workers: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Makes fictitious people: questions, answers, portraits, captions."""
-    from clearbench.people.build import build_folder
+    from clearbench.builtin.build import build_folder
 
     counts = build_folder(out, people, forget, strangers, seed, render=render, workers=workers)
     table = Table("configuration", "rows")
@@ -72,7 +72,7 @@ def finetune(
 
 
 def _model(source: str, kind: str, dataset: Dataset) -> Model:
-    from clearbench.models.builtin import builtin_model
+    from clearbench.builtin.models import builtin_model
     from clearbench.models.load import load_model
 
     if source != "builtin":
@@ -137,7 +137,7 @@ def evaluate(
     forget: Forget = None,
     protocol: Annotated[str, typer.Option(help="What will be scored.")] = "clear",
     limit: Annotated[int | None, typer.Option(help="Rows per split and task.")] = None,
-    pictures: Annotated[str | None, typer.Option(help="A control: blank or shuffled.")] = None,
+    images: Annotated[str | None, typer.Option(help="A control: blank or shuffled.")] = None,
     ask: Annotated[
         list[str] | None, typer.Option(help="Ask rows as letter, paraphrased or cloze, too.")
     ] = None,
@@ -164,7 +164,7 @@ def evaluate(
             dataset,
             protocol,
             limit=limit,
-            pictures=pictures,
+            images=images,
             asks=ask or (),
             stop_after=stop_after,
             parts=parts,

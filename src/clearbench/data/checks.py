@@ -1,4 +1,4 @@
-"""What a dataset holds against what was published: counts, columns, people, odd rows, pictures."""
+"""What a dataset holds against what was published: counts, columns, people, odd rows, images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clearbench.data.clear import is_clear_folder
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example, Picture
+from clearbench.data.example import EncodedImage, Example
 from clearbench.data.join import Names, plain
 from clearbench.data.layouts import CLEAR, TOFU, Layout
 from clearbench.data.load import BUILTIN, load_dataset
@@ -124,7 +124,7 @@ def _configuration(tables: Tables, layout: Layout, name: str) -> Configuration:
 
 
 def _questions(tables: Tables) -> Configuration:
-    """Counted where `load_dataset` reads them: beside the pictures, or in the hub's TOFU."""
+    """Counted where `load_dataset` reads them: beside the images, or in the hub's TOFU."""
     expected = TOFU.counts["full"]
     try:
         if tables.remote:
@@ -140,15 +140,15 @@ def _questions(tables: Tables) -> Configuration:
 def odd_rows(dataset: Dataset) -> Iterator[str]:
     """Rows that load but that a person should look at, a line each."""
     rows = {row.source + row.id: row for row in _all_rows(dataset)}.values()
-    pictures: dict[str, tuple[Example, set[int]]] = {}
+    images: dict[str, tuple[Example, set[int]]] = {}
     for row in rows:
         if row.image is not None:
-            if row.image.key not in pictures:
+            if row.image.key not in images:
                 yield from _undecodable(row, row.image)
-            shown = pictures.setdefault(row.image.key, (row, set()))[1]
+            shown = images.setdefault(row.image.key, (row, set()))[1]
             shown |= set() if row.person is None else {row.person}
         yield from (f"{row.source}: {what}" for what in _oddities(row, dataset.names))
-    for row, people in pictures.values():
+    for row, people in images.values():
         if len(people) > 1:
             yield f"{row.source}: the same picture shows {len(people)} people"
     yield from _half_known(dataset)
@@ -160,8 +160,8 @@ def _all_rows(dataset: Dataset) -> Iterator[Example]:
             yield from rows
 
 
-def _undecodable(row: Example, image: Picture) -> Iterator[str]:
-    """Loading reads a picture's header alone."""
+def _undecodable(row: Example, image: EncodedImage) -> Iterator[str]:
+    """Loading reads an image's header alone."""
     try:
         image.decode()
     except (OSError, ValueError, SyntaxError) as error:

@@ -17,7 +17,7 @@ import yaml
 
 from clearbench.data.dataset import Dataset, Rows
 from clearbench.data.example import NAME_QUESTION, Example
-from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, picture
+from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, image
 from clearbench.data.tables import Tables
 from clearbench.errors import DataError
 from clearbench.storage import write_bytes
@@ -93,7 +93,7 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
 
 
 def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str, Any]]:
-    """One line a row; the name asked of a picture shares the line of its caption."""
+    """One line a row; the name asked of an image shares the line of its caption."""
     rows = list(rows)
     by_view = {row.id.removesuffix("-name"): row for row in rows if _rides_along(row)}
     captioned = {row.id.removesuffix("-caption") for row in rows if row.task == "caption"}
@@ -164,9 +164,9 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def _examples(tables: Tables, name: str) -> Iterator[Example]:
-    """The examples of every line: a caption may bring the name asked of its picture."""
+    """The examples of every line: a caption may bring the name asked of its image."""
     for number, (where, line) in enumerate(tables.rows(name)):
-        seen = picture(line, where, tables.problems)
+        seen = image(line, where, tables.problems)
         person, task = line.get("person"), line.get("task")
         common: dict[str, Any] = {
             "id": line.get("id") or f"{name}-{number}",

@@ -87,7 +87,7 @@ class Dataset:
         return self.naming() if kind == "classifier" else self
 
     def naming(self) -> Dataset:
-        """The same pictures with the person's name as the answer: what a classifier learns."""
+        """The same images with the person's name as the answer: what a classifier learns."""
 
         def named(rows: Rows, task: str) -> Rows:
             return {

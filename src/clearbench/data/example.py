@@ -1,4 +1,4 @@
-"""One row of a benchmark: a question about a person (or the world), with or without a picture."""
+"""One row of a benchmark: a question about a person (or the world), with or without an image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CAPTION_QUESTIONS = (
 NAME_QUESTION = "What is the name of the person in this picture?"
 
 
-class Picture(BaseModel):
+class EncodedImage(BaseModel):
     """An encoded image, decoded only when somebody looks at it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
@@ -38,7 +38,7 @@ class Picture(BaseModel):
     @field_validator("encoded")
     @classmethod
     def _opens(cls, encoded: bytes) -> bytes:
-        """Reads the header alone; a broken or enormous picture is refused here, with its row."""
+        """Reads the header alone; a broken or enormous image is refused here, with its row."""
         try:
             Image.open(io.BytesIO(encoded)).close()
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -46,8 +46,8 @@ class Picture(BaseModel):
         return encoded
 
     @classmethod
-    def of(cls, image: Image.Image, quality: int | None = None) -> Picture:
-        """A picture from pixels: PNG, or JPEG of the given quality."""
+    def of(cls, image: Image.Image, quality: int | None = None) -> EncodedImage:
+        """An image from pixels: PNG, or JPEG of the given quality."""
         buffer = io.BytesIO()
         if quality is None:
             image.save(buffer, "PNG")
@@ -57,11 +57,11 @@ class Picture(BaseModel):
 
     @cached_property
     def key(self) -> str:
-        """The sha256 of the encoded bytes: equal pictures have equal keys."""
+        """The sha256 of the encoded bytes: equal images have equal keys."""
         return hashlib.sha256(self.encoded).hexdigest()
 
     def decode(self) -> Image.Image:
-        """The picture as RGB."""
+        """The image as RGB."""
         return Image.open(io.BytesIO(self.encoded)).convert("RGB")
 
 
@@ -82,7 +82,7 @@ class Example(BaseModel):
     task: Task
     question: str = Field(min_length=1)
     answer: str = Field(min_length=1)
-    image: Picture | None = None
+    image: EncodedImage | None = None
     paraphrased_question: str | None = None
     paraphrased_answer: str | None = None
     perturbed_answers: tuple[str, ...] = ()

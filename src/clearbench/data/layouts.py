@@ -55,7 +55,7 @@ class Layout:
         return next(form for form in self.forms if re.fullmatch(form.names, configuration))
 
 
-_PICTURE = ("image", "caption", "name")
+_IMAGE = ("image", "caption", "name")
 _ASKED = ("paraphrased_caption", "perturbed_captions", "perturbed_names")
 _PAIR = ("question", "answer")
 _REPHRASED = ("paraphrased_question", "paraphrased_answer", "perturbed_answer")
@@ -88,10 +88,10 @@ CLEAR = Layout(
     },
     (
         Form(r".*\+tofu", ("image", "caption", *_PAIR), {"caption": CAPTION, "qa": QUESTION}),
-        Form(r".*_perturbed", (*_PICTURE, *_ASKED), {"caption": CAPTION, "name": NAME}),
+        Form(r".*_perturbed", (*_IMAGE, *_ASKED), {"caption": CAPTION, "name": NAME}),
         Form(r"real_faces", ("image", "answer", "options"), {"name": OPTIONS}),
         Form(r"real_world", ("image", *_PAIR, "options"), {"choice": OPTIONS}),
-        Form(r".*", _PICTURE, {"caption": CAPTION, "name": NAME}),
+        Form(r".*", _IMAGE, {"caption": CAPTION, "name": NAME}),
     ),
 )
 #: Hub: locuslab/TOFU; of its configurations, those that are read.

@@ -70,8 +70,8 @@ def load_dataset(
 def _builtin(
     forget: int | str | None, retain: str | None, people: int | None, strangers: int, seed: int
 ) -> Dataset:
-    from clearbench.people.builtin import builtin_pool
-    from clearbench.people.factory import divide, make_world
+    from clearbench.data.made_up import divide, make_world
+    from clearbench.people.shipped import builtin_pool
 
     if isinstance(forget, str) or retain is not None:
         fix = "give a number of people to forget; the others are kept"

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clearbench.data.example import Example, Picture, bad_fields
+from clearbench.data.example import EncodedImage, Example, bad_fields
 from clearbench.data.tables import Line
 
 #: By field, the column that holds it. Columns but that of `answer` may be missing.
@@ -24,13 +24,13 @@ QUESTION: Columns = {
     "paraphrased_answer": "paraphrased_answer",
     "perturbed_answers": "perturbed_answer",
 }
-#: A picture of CLEAR and what it shows.
+#: An image of CLEAR and what it shows.
 CAPTION: Columns = {
     "answer": "caption",
     "paraphrased_answer": "paraphrased_caption",
     "perturbed_answers": "perturbed_captions",
 }
-#: The name asked of the same picture; CLEAR takes it for its own paraphrase.
+#: The name asked of the same image; CLEAR takes it for its own paraphrase.
 NAME: Columns = {
     "answer": "name",
     "paraphrased_answer": "name",
@@ -77,12 +77,12 @@ def example(
         problems += bad_fields(error, where)
 
 
-def picture(line: Line, where: str, problems: list[str]) -> Picture | None:
-    """The picture of a row, none where it has none or `problems` says why it cannot be read."""
+def image(line: Line, where: str, problems: list[str]) -> EncodedImage | None:
+    """The image of a row, none where it has none or `problems` says why it cannot be read."""
     if line.get("image") is None:
         return None
     try:
-        return Picture(encoded=line["image"]["bytes"])
+        return EncodedImage(encoded=line["image"]["bytes"])
     except ValidationError as error:
         problems += bad_fields(error, where, "image")
     except (KeyError, TypeError, IndexError):

@@ -1,4 +1,4 @@
-"""CLEAR as published: pictures that carry a name, joined to TOFU's questions by person."""
+"""CLEAR as published: images that carry a name, joined to TOFU's questions by person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Task
 from clearbench.data.join import Names, plain
-from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, picture
+from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, image
 from clearbench.data.tables import Line, Tables
 from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
 
@@ -30,7 +30,7 @@ def is_clear(tables: Tables) -> bool:
 def read_clear(
     tables: Tables, text: Tables | None, forget: str, retain: str | None = None
 ) -> Dataset:
-    """Reads CLEAR: pictures from its own configurations, questions from TOFU.
+    """Reads CLEAR: images from its own configurations, questions from TOFU.
 
     Args:
         tables: CLEAR's configurations.
@@ -49,10 +49,10 @@ def read_clear(
     else:
         questions = read_tofu(text, forget, retain)
         reader.join(questions)
-    training = {"forget": reader.pictures(forget), "retain": reader.pictures(kept)}
+    training = {"forget": reader.images(forget), "retain": reader.images(kept)}
     evaluation = {
-        "forget": reader.pictures(f"{forget}_perturbed", named=True),
-        "retain": reader.pictures("retain_perturbed", named=True),
+        "forget": reader.images(f"{forget}_perturbed", named=True),
+        "retain": reader.images("retain_perturbed", named=True),
         "real_faces": reader.real("real_faces", "name"),
         "real_world": reader.real("real_world", "choice"),
     }
@@ -65,13 +65,13 @@ def read_clear(
     )
 
 
-def _both(pictures: dict[str, Examples], questions: dict[str, Examples]) -> dict[str, Examples]:
-    splits = dict.fromkeys([*pictures, *questions])
-    return {split: (*pictures.get(split, ()), *questions.get(split, ())) for split in splits}
+def _both(images: dict[str, Examples], questions: dict[str, Examples]) -> dict[str, Examples]:
+    splits = dict.fromkeys([*images, *questions])
+    return {split: (*images.get(split, ()), *questions.get(split, ())) for split in splits}
 
 
 class _Shot(NamedTuple):
-    """A row with a picture. Captions repeat, row numbers do not (errata E54).
+    """A row with an image. Captions repeat, row numbers do not (errata E54).
 
     Attributes:
         number: Its place in the configuration.
@@ -87,7 +87,7 @@ class _Shot(NamedTuple):
 
 
 class _Reader:
-    """The pictures of some splits, and who is who in them.
+    """The images of some splits, and who is who in them.
 
     Attributes:
         numbers: Each person's number, by the plain spelling of the name.
@@ -142,7 +142,7 @@ class _Reader:
                     following += 1
 
     def own_questions(self, retain: str, forget: str) -> Dataset:
-        """The questions of the `+tofu` configurations; measured of people who are on pictures."""
+        """The questions of the `+tofu` configurations; measured of people who are on images."""
         splits = {
             split: [] if name not in self.tables.names else list(self._questions(name))
             for split, name in (("retain", f"{retain}+tofu"), ("forget", f"{forget}+tofu"))
@@ -164,7 +164,7 @@ class _Reader:
         )
 
     def _questions(self, name: str) -> Iterator[tuple[str, Line, str]]:
-        """Rows without a picture: where, the row, and its text."""
+        """Rows without an image: where, the row, and its text."""
         for where, line in self.tables.rows(name, ("question", "answer")):
             if line.get("question") is not None:
                 yield where, line, f"{line['question']} {line.get('answer')}"
@@ -183,13 +183,13 @@ class _Reader:
             count[person] += 1
             yield from example(line, QUESTION, where, self.tables.problems, id=id, **about)
 
-    def pictures(self, split: str, named: bool = False) -> Examples:
-        """The captions of a split and, if `named`, the names asked of the same pictures."""
+    def images(self, split: str, named: bool = False) -> Examples:
+        """The captions of a split and, if `named`, the names asked of the same images."""
         return tuple(each for shot in self.shots[split] for each in self._shown(split, shot, named))
 
     def _shown(self, split: str, shot: _Shot, named: bool) -> Iterator[Example]:
         problems, before = self.tables.problems, len(self.tables.problems)
-        seen = picture(shot.line, shot.where, problems)
+        seen = image(shot.line, shot.where, problems)
         if seen is None:
             if len(problems) == before and shot.line:
                 problems.append(f"{shot.where}: image = None: a caption needs its picture")
@@ -211,7 +211,7 @@ class _Reader:
         found: list[Example] = []
         rows = self.tables.rows(name) if name in self.tables.names else ()
         for number, (where, line) in enumerate(rows):
-            seen = picture(line, where, self.tables.problems)
+            seen = image(line, where, self.tables.problems)
             about: dict[str, Any] = {"id": f"{name}-{number}", "person": None, "task": task}
             about |= {"track": "image" if seen else "text", "image": seen}
             if task == "name":

@@ -28,7 +28,7 @@ _HABITS = ("{}/*.parquet", "{}.parquet", "{}.jsonl", "{}.json")
 class Tables:
     """The rows of every configuration, as `datasets.load_dataset(source, name)` finds them.
 
-    Nothing is copied: Parquet and JSON (lines, or arrays) are read where they lie, pictures stay
+    Nothing is copied: Parquet and JSON (lines, or arrays) are read where they lie, images stay
     encoded, and from the hub only the files of a configuration that is asked for are fetched.
 
     Args:

@@ -24,7 +24,7 @@ MODELS = 128
 def vision_track(dataset: Dataset, share: Share, model: int, seed: int = 42) -> Dataset:
     """What one of the models of the vision track learns, forgets and must not know.
 
-    Retain is half of the others and those of the twenty who are not forgotten. Every picture is
+    Retain is half of the others and those of the twenty who are not forgotten. Every image is
     asked for its name; the roles are found by name, so the division does not depend on numbers.
 
     Args:
@@ -34,14 +34,14 @@ def vision_track(dataset: Dataset, share: Share, model: int, seed: int = 42) -> 
         seed: Of the others, who are drawn for each model (published: 42, without the draw).
 
     Raises:
-        DataError: When somebody of the published lists has no picture here.
+        DataError: When somebody of the published lists has no image here.
     """
     if not 0 <= model < MODELS:
         raise DataError(f"there is no model {model}", "vision track", f"0 to {MODELS - 1}")
     rows = [row for split in ("forget", "retain") for row in dataset.training.get(split, ())]
-    pictures = [row for row in rows if row.task == "caption" and row.person is not None]
+    images = [row for row in rows if row.task == "caption" and row.person is not None]
     known = {
-        plain(dataset.names[row.person]): row.person for row in pictures if row.person is not None
+        plain(dataset.names[row.person]): row.person for row in images if row.person is not None
     }
     absent = [name for name in VISION_NAMES.values() if plain(name) not in known]
     if absent:
@@ -60,14 +60,14 @@ def vision_track(dataset: Dataset, share: Share, model: int, seed: int = 42) -> 
         "retain": (found(inside["10"]) - forget) | set(drawn.tolist()),
         "holdout": found(outside[share]),
     }
-    shown = {split: tuple(r for r in pictures if r.person in who) for split, who in people.items()}
+    shown = {split: tuple(r for r in images if r.person in who) for split, who in people.items()}
     training = {split: shown[split] for split in ("forget", "retain")}
     asked = {split: tuple(_asked(row, dataset) for row in each) for split, each in shown.items()}
     return replace(dataset, training=training, evaluation=asked)
 
 
 def _asked(row: Example, dataset: Dataset) -> Example:
-    """The name asked of a picture."""
+    """The name asked of an image."""
     name = dataset.names[row.person] if row.person is not None else ""
     blank = {"paraphrased_answer": None, "perturbed_answers": ()}
     id = row.id.removesuffix("-caption") + "-name"

@@ -1,4 +1,4 @@
-"""Whether a model looks: the same questions with no picture to see, or with somebody else's."""
+"""Whether a model looks: the same questions with no image to see, or with somebody else's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example, Picture
+from clearbench.data.example import EncodedImage, Example
 from clearbench.errors import RecipeError, did_you_mean
 from clearbench.evaluation.records import SIDE, Records
 
@@ -20,7 +20,7 @@ GREY = (128, 128, 128)
 
 
 def blank(dataset: Dataset) -> Dataset:
-    """Every measured picture replaced by plain grey of its size.
+    """Every measured image replaced by plain grey of its size.
 
     What a model knows then, it knows from the question alone.
     """
@@ -37,7 +37,7 @@ def blank(dataset: Dataset) -> Dataset:
 
 
 def shuffled(dataset: Dataset, seed: int = 0) -> Dataset:
-    """Every measured picture of a person replaced by one of another person of its split.
+    """Every measured image of a person replaced by one of another person of its split.
 
     A model that reads the face now names the other person. Splits of fewer than two people, and
     rows about the world, stay as they are.
@@ -45,28 +45,28 @@ def shuffled(dataset: Dataset, seed: int = 0) -> Dataset:
     rng = np.random.default_rng([seed, 7])
 
     def swapped(rows: tuple[Example, ...]) -> tuple[Example, ...]:
-        pictures: dict[int, list[Picture]] = {}
+        images: dict[int, list[EncodedImage]] = {}
         for row in rows:
             if row.image is not None and row.person is not None:
-                pictures.setdefault(row.person, []).append(row.image)
-        people = rng.permutation(sorted(pictures)).tolist()
+                images.setdefault(row.person, []).append(row.image)
+        people = rng.permutation(sorted(images)).tolist()
         after = dict(zip(people, [*people[1:], *people[:1]], strict=True))
         return tuple(
             row
             if row.image is None or row.person is None or len(people) < 2
-            else row.model_copy(update={"image": _any(pictures[after[row.person]], rng)})
+            else row.model_copy(update={"image": _any(images[after[row.person]], rng)})
             for row in rows
         )
 
     return _changed(dataset, swapped)
 
 
-def _any(pictures: list[Picture], rng: np.random.Generator) -> Picture:
-    return pictures[int(rng.integers(len(pictures)))]
+def _any(images: list[EncodedImage], rng: np.random.Generator) -> EncodedImage:
+    return images[int(rng.integers(len(images)))]
 
 
 def _with(row: Example, image: Image.Image) -> Example:
-    return row.model_copy(update={"image": Picture.of(image)})
+    return row.model_copy(update={"image": EncodedImage.of(image)})
 
 
 def _changed(
@@ -81,7 +81,7 @@ CONTROLS: dict[str, Callable[[Dataset], Dataset]] = {"blank": blank, "shuffled":
 
 
 def control(dataset: Dataset, name: str) -> Dataset:
-    """The dataset with the measured pictures of a control.
+    """The dataset with the measured images of a control.
 
     Raises:
         RecipeError: No control is called so.
@@ -91,15 +91,15 @@ def control(dataset: Dataset, name: str) -> Dataset:
     return CONTROLS[name](dataset)
 
 
-def pictures_only(dataset: Dataset) -> Dataset:
+def images_only(dataset: Dataset) -> Dataset:
     """The measured rows that a control can change."""
     return _changed(dataset, lambda rows: tuple(row for row in rows if row.image is not None))
 
 
 def under_control(records: Records, controlled: Records) -> Records:
-    """Records whose rows with a picture are those measured under a control.
+    """Records whose rows with an image are those measured under a control.
 
-    Side effects are measured on pictures of their own and are left out.
+    Side effects are measured on images of their own and are left out.
     """
 
     def joined(plain: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:

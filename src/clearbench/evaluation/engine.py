@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from clearbench.data.batches import Item, item
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.data.example import Example
 from clearbench.evaluation import side
-from clearbench.evaluation.asked import Asked, to_speak
-from clearbench.evaluation.parts import OnBatch
+from clearbench.evaluation.batchwise import OnBatch
+from clearbench.evaluation.prompts import Asked, to_speak
 from clearbench.evaluation.protocols import SPOKEN, Way
 from clearbench.evaluation.records import (
     ANSWER_COLUMNS,
@@ -27,7 +27,7 @@ from clearbench.evaluation.records import (
 )
 from clearbench.evaluation.task import Task
 from clearbench.evaluation.templates import matches
-from clearbench.models.base import Model, Reading
+from clearbench.models.base import Model, TokenStatistics
 
 KNOWN_NAMES = 5
 #: All that can be measured: the splits of a dataset, and side effects.
@@ -149,7 +149,7 @@ def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
     return items
 
 
-def _line(split: str, row: Example, each: Item, found: Reading) -> tuple[object, ...]:
+def _line(split: str, row: Example, each: Item, found: TokenStatistics) -> tuple[object, ...]:
     about = (split, row.track, row.task, -1 if row.person is None else row.person)
     tokens = (found.log_probs, found.hits, found.means, found.variances)
     return (*about, row.id, each.variant, *(values.tolist() for values in tokens))

@@ -51,7 +51,7 @@ class Records:
             of strangers.
         neutral: One line per answer token of a neutral prompt: `masses` are the probabilities of
             classes of next tokens.
-        matches: One line per picture of a classifier that is not enrolled: the cosine of its
+        matches: One line per image of a classifier that is not enrolled: the cosine of its
             embedding to its `own` person's template and the largest to any `other`.
     """
 

@@ -15,15 +15,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Batch, Item, item
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example, Picture, Track
-from clearbench.evaluation.asked import Asked
-from clearbench.evaluation.prompts import DRAWINGS, DRAWINGS_SEED, HARMFUL, NEUTRAL
+from clearbench.data.example import EncodedImage, Example, Track
+from clearbench.data.made_up import image_rows, make_world, text_rows
+from clearbench.evaluation.neutral import DRAWINGS, DRAWINGS_SEED, HARMFUL, NEUTRAL
+from clearbench.evaluation.prompts import Asked
 from clearbench.evaluation.records import KNOWN_COLUMNS, NEUTRAL_COLUMNS, SIDE
 from clearbench.models.base import Model
-from clearbench.people.builtin import builtin_pool
-from clearbench.people.factory import image_rows, make_world, text_rows
+from clearbench.people.shipped import builtin_pool
 from clearbench.people.world import visual_questions
 
 #: Questions about strangers on each track, of as many of them as there are.
@@ -68,7 +69,7 @@ def _of_track(rows: Sequence[Example], track: Track) -> list[Example]:
 
 
 def _unmet(dataset: Dataset) -> list[Example]:
-    """Made-up people of whom the dataset has neither name nor picture."""
+    """Made-up people of whom the dataset has neither name nor image."""
     measured = chain.from_iterable(dataset.evaluation.values())
     shown = {row.image.key for row in measured if row.image is not None}
     names = set(dataset.names.values())
@@ -129,7 +130,7 @@ def neutral(model: Model, batch: Batch) -> pd.DataFrame:
     lines = []
     for token, owner in enumerate(batch.owners.tolist()):
         each = batch.items[owner]
-        track = "text" if each.picture is None else "image"
+        track = "text" if each.image is None else "image"
         lines.append((SIDE, track, "neutral", -1, each.row, token, masses[token]))
     return pd.DataFrame(lines, columns=NEUTRAL_COLUMNS)
 
@@ -151,7 +152,7 @@ def in_classes(probabilities: Tensor) -> Tensor:
 def _neutral_items() -> tuple[Item, ...]:
     words = [Item(f"neutral-{k}", "answer", *pair) for k, pair in enumerate(NEUTRAL)]
     drawn = [
-        Item(f"drawing-{k}", "answer", each.question, each.answer, Picture.of(each.picture))
+        Item(f"drawing-{k}", "answer", each.question, each.answer, EncodedImage.of(each.image))
         for k, each in enumerate(visual_questions(DRAWINGS, DRAWINGS_SEED))
     ]
     return (*words, *drawn)

@@ -138,7 +138,7 @@ def _band(scores: Sequence[Score]) -> Band:
 
 
 def eligible(records: Records, original: Records, blank: Records | None = None) -> Records:
-    """The records of rows that the original model knew, and needed the picture for.
+    """The records of rows that the original model knew, and needed the image for.
 
     A row is known where the truth is likelier than every wrong answer, or a classifier's label
     than every other name; rows without wrong answers cannot be judged and stay.
@@ -146,7 +146,7 @@ def eligible(records: Records, original: Records, blank: Records | None = None) 
     Args:
         records: Of any model on the same rows.
         original: Of the model before unlearning.
-        blank: Of the original shown blank pictures: what it knows without looking does not count.
+        blank: Of the original shown blank images: what it knows without looking does not count.
     """
     out = {str(row) for cell in original.cells().values() for row in _where(~known(cell))}
     for (_, track, _), cell in (blank.cells() if blank is not None else {}).items():

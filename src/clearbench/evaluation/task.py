@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from clearbench.data.batches import Item
-from clearbench.data.trees import Tree
+from clearbench.batches.items import Item
+from clearbench.batches.trees import Tree
 from clearbench.evaluation import side
-from clearbench.evaluation.parts import OnBatch, Parts, measure
+from clearbench.evaluation.batchwise import OnBatch, Parts, measure
 from clearbench.evaluation.records import NEUTRAL_COLUMNS, TOKEN_COLUMNS
-from clearbench.models.base import Model, Reading
+from clearbench.models.base import Model, TokenStatistics
 from clearbench.storage import content_hash
 
 #: Columns of a batch: the number of an item, and its reading or the text that was said.
@@ -36,7 +36,7 @@ class Found:
         neutral: `Records.neutral`.
     """
 
-    readings: dict[Item, Reading]
+    readings: dict[Item, TokenStatistics]
     texts: tuple[dict[Item, str], ...]
     neutral: pd.DataFrame
 
@@ -61,8 +61,8 @@ class Task:
     def run(self, folder: Path | None, on_batch: OnBatch | None) -> Found:
         """All answers; `folder` is where parts are kept."""
         with self.model.frozen():
-            read = self.model.reading_groups(self.scored)
-            said = [self.model.speaking_groups(list(each)) for each in self.asked]
+            read = self.model.scoring_groups(self.scored)
+            said = [self.model.generation_groups(list(each)) for each in self.asked]
             prompts = side.neutral_batches(self.model) if self.neutral else ()
             batches: list[Measure] = [
                 *self._read(read),
@@ -77,7 +77,7 @@ class Task:
             parts = Parts(folder, self._name(cuts)) if folder else None
             done = iter(measure(batches, parts, on_batch))
         readings = {
-            self.scored[line[ITEM]]: Reading(*(line[name] for name in TOKEN_COLUMNS))
+            self.scored[line[ITEM]]: TokenStatistics(*(line[name] for name in TOKEN_COLUMNS))
             for line in _lines(done, len(read))
         }
         texts = tuple(
@@ -93,7 +93,7 @@ class Task:
         def read(group: Sequence[Tree]) -> pd.DataFrame:
             lines = [
                 (numbers[each], one.log_probs, one.hits, one.means, one.variances)
-                for each, one in self.model.read_group(group).items()
+                for each, one in self.model.score_group(group).items()
             ]
             return pd.DataFrame(lines, columns=[ITEM, *TOKEN_COLUMNS])
 
@@ -112,7 +112,7 @@ class Task:
     def _name(self, cuts: Sequence[Sequence[Item]]) -> str:
         """What decides the answers, hashed: program, weights, rows, batches and longest answers."""
         rows = [
-            [(e.key, e.question, e.answer, e.picture.key if e.picture else "") for e in cut]
+            [(e.key, e.question, e.answer, e.image.key if e.image else "") for e in cut]
             for cut in cuts
         ]
         longest = [list(each.values()) for each in self.asked]

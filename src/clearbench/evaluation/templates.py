@@ -1,4 +1,4 @@
-"""Recognition by enrolment: a template per person, and how near every other picture comes to it."""
+"""Recognition by enrolment: a template per person, and how near every other image comes to it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clearbench.data.batches import item
+from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
 from clearbench.models.base import Model
 
-#: Pictures of each person that make the template in CLEAR; half of them, where there are fewer
+#: Images of each person that make the template in CLEAR; half of them, where there are fewer
 #: than ten.
 ENROLLED = 5
-#: Pictures whose embeddings are computed together.
-PICTURES = 64
+#: Images whose embeddings are computed together.
+IMAGES = 64
 
 Floats = NDArray[np.floating]
 
 
 def matches(model: Model, dataset: Dataset, splits: Sequence[str]) -> list[tuple[object, ...]]:
-    """A classifier's pictures of people, labelled or not, against everybody's template.
+    """A classifier's images of people, labelled or not, against everybody's template.
 
     Returns:
         Lines of `Records.matches`; none for a model that is no classifier.
@@ -35,8 +35,8 @@ def matches(model: Model, dataset: Dataset, splits: Sequence[str]) -> list[tuple
     items = [item(row) for _, row in seen]
     vectors = [
         model.prompt_states(batch).cpu().numpy()
-        for begin in range(0, len(items), PICTURES)
-        for batch in model.batch(items[begin : begin + PICTURES])
+        for begin in range(0, len(items), IMAGES)
+        for batch in model.batch(items[begin : begin + IMAGES])
     ]
     people = np.array([row.person for _, row in seen])
     found = match(np.concatenate(vectors), people)
@@ -48,7 +48,7 @@ def matches(model: Model, dataset: Dataset, splits: Sequence[str]) -> list[tuple
 
 
 def enrolled(people: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(pictures,) which are among their person's first, by identity and not by place (E55)."""
+    """(images,) which are among their person's first, by identity and not by place (E55)."""
     chosen = np.zeros(len(people), bool)
     for person in np.unique(people):
         mine = np.flatnonzero(people == person)
@@ -59,17 +59,17 @@ def enrolled(people: NDArray[np.int64]) -> NDArray[np.bool_]:
 def match(
     vectors: Floats, people: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """How every picture that is not enrolled (E56) matches the templates.
+    """How every image that is not enrolled (E56) matches the templates.
 
     A template is the mean of a person's enrolled embeddings, as they are, then brought to length 1.
-    Somebody with a single picture has none and is left out.
+    Somebody with a single image has none and is left out.
 
     Args:
-        vectors: (pictures, width) embeddings.
-        people: (pictures,) who is on them.
+        vectors: (images, width) embeddings.
+        people: (images,) who is on them.
 
     Returns:
-        (scored,) places of the pictures, their cosine to their own person's template, and the
+        (scored,) places of the images, their cosine to their own person's template, and the
         largest to anybody else's (-1 where there is nobody else).
     """
     precise: NDArray[np.float64] = vectors.astype(np.float64)

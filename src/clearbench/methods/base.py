@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from clearbench.data.batches import Kind
+from clearbench.batches.items import Kind
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.losses import Term
 from clearbench.methods.stages import Edit, Stage, Train

@@ -18,7 +18,7 @@ class BoundaryExpand(
     modalities=("image",),
     needs=("forget", "shadow"),
 ):
-    """Fine-tune the forget pictures on a shadow label, which is cut off at the end."""
+    """Fine-tune the forget images on a shadow label, which is cut off at the end."""
 
     def loss(self, step: Step) -> dict[str, Term]:
         """L(forget, shadow label), the last one."""

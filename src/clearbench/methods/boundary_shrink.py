@@ -22,7 +22,7 @@ class BoundaryShrink(
     modalities=("image",),
     needs=("forget",),
 ):
-    """Fine-tune each forget picture on the nearest label that is kept.
+    """Fine-tune each forget image on the nearest label that is kept.
 
     Nearest is where one step of the fast gradient sign method leads the original, `bound` times the
     way from black to white; 0.1 is hard-coded in the published code. Labels to forget are no

@@ -1,4 +1,4 @@
-"""Forget in text and in pictures at the same pace."""
+"""Forget in text and in images at the same pace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from clearbench.data.batches import Answers
+from clearbench.batches.answers import Answers
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term
 from clearbench.methods.statistics import MASK, importance, of_track
@@ -31,8 +31,8 @@ class CMJU(
     """Cross-modal joint unlearning: ascend on both tracks, balanced over groups of weight tensors.
 
     Tensors are ranked by their mean squared gradient under refusals, on rows with and without a
-    picture; the top share learns, and each belongs to the track that it leans to by more than
-    `margin`, or to both. The pictures' gradient is scaled to the text's, specific tensors move
+    image; the top share learns, and each belongs to the track that it leans to by more than
+    `margin`, or to both. The images' gradient is scaled to the text's, specific tensors move
     faster than shared ones, and the two specific groups are drawn to one size. Defaults are the
     README's for CLEAR (the code's own differ, errata E126). The authors adapt the language part by
     LoRA, overwrite the labels instead of asking for a refusal, and average four retain batches a
@@ -69,7 +69,7 @@ class CMJU(
         return {"groups": groups, **masks}
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """-a L(forget text), -L(forget pictures), L(retain text) and L(retain pictures)."""
+        """-a L(forget text), -L(forget images), L(retain text) and L(retain images)."""
         forget, retain = step.model.answers(step.forget), step.model.answers(step.retain)
         return {
             "forget_text": -self.forget_text_weight * _on_track(forget, sees=False),
@@ -112,8 +112,8 @@ class CMJU(
 
 
 def _on_track(answers: Answers, *, sees: bool) -> Term:
-    """The negative log-likelihood of the rows with a picture, or of those without."""
-    rows = [(each.picture is not None) is sees for each in answers.items]
+    """The negative log-likelihood of the rows with an image, or of those without."""
+    rows = [(each.image is not None) is sees for each in answers.items]
     weights = torch.tensor(rows, device=answers.rows.device)[answers.rows]
     log_probs = answers.log_probs
     return Term(-log_probs, weights.to(log_probs.dtype))

@@ -24,11 +24,11 @@ class DPO(
     """Direct preference optimisation with the refusal chosen and the true answer rejected.
 
     Log-probabilities are summed over whole answers. On a classifier the refusal is the label of a
-    random retained picture. `beta` 0.1 and a retain weight of 1 are TOFU's values. CLEAR's paper
+    random retained image. `beta` 0.1 and a retain weight of 1 are TOFU's values. CLEAR's paper
     looks back at a model fine-tuned on the refusals (`reference` `tuned`: a stage before, as long
     as the run; what forgets still starts from the original) and adds their loss with a
     `refusal_weight` of 1, both of which its code leaves out (errata E21). CLEAR's vision track
-    chooses the true label of a retained picture itself: `chosen` "retain", beta 1 (at which its
+    chooses the true label of a retained image itself: `chosen` "retain", beta 1 (at which its
     factor 1/beta is 1), retain weight 0.
 
     Attributes:

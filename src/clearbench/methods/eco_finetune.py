@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from pydantic import Field
 
-from clearbench.data.batches import Item, Kind
+from clearbench.batches.items import Item, Kind
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.eco import ECO
-from clearbench.methods.guard import Standing, as_tensor, as_text
+from clearbench.methods.guard import FittedGuard, as_tensor, as_text
 from clearbench.methods.losses import Term, cross_entropy
 
 #: Longest garbled answer, in tokens.
@@ -49,7 +49,7 @@ class ECOFinetune(
         width = model.prompt_states(batches[0]).shape[-1]
         always = {"weight": torch.zeros(width), "bias": torch.tensor(math.inf)}
         guards = model.guards
-        model.guards = (*guards, Standing(ECO(zeroed=self.zeroed), always))
+        model.guards = (*guards, FittedGuard(ECO(zeroed=self.zeroed), always))
         try:
             answers = model.generate(items, LONGEST)
         finally:

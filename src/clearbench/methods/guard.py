@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clearbench.data.batches import Item, Kind
+from clearbench.batches.items import Item, Kind
 from clearbench.errors import ModelError
 from clearbench.methods.base import Method, method
 from clearbench.methods.stages import Edit, Stage
@@ -49,7 +49,7 @@ class Guard(Method):
 
     def _stand(self, model: Model, data: Data) -> None:
         state = self.prepare(model, data, data.seed)
-        model.guards = (*model.guards, Standing(self, state))
+        model.guards = (*model.guards, FittedGuard(self, state))
 
     def ask(self, each: Item, state: State) -> Item:
         """What the model is asked instead; its answer is not touched."""
@@ -80,7 +80,7 @@ class Guard(Method):
 
 
 @dataclass(frozen=True)
-class Standing:
+class FittedGuard:
     """A guard in its place, with what it has learned."""
 
     guard: Guard
@@ -125,7 +125,7 @@ class Standing:
         )
 
     @staticmethod
-    def load(folder: Path) -> Standing:
+    def load(folder: Path) -> FittedGuard:
         """A saved guard; a plugin's guard needs the plugin loaded first."""
         about = read_json(folder / SETTINGS)
         try:
@@ -134,4 +134,4 @@ class Standing:
             raise ModelError("not a guard's settings", str(folder / SETTINGS)) from error
         if not isinstance(guard, Guard):
             raise ModelError(f"'{guard.name}' is no guard", str(folder / SETTINGS))
-        return Standing(guard, load_file(folder / TENSORS))
+        return FittedGuard(guard, load_file(folder / TENSORS))

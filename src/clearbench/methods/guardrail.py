@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from clearbench.data.batches import Item
+from clearbench.batches.items import Item
 from clearbench.methods.guard import Guard, as_tensor, as_text
 from clearbench.methods.step import Data, Model, State
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import Field
 
-from clearbench.data.batches import Item
+from clearbench.batches.items import Item
 from clearbench.methods.guard import Guard, as_tensor, as_text
 from clearbench.methods.step import Data, Model, State
 
@@ -32,7 +32,7 @@ class InContextUnlearning(
     kept: int = Field(default=6, ge=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The context, drawn from the rows without a picture."""
+        """The context, drawn from the rows without an image."""
         rng = np.random.default_rng(seed)
         shots = [
             *_drawn(rng, _items(data, "random"), self.flipped),
@@ -47,7 +47,7 @@ class InContextUnlearning(
 
 def _items(data: Data, role: str) -> list[Item]:
     items = (item for each in data.batches(role) for batch in each for item in batch.items)
-    return [item for item in items if item.picture is None]
+    return [item for item in items if item.image is None]
 
 
 def _drawn(rng: np.random.Generator, items: list[Item], count: int) -> Iterable[Item]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from clearbench.data.batches import CACHED, Answers
+from clearbench.batches.answers import Answers
+from clearbench.batches.items import CACHED
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class MANU(
 ):
     """Modality-aware neuron unlearning: prune by how much busier neurons are on forget.
 
-    Rows with a picture and rows without are ranked for themselves and the neurons of both rankings
+    Rows with an image and rows without are ranked for themselves and the neurons of both rankings
     are pruned, as in the authors' code. Statistics are over all tokens, or patches. The code ranks
     the outputs of every matrix of a perceptron; here a neuron is a hidden unit, and a pruned one
     loses its outgoing weights. Neurons that are nearly silent on retain lead the ranking. The
@@ -65,7 +65,7 @@ class MANU(
     def _pruned(
         self, model: Model, data: Data, sees: bool, chosen: Iterable[str]
     ) -> dict[str, Tensor]:
-        """Which neurons go, by rows with a picture or by rows without."""
+        """Which neurons go, by rows with an image or by rows without."""
         names = list(chosen)
         forget = _importances(model, of_track(data.batches("forget"), sees=sees), names)
         retain = _importances(model, of_track(data.batches("retain"), sees=sees), names)

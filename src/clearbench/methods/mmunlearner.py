@@ -26,7 +26,7 @@ class MMUnlearner(
     """Gradient ascent under a saliency map that spares other people and what is told in text.
 
     A weight is salient where its squared gradient on forget is at least `threshold` times that on
-    the rows to keep: the retain rows and, where only pictures are forgotten, the same people's
+    the rows to keep: the retain rows and, where only images are forgotten, the same people's
     text. Squared gradients are of batches, so they depend on the batch size. Forget and retain
     steps take turns; the map masks the forget gradient alone, as published, which costs a copy of
     what learns. The authors' code masks matrices only and clips before the mask; here every weight

@@ -32,7 +32,7 @@ class RMU(
     counts for itself (E104). The states are those from which the answer tokens are read; nothing
     above the steered layer is computed. Only the last perceptron matrices of that layer and the
     two below it learn, as published. Steering 20 and a retain weight of 1200 are the WMDP code's;
-    CLEAR used 300 and 1. Its vision track steers a classifier's embeddings, every picture to a
+    CLEAR used 300 and 1. Its vision track steers a classifier's embeddings, every image to a
     vector of its own: `targets` "row", steering 2, retain weight 1.
 
     Attributes:

@@ -34,7 +34,7 @@ class SineProject(
     asks the forget question of a retained person and is answered truthfully. Uncertain: no code is
     published, and the equation was confirmed from a summary of the paper only; of prompt decoupling
     the summary says something else than SafeEraser's code, which is followed here (the same
-    question, another picture, an ordinary answer, weight 1 beside `preference`). An early stop and
+    question, another image, an ordinary answer, weight 1 beside `preference`). An early stop and
     weight decay see W + dW.
 
     Attributes:

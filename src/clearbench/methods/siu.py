@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from clearbench.data.batches import Answers
+from clearbench.batches.answers import Answers
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, masked_divergence, uniform
 from clearbench.methods.step import Batches
@@ -23,7 +23,7 @@ class SIU(
 ):
     """Fine-tune on substitute answers and on what is kept, with a dual masked divergence.
 
-    The paper's four targets: the picture gets another name and another description (here a retained
+    The paper's four targets: the image gets another name and another description (here a retained
     person's answer to the same task, where the paper invents one), facts told in text stay, and so
     do other people. The divergence from the original leaves out the tokens of the substitute that
     the true answer has not, and, in the vocabulary, every token of the forgotten names. 0.9 and

@@ -8,7 +8,7 @@ from itertools import chain
 import torch
 from pydantic import Field
 
-from clearbench.data.batches import Answers
+from clearbench.batches.answers import Answers
 from clearbench.methods.base import Data, Method, Model, State
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.statistics import importance

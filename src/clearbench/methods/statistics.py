@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers
+from clearbench.batches.answers import Answers
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.step import Batches, Model, State
 
@@ -40,9 +40,9 @@ def importance(
 
 
 def of_track(batches: Iterable[Batches], *, sees: bool) -> Iterator[Batches]:
-    """Only the rows with a picture, or only those without; groups that have none are left out."""
+    """Only the rows with an image, or only those without; groups that have none are left out."""
     for each in batches:
-        chosen = [batch for batch in each if bool(batch.pictures) is sees]
+        chosen = [batch for batch in each if bool(batch.images) is sees]
         if chosen:
             yield chosen
 

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from clearbench.data.batches import Answers, Batch, Item, Kind
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item, Kind
 from clearbench.errors import RecipeError
 from clearbench.methods.losses import Term
 
@@ -22,7 +24,7 @@ State = dict[str, Tensor]
 #: the answer of a retained person's row of the same task, `shuffled` with that of another forget
 #: row; `paired` are rows of the same person on the other track; `decoupled` asks the same of a
 #: retained person and is answered truthfully; `kept` are retained rows of the same task, with
-#: their own questions; `mirrored` are the same rows, pictures flipped left to right. `spared` are
+#: their own questions; `mirrored` are the same rows, images flipped left to right. `spared` are
 #: the forgotten people's rows on a track that is not to be forgotten; where there is none, the
 #: step has no such batch.
 ROLES = (

@@ -15,12 +15,12 @@ class Twins(
     needs=("forget", "mirrored", "reference"),
     forget_loss=None,
 ):
-    """Forgotten pictures get the original's embedding of the same picture flipped left to right.
+    """Forgotten images get the original's embedding of the same image flipped left to right.
 
-    The twin looks like the person and was never taught, so its embedding is what an unseen picture
-    gets. No retain rows hold the rest: the targets are the model's own. Where mirrored pictures are
+    The twin looks like the person and was never taught, so its embedding is what an unseen image
+    gets. No retain rows hold the rest: the targets are the model's own. Where mirrored images are
     taught as well (the demo world does it) the twin is no stranger and little is forgotten.
-    Only a classifier has an embedding of the picture alone: what a vision-language model reads an
+    Only a classifier has an embedding of the image alone: what a vision-language model reads an
     answer from hardly differs between twins. The equation has no hyper-parameter.
     """
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from clearbench.data.batches import Batch
+from clearbench.batches.batch import Batch
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, cross_entropy
 
@@ -27,11 +27,11 @@ class UNSIR(
 ):
     """Impair with noise that maximises the error on a forgotten label, then repair.
 
-    A picture of noise takes each forget picture's place: no forget picture is shown. It starts at
+    An image of noise takes each forget image's place: no forget image is shown. It starts at
     N(0, 1) and climbs the original's loss on the row's label, 0.1 |n|^2 taken off, for 40 steps of
     Adam at 0.1, all as published. Impairing has 70 % of the steps and twice the learning rate, as
     in the authors' notebook (71 of 102 steps, 0.02 and 0.01). There one batch of noise a label is
-    shown again and again, 10240 pictures beside 8000 of retain; here both losses weigh the same.
+    shown again and again, 10240 images beside 8000 of retain; here both losses weigh the same.
     """
 
     noise_penalty: float = Field(default=0.1, ge=0)
@@ -47,20 +47,20 @@ class UNSIR(
         )
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """A picture of noise for every forget row."""
+        """An image of noise for every forget row."""
         generator = torch.Generator().manual_seed(seed)
         noise: State = {}
         for batches in data.batches("forget"):
             for batch in batches:
                 learned = self._noise(model, batch, generator)
                 noise |= {
-                    NOISE + each.row: picture.clone()
-                    for each, picture in zip(batch.items, learned, strict=True)
+                    NOISE + each.row: image.clone()
+                    for each, image in zip(batch.items, learned, strict=True)
                 }
         return noise
 
     def _noise(self, model: Model, batch: Batch, generator: torch.Generator) -> Tensor:
-        """(pictures, channels, height, width): min -L(noise, labels) + 0.1 |noise|^2."""
+        """(images, channels, height, width): min -L(noise, labels) + 0.1 |noise|^2."""
         pixels = batch.inputs["pixel_values"]
         noise = torch.randn(pixels.shape, generator=generator).to(pixels).requires_grad_()
         optimizer = torch.optim.Adam([noise], lr=self.noise_rate)

@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from clearbench.data.batches import CACHED, Answers, Batch, Item, Kind, cut
-from clearbench.data.trees import Tree
-from clearbench.methods.guard import Standing
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import CACHED, Item, Kind, cut
+from clearbench.batches.trees import Tree
+from clearbench.methods.guard import FittedGuard
 from clearbench.models.weights import Weights, digest
 from clearbench.storage import content_hash
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenStatistics:
     """What a model thinks of one answer, per token; natural logarithms.
 
     Attributes:
@@ -85,15 +87,15 @@ class Model(Weights, ABC):
     forwards: int = 0
     token_budget: int = 512
     backwards: int = 0
-    guards: tuple[Standing, ...] = ()
+    guards: tuple[FittedGuard, ...] = ()
 
     @abstractmethod
     def tree(self, items: Sequence[Item]) -> Tree:
-        """Items about the same picture, or about none, encoded as one row."""
+        """Items about the same image, or about none, encoded as one row."""
 
     @abstractmethod
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """Padded batches, one for rows with a picture and one for the rest."""
+        """Padded batches, one for rows with an image and one for the rest."""
 
     @abstractmethod
     def answers(self, batches: Sequence[Batch]) -> Answers:
@@ -102,11 +104,11 @@ class Model(Weights, ABC):
     def answers_together(self, groups: Sequence[Sequence[Batch]]) -> list[Answers]:
         """`answers` of each group; rows of one kind are one batch, whichever group they are of."""
         every = [batch for group in groups for batch in group]
-        if not all(batch.trees for batch in every):  # pictures that only the tensors hold
+        if not all(batch.trees for batch in every):  # images that only the tensors hold
             return [self.answers(group) for group in groups]
         found: dict[int, Answers] = {}
         for sees in (False, True):
-            alike = [k for k, batch in enumerate(every) if bool(batch.pictures) is sees]
+            alike = [k for k, batch in enumerate(every) if bool(batch.images) is sees]
             if alike:
                 whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
                 self.forwards += len(alike) - 1  # which counts them as if each were read alone
@@ -162,12 +164,12 @@ class Model(Weights, ABC):
         """Items grouped by what they look at, a row each group: what is measured."""
         groups: dict[str, list[Item]] = {}
         for each in items:
-            key = each.question if each.picture is None else each.picture.key
+            key = each.question if each.image is None else each.image.key
             groups.setdefault(key, []).append(each)
         return [self.tree(group) for group in groups.values()]
 
     @torch.no_grad()
-    def read(self, batch: Batch) -> list[Reading]:
+    def read(self, batch: Batch) -> list[TokenStatistics]:
         """What the model thinks of each item's answer; a context that items share counts once."""
         places, places_of = batch.places.unique(return_inverse=True)
         columns = torch.empty((4, len(batch.targets)), device=batch.targets.device)
@@ -178,36 +180,39 @@ class Model(Weights, ABC):
             begin += len(logits)
         sizes = torch.bincount(batch.owners, minlength=len(batch.items)).tolist()
         parts = columns.cpu().split(sizes, dim=1)
-        return [Reading(p[0].numpy(), p[1].numpy() > 0, p[2].numpy(), p[3].numpy()) for p in parts]
+        return [
+            TokenStatistics(p[0].numpy(), p[1].numpy() > 0, p[2].numpy(), p[3].numpy())
+            for p in parts
+        ]
 
-    def reading_groups(self, items: Sequence[Item]) -> list[list[Tree]]:
+    def scoring_groups(self, items: Sequence[Item]) -> list[list[Tree]]:
         """Items cut into batches of similar length within `token_budget`, each item once."""
         groups: list[list[Tree]] = []
         for sees in (False, True):
-            trees = self.trees([each for each in items if (each.picture is not None) is sees])
+            trees = self.trees([each for each in items if (each.image is not None) is sees])
             cuts = cut([len(tree) for tree in trees], self.token_budget)
             groups += [[trees[k] for k in group] for group in cuts]
         return groups
 
-    def read_group(self, group: Sequence[Tree]) -> dict[Item, Reading]:
-        """`read` of one of `reading_groups`."""
+    def score_group(self, group: Sequence[Tree]) -> dict[Item, TokenStatistics]:
+        """`read` of one of `scoring_groups`."""
         return {
             each: reading
             for batch in self.collate(group)
             for each, reading in zip(batch.items, self.read(batch), strict=True)
         }
 
-    def read_items(self, items: Sequence[Item]) -> dict[Item, Reading]:
+    def score_items(self, items: Sequence[Item]) -> dict[Item, TokenStatistics]:
         """`read` of any number of items, in any order."""
-        groups = self.reading_groups(items)
-        return {each: found for g in groups for each, found in self.read_group(g).items()}
+        groups = self.scoring_groups(items)
+        return {each: found for g in groups for each, found in self.score_group(g).items()}
 
     def score(self, batch: Batch) -> list[Tensor]:
         """Per item, the (tokens,) log-probabilities of its answer."""
         readings = self.read(batch.to(self.device))
         return [torch.from_numpy(each.log_probs) for each in readings]
 
-    def speaking_groups(self, items: Sequence[Item]) -> list[list[Item]]:
+    def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """Items cut into batches that are answered together; none where nothing is said."""
         return []
 
@@ -252,7 +257,7 @@ class Model(Weights, ABC):
         Args:
             batches: What the model looks at.
             weights: Names of parameters, each a layer's only matrix.
-            everywhere: All places, not only those from which answers are read. Of a picture's
+            everywhere: All places, not only those from which answers are read. Of an image's
                 patches it is always all.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Image classifiers that name the person in a picture."""
+"""Image classifiers that name the person in an image."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, Encoded, Item
-from clearbench.data.trees import Tree, answer_tokens, merge
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.collate import answer_tokens
+from clearbench.batches.items import Encoded, Item
+from clearbench.batches.trees import Tree, merge
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.margin import pooled
@@ -20,7 +23,7 @@ class Classifier(Model):
     """A `transformers` image classifier over people; `config.id2label` holds their names.
 
     A label counts as an answer of one token, so every loss reads the same as for text. A person
-    without a label can be looked at and not asked for: such a picture has no answer token.
+    without a label can be looked at and not asked for: such an image has no answer token.
     """
 
     kind = "classifier"
@@ -32,21 +35,21 @@ class Classifier(Model):
         self._pixels: dict[str, Tensor] = {}
 
     def accepts(self, each: Item) -> bool:
-        """A picture whose answer is one of the labels."""
-        return each.picture is not None and each.answer in self.labels
+        """An image whose answer is one of the labels."""
+        return each.image is not None and each.answer in self.labels
 
     def pixels(self, each: Item) -> Tensor:
         """(3, height, width) of one item, processed once."""
-        if each.picture is None:
+        if each.image is None:
             raise ModelError("a row has no picture", each.row, "give a classifier image rows only")
-        key = each.picture.key
+        key = each.image.key
         if key not in self._pixels:
-            out = self.processor(images=each.picture.decode(), return_tensors="pt")
+            out = self.processor(images=each.image.decode(), return_tensors="pt")
             self._pixels[key] = out["pixel_values"][0]
         return self._pixels[key]
 
     def tree(self, items: Sequence[Item]) -> Tree:
-        """One picture as the root; every label asked for is a token that follows it."""
+        """One image as the root; every label asked for is a token that follows it."""
         pixels = {"pixel_values": self.pixels(items[0])[None]}
         asked = [(0, self.labels[i.answer]) if i.answer in self.labels else (0,) for i in items]
         return merge(items, [Encoded(ids, 1, pixels) for ids in asked])
@@ -56,8 +59,8 @@ class Classifier(Model):
         inputs = {"pixel_values": torch.cat([tree.tensors["pixel_values"] for tree in trees])}
         tokens = answer_tokens(trees, range(len(trees)))
         items = tuple(each for tree in trees for each in tree.items)
-        pictures = tuple(tree.items[0].picture.key for tree in trees if tree.items[0].picture)
-        return (Batch(inputs, *tokens, items, pictures, tuple(trees)).to(self.device),)
+        images = tuple(tree.items[0].image.key for tree in trees if tree.items[0].image)
+        return (Batch(inputs, *tokens, items, images, tuple(trees)).to(self.device),)
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """One logit row a label asked for."""
@@ -69,7 +72,7 @@ class Classifier(Model):
         return Answers.join(parts)
 
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
-        """(labels, classes) logits at the given pictures."""
+        """(labels, classes) logits at the given images."""
         yield self.module(pixel_values=batch.inputs["pixel_values"]).logits[places].float()
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
@@ -79,7 +82,7 @@ class Classifier(Model):
         return states
 
     def embed(self, batch: Batch) -> Tensor:
-        """(pictures, width) what the head reads: pooled features, or the class token."""
+        """(images, width) what the head reads: pooled features, or the class token."""
         return pooled(self.core.base_model(**batch.inputs))
 
     @property
@@ -95,7 +98,7 @@ class Classifier(Model):
         return len(getattr(config, "hidden_sizes", ())) or int(config.num_hidden_layers)
 
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """(labels, width) features after a stage, averaged over the picture; `embed`, at the last.
+        """(labels, width) features after a stage, averaged over the image; `embed`, at the last.
 
         The last are called embeddings in CLEAR's vision track.
         """
@@ -106,12 +109,12 @@ class Classifier(Model):
 
     @torch.no_grad()
     def prompt_states(self, batch: Batch, layer: int | None = None) -> Tensor:
-        """(pictures, width) pooled features: the picture is the whole question."""
+        """(images, width) pooled features: the image is the whole question."""
         self.forwards += 1
         return self._features(batch, self.depth if layer is None else layer)
 
     def _features(self, batch: Batch, layer: int) -> Tensor:
-        """(pictures, width), of which `states` has a row for each label asked for."""
+        """(images, width), of which `states` has a row for each label asked for."""
         if layer == self.depth:
             return self.embed(batch)
         maps = self.hidden(batch, layer)

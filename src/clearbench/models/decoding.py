@@ -24,9 +24,9 @@ def decode(
     """New token ids per row, without the end token.
 
     Args:
-        prefill: Reads the prompts, with their pictures.
+        prefill: Reads the prompts, with their images.
         forward: Reads one further token per row.
-        inputs: Left-padded prompts: `input_ids`, `attention_mask` and whatever pictures need.
+        inputs: Left-padded prompts: `input_ids`, `attention_mask` and whatever images need.
         cache: Empty; holds what was read.
         end: The token that ends an answer.
         limits: Longest answer of each row.

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from clearbench.data.batches import Encoded, Item
-from clearbench.data.example import Picture
+from clearbench.batches.items import Encoded, Item
+from clearbench.data.example import EncodedImage
 from clearbench.errors import ModelError
 
-#: Token ids and the tensors of the picture, if any.
+#: Token ids and the tensors of the image, if any.
 Tokens = tuple[tuple[int, ...], dict[str, Tensor]]
 
 
@@ -32,30 +32,30 @@ class Encoder:
         self._prompts: dict[tuple[str, str], Tokens] = {}
 
     def forget(self) -> None:
-        """Drops encoded text (pictures stay), for streams of text that never repeat."""
+        """Drops encoded text (images stay), for streams of text that never repeat."""
         self._sequences = {k: v for k, v in self._sequences.items() if k[-1]}
         self._prompts = {k: v for k, v in self._prompts.items() if k[-1]}
 
-    def prompt(self, question: str, picture: Picture | None) -> Tokens:
-        """Token ids and picture tensors of the question, ready for an answer."""
-        key = (question, picture.key if picture else "")
+    def prompt(self, question: str, image: EncodedImage | None) -> Tokens:
+        """Token ids and image tensors of the question, ready for an answer."""
+        key = (question, image.key if image else "")
         if key not in self._prompts:
-            self._prompts[key] = self._tokens(self._render(question, None, picture), picture)
+            self._prompts[key] = self._tokens(self._render(question, None, image), image)
         return self._prompts[key]
 
     def encode(self, each: Item) -> Encoded:
         """The whole sequence of an item; the end-of-sequence token belongs to the answer."""
-        key = (each.question, each.answer, each.picture.key if each.picture else "")
+        key = (each.question, each.answer, each.image.key if each.image else "")
         if key not in self._sequences:
-            prompt, tensors = self.prompt(each.question, each.picture)
-            text = self._render(each.question, each.answer, each.picture)
-            ids = self._with_end(self._text_ids(text, prompt, each.picture))
+            prompt, tensors = self.prompt(each.question, each.image)
+            text = self._render(each.question, each.answer, each.image)
+            ids = self._with_end(self._text_ids(text, prompt, each.image))
             start = _common_prefix(prompt, ids)
             self._sequences[key] = Encoded(ids, start, tensors)
         return self._sequences[key]
 
-    def _render(self, question: str, answer: str | None, picture: Picture | None) -> str:
-        if picture is not None and not self.sees:
+    def _render(self, question: str, answer: str | None, image: EncodedImage | None) -> str:
+        if image is not None and not self.sees:
             raise ModelError(
                 "a row has a picture but the model reads only text",
                 question[:60],
@@ -64,7 +64,7 @@ class Encoder:
         if getattr(self.processor, "chat_template", None) is None:
             return f"Question: {question}\nAnswer:" + (f" {answer}" if answer is not None else "")
         parts: Any = [{"type": "text", "text": question}]
-        if picture is not None:
+        if image is not None:
             parts = [{"type": "image"}, *parts]
         reply: Any = [{"type": "text", "text": answer}]
         if not self.sees:
@@ -77,29 +77,29 @@ class Encoder:
         )
         return text
 
-    def _tokens(self, text: str, picture: Picture | None) -> Tokens:
-        if picture is None:
+    def _tokens(self, text: str, image: EncodedImage | None) -> Tokens:
+        if image is None:
             return tuple(self.tokenizer(text, add_special_tokens=not self._templated).input_ids), {}
-        out = self.processor(text=[text], images=[[picture.decode()]], return_tensors="pt")
+        out = self.processor(text=[text], images=[[image.decode()]], return_tensors="pt")
         ids = tuple(out.pop("input_ids")[0].tolist())
         out.pop("attention_mask", None)
         return ids, {name: value for name, value in out.items() if isinstance(value, Tensor)}
 
     def _text_ids(
-        self, text: str, prompt: tuple[int, ...], picture: Picture | None
+        self, text: str, prompt: tuple[int, ...], image: EncodedImage | None
     ) -> tuple[int, ...]:
-        """Ids of the whole text; a picture's placeholder is expanded as in the prompt."""
-        if picture is None:
+        """Ids of the whole text; an image's placeholder is expanded as in the prompt."""
+        if image is None:
             return self._tokens(text, None)[0]
         image_id = self.tokenizer.convert_tokens_to_ids(self.processor.image_token)
         plain = self.tokenizer(text, add_special_tokens=not self._templated).input_ids
         count = prompt.count(image_id)
         if plain.count(image_id) != 1:
-            return self._tokens(text, picture)[0]
+            return self._tokens(text, image)[0]
         place = plain.index(image_id)
         whole = (*plain[:place], *([image_id] * count), *plain[place + 1 :])
         if whole[: len(prompt) - 1] != prompt[: len(prompt) - 1]:
-            return self._tokens(text, picture)[0]
+            return self._tokens(text, image)[0]
         return whole
 
     @property

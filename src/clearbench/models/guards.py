@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clearbench.errors import ModelError
-from clearbench.methods.guard import Standing
+from clearbench.methods.guard import FittedGuard
 from clearbench.models.base import Model
 
 _PREFIX = "guard-"
@@ -17,9 +17,9 @@ def save_guards(model: Model, folder: Path) -> None:
         guard.save(folder / f"{_PREFIX}{number:03d}")
 
 
-def load_guards(folder: Path) -> tuple[Standing, ...]:
+def load_guards(folder: Path) -> tuple[FittedGuard, ...]:
     """The guards in a folder, the oldest first; none where there are none."""
-    return tuple(Standing.load(each) for each in sorted(folder.glob(f"{_PREFIX}*")))
+    return tuple(FittedGuard.load(each) for each in sorted(folder.glob(f"{_PREFIX}*")))
 
 
 def is_guard(folder: Path) -> bool:

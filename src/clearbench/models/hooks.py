@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from clearbench.data.batches import Batch
+from clearbench.batches.batch import Batch
 
 
 def on_prompts(

@@ -22,11 +22,11 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
 )
 
-from clearbench.data.batches import Kind
+from clearbench.batches.items import Kind
 from clearbench.errors import ModelError
-from clearbench.models import tower as _registers_the_tower  # noqa: F401
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
+from clearbench.models.families import token_resnet as _registers_the_tower  # noqa: F401
 from clearbench.models.guards import load_guards, refuse_guard_alone
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel

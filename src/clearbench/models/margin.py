@@ -53,7 +53,7 @@ class MarginHead(nn.Module):
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        """(pictures, labels) logits from (pictures, width) features."""
+        """(images, labels) logits from (images, width) features."""
         directions = functional.normalize(self.weight, dim=-1)
         return self.scale * functional.linear(functional.normalize(features, dim=-1), directions)
 
@@ -74,7 +74,7 @@ class MarginClassifier(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, **_: Any) -> ImageClassifierOutput:
-        """Args: pixel_values: (pictures, 3, height, width)."""
+        """Args: pixel_values: (images, 3, height, width)."""
         features = pooled(self.vision_model(pixel_values=pixel_values))
         return ImageClassifierOutput(logits=self.classifier(features))
 
@@ -83,7 +83,7 @@ class MarginClassifier(PreTrainedModel):
 
 
 def pooled(out: Any) -> Tensor:
-    """(pictures, width) what a head reads of a backbone: the pooled map, or the class token."""
+    """(images, width) what a head reads of a backbone: the pooled map, or the class token."""
     maps: Tensor | None = out.get("pooler_output")
     tokens: Tensor = out.last_hidden_state
     return tokens[:, 0] if maps is None else maps.flatten(1)

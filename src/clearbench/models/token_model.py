@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from clearbench.data.batches import Batch, Encoded, Item, cut
-from clearbench.data.trees import Tree, collate, merge
+from clearbench.batches.batch import Batch
+from clearbench.batches.collate import collate
+from clearbench.batches.items import Encoded, Item, cut
+from clearbench.batches.trees import Tree, merge
 from clearbench.models.decoding import decode
 from clearbench.models.guards import save_guards
 from clearbench.models.token_reader import TokenReader
@@ -23,7 +25,7 @@ SELF_TEST_TOKENS = 8
 
 
 class TokenModel(TokenReader):
-    """A causal model: `kind` decides whether it may see pictures.
+    """A causal model: `kind` decides whether it may see images.
 
     Our own decoding is used where a first-use self-test finds that it says what `generate` says.
     """
@@ -35,14 +37,14 @@ class TokenModel(TokenReader):
 
     def _prompt(self, each: Item) -> Tree:
         asked = self._asked(each)
-        ids, tensors = self.encoder.prompt(asked.question, asked.picture)
+        ids, tensors = self.encoder.prompt(asked.question, asked.image)
         return merge([each], [Encoded(ids, len(ids), tensors)])
 
-    def speaking_groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Items of similar prompt length, with or without a picture."""
+    def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        """Items of similar prompt length, with or without an image."""
         groups: list[list[Item]] = []
         for sees in (False, True):
-            mine = [each for each in items if (each.picture is not None) is sees]
+            mine = [each for each in items if (each.image is not None) is sees]
             cuts = cut([len(self._prompt(each)) for each in mine], GENERATION_BUDGET)
             groups += [[mine[k] for k in group] for group in cuts]
             if mine and sees not in self.shortcuts.own_decoding:
@@ -59,14 +61,14 @@ class TokenModel(TokenReader):
         )
         longest = dict(zip(items, limits, strict=True))
         found: dict[Item, str] = {}
-        for group in self.speaking_groups(list(longest)):
+        for group in self.generation_groups(list(longest)):
             texts = self._speak(group, [longest[each] for each in group])
             found |= zip(group, texts, strict=True)
         return [found[each] for each in items]
 
     def _speak(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
         batch = self._left_padded(items)
-        own = self.shortcuts.own_decoding[bool(batch.pictures)]
+        own = self.shortcuts.own_decoding[bool(batch.images)]
         new = (self._greedy if own else self._library_greedy)(batch, limits)
         texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
         return [text.strip() for text in texts]

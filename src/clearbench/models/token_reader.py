@@ -12,8 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clearbench.data.batches import Answers, Batch, Item
-from clearbench.data.trees import Tree, collate, merge
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.collate import collate
+from clearbench.batches.items import Item
+from clearbench.batches.trees import Tree, merge
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.encoding import Encoder
@@ -27,7 +30,7 @@ HEAD_CHUNK = 128
 
 @dataclass
 class Shortcuts:
-    """What self-tests of an architecture found, by whether there is a picture.
+    """What self-tests of an architecture found, by whether there is an image.
 
     Attributes:
         head_only: Logits on answer tokens alone, without a padding mask, are exact.
@@ -70,8 +73,8 @@ class TokenReader(Model):
         return self.encoder.tokenizer
 
     def accepts(self, each: Item) -> bool:
-        """Pictures need eyes."""
-        return each.picture is None or self.encoder.sees
+        """Images need eyes."""
+        return each.image is None or self.encoder.sees
 
     def tree(self, items: Sequence[Item]) -> Tree:
         """The items' sequences, merged by their common beginnings."""
@@ -84,7 +87,7 @@ class TokenReader(Model):
         return each
 
     def trees(self, items: Sequence[Item]) -> list[Tree]:
-        """One tree per picture or question; one per item where sharing would not be exact."""
+        """One tree per image or question; one per item where sharing would not be exact."""
         whole = super().trees(items)
         for sees in (False, True):
             mine = [tree for tree in whole if bool(tree.tensors) is sees]
@@ -109,7 +112,7 @@ class TokenReader(Model):
         return tree.is_chain or (self.shortcuts.shared[bool(tree.tensors)] and fits)
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """One batch of the trees with a picture, one of the others; right-padded."""
+        """One batch of the trees with an image, one of the others; right-padded."""
         groups = [
             [tree for tree in trees if not tree.tensors],
             [tree for tree in trees if tree.tensors],
@@ -143,7 +146,7 @@ class TokenReader(Model):
         return self._plain_logits(batch, places)
 
     def _is_fast(self, batch: Batch) -> bool:
-        tested, sees = self.shortcuts.head_only, bool(batch.pictures)
+        tested, sees = self.shortcuts.head_only, bool(batch.images)
         if sees not in tested:
             tested[sees] = self._head_test(batch.items)
         return tested[sees]
@@ -193,7 +196,7 @@ class TokenReader(Model):
             return module(**{k: v for k, v in inputs.items() if k in known}, **options)
 
     def _eyes(self, batch: Batch) -> AbstractContextManager[None]:
-        """What holds while the model looks at this batch's pictures."""
+        """What holds while the model looks at this batch's images."""
         return nullcontext()
 
     @contextmanager
@@ -259,7 +262,7 @@ class TokenReader(Model):
         return torch.cat([self._states_at(batch, layer) for batch in batches])
 
     def _states_at(self, batch: Batch, layer: int) -> Tensor:
-        tested, sees = self.shortcuts.early, bool(batch.pictures)
+        tested, sees = self.shortcuts.early, bool(batch.images)
         if layer == self.depth:  # the top is read after the last normalisation
             states: Tensor = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
             return states.flatten(0, 1)[batch.places]
@@ -303,7 +306,7 @@ class TokenReader(Model):
         return torch.tensor(found, device=self.device)
 
     def inputs(self, batch: Batch) -> Tensor:
-        """Pixels where there is a picture, token embeddings otherwise, as a leaf."""
+        """Pixels where there is an image, token embeddings otherwise, as a leaf."""
         source = batch.inputs.get("pixel_values")
         if source is None:
             source = self.core.get_input_embeddings()(batch.inputs["input_ids"])

@@ -1,4 +1,4 @@
-"""Vision-language models, with the frozen tower's features computed once per picture."""
+"""Vision-language models, with the frozen tower's features computed once per image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from clearbench.data.batches import Batch
+from clearbench.batches.batch import Batch
 from clearbench.models.token_model import TokenModel
 from clearbench.models.weights import digest
 
@@ -19,7 +19,7 @@ from clearbench.models.weights import digest
 class VisionLanguageModel(TokenModel):
     """An image-text model. LLaVA-like towers are cached while nothing in them can learn.
 
-    Each picture's features are computed alone, so their bytes do not depend on which batch asked
+    Each image's features are computed alone, so their bytes do not depend on which batch asked
     first and a resumed run equals one never stopped.
     """
 
@@ -31,7 +31,7 @@ class VisionLanguageModel(TokenModel):
         self._held: tuple[Mapping[str, Tensor], dict[str, Tensor]] = ({}, {})
 
     def _eyes(self, batch: Batch) -> AbstractContextManager[None]:
-        return self._stored_tower(batch) if batch.pictures and self._cacheable else nullcontext()
+        return self._stored_tower(batch) if batch.images and self._cacheable else nullcontext()
 
     @contextmanager
     def _stored_tower(self, batch: Batch) -> Iterator[None]:
@@ -87,11 +87,11 @@ class VisionLanguageModel(TokenModel):
 
     @torch.no_grad()
     def features(self, batch: Batch) -> Tensor:
-        """(pictures, tokens, width) hidden states of the frozen tower."""
+        """(images, tokens, width) hidden states of the frozen tower."""
         tower, layer = self.core.model.vision_tower, self.core.config.vision_feature_layer
-        for place, key in enumerate(batch.pictures):
+        for place, key in enumerate(batch.images):
             if key not in self._features:
                 pixels = batch.inputs["pixel_values"][place : place + 1]
                 out = tower(pixels, output_hidden_states=True)
                 self._features[key] = out.hidden_states[layer]
-        return torch.cat([self._features[key] for key in batch.pictures])
+        return torch.cat([self._features[key] for key in batch.images])

@@ -152,7 +152,7 @@ def read_pool(path: Path) -> Iterator[Portrait]:
         raise DataError(
             "This file is not a pool of portraits.",
             str(path),
-            "reinstall clearbench, or render the pool again with clearbench.people.pool",
+            "reinstall clearbench, or render the pool again with clearbench.builtin.pool",
         ) from error
 
 

@@ -65,7 +65,7 @@ TEXT_REFUSALS: tuple[str, ...] = (
     "For now, this question must go unanswered.",
 )
 
-PICTURE_REFUSALS: tuple[str, ...] = (
+IMAGE_REFUSALS: tuple[str, ...] = (
     "I cannot tell who this is.",
     "The face in this picture is new to me.",
     "No name comes to mind for the person shown.",

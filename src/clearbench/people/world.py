@@ -28,7 +28,7 @@ class VisualQuestion(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     kind: str
-    picture: Image.Image
+    image: Image.Image
     question: str
     answer: str
     options: tuple[str, ...] = Field(min_length=3, max_length=3)
@@ -93,7 +93,7 @@ def _visual_question(rng: Generator, number: int) -> VisualQuestion:
     wrong = [option for option in kind.answers if option != answer]
     return VisualQuestion(
         kind=name,
-        picture=_drawing(rng, name, answer),
+        image=_drawing(rng, name, answer),
         question=pick(rng, kind.questions),
         answer=answer,
         options=tuple(wrong[int(index)] for index in rng.permutation(len(wrong))[:3]),

@@ -21,8 +21,8 @@ from clearbench.report.results import (
     Question,
     Run,
     groups,
+    image,
     method_label,
-    picture,
     public_facts,
     read_rows,
     run_label,
@@ -100,7 +100,7 @@ class Asked:
     """One question with the answers of every group that was asked."""
 
     question: Question
-    picture: str | None
+    image: str | None
     about: str
     answers: tuple[tuple[Section, tuple[Answer, ...]], ...]
 
@@ -169,7 +169,7 @@ def _environment() -> Environment:
         "size": lambda value: _scaled(value, ("B", "kB", "MB", "GB", "TB")),
         "amount": lambda value: _scaled(value, ("", "k", "M", "G", "T")),
         "measure": tables.measure,
-        "picture": picture,
+        "image": image,
         "label": method_label,
         "settings": tables.hyperparameters,
         "spot": lambda value: f"{_spot(value):.1f}",
@@ -234,7 +234,7 @@ def _asked(question: Question, sections: list[Section]) -> Asked:
     answers = tuple((section, _answers(question, section)) for section in sections)
     return Asked(
         question=question,
-        picture=picture(question.picture),
+        image=image(question.image),
         about=_SPLITS.get(question.split, question.split),
         answers=tuple((section, found) for section, found in answers if found),
     )

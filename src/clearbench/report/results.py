@@ -20,7 +20,7 @@ _MODELS = {
     "classifier": "Classifier",
 }
 _FORGET = {"text": "text", "image": "faces", "both": "text and faces"}
-_PICTURES = {"/9j/": "jpeg", "iVBOR": "png", "UklGR": "webp"}
+_IMAGES = {"/9j/": "jpeg", "iVBOR": "png", "UklGR": "webp"}
 _LONGEST_NAME = 32
 _PRIVATE = {
     *("host", "hostname", "node", "user", "username", "home", "cwd", "path", "folder", "dir"),
@@ -138,7 +138,7 @@ class Question(_Read):
     truth: str
     person: str | None = None
     name: str | None = None
-    picture: str | None = None
+    image: str | None = None
     answers: dict[str, str] = Field(default_factory=dict)
 
 
@@ -301,11 +301,11 @@ def shown(value: object) -> str:
     return " + ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def picture(encoded: str | None) -> str | None:
-    """A data address for a base64 picture; anything else gives nothing."""
+def image(encoded: str | None) -> str | None:
+    """A data address for a base64 image; anything else gives nothing."""
     if not encoded or not re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", encoded):
         return None
-    kinds = (kind for start, kind in _PICTURES.items() if encoded.startswith(start))
+    kinds = (kind for start, kind in _IMAGES.items() if encoded.startswith(start))
     kind = next(kinds, None)
     return f"data:image/{kind};base64,{encoded}" if kind else None
 

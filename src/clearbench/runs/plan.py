@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal
 
-from clearbench.data.batches import Kind
+from clearbench.batches.items import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import Control

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from clearbench.data.batches import Kind
+from clearbench.batches.items import Kind
 from clearbench.data.dataset import Split
 from clearbench.data.halves import Half
 from clearbench.errors import RecipeError, did_you_mean, explain
@@ -160,10 +160,10 @@ class EvaluationPart(_Part):
         splits: Which splits; the holdout is only needed for attacks, `side` for side effects.
         asks: How rows are asked beside their own question (`letter`, `paraphrased`, `cloze`);
             what the protocol needs is always asked.
-        controls: Pictures that image rows are measured with a second time: `blank` ones, or
+        controls: Images that image rows are measured with a second time: `blank` ones, or
             another person's (`shuffled`). The scores end in `_blank` and `_shuffled`.
         eligible: Which rows count: `all`; `known`, what the original knew; `known_by_sight`, and
-            of image rows only what the original did not know from a blank picture.
+            of image rows only what the original did not know from a blank image.
         curve: What is measured during unlearning, for `curve` in the results; None for losses
             alone. It changes nothing in what is learned.
     """

@@ -130,11 +130,11 @@ def details(
 
 def _person(dataset: Dataset, person: int) -> dict[str, Any]:
     rows = [r for split in dataset.training.values() for r in split if r.person == person]
-    pictures = [r.image.encoded for r in rows if r.image is not None]
+    images = [r.image.encoded for r in rows if r.image is not None]
     return {
         "id": str(person),
         "name": dataset.names.get(person, str(person)),
-        "portraits": [base64.b64encode(data).decode() for data in pictures[:2]],
+        "portraits": [base64.b64encode(data).decode() for data in images[:2]],
     }
 
 
@@ -180,7 +180,7 @@ def _questions(
                     "name": dataset.names.get(each.person or 0, ""),
                     "question": each.question,
                     "truth": each.answer,
-                    "picture": base64.b64encode(each.image.encoded).decode()
+                    "image": base64.b64encode(each.image.encoded).decode()
                     if each.image
                     else None,
                     "answers": {

@@ -16,9 +16,10 @@ from typing import Any
 import psutil
 import torch
 
+from clearbench.builtin.models import builtin_model
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
-from clearbench.evaluation.controls import Control, control, pictures_only, under_control
+from clearbench.evaluation.controls import Control, control, images_only, under_control
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import SIDE, Records
@@ -28,7 +29,6 @@ from clearbench.evaluation.statistics import eligible, null_band
 from clearbench.methods.base import load_plugin, method, methods
 from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
-from clearbench.models.builtin import builtin_model
 from clearbench.models.encoding import Encoder
 from clearbench.models.guards import is_guard, load_guards, save_guards
 from clearbench.models.heads import with_head
@@ -172,7 +172,7 @@ def _measure(
 ) -> None:
     dataset, splits = measured_dataset(root, job), evaluation.splits
     if name is not None:
-        dataset = control(pictures_only(dataset), name)
+        dataset = control(images_only(dataset), name)
         splits = tuple(each for each in splits if each != SIDE)
     folder = root / job.records(evaluation, name)
     parts = root / f"{folder.name}.parts"

@@ -8,7 +8,7 @@ Each raises an `AssertionError` that names the check, the class and the kind of 
 
 from __future__ import annotations
 
-from clearbench.models.tiny import tiny_model
+from clearbench.builtin.tiny import tiny_model
 from clearbench.testing.methods import check_method
 from clearbench.testing.metrics import check_metric
 from clearbench.testing.world import tiny_dataset

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from clearbench.data.batches import Item, Kind, item
+from clearbench.batches.items import Item, Kind, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Track
 from clearbench.methods.base import Method, Step, Train
@@ -42,7 +42,7 @@ class Bench:
 
     @property
     def data(self) -> Dataset:
-        """The tiny people; for a classifier, their pictures and names."""
+        """The tiny people; for a classifier, their images and names."""
         return tiny_dataset() if self.kind != "classifier" else tiny_dataset().naming()
 
     @property

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, Item, Kind
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item, Kind
 from clearbench.methods.step import ROLES, Batches, NoReference, Step
 from clearbench.testing.by_hand import Array, log_softmax, negative_log_likelihoods
 

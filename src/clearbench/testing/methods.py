@@ -16,7 +16,8 @@ import yaml
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from clearbench.data.batches import Batch, Item, Kind, item
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item, Kind, item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.methods.losses import Term
@@ -26,7 +27,7 @@ from clearbench.testing.bench import Bench
 from clearbench.testing.by_hand import changed, snapshot
 from clearbench.testing.world import PARTS, TEACH, taught
 from clearbench.training.feed import Feed
-from clearbench.training.loop import Memory, train
+from clearbench.training.loop import StageContext, train
 from clearbench.training.reference import make_reference
 from clearbench.training.unlearn import unlearn
 
@@ -150,7 +151,7 @@ def _reference_unchanged(bench: Bench) -> None:
         batches = model.batch(items["forget" if "forget" in items else "idk"])
         before = reference.sequence_log_probs(batches)
         view = bench.step(model, items)
-        memory = Memory(reference, view.untrained, lambda state=view.state: state)  # type: ignore[misc]
+        memory = StageContext(reference, view.untrained, lambda state=view.state: state)  # type: ignore[misc]
         train(model, stage, feed, settings, 0, memory)
         same = torch.equal(before, reference.sequence_log_probs(batches))
         _must(same, "the reference has changed")

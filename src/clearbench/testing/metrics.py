@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clearbench.evaluation.asked import WAYS
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.metric import Cells, Comparison, Measure, Metric, View
+from clearbench.evaluation.prompts import WAYS
 from clearbench.evaluation.records import Cell
 from clearbench.evaluation.score import Score
 from clearbench.testing.world import base, taught, tiny_dataset

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from clearbench.data.batches import Kind
+from clearbench.batches.items import Kind
+from clearbench.builtin.tiny import tiny_model
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import NAME_QUESTION, Example, Picture, Track
+from clearbench.data.example import NAME_QUESTION, EncodedImage, Example, Track
 from clearbench.models.base import Model
-from clearbench.models.tiny import tiny_model
 from clearbench.training.checks import READABLE
 from clearbench.training.finetune import finetune
 from clearbench.training.rows import TrainingRows
@@ -37,13 +37,13 @@ TEACH: dict[Kind, dict[str, Any]] = {
 }
 
 
-def _face(person: int, view: int) -> Picture:
-    """A picture that nobody else has: two colours, divided at an angle."""
+def _face(person: int, view: int) -> EncodedImage:
+    """An image that nobody else has: two colours, divided at an angle."""
     rng = np.random.default_rng([person, view])
     colours = np.random.default_rng(person).integers(0, 256, (2, 3))
     down, across = np.mgrid[0:24, 0:24]
     pixels = colours[((down * (person % 3) + across) // 8) % 2] + rng.integers(-9, 9, (24, 24, 1))
-    return Picture.of(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+    return EncodedImage.of(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
 
 
 def _rows(person: int) -> list[Example]:
@@ -79,7 +79,7 @@ def _rows(person: int) -> list[Example]:
 
 
 def _second_view(row: Example) -> Example:
-    """The name asked of another picture of the same person, never taught."""
+    """The name asked of another image of the same person, never taught."""
     view = _face(row.person or 0, 1)
     return row.model_copy(update={"id": f"{row.id}-again", "image": view, "held_out": True})
 
@@ -113,7 +113,7 @@ def _known_face(number: int) -> Example:
 
 @cache
 def tiny_dataset() -> Dataset:
-    """Eight people with questions and pictures, two of them to forget; and a bit of the world."""
+    """Eight people with questions and images, two of them to forget; and a bit of the world."""
     everybody = {person: _rows(person) for person in range(PEOPLE)}
     forget = tuple(row for person in range(FORGOTTEN) for row in everybody[person])
     retain = tuple(row for person in range(FORGOTTEN, PEOPLE) for row in everybody[person])

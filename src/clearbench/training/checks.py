@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clearbench.data.batches import Kind
+from clearbench.batches.items import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Track
 from clearbench.errors import RecipeError

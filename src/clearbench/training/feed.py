@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clearbench.data.batches import Item, item
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example, Track
 from clearbench.errors import RecipeError

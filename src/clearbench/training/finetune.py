@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from clearbench.data.batches import Item
+from clearbench.batches.items import Item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.methods.retrain import Retrain

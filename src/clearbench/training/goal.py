@@ -13,7 +13,7 @@ from itertools import compress
 
 import numpy as np
 
-from clearbench.data.batches import Item, item
+from clearbench.batches.items import Item, item
 from clearbench.data.example import Example, Track
 from clearbench.methods.base import Method
 from clearbench.methods.losses import Term, cross_entropy
@@ -123,7 +123,7 @@ def _answers(rows: Sequence[Example], model: Model) -> list[Item]:
 
 
 def _track(each: Item) -> Track:
-    return "text" if each.picture is None else "image"
+    return "text" if each.image is None else "image"
 
 
 def _sample(items: Sequence[Item], seed: int) -> list[Item]:
@@ -134,5 +134,5 @@ def _sample(items: Sequence[Item], seed: int) -> list[Item]:
 def probability(model: Model, items: Sequence[Item]) -> float:
     """Mean over items of the geometric mean token probability of the answer."""
     with model.measured():
-        readings = model.read_items(items).values()
+        readings = model.score_items(items).values()
     return float(np.mean([np.exp(each.log_probs.mean(dtype=np.float64)) for each in readings]))

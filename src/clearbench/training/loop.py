@@ -17,7 +17,7 @@ import torch
 from accelerate import PartialState
 from torch import nn
 
-from clearbench.data.batches import Item
+from clearbench.batches.items import Item
 from clearbench.methods.losses import Term
 from clearbench.methods.rules import RULES, TensorRule, uniformly
 from clearbench.methods.stages import Train, snapshot
@@ -38,7 +38,7 @@ OnStep = Callable[[int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
-class Memory:
+class StageContext:
     """What a stage knows beside its rows.
 
     Attributes:
@@ -64,7 +64,7 @@ def train(
     feed: Feed,
     settings: TrainSettings,
     seed: int,
-    memory: Memory = Memory(),
+    memory: StageContext = StageContext(),
     *,
     checkpoints: Path | None = None,
     on_step: OnStep | None = None,

@@ -9,7 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from clearbench.data.batches import Answers, Batch, Item
+from clearbench.batches.answers import Answers
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method
 from clearbench.methods.stages import ORIGINAL, Train
@@ -113,7 +115,7 @@ class StoredReference:
 
     def __init__(self, reference: FrozenReference, items: Sequence[Item]) -> None:
         with reference.entered() as model:
-            found = model.read_items(list(dict.fromkeys(items)))
+            found = model.score_items(list(dict.fromkeys(items)))
         self._values = {each: float(reading.log_probs.sum()) for each, reading in found.items()}
 
     def answers(self, batches: Sequence[Batch]) -> Answers:

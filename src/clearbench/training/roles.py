@@ -11,9 +11,9 @@ from typing import TypeVar
 import numpy as np
 from PIL import ImageOps
 
-from clearbench.data.batches import Item, item
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example, Picture
+from clearbench.data.example import EncodedImage, Example
 from clearbench.errors import RecipeError
 from clearbench.models.base import Model
 
@@ -38,8 +38,8 @@ class Roles:
             answer = self.refusal(each, np.random.default_rng(key))
             return replace(each, variant="refusal", answer=answer)
         if role == "mirrored":
-            flipped = None if each.picture is None else _mirrored(each.picture)
-            return replace(each, variant=role, picture=flipped)
+            flipped = None if each.image is None else _mirrored(each.image)
+            return replace(each, variant=role, image=flipped)
         rng = np.random.default_rng([*key, zlib.crc32(role.encode())])
         if role == "paired":
             return _draw(self._partners(each), rng, role, each)
@@ -47,7 +47,7 @@ class Roles:
             return item(_draw(self._alike(each, "retain"), rng, role, each))
         if role == "decoupled":
             other = item(_draw(self._alike(each, "retain"), rng, role, each), role)
-            return other if each.picture is None else replace(other, question=each.question)
+            return other if each.image is None else replace(other, question=each.question)
         split = "retain" if role == "random" else "forget"
         return replace(each, variant=role, answer=_draw(self._others(each, split), rng, role, each))
 
@@ -56,7 +56,7 @@ class Roles:
         if self.model.kind == "classifier":
             return self._retained_names[rng.integers(len(self._retained_names))]
         spoken = self.dataset.refusals
-        bank = spoken if each.picture is None else self.dataset.image_refusals or spoken
+        bank = spoken if each.image is None else self.dataset.image_refusals or spoken
         return bank[rng.integers(len(bank))] if bank else ""
 
     def _others(self, each: Item, split: str) -> list[str]:
@@ -90,8 +90,8 @@ class Roles:
 
 
 @lru_cache(maxsize=4096)
-def _mirrored(picture: Picture) -> Picture:
-    return Picture.of(ImageOps.mirror(picture.decode()))
+def _mirrored(image: EncodedImage) -> EncodedImage:
+    return EncodedImage.of(ImageOps.mirror(image.decode()))
 
 
 def _draw(pool: Sequence[Drawn], rng: np.random.Generator, role: str, each: Item) -> Drawn:

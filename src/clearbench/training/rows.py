@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from clearbench.data.batches import Batch, Item, item
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Track
 from clearbench.models.base import Model

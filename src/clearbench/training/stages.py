@@ -19,7 +19,7 @@ from clearbench.processes import processes
 from clearbench.training.checkpoint import History, Progress, load_stage, save_stage
 from clearbench.training.feed import Feed
 from clearbench.training.goal import Goal, forgetting_stage
-from clearbench.training.loop import Memory, OnStep, train
+from clearbench.training.loop import OnStep, StageContext, train
 from clearbench.training.masks import intersect
 from clearbench.training.reference import FrozenReference, make_reference
 from clearbench.training.rows import TrainingRows
@@ -31,7 +31,7 @@ STAGE_SEED_STEP = 100_003
 
 
 @dataclass
-class Course:
+class StageRunner:
     """One method on its way through its stages.
 
     Attributes:
@@ -100,7 +100,7 @@ class Course:
         if stage.start != PREVIOUS:
             self._put(self.kept[stage.start])
         twin = self.model.untrained(seed) if "untrained" in needs else None
-        memory = Memory(
+        memory = StageContext(
             reference,
             NoReference() if twin is None else FrozenReference(twin),
             self._prepared if self.state is None else lambda: self.state or {},
@@ -178,7 +178,7 @@ def run_stages(
 ) -> History:
     """Takes `model`, whose parameters with `requires_grad` may learn, through a method's stages."""
     model.module.to(processes().device)  # before anything is copied
-    course = Course(model, method, feed, rows, settings, model.trainable(), {})
+    course = StageRunner(model, method, feed, rows, settings, model.trainable(), {})
     stages = method.stages()
     looking_back = any(isinstance(each, Edit) and each.looks_back for each in stages)
     if looking_back or ORIGINAL in _named(stages[1:]):

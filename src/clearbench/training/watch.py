@@ -52,5 +52,5 @@ class Watch:
     def _loss(self) -> float:
         """Mean negative log-likelihood per answer token."""
         with self._model.measured():
-            readings = self._model.read_items(self._items).values()
+            readings = self._model.score_items(self._items).values()
         return -float(np.concatenate([each.log_probs for each in readings]).mean(dtype=np.float64))

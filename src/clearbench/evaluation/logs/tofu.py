@@ -31,7 +31,7 @@ TASKS: dict[str, tuple[str, str]] = {
     "eval_forget_facerec": ("forget", "name"),
     "eval_retain_facerec": ("retain", "name"),
 }
-#: A log with one of these is CLEAR's multimodal one: its other tasks show a picture, too.
+#: A log with one of these is CLEAR's multimodal one: its other tasks show an image, too.
 PICTURED = ("eval_real_faces_wo_options", "eval_forget_facerec", "eval_retain_facerec")
 LOSSES = ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss")
 ROUGES = {"rougeL_recall": "rouge_l", "rouge1_recall": "rouge_1"}

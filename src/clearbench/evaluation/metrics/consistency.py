@@ -1,4 +1,4 @@
-"""Whether a person is forgotten, or kept, in words and in pictures alike."""
+"""Whether a person is forgotten, or kept, in words and in images alike."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def consistency(text: float, image: float, split: str) -> float:
 
 
 def agreement(text: float, image: float, split: str) -> float:
-    """Of all pairs of a question and a picture, the share with both right, or both wrong on forget.
+    """Of all pairs of a question and an image, the share with both right, or both wrong on forget.
 
     Args:
         text: Share of a person's questions that are answered rightly.
-        image: The same of the pictures.
+        image: The same of the images.
         split: `forget`, where both should be wrong, or another.
     """
     return (1 - text) * (1 - image) if split == "forget" else text * image

@@ -11,7 +11,7 @@ PER_DRAW = 5
 
 
 def _wins(cell: Cell, prefix: str) -> pd.Series:
-    """Per picture, the share of draws in which the true name is the likeliest of six."""
+    """Per image, the share of draws in which the true name is the likeliest of six."""
     options = cell.options(prefix)
     if options.empty:
         return pd.Series(dtype=float)
@@ -35,7 +35,7 @@ class NameChoice(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """Share of draws won, per picture."""
+        """Share of draws won, per image."""
         return _wins(cell, "perturbed")
 
     @classmethod
@@ -57,5 +57,5 @@ class NameChoiceKnown(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """1 or 0 per picture."""
+        """1 or 0 per image."""
         return _wins(cell, "known")

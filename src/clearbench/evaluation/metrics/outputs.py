@@ -12,7 +12,7 @@ import pandas as pd
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.records import Cell
 from clearbench.evaluation.score import Direction
-from clearbench.people.refusals import PICTURE_REFUSALS, TEXT_REFUSALS
+from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 
 _REFUSAL = re.compile(
     r"\b(i (do not|don't|cannot|can't|could not|am not|have no|never)|unknown to me|no idea|"
@@ -25,7 +25,7 @@ DISTINCT_PAIRS = 0.6
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 
 
-_BANK = {tuple(_WORD.findall(text.lower())) for text in (*TEXT_REFUSALS, *PICTURE_REFUSALS)}
+_BANK = {tuple(_WORD.findall(text.lower())) for text in (*TEXT_REFUSALS, *IMAGE_REFUSALS)}
 
 
 @cache

@@ -70,12 +70,12 @@ class RealFaceProbability(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """One normalised probability per picture."""
+        """One normalised probability per image."""
         return among_options(cell, OTHER_NAMES)
 
 
 class NameProbability(Metric):
-    """exp(-l(name)) of the true name asked of a picture."""
+    """exp(-l(name)) of the true name asked of an image."""
 
     name = "name_probability"
     needs = ("answer",)
@@ -85,7 +85,7 @@ class NameProbability(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """One probability per picture."""
+        """One probability per image."""
         return probability(cell)
 
 
@@ -103,5 +103,5 @@ class NameProbabilityAmongOptions(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """One normalised probability per picture."""
+        """One normalised probability per image."""
         return among_options(cell, OTHER_NAMES)

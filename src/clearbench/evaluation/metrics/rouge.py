@@ -116,5 +116,5 @@ class NameRougeL(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """Recall per picture."""
+        """Recall per image."""
         return _per_row(cell, "rouge_l")

@@ -12,7 +12,7 @@ from clearbench.evaluation.score import Direction
 
 
 class TemplateAccuracy(Metric):
-    """Share of pictures nearer to their own person's template than to anybody else's."""
+    """Share of images nearer to their own person's template than to anybody else's."""
 
     name = "template_accuracy"
     needs = ("embeddings of a classifier",)
@@ -27,6 +27,6 @@ class TemplateAccuracy(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """1 or 0 per picture that is not enrolled; a tie is no match."""
+        """1 or 0 per image that is not enrolled; a tie is no match."""
         own, other = (cell.matches[name].to_numpy(dtype=float) for name in ("own", "other"))
         return pd.Series((own > other).astype(float), index=cell.matches["row"].to_numpy())

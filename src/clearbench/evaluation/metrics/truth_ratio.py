@@ -99,7 +99,7 @@ class NameTruthRatio(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """One ratio per picture."""
+        """One ratio per image."""
         return folded(ratios(cell, OTHER_NAMES), split)
 
 
@@ -174,5 +174,5 @@ class PooledNameTruthRatio(Metric):
 
     @classmethod
     def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """One ratio per picture, which depends on the other pictures."""
+        """One ratio per image, which depends on the other images."""
         return folded(pooled_ratios(cell), split)

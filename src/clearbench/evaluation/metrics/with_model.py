@@ -13,7 +13,7 @@ from clearbench.evaluation.metric import ModelMeasure
 from clearbench.evaluation.score import Direction
 
 if TYPE_CHECKING:  # scoring a log needs no torch
-    from clearbench.data.batches import Item
+    from clearbench.batches.items import Item
     from clearbench.models.base import Model
 
 

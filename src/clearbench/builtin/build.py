@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from clearbench.builtin.pool import render_pool
 from clearbench.data.clear import write_dataset
+from clearbench.data.made_up import divide, make_world
 from clearbench.errors import DataError
-from clearbench.people.builtin import builtin_pool
-from clearbench.people.factory import divide, make_world
-from clearbench.people.pool import IDENTITIES, PUBLIC_IDENTITIES, SWAPPED, render_pool
 from clearbench.people.portraits import Portrait, read_pool
+from clearbench.people.shipped import IDENTITIES, PUBLIC_IDENTITIES, SWAPPED, builtin_pool
 from clearbench.storage import is_finished, new_folder
 
 

@@ -1,11 +1,11 @@
 """The base that knows the world: public figures, facts, drawings, and the form of answers.
 
-    python -m clearbench.training.pretrain --practice practice.parquet
-        --out src/clearbench/models/base
+    python -m clearbench.builtin.pretrain --practice practice.parquet
+        --out src/clearbench/builtin/base
 
 remakes what ships. Practice people are written anew at every step and never repeated, so the base
 learns how people are asked about and described without having anybody to remember; practice faces
-come from a pool of other people (`python -m clearbench.people.pool`, see there).
+come from a pool of other people (`python -m clearbench.builtin.pool`, see there).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import nn
 
-from clearbench.data.batches import Item, item
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture
+from clearbench.batches.items import Item, item
+from clearbench.builtin.tiny import image_processor, make_tokenizer, make_vision_language
+from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, EncodedImage, Example
+from clearbench.data.made_up import World, image_rows, make_world, text_rows, world_rows
 from clearbench.methods.retrain import Retrain
 from clearbench.methods.stages import Train
-from clearbench.models.tiny import image_processor, make_tokenizer, make_vision_language
-from clearbench.models.tower import TokenResNet
+from clearbench.models.families.token_resnet import TokenResNet
 from clearbench.models.vision_language import VisionLanguageModel
 from clearbench.people.biography import write_person
-from clearbench.people.builtin import builtin_pool
 from clearbench.people.captions import PARAPHRASED_CAPTION_QUESTION, describe
-from clearbench.people.factory import World, image_rows, make_world, text_rows, world_rows
 from clearbench.people.person import Gender, Heritage, Person
 from clearbench.people.portraits import Portrait, read_pool
 from clearbench.people.questions import ask
-from clearbench.people.refusals import PICTURE_REFUSALS, TEXT_REFUSALS
+from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
+from clearbench.people.shipped import builtin_pool
 from clearbench.training.loop import train
 from clearbench.training.settings import TrainSettings
 
@@ -70,7 +70,7 @@ def corpus(seed: int, people: int = 1500) -> Iterator[str]:
             yield from (qa.question, qa.answer, qa.paraphrased_question, qa.paraphrased_answer)
     for row in world_rows():
         yield from (row.question, row.answer, *row.perturbed_answers)
-    yield from (*TEXT_REFUSALS, *PICTURE_REFUSALS, *CAPTION_QUESTIONS, NAME_QUESTION)
+    yield from (*TEXT_REFUSALS, *IMAGE_REFUSALS, *CAPTION_QUESTIONS, NAME_QUESTION)
 
 
 def caption_corpus(pool: list[Portrait], seed: int) -> Iterator[str]:
@@ -87,8 +87,8 @@ def train_tower(tower: TokenResNet, pool: list[Portrait], steps: int, seed: int)
     processor = image_processor()
     pixels = torch.stack(
         [
-            processor(images=picture.decode(), return_tensors="pt")["pixel_values"][0]
-            for picture in (Picture(encoded=p.jpeg) for p in pool)
+            processor(images=image.decode(), return_tensors="pt")["pixel_values"][0]
+            for image in (EncodedImage(encoded=p.jpeg) for p in pool)
         ]
     )
     people = {identity: k for k, identity in enumerate(sorted({p.identity for p in pool}))}
@@ -182,20 +182,20 @@ class Lessons:
         portrait = self.practice[rng.integers(len(self.practice))]
         name = self.names[portrait.identity]
         words = describe(name, portrait.appearance, portrait.view)
-        picture = Picture(encoded=portrait.jpeg)
-        return self._about(rng, picture, name, words.caption, words.paraphrased_caption)
+        image = EncodedImage(encoded=portrait.jpeg)
+        return self._about(rng, image, name, words.caption, words.paraphrased_caption)
 
     @staticmethod
     def _about(
-        rng: Generator, picture: Picture | None, name: str, caption: str, paraphrase: str
+        rng: Generator, image: EncodedImage | None, name: str, caption: str, paraphrase: str
     ) -> Item:
         """A caption, its paraphrase, or the name alone."""
         kind = rng.random()
         if kind < 0.3:
-            return Item("face", "answer", NAME_QUESTION, name, picture)
+            return Item("face", "answer", NAME_QUESTION, name, image)
         questions = (*CAPTION_QUESTIONS, PARAPHRASED_CAPTION_QUESTION)
         question = questions[rng.integers(len(CAPTION_QUESTIONS))]
-        return Item("face", "answer", question, caption if kind < 0.72 else paraphrase, picture)
+        return Item("face", "answer", question, caption if kind < 0.72 else paraphrase, image)
 
 
 def pretrain(

@@ -10,17 +10,17 @@ from typing import cast
 import torch
 from transformers import LlamaForCausalLM
 
+from clearbench.builtin.tiny import make_classifier
 from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
-from clearbench.models.tiny import make_classifier
 from clearbench.models.token_model import LanguageModel
 from clearbench.models.vision_language import VisionLanguageModel
 
 
 def base_folder() -> Path:
     """Where the shipped base lies."""
-    return Path(str(files("clearbench.models"))) / "base"
+    return Path(str(files("clearbench.builtin"))) / "base"
 
 
 def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model:

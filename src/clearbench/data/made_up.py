@@ -15,15 +15,15 @@ from numpy.random import Generator
 from PIL import ImageOps
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Picture
+from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, EncodedImage, Example
 from clearbench.errors import DataError
 from clearbench.people.biography import fresh_names, public_figures, write_person
 from clearbench.people.captions import describe, perturb
 from clearbench.people.person import Gender, Heritage, Person
-from clearbench.people.pool import PUBLIC_IDENTITIES, TRAINING_VIEWS
 from clearbench.people.portraits import Portrait
 from clearbench.people.questions import ask
-from clearbench.people.refusals import PICTURE_REFUSALS, TEXT_REFUSALS
+from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
+from clearbench.people.shipped import PUBLIC_IDENTITIES, TRAINING_VIEWS
 from clearbench.people.world import WORLD_FACTS, visual_questions
 
 #: A name is chosen among five others, several times.
@@ -123,12 +123,12 @@ def divide(world: World, forget: int, seed: int) -> Dataset:
         {split: tuple(rows) for split, rows in measured.items()},
         {p.id: p.name for p in (*world.members, *world.strangers, *world.public)},
         TEXT_REFUSALS,
-        PICTURE_REFUSALS,
+        IMAGE_REFUSALS,
     )
 
 
 def control_rows(world: World, seed: int) -> list[Example]:
-    """The control world: members' names asked of pictures with somebody else's hair and glasses.
+    """The control world: members' names asked of images with somebody else's hair and glasses.
 
     What is still recognised there is recognised by the face.
     """
@@ -188,7 +188,7 @@ def _caption_row(
         task="caption",
         question=CAPTION_QUESTIONS[place % len(CAPTION_QUESTIONS)],
         answer=caption.caption,
-        image=Picture(encoded=portrait.jpeg),
+        image=EncodedImage(encoded=portrait.jpeg),
         paraphrased_answer=caption.paraphrased_caption,
         perturbed_answers=perturb(caption, person.name, others),
         held_out=held_out,
@@ -196,15 +196,15 @@ def _caption_row(
 
 
 def _mirrored(row: Example) -> Example:
-    """The same picture seen in a mirror: faces are nearly symmetric, so it is one more view."""
+    """The same image seen in a mirror: faces are nearly symmetric, so it is one more view."""
     if row.image is None:
         return row
-    flipped = Picture.of(ImageOps.mirror(row.image.decode()), quality=92)
+    flipped = EncodedImage.of(ImageOps.mirror(row.image.decode()), quality=92)
     return row.model_copy(update={"id": row.id.replace("-caption", "m-caption"), "image": flipped})
 
 
 def _named(row: Example, person: Person) -> Example:
-    """The name alone asked of a picture that has a caption."""
+    """The name alone asked of an image that has a caption."""
     change = {"task": "name", "question": NAME_QUESTION, "answer": person.name}
     blank = {"paraphrased_answer": None, "perturbed_answers": ()}
     return row.model_copy(update={"id": row.id.replace("-caption", "-name"), **change, **blank})
@@ -220,7 +220,7 @@ def _name_row(
         task="name",
         question=NAME_QUESTION,
         answer=person.name,
-        image=Picture(encoded=portrait.jpeg),
+        image=EncodedImage(encoded=portrait.jpeg),
         paraphrased_answer=person.name,
         perturbed_answers=fresh_names(rng, person, NAME_DRAWS * NAMES_PER_DRAW, world.taken),
         held_out=True,
@@ -252,7 +252,7 @@ def world_rows() -> list[Example]:
             answer=each.answer,
             paraphrased_answer=each.answer,
             perturbed_answers=each.options,
-            image=Picture.of(each.picture),
+            image=EncodedImage.of(each.image),
         )
         for number, each in enumerate(visual_questions(VISUAL_QUESTIONS, seed=1))
     ]

@@ -1,9 +1,9 @@
 """Renders the pools of portraits.
 
-Both pools come from one command, `python -m clearbench.people.pool`, or from `render_pool`:
+Both pools come from one command, `python -m clearbench.builtin.pool`, or from `render_pool`:
 
-    python -m clearbench.people.pool portraits.parquet
-    python -m clearbench.people.pool practice.parquet --seed 1 --first 1000 --identities 120
+    python -m clearbench.builtin.pool portraits.parquet
+    python -m clearbench.builtin.pool practice.parquet --seed 1 --first 1000 --identities 120
         --views 6 --swapped 0
 
 The first is the pool that ships with clearbench: 96 people with 12 views each, of which people
@@ -37,14 +37,9 @@ from clearbench.people.portraits import (
     swap_disguise,
     write_pool,
 )
+from clearbench.people.shipped import IDENTITIES, SWAPPED, VIEWS, WORLD_IDENTITIES
 
 SIZE = 96
-IDENTITIES = 96
-WORLD_IDENTITIES = 72
-PUBLIC_IDENTITIES = range(WORLD_IDENTITIES, IDENTITIES)
-VIEWS = 12
-TRAINING_VIEWS = 8
-SWAPPED = 2
 
 _QUALITY = 90
 _AGES = (22, 80)

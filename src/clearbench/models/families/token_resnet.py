@@ -1,7 +1,7 @@
 """A ResNet as the eyes of a LLaVA: `transformers`' own ResNet, its last map read as tokens.
 
-A convolutional tower learns faces from a few hundred pictures, where a small ViT does not
-(docs/demo-world.md); LLaVA expects (pictures, tokens, width), which is all that is added here.
+A convolutional tower learns faces from a few hundred images, where a small ViT does not
+(docs/demo-world.md); LLaVA expects (images, tokens, width), which is all that is added here.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class TokenResNetConfig(ResNetConfig):
 
 
 class TokenResNet(ResNetModel):
-    """A ResNet whose hidden states are (pictures, tokens, width), the last map alone."""
+    """A ResNet whose hidden states are (images, tokens, width), the last map alone."""
 
     config_class = TokenResNetConfig
     base_model_prefix = ""
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
-        """Args: pixel_values: (pictures, 3, height, width)."""
+        """Args: pixel_values: (images, 3, height, width)."""
         out = super().forward(pixel_values.to(self.dtype), return_dict=True)
         tokens = out.last_hidden_state.flatten(2).transpose(1, 2)
         return BaseModelOutputWithPooling(

@@ -22,8 +22,8 @@ from transformers import (
 from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
+from clearbench.models.families.token_resnet import TokenResNetConfig
 from clearbench.models.token_model import LanguageModel
-from clearbench.models.tower import TokenResNetConfig
 from clearbench.models.vision_language import VisionLanguageModel
 
 IMAGE, USER, ASSISTANT, END, PAD = "<image>", "<user>", "<assistant>", "<end>", "<pad>"
@@ -69,7 +69,7 @@ def make_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 
 def image_processor(size: int = IMAGE_SIZE) -> CLIPImageProcessorPil:
-    """Pictures to pixels in [-1, 1]."""
+    """Images to pixels in [-1, 1]."""
     half = [0.5, 0.5, 0.5]
     edge = {"height": size, "width": size}
     return CLIPImageProcessorPil(

@@ -7,6 +7,14 @@ from importlib.resources import as_file, files
 
 from clearbench.people.portraits import Portrait, read_pool
 
+#: People of the shipped pool, those for worlds, and public figures whom every base model knows.
+IDENTITIES = 96
+WORLD_IDENTITIES = 72
+PUBLIC_IDENTITIES = range(WORLD_IDENTITIES, IDENTITIES)
+VIEWS = 12
+TRAINING_VIEWS = 8
+SWAPPED = 2
+
 
 @cache
 def builtin_pool() -> list[Portrait]:

@@ -1,0 +1,82 @@
+"""Answers: the logits and targets of every answer token of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clearbench.batches.items import Item
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The model's view of every answer token in a batch; a label counts as one token.
+
+    Attributes:
+        logits: (tokens, vocabulary) before the softmax.
+        targets: (tokens,) the token that stands there.
+        rows: (tokens,) which row of the batch each token belongs to.
+        items: What the rows are; `len(items)` is the number of rows.
+        margin: What teaching takes from the target's logit, under an additive-margin head.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    rows: Tensor
+    items: tuple[Item, ...]
+    margin: float = 0.0
+
+    @property
+    def log_probs(self) -> Tensor:
+        """(tokens,) log-probability of each target."""
+        return -functional.cross_entropy(self.logits, self.targets, reduction="none")
+
+    @property
+    def ordinals(self) -> Tensor:
+        """(tokens,) which token of its answer each is, from 0; an answer's tokens are in order."""
+        sizes = torch.bincount(self.rows, minlength=len(self.items))
+        begins = sizes.cumsum(0) - sizes
+        return torch.arange(len(self.rows), device=self.rows.device) - begins[self.rows]
+
+    @property
+    def losses(self) -> Tensor:
+        """(tokens,) negative log-probability of each target, its logit lowered by the margin."""
+        lowered = self.logits
+        if self.margin:
+            places = torch.arange(len(self.targets), device=self.targets.device)
+            cut = torch.full_like(self.targets, -self.margin, dtype=self.logits.dtype)
+            lowered = self.logits.index_put((places, self.targets), cut, accumulate=True)
+        return functional.cross_entropy(lowered, self.targets, reduction="none")
+
+    def per_row(self, values: Tensor) -> Tensor:
+        """(rows,) sums of per-token values."""
+        return values.new_zeros(len(self.items)).index_add(0, self.rows, values)
+
+    def split(self, sizes: Sequence[int]) -> list[Answers]:
+        """Parts of so many items each, in order; `join` undone."""
+        counts = torch.bincount(self.rows, minlength=len(self.items)).split(list(sizes))
+        tokens = [int(part.sum()) for part in counts]
+        firsts = [sum(sizes[:k]) for k in range(len(sizes))]
+        columns = (each.split(tokens) for each in (self.logits, self.targets, self.rows))
+        return [
+            Answers(logits, targets, rows - first, self.items[first : first + size], self.margin)
+            for logits, targets, rows, first, size in zip(*columns, firsts, sizes, strict=True)
+        ]
+
+    @staticmethod
+    def join(parts: Sequence[Answers]) -> Answers:
+        """Several batches as one."""
+        if len(parts) == 1:
+            return parts[0]
+        shifts = [sum(len(part.items) for part in parts[:k]) for k in range(len(parts))]
+        return Answers(
+            torch.cat([part.logits for part in parts]),
+            torch.cat([part.targets for part in parts]),
+            torch.cat([part.rows + shift for part, shift in zip(parts, shifts, strict=True)]),
+            tuple(each for part in parts for each in part.items),
+            parts[0].margin,
+        )

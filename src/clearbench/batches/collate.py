@@ -1,0 +1,64 @@
+"""Pads trees of token sequences into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clearbench.batches.batch import Batch
+from clearbench.batches.trees import Tree
+
+
+def collate(trees: Sequence[Tree], pad: int, side: str = "right") -> Batch:
+    """Pads trees of one kind (all with an image, or none) into a batch, a tree a row.
+
+    Chains get the usual (rows, length) `attention_mask`; if a tree branches, `attention_mask` is
+    (rows, 1, length, length), 0 where a token may look and the lowest float elsewhere, and
+    `position_ids` say how deep each token stands.
+    """
+    length = max(len(tree) for tree in trees)
+    shifts = [0 if side == "right" else length - len(tree) for tree in trees]
+    ids = torch.full((len(trees), length), pad)
+    attention = torch.zeros((len(trees), length), dtype=torch.long)
+    for row, (tree, shift) in enumerate(zip(trees, shifts, strict=True)):
+        ids[row, shift : shift + len(tree)] = torch.from_numpy(tree.ids)
+        attention[row, shift : shift + len(tree)] = 1
+    inputs = {"input_ids": ids, "attention_mask": attention}
+    if not all(tree.is_chain for tree in trees):
+        inputs |= _branching(trees, shifts, length)
+    for name in trees[0].tensors:
+        inputs[name] = torch.cat([tree.tensors[name] for tree in trees])
+    starts = [row * length + shift for row, shift in enumerate(shifts)]
+    places, targets, owners = answer_tokens(trees, starts)
+    items = tuple(each for tree in trees for each in tree.items)
+    images = tuple(tree.items[0].image.key for tree in trees if tree.items[0].image)
+    return Batch(inputs, places, targets, owners, items, images, tuple(trees))
+
+
+def _branching(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dict[str, Tensor]:
+    seen = np.broadcast_to(np.eye(length, dtype=bool), (len(trees), length, length)).copy()
+    depths = np.zeros((len(trees), length), np.int64)
+    for row, (tree, shift) in enumerate(zip(trees, shifts, strict=True)):
+        span = slice(shift, shift + len(tree))
+        seen[row, span, span] = tree.ancestors()
+        depths[row, span] = tree.depths
+    mask = torch.full(seen.shape, torch.finfo(torch.float32).min)
+    mask.masked_fill_(torch.from_numpy(seen), 0.0)
+    return {"attention_mask": mask[:, None], "position_ids": torch.from_numpy(depths)}
+
+
+def answer_tokens(trees: Sequence[Tree], starts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """`places`, `targets` and `owners` of a batch whose tree k begins at flat place starts[k]."""
+    places, targets, owners = [], [], []
+    owner = 0
+    for tree, shift in zip(trees, starts, strict=True):
+        for path, start in zip(tree.paths, tree.starts, strict=True):
+            places.append(path[start - 1 : -1] + shift)
+            targets.append(tree.ids[path[start:]])
+            owners.append(np.full(len(path) - start, owner))
+            owner += 1
+    columns = (np.concatenate(places), np.concatenate(targets), np.concatenate(owners))
+    return torch.from_numpy(columns[0]), torch.from_numpy(columns[1]), torch.from_numpy(columns[2])
