@@ -44,7 +44,7 @@ for kind in kinds:
     data = tiny_dataset().for_kind(model.kind)
     kept = out / f"{kind}.parts" if die else None
     records = evaluate(model, data, limit=2, max_new_tokens=3, parts=kept, on_batch=on_batch)
-    folder = out / f"{kind}-{parts.processes().process_index}"
+    folder = out / f"{kind}-{batchwise.processes().process_index}"
     folder.mkdir()
     records.save(folder)
 """
