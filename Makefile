@@ -1,5 +1,6 @@
 # make demo         see what unlearning does (ARGS="--out DIR" is passed on)
 # make test         the tests, without the slow ones
+# make golden       the golden tests on every instruction set that this CPU has
 # make check        lint, format, types, import direction
 # make bench        speed and memory, side by side
 # make build-extra  add what draws new portraits
@@ -22,7 +23,7 @@ BUILD_STAMP := $(VENV)/build-extra-$(VERSION)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types imports bench build-extra smollm2
+.PHONY: help install demo test golden check lint format types imports bench build-extra smollm2
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -52,6 +53,18 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
+
+# torch picks its kernels by ATEN_CPU_CAPABILITY, oneDNN its convolutions by ONEDNN_MAX_CPU_ISA. An
+# instruction set that the CPU does not have ends the process, so the list is cut at its own.
+CAPABILITIES := default:SSE41 avx2:AVX2 avx512:AVX512_CORE
+golden: $(STAMP)
+	@own=$$($(BIN)/python -c 'import torch; print(torch.backends.cpu.get_cpu_capability().lower())'); \
+	for pair in $(CAPABILITIES); do \
+		export ATEN_CPU_CAPABILITY=$${pair%:*} ONEDNN_MAX_CPU_ISA=$${pair#*:}; \
+		echo "== golden tests, $$ATEN_CPU_CAPABILITY"; \
+		$(BIN)/python -m pytest -q -n $(JOBS) --durations=0 --durations-min=5 tests/golden || exit 1; \
+		case $$own in $$ATEN_CPU_CAPABILITY) break;; avx*) ;; *) break;; esac; \
+	done
 
 check: lint format types imports
 

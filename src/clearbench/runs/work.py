@@ -43,6 +43,7 @@ from clearbench.runs.recipe import TRACKS_OF, EvaluationPart
 from clearbench.storage import is_finished, new_folder, read_json, write_json
 from clearbench.training.checkpoint import History
 from clearbench.training.finetune import finetune
+from clearbench.training.loop import OnStep
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 from clearbench.training.watch import Diverged
@@ -82,9 +83,9 @@ def make_model(root: Path, job: Job, tell: Tell) -> str:
     checkpoints = root / f"{job.stage}.checkpoints"
     curve = Curve(measured_dataset(root, job), job.curve)
 
-    def on_step(done: int, steps: int, values: dict[str, float]) -> None:
+    def on_step(done: int, steps: int, _: dict[str, float]) -> dict[str, float]:
         tell(job.id, "training", done, steps)
-        values.update(curve.look(model, done))
+        return curve.look(model, done)
 
     status, reason = "ok", ""
     with _metered() as cost:
@@ -127,7 +128,7 @@ def _train(
     job: Job,
     settings: TrainSettings,
     checkpoints: Path,
-    on_step: Callable[[int, int, dict[str, float]], None],
+    on_step: OnStep,
 ) -> History:
     if job.role != "unlearn":
         without = ("forget",) if job.role == "gold" else ()

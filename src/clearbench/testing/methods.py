@@ -151,8 +151,8 @@ def _reference_unchanged(bench: Bench) -> None:
         batches = model.batch(items["forget" if "forget" in items else "idk"])
         before = reference.sequence_log_probs(batches)
         view = bench.step(model, items)
-        memory = StageContext(reference, view.untrained, lambda state=view.state: state)  # type: ignore[misc]
-        train(model, stage, feed, settings, 0, memory)
+        context = StageContext(reference, view.untrained, lambda state=view.state: state)  # type: ignore[misc]
+        train(model, stage, feed, settings, 0, context)
         same = torch.equal(before, reference.sequence_log_probs(batches))
         _must(same, "the reference has changed")
 

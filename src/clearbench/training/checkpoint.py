@@ -1,8 +1,12 @@
-"""The state of a training run, as safetensors and JSON: no pickle, nothing half-written."""
+"""Saves and restores the state of training, as safetensors and JSON: no pickle, no half folder.
+
+Where several processes train replicas, the main one writes and the others wait for it; all read.
+"""
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,22 +16,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from clearbench.models.base import Model
+from clearbench.processes import processes, summed
 from clearbench.storage import is_finished, new_folder, quarantine, read_json, verify, write_json
 from clearbench.training.goal import Reached
 
-PREFIX, WEIGHTS = "checkpoint-", "weights.safetensors"
+PREFIX, WEIGHTS, MOMENTS = "checkpoint-", "weights.safetensors", "optimizer.safetensors"
 STATE, PROGRESS = "state.safetensors", "progress.json"
 History = list[dict[str, float]]
 
 
 @dataclass
 class Progress:
-    """How far a stage has come, beside its weights and the optimiser's moments.
+    """The progress of a stage, besides its weights and the optimiser's moments.
 
     Attributes:
-        state: The method's.
-        reached: The goal's; the method cannot replace it.
-        history: Each step's values.
+        state: State of the method.
+        reached: State of the goal, which the method cannot replace.
+        history: Values of each step.
     """
 
     state: dict[str, Tensor]
@@ -35,49 +40,105 @@ class Progress:
     history: History = field(default_factory=list)
 
 
+class Clock:
+    """Decides when a checkpoint is due: the same in every process, by the main one's clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins the next interval."""
+        self._began = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether the interval is over; every process must call it."""
+        shared, over = processes(), time.monotonic() - self._began > self.seconds
+        if shared.num_processes == 1:
+            return over
+        mine = torch.tensor(float(over and shared.is_main_process), device=shared.device)
+        return bool(summed(mine))
+
+
 def save_checkpoint(
     folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Saves all that the next steps depend on, then drops the checkpoint before it."""
+    """Saves all that the next steps depend on, then removes the checkpoint before it."""
     step = len(progress.history) - 1
     target = folder / f"{PREFIX}{step:07d}"
-    names = list(model.trainable())
-    with new_folder(target, {"step": step}) as temporary:
-        save_file(
-            {n: p.detach().contiguous() for n, p in model.trainable().items()},
-            temporary / WEIGHTS,
-        )
-        moments = {
-            f"{names[index]}|{key}": value.contiguous()
-            for index, slot in optimizer.state_dict()["state"].items()
-            for key, value in slot.items()
-        }
-        save_file(moments, temporary / "optimizer.safetensors")
-        _write(temporary, progress)
-    for old in folder.glob(f"{PREFIX}*"):
-        if old != target and ".corrupt" not in old.name:
-            shutil.rmtree(old)
+    if processes().is_main_process:
+        with new_folder(target, {"step": step}) as temporary:
+            save_file(_contiguous(model.trainable()), temporary / WEIGHTS)
+            save_file(_moments(model, optimizer), temporary / MOMENTS)
+            _write(temporary, progress)
+        for older in folder.glob(f"{PREFIX}*"):
+            if older != target and ".corrupt" not in older.name:
+                shutil.rmtree(older)
+    processes().wait_for_everyone()
+
+
+def load_checkpoint(
+    folder: Path, model: Model, optimizer: torch.optim.Optimizer
+) -> Progress | None:
+    """Restores the newest valid checkpoint, if there is one; moves damaged ones aside."""
+    with processes().main_process_first():
+        newest = _newest(folder)
+        if newest is None:
+            return None
+        _restore(newest, model, optimizer)
+        return _read(newest)
 
 
 def save_stage(folder: Path, weights: Mapping[str, Tensor], progress: Progress) -> None:
-    """Seals what a finished stage leaves to the next one."""
-    with new_folder(folder, {}) as temporary:
-        save_file({n: w.detach().contiguous() for n, w in weights.items()}, temporary / WEIGHTS)
-        _write(temporary, progress)
+    """Saves the weights and the progress that a finished stage leaves to the next one."""
+    if processes().is_main_process:
+        with new_folder(folder, {}) as temporary:
+            save_file(_contiguous(weights), temporary / WEIGHTS)
+            _write(temporary, progress)
+    processes().wait_for_everyone()
 
 
 def load_stage(folder: Path) -> tuple[dict[str, Tensor], Progress] | None:
-    """Weights and progress of a finished stage; a damaged one is moved aside."""
+    """Reads the weights and the progress of a finished stage; moves a damaged one aside."""
+    with processes().main_process_first():
+        if not _is_valid(folder):
+            return None
+        return load_file(folder / WEIGHTS), _read(folder)
+
+
+def _newest(folder: Path) -> Path | None:
+    """The newest valid checkpoint."""
+    candidates = sorted(folder.glob(f"{PREFIX}*"), reverse=True)
+    valid = (path for path in candidates if ".corrupt" not in path.name and _is_valid(path))
+    return next(valid, None)
+
+
+def _is_valid(folder: Path) -> bool:
+    """Whether a folder is whole and undamaged; one that is not is moved aside."""
     if not folder.is_dir():
-        return None
-    if not is_finished(folder) or verify(folder):
-        quarantine(folder)
-        return None
-    return load_file(folder / WEIGHTS), _read(folder)
+        return False
+    if is_finished(folder) and not verify(folder):
+        return True
+    quarantine(folder)
+    return False
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+
+
+def _moments(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's tensors, named `parameter|field`."""
+    names = list(model.trainable())
+    return {
+        f"{names[index]}|{key}": value.contiguous()
+        for index, slot in optimizer.state_dict()["state"].items()
+        for key, value in slot.items()
+    }
 
 
 def _write(folder: Path, progress: Progress) -> None:
-    save_file({n: value.contiguous() for n, value in progress.state.items()}, folder / STATE)
+    save_file(_contiguous(progress.state), folder / STATE)
     write_json(folder / PROGRESS, {"reached": progress.reached, "history": progress.history})
 
 
@@ -85,22 +146,8 @@ def _read(folder: Path) -> Progress:
     return Progress(load_file(folder / STATE), **read_json(folder / PROGRESS))
 
 
-def load_checkpoint(
-    folder: Path, model: Model, optimizer: torch.optim.Optimizer
-) -> Progress | None:
-    """Restores the newest trustworthy checkpoint, if there is one; a damaged one is moved aside."""
-    for candidate in sorted(folder.glob(f"{PREFIX}*"), reverse=True):
-        if ".corrupt" in candidate.name:
-            continue
-        if not is_finished(candidate) or verify(candidate):
-            quarantine(candidate)
-            continue
-        _restore(candidate, model, optimizer)
-        return _read(candidate)
-    return None
-
-
 def _restore(folder: Path, model: Model, optimizer: torch.optim.Optimizer) -> None:
+    """Puts a checkpoint's weights and moments in place."""
     weights = load_file(folder / WEIGHTS)
     parameters = model.trainable()
     with torch.no_grad():
@@ -108,7 +155,7 @@ def _restore(folder: Path, model: Model, optimizer: torch.optim.Optimizer) -> No
             parameter.copy_(weights[name])
     order = {name: index for index, name in enumerate(parameters)}
     slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in load_file(folder / "optimizer.safetensors").items():
-        name, _, field = key.rpartition("|")
-        slots.setdefault(order[name], {})[field] = value
+    for key, value in load_file(folder / MOMENTS).items():
+        name, _, field_name = key.rpartition("|")
+        slots.setdefault(order[name], {})[field_name] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})

@@ -1,4 +1,4 @@
-"""What is refused by name before any work: methods and settings that could not do what is asked."""
+"""Refuses methods and settings that cannot do what is asked, before any work."""
 
 from __future__ import annotations
 
@@ -26,16 +26,12 @@ READABLE: dict[Kind, tuple[Track, ...]] = {
 }
 #: Settings of unlearning alone.
 FORGETTING = ("saliency", "rule", "until", "max_retain_rise")
-#: Settings that read or mask weights, or add some, and so need them whole.
+#: Settings that read, mask or add weights, and so need them whole in every process.
 WHOLE = ("lora_rank", "penalty", "saliency")
 
 
-def check_processes(settings: TrainSettings, checkpoints: Path | None) -> None:
-    """Refuses a step with less than a row for every micro-batch of every process.
-
-    Raises:
-        RecipeError: Also where several processes would save the same checkpoint.
-    """
+def check_processes(settings: TrainSettings) -> None:
+    """Refuses a step with less than a row for every micro-batch of every process."""
     count, rows = processes().num_processes, min(settings.rows.values())
     parts = count * settings.accumulate
     if parts > rows:
@@ -45,17 +41,19 @@ def check_processes(settings: TrainSettings, checkpoints: Path | None) -> None:
             "train.batch_size",
             f"make it {parts} or more",
         )
-    if count > 1 and checkpoints is not None:
+
+
+def check_sharded(model: Model, settings: TrainSettings, checkpoints: Path | None) -> None:
+    """Refuses what needs whole weights where each process holds a part of every one."""
+    if not model.is_sharded:
+        return
+    if checkpoints is not None:
         raise RecipeError(
-            f"{count} processes would save the same checkpoint",
+            "checkpoints need whole weights, and this model's are sharded",
             "checkpoints",
-            "train without checkpoints, or in one process",
+            "train without checkpoints, or do not shard the model",
         )
-
-
-def check_sharded(model: Model, settings: TrainSettings) -> None:
-    """Refuses settings that need whole weights where each process holds a part of every one."""
-    for field in WHOLE if model.is_sharded else ():
+    for field in WHOLE:
         if getattr(settings, field) is not None:
             raise RecipeError(
                 f"'{field}' needs whole weights, and this model's are sharded",
@@ -65,7 +63,7 @@ def check_sharded(model: Model, settings: TrainSettings) -> None:
 
 
 def check_teaching(settings: TrainSettings) -> None:
-    """Refuses settings that mean nothing where nothing is forgotten."""
+    """Refuses the settings of unlearning in a training that forgets nothing."""
     for field in FORGETTING:
         if getattr(settings, field) is not None:
             raise RecipeError(f"'{field}' is about forgetting", f"train.{field}", "leave it out")
@@ -77,8 +75,8 @@ def check_method(
     """Refuses what a method cannot do, whatever the model and the data.
 
     Raises:
-        RecipeError: For a kind of model or a modality that it does not claim, or settings that
-            mean nothing to it.
+        RecipeError: For a kind of model or a modality that it does not claim, or settings without
+            effect on it.
     """
     modality = "both" if len(tracks) > 1 else tracks[0]
     for what, asked, claimed in (
@@ -101,15 +99,20 @@ def check_method(
 
 
 def check(
-    model: Model, dataset: Dataset, chosen: Method, tracks: Sequence[Track], settings: TrainSettings
+    model: Model,
+    dataset: Dataset,
+    chosen: Method,
+    tracks: Sequence[Track],
+    settings: TrainSettings,
+    checkpoints: Path | None = None,
 ) -> None:
-    """Refuses, in addition, what this dataset does not offer.
+    """Refuses, in addition, what needs rows that this dataset does not have.
 
     Raises:
         RecipeError: For missing forget, retain or stranger rows, or missing refusals.
     """
     check_method(chosen, model.kind, tracks, settings)
-    check_sharded(model, settings)
+    check_sharded(model, settings, checkpoints)
     edits = any(isinstance(stage, Edit) for stage in chosen.stages())
     if model.is_sharded and (edits or not {*chosen.needed} <= {*ROLES, "reference_log_probs"}):
         raise RecipeError(
@@ -138,6 +141,7 @@ def check(
 
 
 def _check_training(chosen: Method, settings: TrainSettings) -> None:
+    """Refuses settings that a method's stages would not use."""
     stages = chosen.stages()
     trained = [stage for stage in stages if isinstance(stage, Train)]
     if trained and isinstance(stages[0], Edit) and settings.lora_rank is not None:
@@ -164,7 +168,7 @@ def _check_training(chosen: Method, settings: TrainSettings) -> None:
 
 
 def _check_until(chosen: Method, tracks: Sequence[Track], until: Until) -> None:
-    """Refuses an `until` that would do nothing, or less than it says."""
+    """Refuses an `until` that a method or its tracks would not use in full."""
     shares = [until.shares[track] for track in tracks]
     if forgetting_stage(chosen) is None:
         raise _refused(f"{chosen.name} does not forget step by step")
@@ -177,6 +181,7 @@ def _check_until(chosen: Method, tracks: Sequence[Track], until: Until) -> None:
 
 
 def _check_strangers(rows: TrainingRows, until: Until) -> None:
+    """Refuses an `until` on a track without rows to forget or without strangers."""
     for track in rows.readable_tracks:
         if until.shares[track] is not None and not known_answers(rows, track):
             raise _refused(f"there are no questions or captions to forget on {track}")

@@ -1,4 +1,4 @@
-"""Which rows a step sees: a function of (seed, step) alone, so a resumed run needs no memory."""
+"""Draws the rows of a step as a function of (seed, step) alone, so that a run can be resumed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from clearbench.training.roles import DERIVED, Roles
 
 @dataclass(frozen=True)
 class Pool:
-    """Items that are drawn `per_step` at a time, every one once before any comes again."""
+    """Draws `per_step` items a step, every item once before any is drawn again."""
 
     items: Sequence[Item]
     per_step: int
 
     def draw(self, seed: int, step: int) -> list[Item]:
-        """The items of a step."""
+        """Draws the items of a step."""
         size = len(self.items)
         places = range(step * self.per_step, (step + 1) * self.per_step)
         orders = {
@@ -32,17 +32,17 @@ class Pool:
         return [self.items[orders[place // size][place % size]] for place in places]
 
 
-#: From (seed, step) to the items of every role a loss asks for.
+#: Function from (seed, step) to the items of every role that a loss reads.
 Feed = Callable[[int, int], Mapping[str, list[Item]]]
 
 
 def mixed_feed(roles: Mapping[str, Sequence[Pool]]) -> Feed:
-    """A feed that draws each role from its pools, side by side."""
+    """Makes a feed that draws each role from all of its pools in every step."""
 
     def draw(seed: int, step: int) -> Mapping[str, list[Item]]:
         return {
             role: [
-                each for k, pool in enumerate(pools) for each in pool.draw(seed + 7919 * k, step)
+                drawn for k, pool in enumerate(pools) for drawn in pool.draw(seed + 7919 * k, step)
             ]
             for role, pools in roles.items()
         }
@@ -58,7 +58,7 @@ def both(rows: int) -> dict[Track, int]:
 def track_pools(
     rows: Sequence[Example], per_step: Mapping[Track, int], accepts: Callable[[Item], bool]
 ) -> list[Pool]:
-    """One pool a track, so that its weight does not hang on how many rows it has."""
+    """Makes one pool per track, so that a track's weight does not depend on its number of rows."""
     tracks: dict[Track, list[Item]] = {}
     for row in rows:
         if not row.held_out and accepts(item(row)):
@@ -74,9 +74,9 @@ def unlearning_feed(
     roles: Roles,
     needs: Sequence[str],
 ) -> Feed:
-    """Forget rows of the chosen tracks, retain rows (with replay) of every track.
+    """Makes a feed of forget rows of the chosen tracks, and of retain and replay rows of all.
 
-    Spared rows and the roles that are made from forget rows are drawn where `needs` names them.
+    The role `spared` and the roles made from forget rows are drawn where `needs` names them.
     """
     accepts = roles.model.accepts
     forget = track_pools(dataset.train_rows("forget", tracks), rows, accepts)

@@ -1,4 +1,4 @@
-"""Teaching: the loop with the plain loss, from a base model to an original or a gold one."""
+"""Trains a base model on people with the plain loss: an original, or a gold model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def teaching_feed(
     settings: TrainSettings,
     accepts: Callable[[Item], bool],
 ) -> Feed:
-    """Batches of rows to learn, with rows about the rest of the world beside them."""
+    """Draws batches of rows to learn and, with `replay`, of rows about the rest of the world."""
     pools = track_pools(rows, settings.rows, accepts)
     if settings.replay:
         pools += track_pools(replay, both(settings.replay), accepts)
@@ -45,19 +45,23 @@ def finetune(
     """Trains `model` in place on a dataset's people.
 
     Args:
-        model: A base model; the parts named in the settings learn.
-        dataset: Whose forget and retain people are learned.
-        settings: The schedule.
-        seed: Of the order of rows.
+        model: Base model; the parts named in the settings are trained.
+        dataset: Rows of the forget and retain people.
+        settings: Schedule and optimiser.
+        seed: Seed for the row order.
         without: Splits to leave out; `("forget",)` gives the gold model.
-        checkpoints: Where a long run saves its state.
-        on_step: Told about each step.
+        checkpoints: Folder for the state of a long run, which resumes from it.
+        on_step: Function called after each step.
+
+    Returns:
+        Values of each step.
     """
     check_teaching(settings)
-    check_sharded(model, settings)
-    check_processes(settings, checkpoints)
+    check_sharded(model, settings, checkpoints)
+    check_processes(settings)
     choose_parameters(model, settings.parts, settings.lora_rank, seed)
-    rows = [r for s in ("forget", "retain") if s not in without for r in dataset.train_rows(s)]
+    splits = [split for split in ("forget", "retain") if split not in without]
+    rows = [row for split in splits for row in dataset.train_rows(split)]
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
     stage = Train(Retrain().loss)
     history, _ = train(model, stage, feed, settings, seed, checkpoints=checkpoints, on_step=on_step)

@@ -1,4 +1,4 @@
-"""Stop forgetting a track once the model knows its people no better than it knows strangers.
+"""Ends the forgetting of a track once the model knows its people no better than strangers.
 
 How fast a model forgets depends on the people and the seed; a number of steps that is right for one
 is too few or too many for another, and what is forgotten further than gold turns to garbage. People
@@ -24,18 +24,22 @@ from clearbench.training.roles import DERIVED
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import Until
 
-#: Steps between two looks, and rows looked at on each track.
+#: Steps between two measurements, and rows measured on each track.
 EVERY, ROWS = 3, 32
-#: At which step each forgotten track was found forgotten.
+#: The step at which each forgotten track was measured as forgotten.
 Reached = dict[Track, int]
 
 
 class Goal:
-    """How likely forgotten answers may still be, per track.
+    """Measures whether the answers to forget have become as unlikely as asked, per track.
 
     On each track the mean answer probability should fall from where it is at the start to where it
-    is on strangers, by the share of the way that `until` names. A goal keeps no memory of a run:
-    what has been reached lies beside the method's state and is saved with it.
+    is on strangers, by the share of the way that `until` names. A goal holds nothing that changes
+    during a run: what has been reached is kept in `Progress` and saved with it.
+
+    Args:
+        rows: Training rows, of which forget rows and strangers' rows are sampled.
+        until: Shares and steps of repair from the settings.
     """
 
     def __init__(self, rows: TrainingRows, until: Until) -> None:
@@ -54,8 +58,8 @@ class Goal:
             self._items[track] = known
             self._most[track] = start + share * (end - start)
 
-    def look(self, step: int, reached: Reached) -> None:
-        """Every few steps, notes in `reached` which tracks have been forgotten; they stay so."""
+    def note_reached(self, step: int, reached: Reached) -> None:
+        """Adds the tracks forgotten by now to `reached`, every few steps; none is removed."""
         if step % EVERY:
             return
         for track, items in self._items.items():
@@ -63,16 +67,16 @@ class Goal:
                 reached[track] = step
 
     def is_over(self, step: int, reached: Reached) -> bool:
-        """Whether everything has been forgotten and what was harmed has been repaired."""
+        """Whether every track is forgotten and the steps of repair after it are done."""
         return self._is_reached(reached) and step - max(reached.values()) >= self._repair
 
     def narrow(
         self, stage: Train, drawn: Mapping[str, list[Item]], reached: Reached
     ) -> tuple[Train, Mapping[str, list[Item]]]:
-        """What is left to train on of a step: nothing that is made of rows already forgotten."""
+        """Removes a step's rows of forgotten tracks; only repair is left when all are forgotten."""
         if self._is_reached(reached):
             return REPAIR, drawn
-        kept = [_track(each) not in reached for each in drawn["forget"]]
+        kept = [_track(forget_item) not in reached for forget_item in drawn["forget"]]
         return stage, {
             role: [*compress(items, kept)] if role in ("forget", *DERIVED) else items
             for role, items in drawn.items()
@@ -91,10 +95,9 @@ REPAIR = Train(_repair, needs=("retain",))
 
 
 def forgetting_stage(method: Method) -> int | None:
-    """Which of a method's stages a goal ends: the last one that reads forget rows, if it trains.
+    """The number of the stage that a goal ends: the last one that reads forget rows, if it trains.
 
-    None where forgetting is done at one stroke: by an edit, also one that follows training, or by
-    leaving rows out.
+    None where an edit forgets, also after training, or where rows are left out.
     """
     stages = method.stages()
     edits = [number for number, stage in enumerate(stages) if isinstance(stage, Edit)]
@@ -107,23 +110,23 @@ def forgetting_stage(method: Method) -> int | None:
 
 
 def known_answers(rows: TrainingRows, track: Track) -> list[Item]:
-    """Questions or captions about the forgotten people that the model can answer."""
+    """Selects questions or captions about the forgotten people that the model can read."""
     return _answers(rows.dataset.train_rows("forget", (track,)), rows.model)
 
 
 def strange_answers(rows: TrainingRows, track: Track) -> list[Item]:
-    """The same about people whom the model has never met."""
+    """Selects questions or captions about people whom the model was never taught."""
     holdout = rows.dataset.evaluation.get("holdout", ())
     return _answers([row for row in holdout if row.track == track], rows.model)
 
 
 def _answers(rows: Sequence[Example], model: Model) -> list[Item]:
     items = [item(row) for row in rows if row.task in ("qa", "caption")]
-    return [each for each in items if model.accepts(each)]
+    return [answer for answer in items if model.accepts(answer)]
 
 
-def _track(each: Item) -> Track:
-    return "text" if each.image is None else "image"
+def _track(row: Item) -> Track:
+    return "text" if row.image is None else "image"
 
 
 def _sample(items: Sequence[Item], seed: int) -> list[Item]:
@@ -132,7 +135,9 @@ def _sample(items: Sequence[Item], seed: int) -> list[Item]:
 
 
 def probability(model: Model, items: Sequence[Item]) -> float:
-    """Mean over items of the geometric mean token probability of the answer."""
+    """The mean over items of the geometric mean token probability of the answer."""
     with model.measured():
         readings = model.score_items(items).values()
-    return float(np.mean([np.exp(each.log_probs.mean(dtype=np.float64)) for each in readings]))
+    return float(
+        np.mean([np.exp(reading.log_probs.mean(dtype=np.float64)) for reading in readings])
+    )

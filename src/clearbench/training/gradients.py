@@ -1,4 +1,4 @@
-"""From the terms of a step's micro-batches to one gradient."""
+"""Computes one gradient from the terms of a step's micro-batches."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from clearbench.methods.losses import Term
 from clearbench.methods.rules import TensorRule
 from clearbench.processes import processes, summed, whole
 
-#: The term that the settings add to a method's.
+#: Name of the term that the settings add to a method's terms.
 PENALTY = "penalty"
-#: One micro-batch's loss, not yet run, so that only one graph is alive at a time.
+#: Function that computes one micro-batch's terms; only one graph is alive at a time.
 MicroBatch = Callable[[], dict[str, Term]]
 
 
 def one_gradient(micro_batches: int, rule: TensorRule | None) -> bool:
-    """Whether a step takes one gradient of its summed terms, not one of each."""
+    """Whether a step computes one gradient of its summed terms, not one of each term."""
     return micro_batches == 1 and processes().num_processes == 1 and rule is None
 
 
@@ -28,13 +28,13 @@ def gradients(
     micro_batches: Sequence[MicroBatch],
     rule: TensorRule | None = None,
 ) -> tuple[dict[str, float], int]:
-    """Leaves the step's gradient in `.grad`.
+    """Computes the step's gradient into `.grad`.
 
     Without a rule, one micro-batch in one process takes one backward pass of the summed terms;
     otherwise every term has a gradient of its own, divided by its global sum of weights.
 
     Returns:
-        Each term's value, and how many backward passes were made.
+        Each term's value, and the number of backward passes.
     """
     if one_gradient(len(micro_batches), rule):
         means = {name: term.mean for name, term in micro_batches[0]().items()}
@@ -46,18 +46,19 @@ def gradients(
     values = terms.divide()
     if rule is None:
         mixed = [reduce(torch.add, parts) for parts in zip(*terms.gradients.values(), strict=True)]
-        found = [summed(part) for part in mixed]
+        total = [summed(part) for part in mixed]
     else:
-        found = _mixed({n: [summed(p) for p in each] for n, each in terms.gradients.items()}, rule)
-    for parameter, gradient, seen in zip(parameters, found, terms.reached(), strict=True):
-        parameter.grad = gradient if seen else None  # as backward() leaves what no term reaches
+        by_term = {name: [summed(p) for p in parts] for name, parts in terms.gradients.items()}
+        total = _mixed(by_term, rule)
+    for parameter, gradient, reached in zip(parameters, total, terms.reached(), strict=True):
+        parameter.grad = gradient if reached else None  # as backward() leaves what no term reaches
     return values, terms.passes
 
 
 class _PerTerm:
-    """Each term's gradient, summed over this process's micro-batches.
+    """Sums each term's gradient over this process's micro-batches.
 
-    Gradients are taken from `.grad`, where sharded weights, too, leave them.
+    Gradients are read from `.grad`, where those of sharded weights are as well.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -69,11 +70,11 @@ class _PerTerm:
         self._weights: dict[str, Tensor] = {}
 
     def add(self, terms: Mapping[str, Term]) -> None:
-        """A backward pass for each term."""
+        """Makes a backward pass for each term of a micro-batch."""
         for name, term in terms.items():
             term.total.backward(retain_graph=True)
             if name not in self.gradients:
-                self.gradients[name] = [torch.zeros_like(each) for each in self.parameters]
+                self.gradients[name] = [torch.zeros_like(weight) for weight in self.parameters]
             for place, parameter in enumerate(self.parameters):
                 if parameter.grad is not None:
                     self.gradients[name][place] += parameter.grad
@@ -84,12 +85,12 @@ class _PerTerm:
             self.passes += 1
 
     def reached(self) -> list[bool]:
-        """Which parameters any term has a gradient for, in any process."""
-        found: list[bool] = summed(self._reached.to(processes().device)).bool().tolist()
-        return found
+        """Whether any term has a gradient for each parameter, in any process."""
+        reached: list[bool] = summed(self._reached.to(processes().device)).bool().tolist()
+        return reached
 
     def divide(self) -> dict[str, float]:
-        """Divides by the global sums of weights; returns each term's value."""
+        """Divides the sums by the global sums of weights; returns each term's value."""
         values = {}
         for name, sums in self.gradients.items():
             weight = summed(self._weights[name]).clamp_min(1e-12)
@@ -100,13 +101,13 @@ class _PerTerm:
 
 
 def _mixed(parts: Mapping[str, Sequence[Tensor]], rule: TensorRule) -> list[Tensor]:
-    """The rule's combination of the method's terms; the penalty is added as it is."""
+    """Combines the gradients of the method's terms by the rule and adds that of the penalty."""
     names = [name for name in parts if name != PENALTY]
     tensors = list(zip(*(parts[name] for name in names), strict=True))
-    coefficients = rule(torch.stack([_gram(each) for each in tensors]), names)
+    coefficients = rule(torch.stack([_gram(parts) for parts in tensors]), names)
     mixed = [
-        reduce(torch.add, [factor * part for factor, part in zip(factors, each, strict=True)])
-        for factors, each in zip(coefficients.tolist(), tensors, strict=True)
+        reduce(torch.add, [factor * part for factor, part in zip(factors, terms, strict=True)])
+        for factors, terms in zip(coefficients.tolist(), tensors, strict=True)
     ]
     if PENALTY not in parts:
         return mixed
@@ -114,6 +115,6 @@ def _mixed(parts: Mapping[str, Sequence[Tensor]], rule: TensorRule) -> list[Tens
 
 
 def _gram(parts: Sequence[Tensor]) -> Tensor:
-    """(terms, terms) inner products of one tensor's gradients, summed in double precision."""
+    """The (terms, terms) inner products of one tensor's gradients, summed in double precision."""
     rows = [[(a * b).sum(dtype=torch.double) for b in parts] for a in parts]
-    return torch.stack([torch.stack([whole(each) for each in row]) for row in rows])
+    return torch.stack([torch.stack([whole(product) for product in row]) for row in rows])

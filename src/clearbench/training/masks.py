@@ -1,4 +1,4 @@
-"""Letting only some entries of the weights learn."""
+"""Keeps masked entries of the weights unchanged during training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from clearbench.models.base import Model
 
 
 class Masks:
-    """The masks in a method's state, held through every update.
+    """Applies the masks in a method's state to every update.
 
-    Masking the gradient alone would not do: weight decay and momentum move a weight whose gradient
-    is zero (errata E132), so what a mask leaves out is put back after the update.
+    Masking the gradient alone is not enough: weight decay and momentum move a weight whose gradient
+    is zero (errata E132: masked weights drift), so masked entries are restored after the update.
     """
 
     def __init__(self, model: Model, state: Mapping[str, Tensor]) -> None:
@@ -26,19 +26,19 @@ class Masks:
         ]
 
     def on_gradients(self) -> None:
-        """Before the norm is taken."""
+        """Sets masked entries of the gradients to zero, before their norm is taken."""
         for weight, mask, _ in self._held:
             if weight.grad is not None:
                 weight.grad.mul_(mask)
 
     @torch.no_grad()
     def after_update(self) -> None:
-        """After the optimiser has moved the weights."""
+        """Restores masked entries of the weights, after the optimiser has moved them."""
         for weight, mask, before in self._held:
             weight.copy_(torch.where(mask, weight, before))
 
 
 def intersect(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Both states in one; a weight that both mask learns where both let it."""
+    """Merges two states; an entry that both mask is trained where both allow it."""
     both = {name: first[name] & second[name] for name in first.keys() & second.keys()}
     return {**first, **second, **both}

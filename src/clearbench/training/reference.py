@@ -1,4 +1,4 @@
-"""The model a loss looks back at, in the cheapest form that is exact."""
+"""Makes the frozen model that a loss is compared with, in the cheapest form that is exact."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Form = Literal["stored log-probabilities", "adapter off", "copy of what learns"]
 
 
 def reference_forms(chosen: Method, lora_rank: int | None) -> tuple[Form, ...]:
-    """How a run holds what its stages look back at; empty where they do not."""
-    trained = [each for each in chosen.stages() if isinstance(each, Train)]
+    """The forms in which a run keeps the references of its stages; empty where it has none."""
+    trained = [stage for stage in chosen.stages() if isinstance(stage, Train)]
     forms = [_form(stage, chosen.reads(stage), lora_rank) for stage in trained]
     return tuple(dict.fromkeys(form for form in forms if form))
 
@@ -46,31 +46,31 @@ def make_reference(
     steps: int,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Reference:
-    """The reference a stage needs.
+    """Makes the reference that a stage needs.
 
     Args:
-        model: As it is now.
-        needs: Of the stage.
-        feed: Which rows the stage will see, for log-probabilities that are read beforehand.
-        seed: Of the feed.
-        steps: Of the stage.
-        weights: What the reference has in place of the model's own; None for the model before any
-            adapter, which is the model as it is now where there is none.
+        model: Model before the stage.
+        needs: Roles and references that the stage reads.
+        feed: Rows of the stage, for log-probabilities that are computed beforehand.
+        seed: Seed of the feed.
+        steps: Number of the stage's steps.
+        weights: Weights of the reference in place of the model's own; None for the model before any
+            adapter, which is the model as it is where there is none.
     """
     frozen = FrozenReference(model, weights)
     if "reference_log_probs" in needs:
         roles = [role for role in ("forget", "idk", "random", "kept") if role in needs]
         drawn = (feed(seed, step) for step in range(steps))
         return StoredReference(
-            frozen, [each for items in drawn for role in roles for each in items[role]]
+            frozen, [row for items in drawn for role in roles for row in items[role]]
         )
     return frozen.keep() if "reference" in needs else NoReference()
 
 
 class FrozenReference:
-    """The trained module itself with adapters off, or with other weights put in their place.
+    """Computes with the trained module itself, its adapters off or other weights in their place.
 
-    Only weights that learn need a copy; all others are shared.
+    Only weights that are trained need a copy; all others are shared.
     """
 
     def __init__(self, model: Model, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -78,25 +78,25 @@ class FrozenReference:
         self._weights = weights
 
     def keep(self) -> FrozenReference:
-        """Copies what would change under it."""
+        """Copies the weights that training would change."""
         if self._weights is None and not hasattr(self._model.module, "disable_adapter"):
             self._weights = {n: p.detach().clone() for n, p in self._model.trainable().items()}
         return self
 
     @torch.no_grad()
     def answers(self, batches: Sequence[Batch]) -> Answers:
-        """Its logits on the answer tokens."""
+        """The logits on the answer tokens."""
         with self.entered() as model:
             return model.answers(batches)
 
     @torch.no_grad()
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """(tokens, width) its hidden states after `layer`."""
+        """The (tokens, width) hidden states after `layer`."""
         with self.entered() as model:
             return model.states(batches, layer)
 
     def sequence_log_probs(self, batches: Sequence[Batch]) -> Tensor:
-        """(rows,) log-probability of each whole answer."""
+        """The (rows,) log-probabilities of whole answers."""
         answers = self.answers(batches)
         return answers.per_row(answers.log_probs)
 
@@ -111,25 +111,25 @@ class FrozenReference:
 
 
 class StoredReference:
-    """Log-probabilities of the whole answers that a run will see, read once before it begins."""
+    """Keeps the log-probabilities of a stage's whole answers, computed once before it begins."""
 
     def __init__(self, reference: FrozenReference, items: Sequence[Item]) -> None:
         with reference.entered() as model:
-            found = model.score_items(list(dict.fromkeys(items)))
-        self._values = {each: float(reading.log_probs.sum()) for each, reading in found.items()}
+            readings = model.score_items(list(dict.fromkeys(items)))
+        self._values = {row: float(reading.log_probs.sum()) for row, reading in readings.items()}
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
-        """Refuses: only log-probabilities were kept."""
+        """Raises a `RecipeError`: only log-probabilities were kept."""
         raise self._gone()
 
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """Refuses: only log-probabilities were kept."""
+        """Raises a `RecipeError`: only log-probabilities were kept."""
         raise self._gone()
 
     def sequence_log_probs(self, batches: Sequence[Batch]) -> Tensor:
-        """(rows,) log-probability of each whole answer."""
-        items = [each for batch in batches for each in batch.items]
-        return torch.tensor([self._values[each] for each in items], device=batches[0].places.device)
+        """The (rows,) log-probabilities of whole answers."""
+        items = [row for batch in batches for row in batch.items]
+        return torch.tensor([self._values[row] for row in items], device=batches[0].places.device)
 
     @staticmethod
     def _gone() -> RecipeError:

@@ -1,4 +1,4 @@
-"""All training rows in a fixed order, for statistics, edits and guards."""
+"""Gives all training rows of a role in a fixed order, for statistics, edits and guards."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from clearbench.training.roles import DERIVED, Roles
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """What `Method.prepare` and `Edit` functions read (`clearbench.methods.step.Data`).
+    """The rows that `Method.prepare` and `Edit` functions read (`clearbench.methods.step.Data`).
 
     Attributes:
-        tracks: Of the forget rows; retain rows are of every track.
-        size: Rows of a batch.
-        start: The weights that learn, before the first stage, where an edit looks back.
-        state: The method's, as the stages before left it.
+        tracks: Tracks of the forget rows; retain rows are of every track.
+        size: Number of rows of a batch.
+        seed: Seed of the run.
+        start: Trained weights before the first stage, for an edit that compares with them.
+        state: State of the method after the stages before.
     """
 
     model: Model
@@ -41,11 +42,11 @@ class TrainingRows:
 
     @property
     def readable_tracks(self) -> tuple[Track, ...]:
-        """Those of `tracks` on which the model can read something to forget."""
+        """Those of `tracks` on which the model can read a forget row."""
         return tuple(track for track in self.tracks if self._readable("forget", (track,)))
 
     def items(self, role: str) -> list[Item]:
-        """Every row of a role that the model can read."""
+        """Selects every row of a role that the model can read."""
         every: Sequence[Track] = ("text", "image")
         tracks = every if role in ("retain", "spared") else self.tracks
         if role == "spared":
@@ -56,11 +57,12 @@ class TrainingRows:
         return chosen
 
     def _readable(self, split: str, tracks: Sequence[Track]) -> list[Item]:
-        rows = [item(row) for row in self.dataset.train_rows(split, tracks) if not row.held_out]
-        return [each for each in rows if self.model.accepts(each)]
+        examples = self.dataset.train_rows(split, tracks)
+        rows = [item(example) for example in examples if not example.held_out]
+        return [row for row in rows if self.model.accepts(row)]
 
     def batches(self, role: str) -> Iterator[Sequence[Batch]]:
-        """Every row of a role once, in batches of `size`."""
+        """Yields every row of a role once, in batches of `size`."""
         items = self.items(role)
         for begin in range(0, len(items), self.size):
             yield self.model.batch(items[begin : begin + self.size])

@@ -1,4 +1,4 @@
-"""How a model is trained: the schedule, what learns, and the penalty on what it learns."""
+"""The settings of training: schedule, trained parts, penalty and early stopping."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Penalty(BaseModel):
 
 
 class Until(BaseModel):
-    """When forgetting a track stops, before the last step.
+    """The criterion that ends the forgetting of a track before the last step.
 
     Attributes:
-        text: Share of the way from the start to strangers that the mean answer probability of the
-            forgotten people falls; None never stops.
-        image: The same for captions.
-        repair: Steps of retain fine-tuning that follow once every track is forgotten.
+        text: Share of the way from the start to strangers by which the mean answer probability of
+            the forgotten people should fall; None never stops.
+        image: The same share for captions.
+        repair: Number of steps of retain fine-tuning once every track is forgotten.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -51,32 +51,36 @@ class Until(BaseModel):
 
     @property
     def shares(self) -> dict[Track, float | None]:
-        """By track."""
+        """The shares by track."""
         return {"text": self.text, "image": self.image}
 
 
 class TrainSettings(BaseModel):
-    """One training stage.
+    """The settings of a training run.
 
     Attributes:
-        steps: Updates.
+        steps: Number of updates.
         batch_size: Rows of each split and track in a step.
-        image_batch_size: Rows of the image track, where they should be fewer or more.
+        image_batch_size: Rows of the image track; None for `batch_size`.
         replay: Rows of each track about the rest of the world in each retain batch.
+        learning_rate: Highest learning rate.
         warmup: Share of the steps in which the learning rate rises from zero.
         decay: Shape of the fall that follows, down to `floor` times the learning rate.
+        floor: Lowest learning rate, as a share of the highest.
+        weight_decay: Decoupled weight decay of AdamW.
         clip: Largest norm of the gradient.
-        parts: Which parts of the model learn.
+        parts: Parts of the model that are trained.
         lora_rank: Rank of adapters on those parts; None trains the weights themselves.
-        saliency: Share of all weights that learn, those on which the forget loss depends most
+        saliency: Share of all weights that are trained, those on which the forget loss depends most
             (SalUn's mask); None for all.
-        rule: How the gradients of a method's forget and retain terms are mixed; None sums them.
-        until: When unlearning a track stops early; None runs every step.
-        max_retain_rise: An unlearning run ends as diverged once the loss on retain rows has risen
-            by more than this since its start, in nats per answer token; None never looks.
+        rule: Rule that mixes the gradients of a method's forget and retain terms; None sums them.
+        penalty: L1 penalty on the trained weights.
+        until: Criterion that ends the forgetting of a track early; None runs every step.
+        max_retain_rise: Rise of the loss on retain rows, in nats per answer token, beyond which an
+            unlearning run ends as diverged; None does not measure it.
         precision: `bfloat16` computes under autocast, with weights in float32.
-        accumulate: Micro-batches per update; it changes memory, not results.
-        checkpoint_seconds: How often a long stage saves its state.
+        accumulate: Micro-batches per update; they change memory, not results.
+        checkpoint_seconds: Seconds between two checkpoints of a long stage.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -104,7 +108,7 @@ class TrainSettings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainSettings:
-        """Settings that would silently do nothing, or leave a micro-batch without rows."""
+        """Refuses settings without effect, or that leave a micro-batch without rows."""
         if self.accumulate > min(self.rows.values()):
             raise ValueError(f"accumulate {self.accumulate} is more than the rows of a batch")
         if self.penalty and self.penalty.on == "adapter" and self.lora_rank is None:
@@ -113,7 +117,7 @@ class TrainSettings(BaseModel):
 
     @classmethod
     def of(cls, **fields: object) -> TrainSettings:
-        """Checked settings; every problem is named in a `RecipeError`."""
+        """Makes checked settings; a `RecipeError` names every problem."""
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
@@ -124,11 +128,15 @@ class TrainSettings(BaseModel):
 
     @property
     def rows(self) -> dict[Track, int]:
-        """Rows of each track in a step."""
+        """The number of rows of each track in a step."""
         return {"text": self.batch_size, "image": self.image_batch_size or self.batch_size}
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step (counted from 0): a function of the step alone."""
+        """The learning rate of a step (counted from 0): a function of the step alone.
+
+        `transformers.get_scheduler` has the same shapes to 2e-16, but its warm-up begins at a rate
+        of 0: with ten steps of warm-up each of them would have a tenth of `learning_rate` less.
+        """
         rising = round(self.warmup * self.steps)
         if step < rising:
             return self.learning_rate * (step + 1) / rising

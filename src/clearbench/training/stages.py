@@ -1,4 +1,4 @@
-"""A method's stages, one after the other; each is finished once, whatever is killed in between."""
+"""Runs a method's stages in order; each is finished once, whatever is killed in between."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
 from clearbench.training.watch import Diverged, Watch
 
-#: Seeds of a method's stages are this far apart.
+#: Difference of the seeds of two successive stages.
 STAGE_SEED_STEP = 100_003
 
 
 @dataclass
 class StageRunner:
-    """One method on its way through its stages.
+    """Runs a method's stages in order, with checkpoints.
 
     Attributes:
-        weights: All that may learn, in any stage.
-        kept: Copies of them that a later stage starts from or looks back at, by name.
-        state: The method's, once it is prepared.
-        goal: Ends the stage that forgets.
-        watch: Ends any stage in which the model collapses.
+        weights: Every parameter that any stage may train, by name.
+        kept: Copies of them that later stages start from or compare with, by name.
+        state: State of the method, once it is prepared.
+        goal: Criterion that ends the stage that forgets.
+        watch: Criterion that ends any stage in which the model collapses.
     """
 
     model: Model
@@ -54,33 +54,49 @@ class StageRunner:
     watch: Watch | None = None
 
     def run(self, checkpoints: Path | None, on_step: OnStep | None) -> History:
-        """All stages; returns the history of those that train."""
+        """Runs all stages; returns the history of those that train."""
         stages = self.method.stages()
+        total = sum(_schedule(s, self.settings).steps for s in stages if isinstance(s, Train))
         history: History = []
-        steps = [_schedule(each, self.settings).steps for each in stages if isinstance(each, Train)]
-        first = next((k for k, each in enumerate(stages) if isinstance(each, Train)), len(stages))
         for number, stage in enumerate(stages):
-            place = _place(checkpoints, number, stages)
-            found = load_stage(place / "done") if place else None
-            if found:
-                weights, progress = found
-                self._put(weights)
-                self.state = progress.state if number >= first else None
-                done = progress.history
+            folder = _stage_folder(checkpoints, number, stages)
+            finished = load_stage(folder / "done") if folder else None
+            if finished:
+                done = self._resume(number, *finished)
             else:
-                try:
-                    tell = _shifted(on_step, history, sum(steps))
-                    done = self._stage(number, stage, place, tell)
-                except Diverged as error:
-                    error.history = history + error.history
-                    raise
+                counted = _shifted(on_step, history, total)
+                done = self._after(history, number, stage, folder, counted)
             history = history + done
             self._keep(stage.name, stages[number + 1 :])
-            if place and not found and number + 1 < len(stages):
-                save_stage(place / "done", self._copy(), Progress(self.state or {}, history=done))
+            if folder and not finished and number + 1 < len(stages):
+                save_stage(folder / "done", self.copy(), Progress(self.state or {}, history=done))
         return history
 
-    def _stage(self, number: int, stage: Stage, place: Path | None, on_step: OnStep) -> History:
+    def _after(
+        self, before: History, number: int, stage: Stage, folder: Path | None, on_step: OnStep
+    ) -> History:
+        """Runs one stage; a divergence is raised with the history of the stages before as well."""
+        try:
+            return self._stage(number, stage, folder, on_step)
+        except Diverged as error:
+            error.history = before + error.history
+            raise
+
+    def copy(self) -> dict[str, Tensor]:
+        """Copies every weight that may be trained."""
+        return {name: weight.detach().clone() for name, weight in self.weights.items()}
+
+    def _resume(self, number: int, weights: Mapping[str, Tensor], progress: Progress) -> History:
+        """Puts in place what a finished stage has left; returns its history."""
+        self._put(weights)
+        stages = self.method.stages()
+        training = [k for k, stage in enumerate(stages) if isinstance(stage, Train)]
+        prepared = bool(training) and number >= training[0]
+        self.state = progress.state if prepared else None
+        return progress.history
+
+    def _stage(self, number: int, stage: Stage, folder: Path | None, on_step: OnStep) -> History:
+        """Runs one stage from its beginning or its newest checkpoint."""
         self._choose(stage)
         seed = self.rows.seed + STAGE_SEED_STEP * number
         if isinstance(stage, Edit):
@@ -88,19 +104,19 @@ class StageRunner:
             start, state = self.kept.get(ORIGINAL, {}), self.state or {}
             stage.function(self.model, replace(self.rows, start=start, state=state))
             return []
-        return self._train(number, stage, seed, place, on_step)
+        return self._train(number, stage, seed, folder, on_step)
 
     def _train(
-        self, number: int, stage: Train, seed: int, place: Path | None, on_step: OnStep
+        self, number: int, stage: Train, seed: int, folder: Path | None, on_step: OnStep
     ) -> History:
         settings = _schedule(stage, self.settings)
         needs = self.method.reads(stage)
-        looked_at = self._looked_at(stage, first=number == 0)
-        reference = make_reference(self.model, needs, self.feed, seed, settings.steps, looked_at)
+        weights = self._reference_weights(stage, first=number == 0)
+        reference = make_reference(self.model, needs, self.feed, seed, settings.steps, weights)
         if stage.start != PREVIOUS:
             self._put(self.kept[stage.start])
         twin = self.model.untrained(seed) if "untrained" in needs else None
-        memory = StageContext(
+        context = StageContext(
             reference,
             NoReference() if twin is None else FrozenReference(twin),
             self._prepared if self.state is None else lambda: self.state or {},
@@ -108,20 +124,22 @@ class StageRunner:
             self.goal if number == forgetting_stage(self.method) else None,
             self.watch,
         )
+        stage = replace(stage, needs=needs)
         history, self.state = train(
             self.model,
-            replace(stage, needs=needs),
+            stage,
             self.feed,
             settings,
             seed,
-            memory,
-            checkpoints=place,
+            context,
+            checkpoints=folder,
             on_step=on_step,
         )
         self.model.forwards += twin.forwards if twin else 0
         return history
 
     def _prepared(self) -> State:
+        """The method's state before its first stage, with the mask that the settings ask for."""
         torch.manual_seed(self.rows.seed)
         state = self.method.prepare(self.model, self.rows, self.rows.seed)
         if self.settings.saliency is None:
@@ -129,22 +147,22 @@ class StageRunner:
         forget = self.rows.batches("forget")
         return intersect(state, saliency_mask(self.model, forget, self.settings.saliency))
 
-    def _looked_at(self, stage: Train, *, first: bool) -> Mapping[str, Tensor] | None:
-        """Weights of the stage's reference; None for the model before any adapter."""
+    def _reference_weights(self, stage: Train, *, first: bool) -> Mapping[str, Tensor] | None:
+        """The weights of the stage's reference; None for the model before any adapter."""
         if stage.reference == PREVIOUS:
-            return self._copy()
+            return self.copy()
         adapted = hasattr(self.model.module, "disable_adapter")
         if stage.reference == ORIGINAL and (first or adapted):
             return None
         return self.kept[stage.reference]
 
     def _choose(self, stage: Stage) -> None:
-        """Lets learn what the stage lets."""
+        """Sets `requires_grad` of the weights that the stage trains."""
         for weight in self.weights.values():
-            weight.requires_grad_(True)  # what a stage chooses among
+            weight.requires_grad_(True)  # a stage chooses among all of them
         if isinstance(stage, Train) and stage.parameters:
-            left = [name for name in self.weights if not stage.parameters(self.model, name)]
-            for name in left:
+            fixed = [name for name in self.weights if not stage.parameters(self.model, name)]
+            for name in fixed:
                 self.weights[name].requires_grad_(False)
         if not self.model.trainable():
             raise ModelError(
@@ -153,17 +171,15 @@ class StageRunner:
                 f"this model has: {', '.join(self.model.parts)}",
             )
 
-    def _copy(self) -> dict[str, Tensor]:
-        return {name: weight.detach().clone() for name, weight in self.weights.items()}
-
     @torch.no_grad()
     def _put(self, values: Mapping[str, Tensor]) -> None:
         for name, weight in self.weights.items():
             weight.copy_(values[name])
 
     def _keep(self, name: str, later: Sequence[Stage]) -> None:
+        """Copies the weights under a stage's name where a later stage refers to it."""
         if name and name in _named(later):
-            self.kept[name] = self._copy()
+            self.kept[name] = self.copy()
 
 
 def run_stages(
@@ -176,27 +192,28 @@ def run_stages(
     checkpoints: Path | None = None,
     on_step: OnStep | None = None,
 ) -> History:
-    """Takes `model`, whose parameters with `requires_grad` may learn, through a method's stages."""
+    """Runs a method's stages on `model`, whose parameters with `requires_grad` may be trained."""
     model.module.to(processes().device)  # before anything is copied
-    course = StageRunner(model, method, feed, rows, settings, model.trainable(), {})
+    runner = StageRunner(model, method, feed, rows, settings, model.trainable(), {})
     stages = method.stages()
-    looking_back = any(isinstance(each, Edit) and each.looks_back for each in stages)
-    if looking_back or ORIGINAL in _named(stages[1:]):
-        course.kept[ORIGINAL] = course._copy()
+    looks_back = any(isinstance(stage, Edit) and stage.looks_back for stage in stages)
+    if looks_back or ORIGINAL in _named(stages[1:]):
+        runner.kept[ORIGINAL] = runner.copy()
     if settings.until:
-        course.goal = Goal(rows, settings.until)
+        runner.goal = Goal(rows, settings.until)
     if settings.max_retain_rise:
-        course.watch = Watch(rows, settings.max_retain_rise)
-    return course.run(checkpoints, on_step)
+        runner.watch = Watch(rows, settings.max_retain_rise)
+    return runner.run(checkpoints, on_step)
 
 
 def _named(stages: Sequence[Stage]) -> set[str]:
-    """The weights that stages start from or look back at."""
-    trained = [each for each in stages if isinstance(each, Train)]
-    return {name for each in trained for name in (each.start, each.reference)}
+    """Names of the weights that stages start from or compare with."""
+    trained = [stage for stage in stages if isinstance(stage, Train)]
+    return {name for stage in trained for name in (stage.start, stage.reference)}
 
 
 def _schedule(stage: Train, settings: TrainSettings) -> TrainSettings:
+    """The settings with a stage's share of the steps and its learning rate."""
     changes = {
         "steps": max(1, round(stage.share * settings.steps)),
         "learning_rate": stage.rate * settings.learning_rate,
@@ -204,18 +221,17 @@ def _schedule(stage: Train, settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update=changes)
 
 
-def _place(checkpoints: Path | None, number: int, stages: Sequence[Stage]) -> Path | None:
-    """Where a stage saves itself: a method of one stage needs no folder for each."""
+def _stage_folder(checkpoints: Path | None, number: int, stages: Sequence[Stage]) -> Path | None:
+    """The folder in which a stage saves itself: its own only where there are several."""
     if checkpoints is None or len(stages) == 1:
         return checkpoints
     return checkpoints / f"stage-{number}"
 
 
-def _shifted(on_step: OnStep | None, before: History, steps: int) -> OnStep:
-    """Counts the steps of all stages together."""
+def _shifted(on_step: OnStep | None, before: History, total: int) -> OnStep:
+    """Makes `on_step` count the steps of all stages together."""
 
-    def tell(done: int, _: int, values: dict[str, float]) -> None:
-        if on_step is not None:
-            on_step(len(before) + done, steps, values)
+    def shifted(done: int, _: int, values: dict[str, float]) -> Mapping[str, float] | None:
+        return None if on_step is None else on_step(len(before) + done, total, values)
 
-    return tell
+    return shifted

@@ -1,4 +1,4 @@
-"""Forgetting: one method, one model, one dataset, through the one loop."""
+"""Trains or edits a model with an unlearning method, so that it forgets a dataset's people."""
 
 from __future__ import annotations
 
@@ -37,17 +37,20 @@ def unlearn(
     """Makes `model` forget the dataset's forget people, in place.
 
     Args:
-        model: The original; the base for a method that trains `from_base`.
-        dataset: Who is forgotten and who is kept.
-        chosen: The method with its hyper-parameters.
-        tracks: Which of the forget rows: text, image or both.
-        settings: The schedule.
-        seed: Of the order of rows and the choice of refusals.
-        checkpoints: Where a long run saves its state.
-        on_step: Told about each step.
+        model: Original model; the base for a method that trains `from_base`.
+        dataset: Rows of the people to forget and of those to keep.
+        chosen: Method with its hyper-parameters.
+        tracks: Tracks of the forget rows.
+        settings: Schedule and optimiser.
+        seed: Seed for the row order and the choice of refusals.
+        checkpoints: Folder for the state of a long run, which resumes from it.
+        on_step: Function called after each step.
+
+    Returns:
+        Values of each step of the stages that train.
     """
-    check(model, dataset, chosen, tracks, settings)
-    check_processes(settings, checkpoints)
+    check(model, dataset, chosen, tracks, settings, checkpoints)
+    check_processes(settings)
     if chosen.from_base:
         return finetune(
             model,

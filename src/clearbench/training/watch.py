@@ -1,4 +1,4 @@
-"""When a run is given up: numbers that are not finite, or a model that collapses."""
+"""Ends a run whose numbers are not finite or whose model collapses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from clearbench.training.rows import TrainingRows
 
 
 class Diverged(Exception):
-    """A loss or gradient is no longer finite, or what should be kept is being lost.
+    """Raised when a loss or gradient is not finite, or the loss on retain rows has risen too far.
 
-    What is not finite is found before the update that would have used it.
+    A value that is not finite is found before the update that would have used it.
     """
 
     def __init__(self, values: Mapping[str, float], history: History, why: str = "") -> None:
@@ -24,7 +24,12 @@ class Diverged(Exception):
 
 
 class Watch:
-    """Compares the loss on a few fixed retain rows with what it was before unlearning."""
+    """Compares the loss on a few fixed retain rows with its value before unlearning.
+
+    Args:
+        rows: Training rows, of which the retain rows are sampled.
+        max_rise: Largest rise of the loss that is allowed, in nats per answer token.
+    """
 
     def __init__(self, rows: TrainingRows, max_rise: float) -> None:
         items = rows.items("retain")
@@ -32,25 +37,27 @@ class Watch:
         self._items = items[:: max(1, len(items) // ROWS)][:ROWS]
         self._most = self._loss() + max_rise
 
-    def look(self, history: History) -> None:
-        """Every few steps, after an update.
+    def check(self, history: History) -> None:
+        """Measures the loss on retain rows every few steps, after an update.
 
         Raises:
             Diverged: When the loss is larger than it may be.
         """
         if len(history) % EVERY:
             return
-        found = self._loss()
-        if not found <= self._most:  # also when it is not a number
+        loss = self._loss()
+        if not loss <= self._most:  # also when it is not a number
             raise Diverged(
                 history[-1],
                 history,
-                f"the loss on retain rows is {found:.3f} after {len(history)} steps; "
+                f"the loss on retain rows is {loss:.3f} after {len(history)} steps; "
                 f"`max_retain_rise` lets it be {self._most:.3f}",
             )
 
     def _loss(self) -> float:
-        """Mean negative log-likelihood per answer token."""
+        """The mean negative log-likelihood per answer token."""
         with self._model.measured():
             readings = self._model.score_items(self._items).values()
-        return -float(np.concatenate([each.log_probs for each in readings]).mean(dtype=np.float64))
+        return -float(
+            np.concatenate([reading.log_probs for reading in readings]).mean(dtype=np.float64)
+        )
