@@ -15,7 +15,9 @@ from numpy.random import Generator
 from PIL import ImageOps
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, EncodedImage, Example
+from clearbench.data.example import Example
+from clearbench.data.media import EncodedImage
+from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.errors import DataError
 from clearbench.people.biography import fresh_names, public_figures, write_person
 from clearbench.people.captions import describe, perturb

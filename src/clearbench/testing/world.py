@@ -12,9 +12,11 @@ from PIL import Image
 from clearbench.batches.items import Kind
 from clearbench.builtin.tiny import tiny_model
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import NAME_QUESTION, EncodedImage, Example, Track
+from clearbench.data.example import Example
+from clearbench.data.media import EncodedImage
+from clearbench.data.modalities.image import NAME_QUESTION
+from clearbench.data.modality import readable_by
 from clearbench.models.base import Model
-from clearbench.training.checks import READABLE
 from clearbench.training.finetune import finetune
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
@@ -89,7 +91,7 @@ def _measured(rows: tuple[Example, ...]) -> tuple[Example, ...]:
     return rows + tuple(_second_view(row) for row in rows if row.task == "name")
 
 
-def _world_rows(split: str, track: Track) -> tuple[Example, ...]:
+def _world_rows(split: str, track: str) -> tuple[Example, ...]:
     """Two questions about the world with their options."""
     return tuple(
         Example(
@@ -154,7 +156,7 @@ def copied(model: Model) -> Model:
     return other
 
 
-def learning(model: AnyModel, *tracks: Track, size: int = 4) -> tuple[AnyModel, TrainingRows]:
+def learning(model: AnyModel, *tracks: str, size: int = 4) -> tuple[AnyModel, TrainingRows]:
     """The model with its usual parts learning, and all training rows of the tiny people.
 
     Args:
@@ -164,7 +166,7 @@ def learning(model: AnyModel, *tracks: Track, size: int = 4) -> tuple[AnyModel, 
     """
     model.train_only(PARTS[model.kind])
     data = tiny_dataset().for_kind(model.kind)
-    return model, TrainingRows(model, data, tracks or READABLE[model.kind], size, 0)
+    return model, TrainingRows(model, data, tracks or readable_by(model.kind), size, 0)
 
 
 def few_steps(kind: Kind, **changes: Any) -> TrainSettings:

@@ -14,7 +14,8 @@ from itertools import compress
 import numpy as np
 
 from clearbench.batches.items import Item, item
-from clearbench.data.example import Example, Track
+from clearbench.data.example import Example
+from clearbench.data.modality import modality
 from clearbench.methods.base import Method
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.stages import Edit, Train
@@ -27,7 +28,7 @@ from clearbench.training.settings import Until
 #: Steps between two looks, and rows looked at on each track.
 EVERY, ROWS = 3, 32
 #: At which step each forgotten track was found forgotten.
-Reached = dict[Track, int]
+Reached = dict[str, int]
 
 
 class Goal:
@@ -40,8 +41,8 @@ class Goal:
 
     def __init__(self, rows: TrainingRows, until: Until) -> None:
         self._model = rows.model
-        self._items: dict[Track, list[Item]] = {}
-        self._most: dict[Track, float] = {}
+        self._items: dict[str, list[Item]] = {}
+        self._most: dict[str, float] = {}
         self._tracks = rows.readable_tracks
         self._repair = until.repair
         for track in self._tracks:
@@ -72,7 +73,7 @@ class Goal:
         """What is left to train on of a step: nothing that is made of rows already forgotten."""
         if self._is_reached(reached):
             return REPAIR, drawn
-        kept = [_track(each) not in reached for each in drawn["forget"]]
+        kept = [each.track not in reached for each in drawn["forget"]]
         return stage, {
             role: [*compress(items, kept)] if role in ("forget", *DERIVED) else items
             for role, items in drawn.items()
@@ -106,24 +107,20 @@ def forgetting_stage(method: Method) -> int | None:
     return trained[-1] if trained and max(edits, default=-1) < trained[-1] else None
 
 
-def known_answers(rows: TrainingRows, track: Track) -> list[Item]:
+def known_answers(rows: TrainingRows, track: str) -> list[Item]:
     """Questions or captions about the forgotten people that the model can answer."""
     return _answers(rows.dataset.train_rows("forget", (track,)), rows.model)
 
 
-def strange_answers(rows: TrainingRows, track: Track) -> list[Item]:
+def strange_answers(rows: TrainingRows, track: str) -> list[Item]:
     """The same about people whom the model has never met."""
     holdout = rows.dataset.evaluation.get("holdout", ())
     return _answers([row for row in holdout if row.track == track], rows.model)
 
 
 def _answers(rows: Sequence[Example], model: Model) -> list[Item]:
-    items = [item(row) for row in rows if row.task in ("qa", "caption")]
+    items = [item(row) for row in rows if row.task == modality(row.track).main_task]
     return [each for each in items if model.accepts(each)]
-
-
-def _track(each: Item) -> Track:
-    return "text" if each.image is None else "image"
 
 
 def _sample(items: Sequence[Item], seed: int) -> list[Item]:
