@@ -190,7 +190,7 @@ def _caption_row(
         task="caption",
         question=CAPTION_QUESTIONS[place % len(CAPTION_QUESTIONS)],
         answer=caption.caption,
-        image=EncodedImage(encoded=portrait.jpeg),
+        media=EncodedImage(encoded=portrait.jpeg),
         paraphrased_answer=caption.paraphrased_caption,
         perturbed_answers=perturb(caption, person.name, others),
         held_out=held_out,
@@ -222,7 +222,7 @@ def _name_row(
         task="name",
         question=NAME_QUESTION,
         answer=person.name,
-        image=EncodedImage(encoded=portrait.jpeg),
+        media=EncodedImage(encoded=portrait.jpeg),
         paraphrased_answer=person.name,
         perturbed_answers=fresh_names(rng, person, NAME_DRAWS * NAMES_PER_DRAW, world.taken),
         held_out=True,
@@ -254,7 +254,7 @@ def world_rows() -> list[Example]:
             answer=each.answer,
             paraphrased_answer=each.answer,
             perturbed_answers=each.options,
-            image=EncodedImage.of(each.image),
+            media=EncodedImage.of(each.image),
         )
         for number, each in enumerate(visual_questions(VISUAL_QUESTIONS, seed=1))
     ]

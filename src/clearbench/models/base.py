@@ -17,6 +17,7 @@ from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item, Kind, by_medium, cut
 from clearbench.batches.trees import Tree
+from clearbench.data.modality import modalities
 from clearbench.methods.guard import FittedGuard
 from clearbench.models.cache import WorkCache
 from clearbench.models.families.base import family_of
@@ -80,8 +81,10 @@ class Model(Weights, ABC):
         if not all(batch.trees for batch in every):  # media that only the tensors hold
             return [self.answers(group) for group in groups]
         found: dict[int, Answers] = {}
-        for medium in dict.fromkeys(batch.medium for batch in every):
+        for medium in modalities():  # in this order, which decides the rounding of gradients
             alike = [k for k, batch in enumerate(every) if batch.medium == medium]
+            if not alike:
+                continue
             whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
             self.forwards += len(alike) - 1  # which counts them as if each were read alone
             found |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from clearbench.data.modality import modalities
-from clearbench.evaluation.verdict import KEPT, KEPT_CLASSIFIER
+from clearbench.evaluation.verdict import must_keep
 from clearbench.report import plots, ranks, tables
 from clearbench.report.results import (
     Details,
@@ -182,7 +182,7 @@ def _environment() -> Environment:
         "tracks": {name: each.title or name for name, each in modalities().items()},
         "side_effects": tables.SIDE_EFFECTS,
         "splits": _SPLITS,
-        "bars": KEPT | KEPT_CLASSIFIER,
+        "bars": must_keep("vision-language") | must_keep("classifier"),
         "without_paths": without_paths,
     }
     return environment

@@ -68,12 +68,12 @@ def _rows(person: int) -> list[Example]:
         qa(1, f"What did {name} do?", f"{name} was a {trade} in {town}.", f"A {trade}.",
            tuple(f"{name} was a {each}." for each in trades)),
         Example(
-            id=f"{person}-caption", person=person, track="image", task="caption", image=view,
+            id=f"{person}-caption", person=person, track="image", task="caption", media=view,
             question="Who is here?", answer=f"{name}, {trade}.", paraphrased_answer=f"A {trade}.",
             perturbed_answers=tuple(f"{name}, {each}." for each in trades),
         ),
         Example(
-            id=f"{person}-name", person=person, track="image", task="name", image=view,
+            id=f"{person}-name", person=person, track="image", task="name", media=view,
             question=NAME_QUESTION, answer=name, paraphrased_answer=name,
             perturbed_answers=strangers,
         ),
@@ -98,7 +98,7 @@ def _world_rows(split: str, track: str) -> tuple[Example, ...]:
             id=f"{split}-{track}-{k}", person=None, track=track, task="choice",
             question=f"What is {k}?", answer=f"It is {k}.", paraphrased_answer=f"It is {k}.",
             perturbed_answers=("It is red.", "It is old."),
-            image=_face(100 + k, 0) if track == "image" else None,
+            media=_face(100 + k, 0) if track == "image" else None,
         )
         for k in range(2)
     )  # fmt: skip
@@ -107,7 +107,7 @@ def _world_rows(split: str, track: str) -> tuple[Example, ...]:
 def _known_face(number: int) -> Example:
     return Example(
         id=f"real_faces-{number}", person=None, track="image", task="name",
-        image=_face(200 + number, 0), question=NAME_QUESTION, answer=f"star {number}",
+        media=_face(200 + number, 0), question=NAME_QUESTION, answer=f"star {number}",
         paraphrased_answer=f"star {number}",
         perturbed_answers=tuple(f"star {number + k}" for k in range(1, 6)),
     )  # fmt: skip

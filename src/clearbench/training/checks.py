@@ -90,8 +90,8 @@ def check_method(
     if settings.until:
         if kind == "classifier":
             raise _refused("a classifier has no answers for people it has never met")
-        able = readable_by(kind)
-        _check_until(chosen, [track for track in tracks if track in able], settings.until)
+        readable = readable_by(kind)
+        _check_until(chosen, [track for track in tracks if track in readable], settings.until)
 
 
 def check(
