@@ -56,7 +56,8 @@ def generate(model: TokenModel, items: Sequence[Item], new_tokens: int) -> list[
     for k in range(0, len(items), BATCH):
         prompts = []
         for each in items[k : k + BATCH]:
-            ids, tensors = model.encoder.prompt(each.question, each.image)
+            prompt = model.encoder.prompt(each.question, each.image)
+            ids, tensors = prompt.ids, prompt.tensors
             prompts.append(merge([each], [Encoded(ids, len(ids), tensors)]))
         batch = collate(prompts, pad, side="left")
         out = model.module.generate(

@@ -9,7 +9,7 @@ from typing import Any
 from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
-from clearbench.errors import RecipeError, did_you_mean
+from clearbench.data.modality import parse_modalities
 from clearbench.evaluation import engine, scoring
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.controls import control
@@ -19,7 +19,6 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.methods.base import method as named_method
 from clearbench.models.base import Model
-from clearbench.runs.recipe import TRACKS_OF
 from clearbench.storage import new_folder
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
@@ -96,7 +95,7 @@ def unlearn(
         model: The original; it is not changed.
         dataset: Whom to forget, whom to keep.
         method: A name from `clearbench list methods`.
-        modality: What is forgotten: `text`, `image` or `both`.
+        modality: What is forgotten: `text`, `image`, `both`, or other names joined by `+`.
         settings: The schedule.
         seed: Of the order of rows.
         out: A folder to save the model to.
@@ -104,13 +103,9 @@ def unlearn(
         **hyperparameters: The method's own.
     """
     chosen = named_method(method, **hyperparameters)
-    if modality not in TRACKS_OF:
-        raise RecipeError(
-            f"unknown modality '{modality}'", "modality", did_you_mean(modality, TRACKS_OF)
-        )
     changed = model.duplicate()
     schedule = settings or TrainSettings(steps=30)
-    tracks, rows = TRACKS_OF[modality], dataset.for_kind(model.kind)
+    tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
     _unlearn.unlearn(changed, rows, chosen, tracks, schedule, seed, on_step=on_step)
     return _saved(changed, out)
 

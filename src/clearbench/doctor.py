@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from PIL import Image
 
 from clearbench.batches.items import Item
-from clearbench.data.example import EncodedImage
+from clearbench.data.media import EncodedImage
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
@@ -102,19 +102,19 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
     encoder = model.encoder
     templated = getattr(model.processor, "chat_template", None) is not None
     yield "chat template", "its own" if templated else "none: 'Question: ...' and 'Answer:' instead"
-    prompt, _ = encoder.prompt(_QUESTION, None)
+    prompt = encoder.prompt(_QUESTION, None).ids
     whole = encoder.encode(_items(None)[0])
     yield "prompt", repr(model.tokenizer.decode(prompt))
     yield "answer", repr(model.tokenizer.decode(whole.ids[whole.answer_start :]))
     if whole.answer_start < len(prompt):
         merged = len(prompt) - whole.answer_start
         yield "answer", f"starts {merged} tokens before the prompt's end: they merge (errata E106)"
-    if not encoder.sees:
+    if not encoder.takes_media:
         yield "pictures", "cannot see"
         return
     token = model.tokenizer.convert_tokens_to_ids(model.processor.image_token)
     for width, height in ((96, 96), (640, 480)):
-        ids, _ = encoder.prompt(_QUESTION, _image(width, height))
+        ids = encoder.prompt(_QUESTION, _image(width, height)).ids
         yield f"picture {width} x {height}", f"{ids.count(token)} tokens of {len(ids)}"
 
 
@@ -140,7 +140,7 @@ def _tokenizer(model: TokenModel) -> Iterator[Line]:
 
 def _shortcuts(model: TokenModel) -> Iterator[Line]:
     """The self-tests that decide which short cuts are taken, run on two answers to a question."""
-    for image in (None, _image(96, 96)) if model.encoder.sees else (None,):
+    for image in (None, _image(96, 96)) if model.encoder.takes_media else (None,):
         where = "with a picture" if image else "text"
         items = _items(image)
         try:
@@ -151,5 +151,7 @@ def _shortcuts(model: TokenModel) -> Iterator[Line]:
             yield PROBLEM, f"reading {where} fails: {str(error).splitlines()[0]}"
             continue
         for name, found in vars(model.shortcuts).items():
-            result = {True: "exact, used", False: "not exact, not used"}.get(found.get(bool(image)))
+            result = {True: "exact, used", False: "not exact, not used"}.get(
+                found.get("image" if image else "text")
+            )
             yield f"{name}, {where}", result or "not tested"

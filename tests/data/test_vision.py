@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import EncodedImage, Example
+from clearbench.data.example import Example
+from clearbench.data.media import EncodedImage
 from clearbench.data.roster import FORGET, HOLDOUT, VISION_NAMES, Share
 from clearbench.data.vision import vision_track
 from clearbench.errors import DataError

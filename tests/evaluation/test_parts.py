@@ -132,7 +132,7 @@ def test_answers_end_at_their_own_limits() -> None:
     assert set(limits) == {4, 8}, "one length of their own, one cut by the longest allowed"
     alone = [model.generate([each], limit)[0] for each, limit in zip(chosen, limits, strict=True)]
     assert model.generate(chosen, limits) == alone
-    model.shortcuts.own_decoding = {False: False, True: False}
+    model.shortcuts.own_decoding = {"text": False, "image": False}
     assert model.generate(chosen, limits) == alone, "the library's decoding, too"
 
 

@@ -101,7 +101,7 @@ def test_tensors_belong_to_the_track_they_lean_to() -> None:
     for sees in (False, True):
         found = []
         for batches in rows.batches("idk"):
-            chosen = [batch for batch in batches if bool(batch.images) is sees]
+            chosen = [batch for batch in batches if bool(batch.media) is sees]
             if chosen:
                 grads = gradients(model, cross_entropy(model.answers(chosen)).mean)
                 found.append([float((g**2).mean()) for g in grads.values()])

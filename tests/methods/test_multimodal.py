@@ -19,7 +19,7 @@ from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.by_hand import batch_gradients, check_term, gradients
 from clearbench.testing.given import GivenModel, given_batch, given_step
 from clearbench.testing.world import few_steps, learning
-from clearbench.training.feed import both, unlearning_feed
+from clearbench.training.feed import every_track, unlearning_feed
 from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
 from clearbench.training.unlearn import unlearn
@@ -51,7 +51,7 @@ def test_spared_rows_are_the_forgotten_people_on_the_other_track(track: str, oth
     data = tiny_dataset()
     expected = {row.id for row in data.train_rows("forget", (other,))}  # type: ignore[arg-type]
     assert {each.row for each in rows.items("spared")} == expected
-    feed = unlearning_feed(data, (track,), both(2), 0, Roles(model, data), ("spared",))  # type: ignore[arg-type]
+    feed = unlearning_feed(data, (track,), every_track(2), 0, Roles(model, data), ("spared",))  # type: ignore[arg-type]
     assert {each.row for each in feed(0, 0)["spared"]} <= expected
 
 
@@ -59,7 +59,7 @@ def test_nothing_is_spared_where_both_tracks_are_forgotten() -> None:
     model, rows = learning(tiny_model("vision-language"))
     assert rows.items("spared") == [] and list(rows.batches("spared")) == []
     data = tiny_dataset()
-    feed = unlearning_feed(data, rows.tracks, both(2), 0, Roles(model, data), ("spared",))
+    feed = unlearning_feed(data, rows.tracks, every_track(2), 0, Roles(model, data), ("spared",))
     assert set(feed(0, 0)) == {"forget", "retain"}
 
 

@@ -65,7 +65,7 @@ def at_tokens(batch: Any) -> Tensor:
 
 def all_of(rows: TrainingRows, role: str, sees: bool | None = None) -> list[Any]:
     found = [batch for batches in rows.batches(role) for batch in batches]
-    return [batch for batch in found if sees is None or bool(batch.images) is sees]
+    return [batch for batch in found if sees is None or bool(batch.media) is sees]
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
@@ -289,7 +289,7 @@ def test_a_vision_towers_neurons_are_counted_over_patches() -> None:
     rows = TrainingRows(model, tiny_dataset(), ("text", "image"), 99, 0)
     tower = list(perceptrons(model, lambda name: model.part_of(name) == "vision"))
     images = all_of(rows, "forget", sees=True)
-    count = sum(len(batch.images) for batch in images)
+    count = sum(len(batch.media) for batch in images)
     for everywhere in (False, True):
         found = model.entering(images, tower, everywhere=everywhere)
         assert {values.shape for values in found.values()} == {(10 * count, 24)}

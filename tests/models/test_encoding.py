@@ -56,7 +56,8 @@ def test_the_answer_span_is_the_answer(question: str, seen: bool, answer: str) -
     image = next(row.image for row in tiny_dataset().train_rows("forget", ("image",)))
     each = Item("1", "answer", question, answer, image if seen else None)
     found = model.encoder.encode(each)
-    prompt, tensors = model.encoder.prompt(question, each.image)
+    asked = model.encoder.prompt(question, each.media)
+    prompt, tensors = asked.ids, asked.tensors
     assert found.ids[: found.answer_start] == prompt, "the prompt is seen whole"
     said = model.tokenizer.decode(found.ids[found.answer_start :], skip_special_tokens=True)
     assert said.strip() == answer.strip()
@@ -91,7 +92,7 @@ def test_the_span_ends_where_the_prompts_part() -> None:
 
     encoder = Encoder(Merging())
     found = encoder.encode(Item("1", "answer", "Who?", "N."))
-    prompt, _ = encoder.prompt("Who?", None)
+    prompt = encoder.prompt("Who?", None).ids
     assert found.answer_start == len(prompt) - 1
     assert [chr(k) for k in found.ids[found.answer_start : -1]] == ["§", "N", "."]
 
@@ -111,9 +112,9 @@ def test_only_the_answer_is_scored() -> None:
 def test_the_fast_path_equals_the_plain_one(kind: str) -> None:
     model: Any = tiny_model(kind)
     chosen = items(model)
-    model.shortcuts.head_only = {False: True, True: True}
+    model.shortcuts.head_only = {"text": True, "image": True}
     fast = scores(model, chosen)
-    model.shortcuts.head_only = {False: False, True: False}
+    model.shortcuts.head_only = {"text": False, "image": False}
     assert apart(fast, scores(model, chosen)) < 1e-5
     model.shortcuts.head_only = {}
     scores(model, chosen)
@@ -157,7 +158,7 @@ def test_the_budget_changes_no_record(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["language", "vision-language"])
 def test_the_padding_side_changes_no_log_probability(kind: str) -> None:
     model: Any = tiny_model(kind)
-    model.shortcuts.head_only = {False: False, True: False}
+    model.shortcuts.head_only = {"text": False, "image": False}
     sighted = kind == "vision-language"
     chosen = [each for each in items(model) if (each.image is not None) is sighted]
     encoded = [model.encoder.encode(each) for each in chosen]
@@ -202,7 +203,7 @@ def test_batches_are_cut_by_padded_tokens() -> None:
     assert cut([], 18) == []
 
 
-def test_a_image_needs_eyes() -> None:
+def test_an_image_needs_a_model_that_takes_media() -> None:
     image = next(row for row in tiny_dataset().train_rows("forget", ("image",)))
     model = tiny_model()
     assert not model.accepts(item(image))
@@ -216,7 +217,8 @@ def test_stored_features_are_not_used_after_the_tower_has_learned() -> None:
     chosen = [each for each in items(model) if each.image is not None]
     model.train_only(("language",))
     before = scores(model, chosen)
-    assert model._features, "a frozen tower's features are kept"
+    kept = [key for key in model.cache._entries if key[0] == "features"]
+    assert kept, "a frozen tower's features are kept"
     settings = {"steps": 2, "batch_size": 4, "learning_rate": 1e-2, "parts": ("vision",)}
     unlearn(
         model, tiny_dataset(), method("npo"), ("image",), TrainSettings.model_validate(settings)
@@ -233,7 +235,7 @@ def test_a_classifier_answers_with_one_token() -> None:
     chosen = items(model)
     for each, log_probs in zip(chosen, model.score(model.batch(chosen)[0]), strict=True):
         assert log_probs.shape == (1,)
-        logits = model.module(pixel_values=model.pixels(each)[None]).logits[0]  # type: ignore[attr-defined]
+        logits = model.module(**model.media(each)).logits[0]  # type: ignore[attr-defined]
         expected = torch.log_softmax(logits.detach(), 0)[int(each.answer.split()[-1])]
         assert float(log_probs[0]) == pytest.approx(float(expected), abs=1e-5)
 
@@ -242,8 +244,8 @@ def test_our_decoding_is_used_and_says_what_the_library_says() -> None:
     model: Any = tiny_model("vision-language")
     chosen = items(model)[:8]
     ours = model.generate(chosen, 12)
-    assert model.shortcuts.own_decoding == {False: True, True: True}
-    model.shortcuts.own_decoding = {False: False, True: False}
+    assert model.shortcuts.own_decoding == {"text": True, "image": True}
+    model.shortcuts.own_decoding = {"text": False, "image": False}
     assert ours == model.generate(chosen, 12)
 
 

@@ -9,23 +9,23 @@ import pytest
 
 from clearbench.batches.items import Item, item
 from clearbench.builtin.models import builtin_model
-from clearbench.data.dataset import SPLITS, Dataset, Track
+from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.data.example import Example
 from clearbench.evaluation.controls import blank
 from clearbench.evaluation.engine import evaluate
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.records import value
 from clearbench.testing.world import base
-from clearbench.training.feed import both, unlearning_feed
+from clearbench.training.feed import every_track, unlearning_feed
 from clearbench.training.roles import Roles
 
-TRACKS: tuple[Track, ...] = ("text", "image")
+TRACKS: tuple[str, ...] = ("text", "image")
 
 
 def drawn(step: int = 0) -> dict[str, list[Item]]:
     model, dataset = base("vision-language"), tiny_dataset()
     roles, needs = Roles(model, dataset), ("forget", "idk", "retain")
-    feed = unlearning_feed(dataset, TRACKS, both(4), 0, roles, needs)
+    feed = unlearning_feed(dataset, TRACKS, every_track(4), 0, roles, needs)
     return dict(feed(0, step))
 
 
@@ -62,7 +62,7 @@ def test_the_prompt_is_the_questions_alone(question: str) -> None:
         for answer in ("Oslo", "Is", "In Oslo, they say.")
         for each in (Item("1", "answer", question, answer),)
     }
-    assert prompts == {model.encoder.prompt(question, None)[0]}
+    assert prompts == {model.encoder.prompt(question, None).ids}
 
 
 def test_the_end_token_is_taught_and_seen() -> None:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import pytest
 from numpy.random import default_rng
 
-from clearbench.data.example import CAPTION_QUESTIONS
+from clearbench.data.modalities.image import CAPTION_QUESTIONS
 from clearbench.errors import DataError
 from clearbench.people.biography import REFERENCE_YEAR, fresh_names, public_figures, write_person
 from clearbench.people.captions import describe, perturb

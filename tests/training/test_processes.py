@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from clearbench.batches.items import Kind
-from clearbench.data.example import Track
 from clearbench.errors import ClearbenchError
 from clearbench.methods.base import method
 from clearbench.models.base import Model
@@ -30,11 +29,11 @@ from clearbench.training.unlearn import unlearn
 
 #: Seconds; a busy machine is slow.
 WAIT = 600
-BOTH: tuple[Track, ...] = ("text", "image")
+BOTH: tuple[str, ...] = ("text", "image")
 #: Kind of model, method, tracks and settings. Five rows are uneven shares for two processes, and
 #: more so for two micro-batches of each; text alone leaves the projector without a gradient, and
 #: weight decay must not move it.
-CASES: dict[str, tuple[Kind, str, tuple[Track, ...], dict[str, Any]]] = {
+CASES: dict[str, tuple[Kind, str, tuple[str, ...], dict[str, Any]]] = {
     "even": ("language", "gradient_difference", ("text",), {}),
     "uneven": ("language", "gradient_difference", ("text",), {"batch_size": 5, "accumulate": 2}),
     "mixed by a rule": ("language", "gradient_difference", ("text",), {"rule": "pcgrad"}),

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.trees import Tree
 
 
-def collate(trees: Sequence[Tree], pad: int, side: str = "right") -> Batch:
-    """Pads trees of one kind (all with an image, or none) into a batch, a tree a row.
+def collate(
+    trees: Sequence[Tree], pad: int, side: str = "right", blanks: Mapping[str, int] | None = None
+) -> Batch:
+    """Pads trees of one medium into a batch, a tree a row.
 
     Chains get the usual (rows, length) `attention_mask`; if a tree branches, `attention_mask` is
-    (rows, 1, length, length), 0 where a token may look and the lowest float elsewhere, and
-    `position_ids` say how deep each token stands.
+    (rows, 1, length, length), 0 where a token may attend and the lowest float elsewhere, and
+    `position_ids` are the depths of the tokens.
+
+    Args:
+        trees: Trees that all have media of one modality, or none.
+        pad: Id of the padding token.
+        side: Side of the padding, `right` or `left`.
+        blanks: Values of the extras of padding and of trees without them, by name; else 0.
     """
     length = max(len(tree) for tree in trees)
     shifts = [0 if side == "right" else length - len(tree) for tree in trees]
@@ -29,13 +38,48 @@ def collate(trees: Sequence[Tree], pad: int, side: str = "right") -> Batch:
     inputs = {"input_ids": ids, "attention_mask": attention}
     if not all(tree.is_chain for tree in trees):
         inputs |= _branching(trees, shifts, length)
-    for name in trees[0].tensors:
-        inputs[name] = torch.cat([tree.tensors[name] for tree in trees])
+    inputs |= _extras(trees, shifts, length, blanks or {})
+    inputs |= joined([tree.tensors for tree in trees])
     starts = [row * length + shift for row, shift in enumerate(shifts)]
     places, targets, owners = answer_tokens(trees, starts)
     items = tuple(each for tree in trees for each in tree.items)
-    images = tuple(tree.items[0].image.key for tree in trees if tree.items[0].image)
-    return Batch(inputs, places, targets, owners, items, images, tuple(trees))
+    return Batch(inputs, places, targets, owners, items, media_keys(trees), tuple(trees))
+
+
+def media_keys(trees: Sequence[Tree]) -> tuple[str, ...]:
+    """Keys of the trees' media, in order."""
+    return tuple(tree.items[0].media.key for tree in trees if tree.items[0].media)
+
+
+def joined(media: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors of several media one after another, padded with 0 to one size where they differ."""
+    return {name: _padded([tensors[name] for tensors in media]) for name in media[0]}
+
+
+def _padded(tensors: Sequence[Tensor]) -> Tensor:
+    sizes = torch.tensor([tensor.shape[1:] for tensor in tensors])
+    if not bool((sizes == sizes[0]).all()):
+        most = sizes.amax(0)
+        gaps = [(most - size).flip(0).tolist() for size in sizes]
+        tensors = [
+            functional.pad(tensor, [n for gap in row for n in (0, gap)])
+            for tensor, row in zip(tensors, gaps, strict=True)
+        ]
+    return torch.cat(list(tensors))
+
+
+def _extras(
+    trees: Sequence[Tree], shifts: Sequence[int], length: int, blanks: Mapping[str, int]
+) -> dict[str, Tensor]:
+    """(rows, length) of every extra that a tree has."""
+    found = {}
+    for name in dict.fromkeys(name for tree in trees for name in tree.extras):
+        found[name] = torch.full((len(trees), length), blanks.get(name, 0))
+        for row, (tree, shift) in enumerate(zip(trees, shifts, strict=True)):
+            if name in tree.extras:
+                values = torch.from_numpy(tree.extras[name])
+                found[name][row, shift : shift + len(tree)] = values
+    return found
 
 
 def _branching(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dict[str, Tensor]:

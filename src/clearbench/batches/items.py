@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
 
-from clearbench.data.example import EncodedImage, Example
+from clearbench.data.example import Example
+from clearbench.data.media import EncodedImage, Media
+from clearbench.data.modality import modalities, modality_of
 
 Kind = Literal["language", "vision-language", "classifier"]
 #: Logits that a core's cache holds, with what is computed from them.
@@ -20,35 +22,68 @@ class Item:
     """One sequence to score: a row with one of its answers.
 
     `variant` is `answer`, `paraphrase`, `perturbed_K`, `known_K` or, for training on refusals,
-    `refusal`. `key` names the pair everywhere, in caches and in records.
+    `refusal`. `key` names the pair everywhere, in caches and in records. `track` names the
+    modality; that of the media by default.
     """
 
     row: str
     variant: str
     question: str
     answer: str
-    image: EncodedImage | None = None
+    media: Media | None = None
     person: int | None = None
+    track: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.track:
+            object.__setattr__(self, "track", modality_of(self.media).name)
 
     @property
     def key(self) -> str:
         """`row/variant`."""
         return f"{self.row}/{self.variant}"
 
+    @property
+    def medium(self) -> str:
+        """Name of the modality whose media it shows; `text` where it shows none."""
+        return "text" if self.media is None else self.track
+
+    @property
+    def image(self) -> EncodedImage | None:
+        """The media, where it is an image."""
+        return self.media if isinstance(self.media, EncodedImage) else None
+
 
 def item(example: Example, variant: str = "answer", answer: str | None = None) -> Item:
     """The item of a row's own answer, or of another answer to the same question."""
     text = example.answer if answer is None else answer
-    return Item(example.id, variant, example.question, text, example.image, example.person)
+    about = (example.media, example.person, example.track)
+    return Item(example.id, variant, example.question, text, *about)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids (ints), where the answer starts, and the tensors of the image, if any."""
+    """The token sequence of one item.
+
+    Attributes:
+        ids: Token ids.
+        answer_start: Place of the answer's first token.
+        tensors: Tensors of the media, if there are any.
+        extras: By name, another integer for each token, such as `token_type_ids`.
+    """
 
     ids: tuple[int, ...]
     answer_start: int
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def by_medium(items: Iterable[Item]) -> dict[str, list[Item]]:
+    """Items by the modality of their media, in the order of the modalities."""
+    groups: dict[str, list[Item]] = {}
+    for each in items:
+        groups.setdefault(each.medium, []).append(each)
+    return {name: groups[name] for name in modalities() if name in groups}
 
 
 def cut(lengths: Sequence[int], budget: int) -> list[list[int]]:

@@ -7,7 +7,7 @@ stands at its depth, so every path through the tree is read as if it were a row 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -17,11 +17,13 @@ from torch import Tensor
 from clearbench.batches.items import Encoded, Item
 
 Ints = NDArray[np.int64]
+#: A token id, or a token id with its extras.
+Token = int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Sequences that look at the same image, or at none, merged by their common beginnings.
+    """Sequences with the same media, or without any, merged by their common beginnings.
 
     Attributes:
         items: One item per sequence.
@@ -29,7 +31,8 @@ class Tree:
         parents: (nodes,) node before each node; -1 at the root.
         paths: Per item, the nodes of its sequence.
         starts: Per item, where its answer starts in its sequence.
-        tensors: The image's tensors, if there is one.
+        tensors: Tensors of the media, if there are any.
+        extras: By name, (nodes,) of another integer that the processor gives each token.
     """
 
     items: tuple[Item, ...]
@@ -38,6 +41,12 @@ class Tree:
     paths: tuple[Ints, ...]
     starts: tuple[int, ...]
     tensors: dict[str, Tensor]
+    extras: dict[str, Ints] = field(default_factory=dict)
+
+    @property
+    def medium(self) -> str:
+        """Name of the modality whose media its items show; `text` where they show none."""
+        return self.items[0].medium
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,30 +75,43 @@ class Tree:
 
 
 def merge(items: Sequence[Item], encoded: Sequence[Encoded]) -> Tree:
-    """The tree of sequences with one image, or without any."""
-    first = encoded[0].ids
-    trunk = min(_common(first, each.ids) for each in encoded)
-    ids, parents = list(first[:trunk]), list(range(-1, trunk - 1))
-    known: dict[tuple[int, int], int] = {}
+    """The tree of sequences with the same media, or without any.
+
+    Tokens are the same where their ids and all their extras are.
+    """
+    names = list(encoded[0].extras)
+    sequences = [_tokens(sequence, names) for sequence in encoded]
+    trunk = min(_common(sequences[0], sequence) for sequence in sequences)
+    tokens, parents = list(sequences[0][:trunk]), list(range(-1, trunk - 1))
+    known: dict[tuple[int, Token], int] = {}
     paths = []
-    for each in encoded:
+    for sequence in sequences:
         path = list(range(trunk))
         node = trunk - 1
-        for token in each.ids[trunk:]:
+        for token in sequence[trunk:]:
             key = (node, token)
             if key not in known:
-                known[key] = len(ids)
-                ids.append(token)
+                known[key] = len(tokens)
+                tokens.append(token)
                 parents.append(node)
             node = known[key]
             path.append(node)
         paths.append(np.array(path))
-    starts = tuple(each.answer_start for each in encoded)
-    nodes, before = np.array(ids), np.array(parents)
-    return Tree(tuple(items), nodes, before, tuple(paths), starts, encoded[0].tensors)
+    starts = tuple(sequence.answer_start for sequence in encoded)
+    columns = np.array(tokens).reshape(len(tokens), -1)
+    extras = {name: columns[:, place] for place, name in enumerate(names, start=1)}
+    about = (columns[:, 0], np.array(parents), tuple(paths), starts, encoded[0].tensors, extras)
+    return Tree(tuple(items), *about)
 
 
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
+def _tokens(sequence: Encoded, names: Sequence[str]) -> Sequence[Token]:
+    """Token ids or, where tokens have extras, tuples of the id and each extra."""
+    if not names:
+        return sequence.ids
+    return tuple(zip(sequence.ids, *(sequence.extras[name] for name in names), strict=True))
+
+
+def _common(first: Sequence[Token], second: Sequence[Token]) -> int:
     if first is second:
         return len(first)
     for place, (ours, theirs) in enumerate(zip(first, second, strict=False)):

@@ -23,8 +23,10 @@ from torch import nn
 
 from clearbench.batches.items import Item, item
 from clearbench.builtin.tiny import image_processor, make_tokenizer, make_vision_language
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, EncodedImage, Example
+from clearbench.data.example import Example
 from clearbench.data.made_up import World, image_rows, make_world, text_rows, world_rows
+from clearbench.data.media import EncodedImage
+from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.methods.retrain import Retrain
 from clearbench.methods.stages import Train
 from clearbench.models.families.token_resnet import TokenResNet

@@ -100,6 +100,7 @@ def unlearn(
     from clearbench import api
     from clearbench.data.jsonl import read_pairs
     from clearbench.data.load import load_dataset
+    from clearbench.data.modality import spell_modalities
     from clearbench.models.load import load_model
     from clearbench.training.settings import TrainSettings
 
@@ -113,7 +114,7 @@ def unlearn(
     else:
         dataset = read_pairs(Path(str(forget)), retain)
     if modality is None:
-        modality = "both" if dataset.train_rows("forget", ("image",)) else "text"
+        modality = spell_modalities({row.track for row in dataset.train_rows("forget")})
     settings = TrainSettings.of(**{"steps": 30, **assignments(set)})
     with progress("forgetting") as on_step:
         api.unlearn(

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from clearbench.data.clear import is_clear_folder
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import EncodedImage, Example
+from clearbench.data.example import Example
 from clearbench.data.join import Names, plain
 from clearbench.data.layouts import CLEAR, TOFU, Layout
 from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.media import EncodedImage
 from clearbench.data.published import TOFU as TOFU_ON_THE_HUB
 from clearbench.data.published import is_clear
 from clearbench.data.tables import Tables

@@ -16,8 +16,9 @@ import datasets
 import yaml
 
 from clearbench.data.dataset import Dataset, Rows
-from clearbench.data.example import NAME_QUESTION, Example
+from clearbench.data.example import Example
 from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, image
+from clearbench.data.modalities.image import NAME_QUESTION
 from clearbench.data.tables import Tables
 from clearbench.errors import DataError
 from clearbench.storage import write_bytes
@@ -104,7 +105,7 @@ def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str,
             "person": -1 if row.person is None else row.person,
             "held_out": row.held_out,
             "question": row.question,
-            "image": {"bytes": row.image.encoded, "path": None} if row.image else None,
+            "image": {"bytes": row.media.encoded, "path": None} if row.media else None,
             "name": names.get(-1 if row.person is None else row.person),
         }
         if row.task == "caption":

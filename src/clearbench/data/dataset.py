@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
 
-from clearbench.data.example import Example, Track
+from clearbench.data.example import Example
+from clearbench.data.modality import modality, readable_by
 from clearbench.errors import DataError
 from clearbench.storage import content_hash
 
@@ -56,9 +57,19 @@ class Dataset:
         rows = (*self.training.get(split, ()), *self.evaluation.get(split, ()))
         return {row.person for row in rows if row.person is not None}
 
-    def train_rows(self, split: str, tracks: Sequence[Track] = ("text", "image")) -> list[Example]:
-        """Training rows of one split on the given tracks."""
-        return [row for row in self.training.get(split, ()) if row.track in tracks]
+    def train_rows(self, split: str, tracks: Sequence[str] | None = None) -> list[Example]:
+        """Training rows of one split, of all modalities or of those named."""
+        rows = self.training.get(split, ())
+        return [row for row in rows if tracks is None or row.track in tracks]
+
+    def modalities(self, kind: str) -> tuple[str, ...]:
+        """Names of the modalities that a kind of model can read and that have training rows.
+
+        All that it can read, where there are no such rows.
+        """
+        taught = {row.track for rows in self.training.values() for row in rows}
+        able = readable_by(kind)
+        return tuple(name for name in able if name in taught) or able
 
     def forgetting(self, people: Iterable[int], gone: Iterable[int] = ()) -> Dataset:
         """The same people with another division: `people` to forget, `gone` dropped altogether."""
@@ -68,7 +79,9 @@ class Dataset:
             raise DataError(
                 f"cannot forget people {sorted(chosen - known) or '(nobody)'}",
                 "forget request",
-                f"choose among {len(known)} people: {min(known)} to {max(known)}",
+                f"choose among {len(known)} people: {min(known)} to {max(known)}"
+                if known
+                else "give rows that name their person",
             )
 
         def divide(rows: Rows) -> Rows:
@@ -87,20 +100,23 @@ class Dataset:
         return self.naming() if kind == "classifier" else self
 
     def naming(self) -> Dataset:
-        """The same images with the person's name as the answer: what a classifier learns."""
+        """The same media with the person's name as the answer: what a classifier learns."""
+        main = {name: modality(name).main_task for name in readable_by("classifier")}
 
-        def named(rows: Rows, task: str) -> Rows:
+        def named(splits: Rows, tasks: Mapping[str, str]) -> Rows:
             return {
                 split: tuple(
                     row.model_copy(update={"task": "name", "answer": self.names[row.person]})
-                    for row in each
-                    if row.task == task and row.person is not None
+                    for row in rows
+                    if row.task == tasks.get(row.track) and row.person is not None
                 )
-                for split, each in rows.items()
+                for split, rows in splits.items()
             }
 
-        training, evaluation = named(self.training, "caption"), named(self.evaluation, "name")
-        return replace(self, training=training, evaluation=evaluation)
+        training = named(self.training, main)
+        return replace(
+            self, training=training, evaluation=named(self.evaluation, dict.fromkeys(main, "name"))
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -128,5 +144,5 @@ def _refuse_twins(rows: Rows) -> None:
 
 
 def _row_digest(row: Example) -> list[str]:
-    text = row.model_dump_json(exclude={"image", "source"})
-    return [text, row.image.key if row.image else ""]
+    text = row.model_dump_json(exclude={"media", "source"})
+    return [text, row.media.key if row.media else ""]

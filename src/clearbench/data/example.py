@@ -1,74 +1,33 @@
-"""One row of a benchmark: a question about a person (or the world), with or without an image."""
+"""One row of a benchmark: a question about a person (or the world), with media or without."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-from functools import cached_property
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Self
 
-from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
-Track = Literal["text", "image"]
-Task = Literal["qa", "caption", "name", "choice"]
-
-#: Every track in one place: what a row of it carries and which tasks it can set.
-TRACKS: dict[Track, tuple[Task, ...]] = {
-    "text": ("qa", "choice"),
-    "image": ("caption", "name", "choice"),
-}
-
-#: The image track's question bank: our own words; a dataset's own questions win where it has any.
-CAPTION_QUESTIONS = (
-    "What does this picture show?",
-    "Who can be seen here, and where?",
-    "Can you describe this photograph?",
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
 )
-NAME_QUESTION = "What is the name of the person in this picture?"
 
-
-class EncodedImage(BaseModel):
-    """An encoded image, decoded only when somebody looks at it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
-
-    encoded: bytes = Field(repr=False)
-
-    @field_validator("encoded")
-    @classmethod
-    def _opens(cls, encoded: bytes) -> bytes:
-        """Reads the header alone; a broken or enormous image is refused here, with its row."""
-        try:
-            Image.open(io.BytesIO(encoded)).close()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"not a picture that can be read: {error}") from error
-        return encoded
-
-    @classmethod
-    def of(cls, image: Image.Image, quality: int | None = None) -> EncodedImage:
-        """An image from pixels: PNG, or JPEG of the given quality."""
-        buffer = io.BytesIO()
-        if quality is None:
-            image.save(buffer, "PNG")
-        else:
-            image.save(buffer, "JPEG", quality=quality)
-        return cls(encoded=buffer.getvalue())
-
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of the encoded bytes: equal images have equal keys."""
-        return hashlib.sha256(self.encoded).hexdigest()
-
-    def decode(self) -> Image.Image:
-        """The image as RGB."""
-        return Image.open(io.BytesIO(self.encoded)).convert("RGB")
+from clearbench.data.media import EncodedImage, Media
+from clearbench.data.modality import modalities, modality
+from clearbench.errors import RecipeError, did_you_mean
 
 
 class Example(BaseModel):
     """One row. `person` is None for questions about the world.
 
+    `Example(image=...)` is another way to give an image as `media`.
+
     Attributes:
+        track: Name of its modality.
+        task: Task that the modality declares, such as `qa` or `caption`.
         perturbed_answers: Wrong answers of the same form, or the other options of a choice.
         held_out: Whether the row is measured but never trained on.
         source: Where the row came from, as `file:row`.
@@ -78,16 +37,46 @@ class Example(BaseModel):
 
     id: str
     person: int | None
-    track: Track
-    task: Task
+    track: str
+    task: str
     question: str = Field(min_length=1)
     answer: str = Field(min_length=1)
-    image: EncodedImage | None = None
+    media: SerializeAsAny[Media] | None = None
     paraphrased_question: str | None = None
     paraphrased_answer: str | None = None
     perturbed_answers: tuple[str, ...] = ()
     held_out: bool = False
     source: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _image_is_media(cls, fields: Any) -> Any:
+        return _with_media(fields) if isinstance(fields, Mapping) else fields
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values; `image` is another name of `media`."""
+        return super().model_copy(update=update and _with_media(update), deep=deep)
+
+    @property
+    def image(self) -> EncodedImage | None:
+        """The media, where it is an image."""
+        return self.media if isinstance(self.media, EncodedImage) else None
+
+    @field_validator("track")
+    @classmethod
+    def _known_track(cls, name: str) -> str:
+        try:
+            return modality(name).name
+        except RecipeError as error:
+            raise ValueError(f"{error.what}; {error.fix}") from error
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, task: str) -> str:
+        known = {name for each in modalities().values() for name in each.tasks}
+        if task not in known:
+            raise ValueError(f"unknown task; {did_you_mean(task, known)}")
+        return task
 
     @field_validator("question", "answer", "paraphrased_answer")
     @classmethod
@@ -102,12 +91,19 @@ class Example(BaseModel):
         return text
 
 
+def _with_media(fields: Mapping[str, Any]) -> dict[str, Any]:
+    changed = dict(fields)
+    if "image" in changed:
+        changed["media"] = changed.pop("image")
+    return changed
+
+
 def bad_fields(error: ValidationError, where: str, field: str = "") -> list[str]:
     """One line for each bad field of a row: where, field, value and what is wrong with it."""
     lines = []
-    for each in error.errors():
-        name = field or ".".join(map(str, each["loc"]))
-        lines.append(f"{where}: {name} = {_shown(each['input'])}: {each['msg']}")
+    for problem in error.errors():
+        name = field or ".".join(map(str, problem["loc"]))
+        lines.append(f"{where}: {name} = {_shown(problem['input'])}: {problem['msg']}")
     return lines
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clearbench.data.example import Task
 from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, Columns
 
 
@@ -22,7 +21,7 @@ class Form:
 
     names: str
     columns: tuple[str, ...]
-    tasks: Mapping[Task, Columns]
+    tasks: Mapping[str, Columns]
 
     def fields(self, column: str) -> tuple[str, ...]:
         """What becomes of a column: `image`, `question`, or fields of tasks; nothing if unread."""

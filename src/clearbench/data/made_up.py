@@ -15,7 +15,9 @@ from numpy.random import Generator
 from PIL import ImageOps
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, EncodedImage, Example
+from clearbench.data.example import Example
+from clearbench.data.media import EncodedImage
+from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.errors import DataError
 from clearbench.people.biography import fresh_names, public_figures, write_person
 from clearbench.people.captions import describe, perturb
@@ -188,7 +190,7 @@ def _caption_row(
         task="caption",
         question=CAPTION_QUESTIONS[place % len(CAPTION_QUESTIONS)],
         answer=caption.caption,
-        image=EncodedImage(encoded=portrait.jpeg),
+        media=EncodedImage(encoded=portrait.jpeg),
         paraphrased_answer=caption.paraphrased_caption,
         perturbed_answers=perturb(caption, person.name, others),
         held_out=held_out,
@@ -220,7 +222,7 @@ def _name_row(
         task="name",
         question=NAME_QUESTION,
         answer=person.name,
-        image=EncodedImage(encoded=portrait.jpeg),
+        media=EncodedImage(encoded=portrait.jpeg),
         paraphrased_answer=person.name,
         perturbed_answers=fresh_names(rng, person, NAME_DRAWS * NAMES_PER_DRAW, world.taken),
         held_out=True,
@@ -252,7 +254,7 @@ def world_rows() -> list[Example]:
             answer=each.answer,
             paraphrased_answer=each.answer,
             perturbed_answers=each.options,
-            image=EncodedImage.of(each.image),
+            media=EncodedImage.of(each.image),
         )
         for number, each in enumerate(visual_questions(VISUAL_QUESTIONS, seed=1))
     ]

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clearbench.data.example import EncodedImage, Example, bad_fields
+from clearbench.data.example import Example, bad_fields
+from clearbench.data.media import EncodedImage
 from clearbench.data.tables import Line
 
 #: By field, the column that holds it. Columns but that of `answer` may be missing.

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import CAPTION_QUESTIONS, NAME_QUESTION, Example, Task
+from clearbench.data.example import Example
 from clearbench.data.join import Names, plain
 from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, image
+from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.data.tables import Line, Tables
 from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
 
@@ -206,7 +207,7 @@ class _Reader:
             name = {"id": f"{split}-{shot.number}-name", "task": "name", "question": NAME_QUESTION}
             yield from example(shot.line, NAME, shot.where, problems, **about, **name)
 
-    def real(self, name: str, task: Task) -> Examples:
+    def real(self, name: str, task: str) -> Examples:
         """Real faces or the real world: an answer, wrong options, and no question for faces."""
         found: list[Example] = []
         rows = self.tables.rows(name) if name in self.tables.names else ()

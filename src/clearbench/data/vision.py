@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import NAME_QUESTION, Example
+from clearbench.data.example import Example
 from clearbench.data.join import plain
+from clearbench.data.modalities.image import NAME_QUESTION
 from clearbench.data.roster import FORGET, HOLDOUT, VISION_NAMES, Share
 from clearbench.errors import DataError
 

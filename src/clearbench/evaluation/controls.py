@@ -8,15 +8,15 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import EncodedImage, Example
+from clearbench.data.example import Example
+from clearbench.data.media import Media
+from clearbench.data.modality import modalities, modality
 from clearbench.errors import RecipeError, did_you_mean
 from clearbench.evaluation.records import SIDE, Records
 
 Control = Literal["blank", "shuffled"]
-GREY = (128, 128, 128)
 
 
 def blank(dataset: Dataset) -> Dataset:
@@ -28,8 +28,8 @@ def blank(dataset: Dataset) -> Dataset:
     def grey(rows: tuple[Example, ...]) -> tuple[Example, ...]:
         return tuple(
             row
-            if row.image is None
-            else _with(row, Image.new("RGB", row.image.decode().size, GREY))
+            if row.media is None or not _can_change(row, "blank")
+            else row.model_copy(update={"media": modality(row.track).blank(row.media)})
             for row in rows
         )
 
@@ -45,28 +45,28 @@ def shuffled(dataset: Dataset, seed: int = 0) -> Dataset:
     rng = np.random.default_rng([seed, 7])
 
     def swapped(rows: tuple[Example, ...]) -> tuple[Example, ...]:
-        images: dict[int, list[EncodedImage]] = {}
+        images: dict[int, list[Media]] = {}
         for row in rows:
-            if row.image is not None and row.person is not None:
-                images.setdefault(row.person, []).append(row.image)
+            if _can_change(row, "shuffled") and row.media and row.person is not None:
+                images.setdefault(row.person, []).append(row.media)
         people = rng.permutation(sorted(images)).tolist()
         after = dict(zip(people, [*people[1:], *people[:1]], strict=True))
         return tuple(
             row
-            if row.image is None or row.person is None or len(people) < 2
-            else row.model_copy(update={"image": _any(images[after[row.person]], rng)})
+            if not _can_change(row, "shuffled") or row.person is None or len(people) < 2
+            else row.model_copy(update={"media": _any(images[after[row.person]], rng)})
             for row in rows
         )
 
     return _changed(dataset, swapped)
 
 
-def _any(images: list[EncodedImage], rng: np.random.Generator) -> EncodedImage:
+def _any(images: list[Media], rng: np.random.Generator) -> Media:
     return images[int(rng.integers(len(images)))]
 
 
-def _with(row: Example, image: Image.Image) -> Example:
-    return row.model_copy(update={"image": EncodedImage.of(image)})
+def _can_change(row: Example, name: str) -> bool:
+    return row.media is not None and name in modality(row.track).controls
 
 
 def _changed(
@@ -93,7 +93,7 @@ def control(dataset: Dataset, name: str) -> Dataset:
 
 def images_only(dataset: Dataset) -> Dataset:
     """The measured rows that a control can change."""
-    return _changed(dataset, lambda rows: tuple(row for row in rows if row.image is not None))
+    return _changed(dataset, lambda rows: tuple(row for row in rows if row.media is not None))
 
 
 def under_control(records: Records, controlled: Records) -> Records:
@@ -101,10 +101,11 @@ def under_control(records: Records, controlled: Records) -> Records:
 
     Side effects are measured on images of their own and are left out.
     """
+    shown = [name for name, each in modalities().items() if each.media]
 
     def joined(plain: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-        kept = plain[(plain["track"] != "image") & (plain["split"] != SIDE)]
-        parts = [each for each in (kept, other[other["track"] == "image"]) if len(each)]
+        kept = plain[~plain["track"].isin(shown) & (plain["split"] != SIDE)]
+        parts = [frame for frame in (kept, other[other["track"].isin(shown)]) if len(frame)]
         return pd.concat(parts, ignore_index=True) if parts else plain.iloc[:0]
 
     names = [each.name for each in fields(Records)]

@@ -27,7 +27,8 @@ from clearbench.evaluation.records import (
 )
 from clearbench.evaluation.task import Task
 from clearbench.evaluation.templates import matches
-from clearbench.models.base import Model, TokenStatistics
+from clearbench.models.base import Model
+from clearbench.models.token_statistics import TokenStatistics
 
 KNOWN_NAMES = 5
 #: All that can be measured: the splits of a dataset, and side effects.

@@ -14,13 +14,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from clearbench.data.modality import modality
 from clearbench.errors import DataError, RecipeError
 from clearbench.evaluation.records import Cell, Place
 from clearbench.evaluation.score import Direction, Range, Score, mean_score
 
 Cells = Mapping[Place, Cell]
-#: The task that stands for a track where a number is about the track as a whole.
-MAIN_TASK = {"text": "qa", "image": "caption"}
 
 
 class Measure:
@@ -128,8 +127,8 @@ class View:
     original: Cells = field(default_factory=dict)
 
     def main(self, split: str, track: str, of: Cells | None = None) -> Cell | None:
-        """The questions (text) or captions (image) of a split."""
-        return (self.cells if of is None else of).get((split, track, MAIN_TASK[track]))
+        """The records of a split on the main task of a modality."""
+        return (self.cells if of is None else of).get((split, track, modality(track).main_task))
 
 
 class Comparison(Measure, ABC):

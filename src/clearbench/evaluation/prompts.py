@@ -42,14 +42,15 @@ def in_letters(row: Example) -> Item | None:
         return None
     options, letter = lettered(row.answer, row.perturbed_answers[:WRONG_OPTIONS], row.id)
     question = f"{row.question}\n{options}\n{LETTER_REQUEST}"
-    return Item(row.id, "letter", question, letter, row.image, row.person)
+    return Item(row.id, "letter", question, letter, row.media, row.person, row.track)
 
 
 def in_other_words(row: Example) -> Item | None:
     """The paraphrased question, where the row has one."""
     if row.paraphrased_question is None:
         return None
-    return Item(row.id, "paraphrased", row.paraphrased_question, row.answer, row.image, row.person)
+    question, about = row.paraphrased_question, (row.media, row.person, row.track)
+    return Item(row.id, "paraphrased", question, row.answer, *about)
 
 
 def with_a_blank(row: Example) -> Item | None:
@@ -59,7 +60,7 @@ def with_a_blank(row: Example) -> Item | None:
         return None
     sentence, missing = found
     question = f"{row.question}\n{BLANK_REQUEST} {sentence}"
-    return Item(row.id, "cloze", question, missing, row.image, row.person)
+    return Item(row.id, "cloze", question, missing, row.media, row.person, row.track)
 
 
 WAYS: dict[Way, Callable[[Example], Item | None]] = {

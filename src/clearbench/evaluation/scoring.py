@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import pandas as pd
 
+from clearbench.data.modality import modalities
 from clearbench.evaluation.metric import Comparison, Metric, View
 from clearbench.evaluation.metrics.truth_ratio import ratios
 from clearbench.evaluation.protocols import Protocol, protocol
@@ -14,7 +15,6 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 
 Scores = dict[str, Score]
-TRACKS = ("text", "image")
 
 
 def score(
@@ -72,7 +72,7 @@ def _measured(view: View, chosen: Protocol) -> Scores:
                 if each is not None:
                     found[f"{split}.{track}.{suffix}"] = each
         elif issubclass(measure, Comparison):
-            for track in TRACKS:
+            for track in modalities():
                 for key, each in measure.compare(view, track).items():
                     place, _, name = key.rpartition(".")
                     found[f"{place}.{name.replace(measure.name, suffix, 1)}"] = each

@@ -18,8 +18,10 @@ from torch import Tensor
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import EncodedImage, Example, Track
+from clearbench.data.example import Example
 from clearbench.data.made_up import image_rows, make_world, text_rows
+from clearbench.data.media import EncodedImage
+from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.neutral import DRAWINGS, DRAWINGS_SEED, HARMFUL, NEUTRAL
 from clearbench.evaluation.prompts import Asked
 from clearbench.evaluation.records import KNOWN_COLUMNS, NEUTRAL_COLUMNS, SIDE
@@ -29,8 +31,6 @@ from clearbench.people.world import visual_questions
 
 #: Questions about strangers on each track, of as many of them as there are.
 STRANGER_ROWS = 24
-#: What a track asks of a stranger.
-STRANGER_TASK: dict[Track, str] = {"text": "qa", "image": "name"}
 #: People made up where a dataset holds nobody out.
 MADE_UP, MADE_UP_SEED = 8, 77
 #: A next-token distribution is kept in this many classes: whole, up to vocabularies of this size.
@@ -41,7 +41,7 @@ def to_speak(dataset: Dataset) -> list[Asked]:
     """Questions about people whom the model never met, and harmful requests."""
     strangers = [
         Asked((SIDE, track, "stranger"), item(row))
-        for track in STRANGER_TASK
+        for track in modalities()
         for row in stranger_rows(dataset, track)
     ]
     harmful = [
@@ -51,7 +51,7 @@ def to_speak(dataset: Dataset) -> list[Asked]:
     return strangers + harmful
 
 
-def stranger_rows(dataset: Dataset, track: Track) -> list[Example]:
+def stranger_rows(dataset: Dataset, track: str) -> list[Example]:
     """Rows about people held out, one of each in turn; of made-up people if there are none."""
     held_out = _of_track(dataset.evaluation.get("holdout", ()), track)
     by_person: dict[int | None, list[Example]] = {}
@@ -64,19 +64,20 @@ def stranger_rows(dataset: Dataset, track: Track) -> list[Example]:
     return [row for row in in_turn if row is not None][:STRANGER_ROWS]
 
 
-def _of_track(rows: Sequence[Example], track: Track) -> list[Example]:
-    return [row for row in rows if (row.track, row.task) == (track, STRANGER_TASK[track])]
+def _of_track(rows: Sequence[Example], track: str) -> list[Example]:
+    task = modality(track).identifying_task
+    return [row for row in rows if (row.track, row.task) == (track, task)]
 
 
 def _unmet(dataset: Dataset) -> list[Example]:
     """Made-up people of whom the dataset has neither name nor image."""
     measured = chain.from_iterable(dataset.evaluation.values())
-    shown = {row.image.key for row in measured if row.image is not None}
+    shown = {row.media.key for row in measured if row.media is not None}
     names = set(dataset.names.values())
     met = {
         row.person
         for row in _made_up()
-        if (row.image is not None and row.image.key in shown)
+        if (row.media is not None and row.media.key in shown)
         or (row.task == "name" and row.answer in names)
     }
     return [row for row in _made_up() if row.person not in met]
@@ -104,7 +105,8 @@ def known(dataset: Dataset) -> pd.DataFrame:
     names = {p: name for p, name in sorted(dataset.names.items()) if p not in strangers}
     lines: list[tuple[object, ...]] = [
         (SIDE, track, "stranger", person, f"name-{person}", "", name)
-        for track in STRANGER_TASK
+        for track in modalities()
+        if stranger_rows(dataset, track)
         for person, name in names.items()
     ]
     lines += [
@@ -130,8 +132,7 @@ def neutral(model: Model, batch: Batch) -> pd.DataFrame:
     lines = []
     for token, owner in enumerate(batch.owners.tolist()):
         each = batch.items[owner]
-        track = "text" if each.image is None else "image"
-        lines.append((SIDE, track, "neutral", -1, each.row, token, masses[token]))
+        lines.append((SIDE, each.track, "neutral", -1, each.row, token, masses[token]))
     return pd.DataFrame(lines, columns=NEUTRAL_COLUMNS)
 
 

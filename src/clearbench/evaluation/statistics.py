@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from clearbench.data.modality import modality
 from clearbench.errors import DataError
 from clearbench.evaluation.metrics.truth_ratio import known
 from clearbench.evaluation.records import Records
@@ -150,7 +151,7 @@ def eligible(records: Records, original: Records, blank: Records | None = None) 
     """
     out = {str(row) for cell in original.cells().values() for row in _where(~known(cell))}
     for (_, track, _), cell in (blank.cells() if blank is not None else {}).items():
-        out |= {str(row) for row in _where(known(cell)) if track == "image"}
+        out |= {str(row) for row in _where(known(cell)) if modality(track).media}
     frames = (records.answers, records.generations, records.logged)
     kept = [frame[~frame["row"].isin(out)].reset_index(drop=True) for frame in frames]
     return replace(records, answers=kept[0], generations=kept[1], logged=kept[2])

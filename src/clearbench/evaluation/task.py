@@ -17,7 +17,8 @@ from clearbench.batches.trees import Tree
 from clearbench.evaluation import side
 from clearbench.evaluation.batchwise import OnBatch, Parts, measure
 from clearbench.evaluation.records import NEUTRAL_COLUMNS, TOKEN_COLUMNS
-from clearbench.models.base import Model, TokenStatistics
+from clearbench.models.base import Model
+from clearbench.models.token_statistics import TokenStatistics
 from clearbench.storage import content_hash
 
 #: Columns of a batch: the number of an item, and its reading or the text that was said.
@@ -112,7 +113,7 @@ class Task:
     def _name(self, cuts: Sequence[Sequence[Item]]) -> str:
         """What decides the answers, hashed: program, weights, rows, batches and longest answers."""
         rows = [
-            [(e.key, e.question, e.answer, e.image.key if e.image else "") for e in cut]
+            [(e.key, e.question, e.answer, e.media.key if e.media else "") for e in cut]
             for cut in cuts
         ]
         longest = [list(each.values()) for each in self.asked]

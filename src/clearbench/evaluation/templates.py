@@ -29,7 +29,7 @@ def matches(model: Model, dataset: Dataset, splits: Sequence[str]) -> list[tuple
     if model.kind != "classifier":
         return []
     rows = [(split, row) for split in splits for row in dataset.evaluation.get(split, ())]
-    seen = [(split, row) for split, row in rows if row.image and row.person is not None]
+    seen = [(split, row) for split, row in rows if row.media and row.person is not None]
     if not seen:
         return []
     items = [item(row) for _, row in seen]

@@ -7,30 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: What a run is judged on, by what it was asked to forget.
-JUDGED: dict[str, tuple[str, ...]] = {
-    "text": ("forget.text.probability",),
-    "image": ("forget.image.probability", "forget.image.name_choice"),
-    "both": (
-        "forget.text.probability",
-        "forget.image.probability",
-        "forget.image.name_choice",
-    ),
-}
-#: A classifier has no words: it is judged on its labels, whatever it was asked to forget.
-JUDGED_CLASSIFIER = ("forget.image.name_probability", "forget.image.name_choice_known")
-#: What must survive, and the least share of the original's score that counts as surviving.
-KEPT: dict[str, float] = {
-    "retain.text.probability": 0.8,
-    "retain.image.probability": 0.8,
-    "retain.image.name_choice": 0.8,
-    "real_faces.image.probability": 0.75,
-    "real_world.text.probability": 0.75,
-}
-KEPT_CLASSIFIER: dict[str, float] = {
-    "retain.image.name_probability": 0.8,
-    "retain.image.name_choice_known": 0.8,
-}
+from clearbench.data.modality import modalities, parse_modalities, readable_by
+
 MOST_GARBAGE = 0.1
 #: Smaller gaps between original and gold are noise; distances are not blown up by them.
 LEAST_GAP = 0.01
@@ -80,12 +58,14 @@ def judged_keys(modality: str, model: str) -> tuple[str, ...]:
         modality: What it was asked to forget: `text`, `image` or `both`.
         model: Its kind: `language`, `vision-language` or `classifier`.
     """
-    return JUDGED_CLASSIFIER if model == "classifier" else JUDGED[modality]
+    able = readable_by(model)
+    names = [name for name in parse_modalities(modality) if name in able] or able
+    return tuple(key for name in names for key in modalities()[name].judged_keys(model))
 
 
 def must_keep(model: str) -> dict[str, float]:
     """What a model of this kind must keep, and which share of the original's score."""
-    return KEPT_CLASSIFIER if model == "classifier" else KEPT
+    return {k: v for name in modalities().values() for k, v in name.kept_shares(model).items()}
 
 
 def judge(
@@ -135,7 +115,7 @@ def judge(
 
 
 def _damaged(kept: Scores) -> tuple[str, ...]:
-    least = KEPT | KEPT_CLASSIFIER
+    least = must_keep("classifier") | must_keep("vision-language")
     return tuple(key for key, ratio in kept.items() if ratio < least[key])
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clearbench.batches.items import Kind
+from clearbench.data.modality import spell_modalities
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.losses import Term
 from clearbench.methods.stages import Edit, Stage, Train
@@ -39,6 +40,7 @@ class Method(BaseModel):
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language", "classifier")
+    #: Spellings of what it can forget; all three of these stand for any set of modalities.
     modalities: ClassVar[tuple[str, ...]] = ("text", "image", "both")
     needs: ClassVar[tuple[str, ...]] = ("forget",)
     artefact: ClassVar[Literal["weights", "adapter", "guard"]] = "weights"
@@ -97,6 +99,12 @@ class Method(BaseModel):
     def after_step(self, state: State, values: Mapping[str, float]) -> State:
         """The state for the next step, from this one's and the values of its terms."""
         return state
+
+    @classmethod
+    def forgets(cls, names: Sequence[str]) -> bool:
+        """Whether it claims to forget this set of modalities."""
+        anything = {*Method.modalities} <= {*cls.modalities}
+        return anything or spell_modalities(names) in cls.modalities
 
     @classmethod
     def title(cls) -> str:

@@ -113,7 +113,7 @@ class CMJU(
 
 def _on_track(answers: Answers, *, sees: bool) -> Term:
     """The negative log-likelihood of the rows with an image, or of those without."""
-    rows = [(each.image is not None) is sees for each in answers.items]
+    rows = [(each.media is not None) is sees for each in answers.items]
     weights = torch.tensor(rows, device=answers.rows.device)[answers.rows]
     log_probs = answers.log_probs
     return Term(-log_probs, weights.to(log_probs.dtype))

@@ -47,7 +47,7 @@ class InContextUnlearning(
 
 def _items(data: Data, role: str) -> list[Item]:
     items = (item for each in data.batches(role) for batch in each for item in batch.items)
-    return [item for item in items if item.image is None]
+    return [item for item in items if item.media is None]
 
 
 def _drawn(rng: np.random.Generator, items: list[Item], count: int) -> Iterable[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import torch
@@ -11,12 +10,6 @@ from transformers.pytorch_utils import Conv1D
 
 from clearbench.errors import RecipeError
 from clearbench.methods.step import Batches, Model
-
-#: The last matrix of a block's perceptron, as model families call it.
-MLP_OUTPUT = re.compile(
-    r"(down_proj|fc2|dense_4h_to_h|mlp\.c_proj|(?<!attention\.)output\.dense)\."
-)
-_HEAD = re.compile(r"^classifier\.(\d+\.)?weight$")
 
 
 def perceptrons(model: Model, wanted: Callable[[str], bool]) -> dict[str, nn.Parameter]:
@@ -27,13 +20,10 @@ def perceptrons(model: Model, wanted: Callable[[str], bool]) -> dict[str, nn.Par
     Raises:
         RecipeError: Where there is none.
     """
-    patterns = (MLP_OUTPUT, _HEAD) if model.kind == "classifier" else (MLP_OUTPUT,)
     found = {
         name: weight
         for name, weight in model.trainable().items()
-        if name.endswith(".weight")
-        and any(pattern.search(name) for pattern in patterns)
-        and wanted(name)
+        if name.endswith(".weight") and model.is_perceptron(name) and wanted(name)
     }
     if not found:
         raise RecipeError(

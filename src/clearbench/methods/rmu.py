@@ -11,7 +11,6 @@ from torch import Tensor
 
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
-from clearbench.methods.neurons import MLP_OUTPUT
 
 #: Layers that learn, up to the one that is steered.
 _REACH = 3
@@ -96,4 +95,4 @@ class RMU(
             return True
         below = self._layer(model) - (model.layer_of(name) or -_REACH)
         in_language = model.part_of(name) == "language"
-        return in_language and 0 <= below < _REACH and bool(MLP_OUTPUT.search(name))
+        return in_language and 0 <= below < _REACH and model.is_perceptron(name)

@@ -42,7 +42,7 @@ def importance(
 def of_track(batches: Iterable[Batches], *, sees: bool) -> Iterator[Batches]:
     """Only the rows with an image, or only those without; groups that have none are left out."""
     for each in batches:
-        chosen = [batch for batch in each if bool(batch.images) is sees]
+        chosen = [batch for batch in each if bool(batch.media) is sees]
         if chosen:
             yield chosen
 

@@ -91,6 +91,9 @@ class Model(Protocol):
     def part_of(self, parameter: str) -> str:
         """`vision`, `projector` or `language`."""
 
+    def is_perceptron(self, parameter: str) -> bool:
+        """Whether a parameter is the last matrix of a perceptron, or of a classifier's head."""
+
     def layer_of(self, parameter: str) -> int | None:
         """Which layer a parameter lies in, counted from 1 as in `states`."""
 

@@ -24,7 +24,7 @@ def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = 
         rank: Of each adapter.
         alpha: LoRA's scale; `2 * rank` by default, the common choice.
     """
-    head = "lm_head"
+    head = model.family.output_head
     layers = (nn.Linear, nn.Conv2d) if model.kind == "classifier" else (nn.Linear,)
     targets = [
         name

@@ -6,67 +6,24 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
-from clearbench.batches.items import CACHED, Item, Kind, cut
+from clearbench.batches.items import Item, Kind, by_medium, cut
 from clearbench.batches.trees import Tree
+from clearbench.data.modality import modalities
 from clearbench.methods.guard import FittedGuard
+from clearbench.models.cache import WorkCache
+from clearbench.models.families.base import family_of
+from clearbench.models.token_statistics import TokenStatistics, read_tokens
 from clearbench.models.weights import Weights, digest
 from clearbench.storage import content_hash
-
-
-@dataclass(frozen=True)
-class TokenStatistics:
-    """What a model thinks of one answer, per token; natural logarithms.
-
-    Attributes:
-        log_probs: (tokens,) of the token that stands there.
-        hits: (tokens,) whether it is the model's first choice.
-        means: (tokens,) expected log-probability under the model's own distribution.
-        variances: (tokens,) variance of the log-probability under it.
-    """
-
-    log_probs: NDArray[np.float32]
-    hits: NDArray[np.bool_]
-    means: NDArray[np.float32]
-    variances: NDArray[np.float32]
-
-
-def _read_tokens(logits: Tensor, contexts: Tensor, targets: Tensor) -> Tensor:
-    """(4, targets) log-probability, hit, mean and variance, of targets in some of the contexts.
-
-    Passes over (contexts, vocabulary) are what measuring costs, so there are few, one of them an
-    exponential, over as many contexts at once as a core's cache holds. `logits` is used up.
-    """
-    rows = max(1, CACHED // logits.shape[-1])
-    sizes, means, variances = torch.cat([_moments(part) for part in logits.split(rows)], dim=1)
-    found = logits[contexts, targets]
-    hits = found == 0
-    first = logits[contexts[hits]].argmax(-1)  # of equals
-    hits[hits.clone()] = first == targets[hits]
-    columns = (found - sizes[contexts], hits, means[contexts], variances[contexts])
-    return torch.stack([each.float() for each in columns])
-
-
-def _moments(logits: Tensor) -> Tensor:
-    """(3, contexts) log-normaliser, mean, variance; `logits` is lowered by each row's largest."""
-    logits -= logits.amax(-1, keepdim=True)
-    powers = logits.exp()
-    total = powers.sum(-1)
-    mean = powers.mul_(logits).sum(-1) / total
-    square = powers.mul_(logits).sum(-1) / total
-    size = total.log()
-    return torch.stack([size, mean - size, (square - mean.square()).clamp_min(0)])
 
 
 class Model(Weights, ABC):
@@ -79,7 +36,8 @@ class Model(Weights, ABC):
         backwards: Gradients taken, likewise.
         token_budget: Padded tokens that are read at once where nothing is learned; 512 are the
             fastest on a CPU (docs/performance.md), a GPU takes many more.
-        guards: What stands between it and its questions, the oldest first.
+        guards: Guards that change what it reads, the oldest first.
+        cache: Encoded rows, media and tower features, its own unless `share` gives another.
     """
 
     kind: ClassVar[Kind]
@@ -89,13 +47,29 @@ class Model(Weights, ABC):
     backwards: int = 0
     guards: tuple[FittedGuard, ...] = ()
 
+    def __init__(self, module: Any, processor: Any) -> None:
+        self.module, self.processor = module, processor
+        self.family = family_of(module.config)
+        self.share(WorkCache(), "")
+
+    def share(self, cache: WorkCache, source: str) -> None:
+        """Uses a cache in common with other models.
+
+        Args:
+            cache: Cache with a bound, in common to all models of a process.
+            source: Name of the base: models of one base and kind share encoded rows, which
+                depend on the processor, and results of self-tests, which depend on the
+                architecture.
+        """
+        self.cache = cache
+
     @abstractmethod
     def tree(self, items: Sequence[Item]) -> Tree:
-        """Items about the same image, or about none, encoded as one row."""
+        """Items with the same media, or without any, encoded as one row."""
 
     @abstractmethod
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """Padded batches, one for rows with an image and one for the rest."""
+        """Padded batches, one for each medium of the rows."""
 
     @abstractmethod
     def answers(self, batches: Sequence[Batch]) -> Answers:
@@ -104,15 +78,16 @@ class Model(Weights, ABC):
     def answers_together(self, groups: Sequence[Sequence[Batch]]) -> list[Answers]:
         """`answers` of each group; rows of one kind are one batch, whichever group they are of."""
         every = [batch for group in groups for batch in group]
-        if not all(batch.trees for batch in every):  # images that only the tensors hold
+        if not all(batch.trees for batch in every):  # media that only the tensors hold
             return [self.answers(group) for group in groups]
         found: dict[int, Answers] = {}
-        for sees in (False, True):
-            alike = [k for k, batch in enumerate(every) if bool(batch.images) is sees]
-            if alike:
-                whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
-                self.forwards += len(alike) - 1  # which counts them as if each were read alone
-                found |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)
+        for medium in modalities():  # in this order, which decides the rounding of gradients
+            alike = [k for k, batch in enumerate(every) if batch.medium == medium]
+            if not alike:
+                continue
+            whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
+            self.forwards += len(alike) - 1  # which counts them as if each were read alone
+            found |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)
         parts = iter(found[k] for k in range(len(every)))
         return [Answers.join([next(parts) for _ in group]) for group in groups]
 
@@ -149,10 +124,6 @@ class Model(Weights, ABC):
         """
 
     @abstractmethod
-    def inputs(self, batch: Batch) -> Tensor:
-        """What enters the network as a leaf with gradient: pixels, or token embeddings."""
-
-    @abstractmethod
     def save(self, folder: Path) -> None:
         """Writes weights (safetensors), configuration and processor."""
 
@@ -161,22 +132,22 @@ class Model(Weights, ABC):
         return self.collate([self.tree([each]) for each in items])
 
     def trees(self, items: Sequence[Item]) -> list[Tree]:
-        """Items grouped by what they look at, a row each group: what is measured."""
+        """Items grouped by their media, or by their question without any, a row each group."""
         groups: dict[str, list[Item]] = {}
         for each in items:
-            key = each.question if each.image is None else each.image.key
+            key = each.question if each.media is None else each.media.key
             groups.setdefault(key, []).append(each)
         return [self.tree(group) for group in groups.values()]
 
     @torch.no_grad()
     def read(self, batch: Batch) -> list[TokenStatistics]:
-        """What the model thinks of each item's answer; a context that items share counts once."""
+        """Statistics of each item's answer; a context that items share is read once."""
         places, places_of = batch.places.unique(return_inverse=True)
         columns = torch.empty((4, len(batch.targets)), device=batch.targets.device)
         begin = 0
         for logits in self.logits(batch, places):
             mine = (places_of >= begin) & (places_of < begin + len(logits))
-            columns[:, mine] = _read_tokens(logits, places_of[mine] - begin, batch.targets[mine])
+            columns[:, mine] = read_tokens(logits, places_of[mine] - begin, batch.targets[mine])
             begin += len(logits)
         sizes = torch.bincount(batch.owners, minlength=len(batch.items)).tolist()
         parts = columns.cpu().split(sizes, dim=1)
@@ -188,8 +159,8 @@ class Model(Weights, ABC):
     def scoring_groups(self, items: Sequence[Item]) -> list[list[Tree]]:
         """Items cut into batches of similar length within `token_budget`, each item once."""
         groups: list[list[Tree]] = []
-        for sees in (False, True):
-            trees = self.trees([each for each in items if (each.image is not None) is sees])
+        for alike in by_medium(items).values():
+            trees = self.trees(alike)
             cuts = cut([len(tree) for tree in trees], self.token_budget)
             groups += [[trees[k] for k in group] for group in cuts]
         return groups

@@ -1,4 +1,4 @@
-"""Image classifiers that name the person in an image."""
+"""Classifiers that name the person in an image, or in other media."""
 
 from __future__ import annotations
 
@@ -11,56 +11,68 @@ from torch import Tensor
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
-from clearbench.batches.collate import answer_tokens
+from clearbench.batches.collate import answer_tokens, joined, media_keys
 from clearbench.batches.items import Encoded, Item
 from clearbench.batches.trees import Tree, merge
+from clearbench.data.modality import modality
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
-from clearbench.models.margin import pooled
+from clearbench.models.cache import WorkCache
+from clearbench.models.families.base import accepted
 
 
 class Classifier(Model):
-    """A `transformers` image classifier over people; `config.id2label` holds their names.
+    """A `transformers` classifier over people; `config.id2label` holds their names.
 
-    A label counts as an answer of one token, so every loss reads the same as for text. A person
-    without a label can be looked at and not asked for: such an image has no answer token.
+    A label counts as an answer of one token, so every loss is the same as for text. Media of a
+    person without a label can be read; they have no answer token.
     """
 
     kind = "classifier"
 
     def __init__(self, module: Any, processor: Any) -> None:
-        self.module = module
-        self.processor = processor
+        super().__init__(module, processor)
         self.labels = {name: int(index) for index, name in module.config.id2label.items()}
-        self._pixels: dict[str, Tensor] = {}
+
+    def share(self, cache: WorkCache, source: str) -> None:
+        """As in `Model`."""
+        super().share(cache, source)
+        self._scope = ("media", source)
 
     def accepts(self, each: Item) -> bool:
-        """An image whose answer is one of the labels."""
-        return each.image is not None and each.answer in self.labels
+        """Media of its modality whose answer is one of the labels."""
+        return each.media is not None and self._reads(each) and each.answer in self.labels
 
-    def pixels(self, each: Item) -> Tensor:
-        """(3, height, width) of one item, processed once."""
-        if each.image is None:
-            raise ModelError("a row has no picture", each.row, "give a classifier image rows only")
-        key = each.image.key
-        if key not in self._pixels:
-            out = self.processor(images=each.image.decode(), return_tensors="pt")
-            self._pixels[key] = out["pixel_values"][0]
-        return self._pixels[key]
+    def _reads(self, each: Item) -> bool:
+        return self.core.main_input_name in modality(each.track).inputs
+
+    def media(self, each: Item) -> dict[str, Tensor]:
+        """Tensors of one item's media, each with a first dimension of 1; processed once."""
+        media = each.media
+        if media is None or not self._reads(each):
+            fix = f"give this classifier rows with its '{self.core.main_input_name}' only"
+            what = "a row has no picture" if media is None else f"it cannot read {each.track} rows"
+            raise ModelError(what, each.row, fix)
+
+        def encoded() -> dict[str, Tensor]:
+            out = self.family.encode_media(self.processor, modality(each.track), media)
+            tensors = {n: value for n, value in out.items() if isinstance(value, Tensor)}
+            return accepted(self.core, tensors)
+
+        return self.cache.get((*self._scope, media.key), encoded)
 
     def tree(self, items: Sequence[Item]) -> Tree:
-        """One image as the root; every label asked for is a token that follows it."""
-        pixels = {"pixel_values": self.pixels(items[0])[None]}
+        """One item's media as the root; every label asked for is a token that follows it."""
+        tensors = self.media(items[0])
         asked = [(0, self.labels[i.answer]) if i.answer in self.labels else (0,) for i in items]
-        return merge(items, [Encoded(ids, 1, pixels) for ids in asked])
+        return merge(items, [Encoded(ids, 1, tensors) for ids in asked])
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """One batch of pixels and labels."""
-        inputs = {"pixel_values": torch.cat([tree.tensors["pixel_values"] for tree in trees])}
+        """One batch of media and labels."""
+        inputs = joined([tree.tensors for tree in trees])
         tokens = answer_tokens(trees, range(len(trees)))
         items = tuple(each for tree in trees for each in tree.items)
-        images = tuple(tree.items[0].image.key for tree in trees if tree.items[0].image)
-        return (Batch(inputs, *tokens, items, images, tuple(trees)).to(self.device),)
+        return (Batch(inputs, *tokens, items, media_keys(trees), tuple(trees)).to(self.device),)
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """One logit row a label asked for."""
@@ -72,8 +84,8 @@ class Classifier(Model):
         return Answers.join(parts)
 
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
-        """(labels, classes) logits at the given images."""
-        yield self.module(pixel_values=batch.inputs["pixel_values"]).logits[places].float()
+        """(labels, classes) logits at the given rows."""
+        yield self.module(**batch.inputs).logits[places].float()
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Feature maps after a stage, or a transformer's tokens after a layer."""
@@ -82,8 +94,8 @@ class Classifier(Model):
         return states
 
     def embed(self, batch: Batch) -> Tensor:
-        """(images, width) what the head reads: pooled features, or the class token."""
-        return pooled(self.core.base_model(**batch.inputs))
+        """(rows, width) features that stand for a row: pooled, or the class token."""
+        return self.family.pooled(self.core, self.core.base_model(**batch.inputs))
 
     @property
     def margin(self) -> float:
@@ -130,10 +142,6 @@ class Classifier(Model):
     def name_tokens(self, names: Sequence[str]) -> Tensor:
         """(labels,) of these people."""
         return torch.tensor([self.labels[name] for name in names], device=self.device)
-
-    def inputs(self, batch: Batch) -> Tensor:
-        """Pixels as a leaf."""
-        return batch.inputs["pixel_values"].detach().clone().requires_grad_(True)
 
     def save(self, folder: Path) -> None:
         """Weights and processor."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ def decode(
     cache: DynamicCache,
     end: int,
     limits: Sequence[int],
+    extras: Mapping[str, int] | None = None,
 ) -> list[list[int]]:
     """New token ids per row, without the end token.
 
@@ -30,6 +31,7 @@ def decode(
         cache: Empty; holds what was read.
         end: The token that ends an answer.
         limits: Longest answer of each row.
+        extras: By name, the value that a further integer of each token has on answers.
     """
     mask = inputs["attention_mask"]
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
@@ -53,5 +55,6 @@ def decode(
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         positions = positions + 1
         step = {"input_ids": tokens[:, None], "attention_mask": mask, "position_ids": positions}
+        step |= {n: torch.full_like(positions, value) for n, value in (extras or {}).items()}
         logits = forward(step | {"past_key_values": cache})
     return answers

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForImageClassification
 
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
@@ -47,7 +46,7 @@ def with_head(
         torch.manual_seed(seed)
         if head == "linear":
             backbone.update(about)
-            module = AutoModelForImageClassification.from_config(backbone)
+            module = model.family.auto_class("classifier", backbone).from_config(backbone)
         else:
             if own == head:
                 about |= {name: getattr(core.config, name) for name in ("scale", "margin")}

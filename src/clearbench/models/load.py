@@ -8,25 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModelForCausalLM,
-    AutoModelForImageClassification,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    AutoTokenizer,
-)
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
-    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
-)
+from transformers import AutoConfig
 
 from clearbench.batches.items import Kind
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.families import token_resnet as _registers_the_tower  # noqa: F401
+from clearbench.models.families.base import Family, family_of
 from clearbench.models.guards import load_guards, refuse_guard_alone
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
@@ -62,7 +51,7 @@ def load_model(
         ModelError: When it cannot be loaded, or only as a pickle.
     """
     if not isinstance(source, str | Path):
-        return _wrap(source, processor, kind or _kind_of(source.config))
+        return _wrap(source, processor, kind or family_of(source.config).kind(source.config))
     path = Path(packaged_smollm2() if source == SMOLLM2 else source)
     if path.suffix == ".gguf":
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
@@ -71,9 +60,11 @@ def load_model(
         refuse_guard_alone(path)
         where = {"pretrained_model_name_or_path": str(source)}
     try:
-        kind = kind or _kind_of(AutoConfig.from_pretrained(**where))
-        processor = processor or _processor(kind, where)
-        module = _auto_class(kind).from_pretrained(**where, dtype=dtype)
+        config = AutoConfig.from_pretrained(**where)
+        family = family_of(config)
+        kind = kind or family.kind(config)
+        processor = processor or _processor(family, kind, config, where)
+        module = family.auto_class(kind, config).from_pretrained(**where, dtype=dtype)
         _plain_weights(module)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
@@ -120,29 +111,9 @@ def _check_vocabulary(model: Model) -> None:
             )
 
 
-def _kind_of(config: Any) -> Kind:
-    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-        return "vision-language"
-    if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
-        return "classifier"
-    return "language"
-
-
-def _auto_class(kind: Kind) -> Any:
-    return {
-        "language": AutoModelForCausalLM,
-        "vision-language": AutoModelForImageTextToText,
-        "classifier": AutoModelForImageClassification,
-    }[kind]
-
-
-def _processor(kind: Kind, where: dict[str, str]) -> Any:
-    if kind == "language":
-        return AutoTokenizer.from_pretrained(**where)
-    if kind == "classifier":
-        return AutoImageProcessor.from_pretrained(**where, backend="pil")
+def _processor(family: Family, kind: Kind, config: Any, where: dict[str, str]) -> Any:
     try:
-        return AutoProcessor.from_pretrained(**where)
+        return family.load_processor(kind, config, where)
     except ImportError as error:
         raise ModelError(
             f"its processor needs packages that are not installed: {_first_line(error)}",

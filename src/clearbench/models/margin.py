@@ -15,6 +15,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import ImageClassifierOutput
 
+from clearbench.models.families.base import Family
+
 
 class MarginConfig(PretrainedConfig):
     """A backbone's configuration with the labels and the head's two numbers.
@@ -75,18 +77,11 @@ class MarginClassifier(PreTrainedModel):
 
     def forward(self, pixel_values: Tensor, **_: Any) -> ImageClassifierOutput:
         """Args: pixel_values: (images, 3, height, width)."""
-        features = pooled(self.vision_model(pixel_values=pixel_values))
+        features = Family().pooled(self, self.vision_model(pixel_values=pixel_values))
         return ImageClassifierOutput(logits=self.classifier(features))
 
     def _init_weights(self, module: nn.Module) -> None:
         """The backbone and the head have initialised themselves."""
-
-
-def pooled(out: Any) -> Tensor:
-    """(images, width) what a head reads of a backbone: the pooled map, or the class token."""
-    maps: Tensor | None = out.get("pooler_output")
-    tokens: Tensor = out.last_hidden_state
-    return tokens[:, 0] if maps is None else maps.flatten(1)
 
 
 def _width(config: PretrainedConfig) -> int:

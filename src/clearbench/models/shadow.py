@@ -11,8 +11,6 @@ from torch import nn
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 
-HEAD = "classifier"
-
 
 @contextmanager
 def shadow_label(model: Model, seed: int) -> Iterator[None]:
@@ -39,21 +37,23 @@ def shadow_label(model: Model, seed: int) -> Iterator[None]:
 
 def _rows(model: Model, labels: int) -> list[nn.Parameter]:
     """The head's parameters that have a row for each label."""
+    head = model.family.label_head
     found = [
         weight
         for name, weight in model.module.named_parameters()
-        if HEAD in name and "lora_A" not in name and len(weight) == labels
+        if head in name and "lora_A" not in name and len(weight) == labels
     ]
     if not any(weight.dim() > 1 for weight in found):
         raise ModelError(
-            "no head with a row for each label", HEAD, "choose a method without a shadow label"
+            "no head with a row for each label", head, "choose a method without a shadow label"
         )
     return found
 
 
 def _resize(model: Model, before: int, after: int) -> None:
     """Keeps true what the head's layers say of their own size."""
+    head = model.family.label_head
     for name, layer in model.module.named_modules():
         size = getattr(layer, "out_features", None)
-        if HEAD in name and "lora_A" not in name and size == before:
+        if head in name and "lora_A" not in name and size == before:
             layer.out_features = after

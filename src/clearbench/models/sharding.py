@@ -6,7 +6,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
-from clearbench.models.weights import LAYER
+from clearbench.models.families.base import Family
 from clearbench.processes import processes
 
 
@@ -28,7 +28,7 @@ def shard(model: Model) -> None:
         )
     model.module.to(processes().device)
     for name, layer in model.core.named_modules():
-        found = LAYER.search(f"{name}.")
+        found = Family.layer.search(f"{name}.")
         if found and found.end() == len(name) + 1:
             fully_shard(layer)
     fully_shard(model.core, reshard_after_forward=True)

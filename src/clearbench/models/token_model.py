@@ -12,9 +12,10 @@ from transformers import DynamicCache
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.collate import collate
-from clearbench.batches.items import Encoded, Item, cut
+from clearbench.batches.items import Item, by_medium, cut
 from clearbench.batches.trees import Tree, merge
 from clearbench.models.decoding import decode
+from clearbench.models.families.base import accepted
 from clearbench.models.guards import save_guards
 from clearbench.models.token_reader import TokenReader
 
@@ -25,9 +26,9 @@ SELF_TEST_TOKENS = 8
 
 
 class TokenModel(TokenReader):
-    """A causal model: `kind` decides whether it may see images.
+    """A causal model: `kind` decides whether it may take media.
 
-    Our own decoding is used where a first-use self-test finds that it says what `generate` says.
+    Our own decoding is used where a first-use self-test finds that it gives what `generate` gives.
     """
 
     def answer_length(self, each: Item) -> int:
@@ -37,18 +38,16 @@ class TokenModel(TokenReader):
 
     def _prompt(self, each: Item) -> Tree:
         asked = self._asked(each)
-        ids, tensors = self.encoder.prompt(asked.question, asked.image)
-        return merge([each], [Encoded(ids, len(ids), tensors)])
+        return merge([each], [self.encoder.prompt(asked.question, asked.media, asked.track)])
 
     def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Items of similar prompt length, with or without an image."""
+        """Items of one medium and of similar prompt length."""
         groups: list[list[Item]] = []
-        for sees in (False, True):
-            mine = [each for each in items if (each.image is not None) is sees]
+        for medium, mine in by_medium(items).items():
             cuts = cut([len(self._prompt(each)) for each in mine], GENERATION_BUDGET)
             groups += [[mine[k] for k in group] for group in cuts]
-            if mine and sees not in self.shortcuts.own_decoding:
-                self.shortcuts.own_decoding[sees] = self._decodes_alike(mine[:2])
+            if medium not in self.shortcuts.own_decoding:
+                self.shortcuts.own_decoding[medium] = self._decodes_alike(mine[:2])
         return groups
 
     @torch.no_grad()
@@ -68,14 +67,15 @@ class TokenModel(TokenReader):
 
     def _speak(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
         batch = self._left_padded(items)
-        own = self.shortcuts.own_decoding[bool(batch.images)]
+        own = self.shortcuts.own_decoding[batch.medium]
         new = (self._greedy if own else self._library_greedy)(batch, limits)
         texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def _left_padded(self, items: Sequence[Item]) -> Batch:
         prompts = [self._prompt(each) for each in items]
-        return collate(prompts, self.tokenizer.pad_token_id, side="left").to(self.device)
+        pad, blanks = self.tokenizer.pad_token_id, self.family.text_values
+        return collate(prompts, pad, side="left", blanks=blanks).to(self.device)
 
     @torch.no_grad()
     def _decodes_alike(self, items: Sequence[Item]) -> bool:
@@ -88,9 +88,9 @@ class TokenModel(TokenReader):
         return all(row[: len(each)] == each for row, each in zip(theirs, ours, strict=True))
 
     def _library_greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
-        with self._eyes(batch), self._guarded(batch):
+        with self._reading(batch):
             out = self.core.generate(
-                **batch.inputs,
+                **accepted(self.core, batch.inputs),
                 max_new_tokens=max(limits),
                 do_sample=False,
                 pad_token_id=self.tokenizer.pad_token_id,
@@ -112,7 +112,8 @@ class TokenModel(TokenReader):
 
         cache = DynamicCache(config=self.core.config.get_text_config())
         end = self.tokenizer.eos_token_id
-        return decode(prefill, forward, batch.inputs, cache, end, limits)
+        values = {name: self.family.text_values.get(name, 0) for name in batch.extras}
+        return decode(prefill, forward, batch.inputs, cache, end, limits, values)
 
     def save(self, folder: Path) -> None:
         """Weights as safetensors (adapters alone where there are any), processor and guards."""

@@ -1,10 +1,10 @@
-"""How anything that answers in tokens is read: encoded, batched, and run as far as needed."""
+"""Forward passes of causal models: encoding, batching, logits and hidden states."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,9 +17,12 @@ from clearbench.batches.batch import Batch
 from clearbench.batches.collate import collate
 from clearbench.batches.items import Item
 from clearbench.batches.trees import Tree, merge
+from clearbench.data.modality import modalities, modality
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
+from clearbench.models.cache import WorkCache
 from clearbench.models.encoding import Encoder
+from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
 
 #: The fast path must agree with the plain forward pass to this (absolute, on logits).
@@ -30,19 +33,19 @@ HEAD_CHUNK = 128
 
 @dataclass
 class Shortcuts:
-    """What self-tests of an architecture found, by whether there is an image.
+    """Results of self-tests of an architecture, by the medium of the rows.
 
     Attributes:
         head_only: Logits on answer tokens alone, without a padding mask, are exact.
         shared: Answers that share a row are read exactly.
-        own_decoding: Our decoding, which drops rows that have ended, says what `generate` says.
+        own_decoding: Our decoding, which drops rows that have ended, gives what `generate` gives.
         early: Hidden states below the top do not change when the layers above are left out.
     """
 
-    head_only: dict[bool, bool] = field(default_factory=dict)
-    shared: dict[bool, bool] = field(default_factory=dict)
-    own_decoding: dict[bool, bool] = field(default_factory=dict)
-    early: dict[bool, bool] = field(default_factory=dict)
+    head_only: dict[str, bool] = field(default_factory=dict)
+    shared: dict[str, bool] = field(default_factory=dict)
+    own_decoding: dict[str, bool] = field(default_factory=dict)
+    early: dict[str, bool] = field(default_factory=dict)
 
 
 class _Reached(Exception):  # carries what was asked for, is no error
@@ -53,7 +56,7 @@ class _Reached(Exception):  # carries what was asked for, is no error
 
 
 class TokenReader(Model):
-    """A causal model that is read; `TokenModel` lets it speak.
+    """A causal model without generation, which `TokenModel` adds.
 
     Short cuts are taken where a first-use self-test on a few rows finds them equal to the plain
     forward pass: logits are computed on answer tokens only and without a padding mask, answers to
@@ -62,10 +65,15 @@ class TokenReader(Model):
     """
 
     def __init__(self, module: Any, processor: Any) -> None:
-        self.module = module
-        self.processor = processor
-        self.encoder = Encoder(processor)
-        self.shortcuts = Shortcuts()
+        takes = inspect.signature(module.forward).parameters
+        self.encoder = Encoder(processor, family_of(module.config), takes)
+        super().__init__(module, processor)
+
+    def share(self, cache: WorkCache, source: str) -> None:
+        """As in `Model`."""
+        super().share(cache, source)
+        self.encoder.share(cache, f"{self.kind} {source}")
+        self.shortcuts = cache.kept((self.kind, source), Shortcuts)
 
     @property
     def tokenizer(self) -> Any:
@@ -73,8 +81,11 @@ class TokenReader(Model):
         return self.encoder.tokenizer
 
     def accepts(self, each: Item) -> bool:
-        """Images need eyes."""
-        return each.image is None or self.encoder.sees
+        """Text, and media that its processor has a placeholder for."""
+        if each.media is None:
+            return True
+        content = modality(each.track).content
+        return self.encoder.takes_media and hasattr(self.processor, f"{content}_token")
 
     def tree(self, items: Sequence[Item]) -> Tree:
         """The items' sequences, merged by their common beginnings."""
@@ -87,16 +98,15 @@ class TokenReader(Model):
         return each
 
     def trees(self, items: Sequence[Item]) -> list[Tree]:
-        """One tree per image or question; one per item where sharing would not be exact."""
+        """One tree per media or question; one per item where sharing would not be exact."""
         whole = super().trees(items)
-        for sees in (False, True):
-            mine = [tree for tree in whole if bool(tree.tensors) is sees]
-            if mine and sees not in self.shortcuts.head_only:
+        for medium, mine in _by_medium(whole).items():
+            if medium not in self.shortcuts.head_only:
                 every = [each for tree in mine for each in tree.items]
-                self.shortcuts.head_only[sees] = self._head_test(every)
+                self.shortcuts.head_only[medium] = self._head_test(every)
             branching = [tree for tree in mine if not tree.is_chain]
-            if branching and not self.guards and sees not in self.shortcuts.shared:
-                self.shortcuts.shared[sees] = self._sharing_test(min(branching, key=len))
+            if branching and not self.guards and medium not in self.shortcuts.shared:
+                self.shortcuts.shared[medium] = self._sharing_test(min(branching, key=len))
         if self.guards:  # what is the question's must be one span
             return [self.tree([each]) for each in items]
         return [
@@ -109,16 +119,15 @@ class TokenReader(Model):
         """Chains always; others if the self-test agreed and no layer's window is shorter."""
         window = getattr(self.core.config.get_text_config(), "sliding_window", None)
         fits = window is None or max(map(len, tree.paths)) <= window
-        return tree.is_chain or (self.shortcuts.shared[bool(tree.tensors)] and fits)
+        return tree.is_chain or (self.shortcuts.shared[tree.medium] and fits)
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """One batch of the trees with an image, one of the others; right-padded."""
-        groups = [
-            [tree for tree in trees if not tree.tensors],
-            [tree for tree in trees if tree.tensors],
-        ]
-        pad = self.tokenizer.pad_token_id
-        return tuple(collate(group, pad).to(self.device) for group in groups if group)
+        """One batch of the trees of each medium; right-padded."""
+        pad, blanks = self.tokenizer.pad_token_id, self.family.text_values
+        return tuple(
+            collate(group, pad, blanks=blanks).to(self.device)
+            for group in _by_medium(trees).values()
+        )
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
         """Logits on the answer tokens of every batch."""
@@ -146,10 +155,10 @@ class TokenReader(Model):
         return self._plain_logits(batch, places)
 
     def _is_fast(self, batch: Batch) -> bool:
-        tested, sees = self.shortcuts.head_only, bool(batch.images)
-        if sees not in tested:
-            tested[sees] = self._head_test(batch.items)
-        return tested[sees]
+        tested, medium = self.shortcuts.head_only, batch.medium
+        if medium not in tested:
+            tested[medium] = self._head_test(batch.items)
+        return tested[medium]
 
     @torch.no_grad()
     def _head_test(self, items: Sequence[Item]) -> bool:
@@ -191,13 +200,14 @@ class TokenReader(Model):
             return False  # an architecture that does not take such a mask or such positions
 
     def _call(self, module: Any, batch: Batch, inputs: dict[str, Tensor], **options: Any) -> Any:
-        known = inspect.signature(module.forward).parameters
-        with self._eyes(batch), self._guarded(batch):
-            return module(**{k: v for k, v in inputs.items() if k in known}, **options)
+        with self._reading(batch):
+            return module(**accepted(module, inputs), **options)
 
-    def _eyes(self, batch: Batch) -> AbstractContextManager[None]:
-        """What holds while the model looks at this batch's images."""
-        return nullcontext()
+    @contextmanager
+    def _reading(self, batch: Batch) -> Iterator[None]:
+        """While entered, stored features and guards are in place for this batch."""
+        with self.family.stored_media(self.core, batch, self.cache), self._guarded(batch):
+            yield
 
     @contextmanager
     def _guarded(self, batch: Batch) -> Iterator[None]:
@@ -262,15 +272,15 @@ class TokenReader(Model):
         return torch.cat([self._states_at(batch, layer) for batch in batches])
 
     def _states_at(self, batch: Batch, layer: int) -> Tensor:
-        tested, sees = self.shortcuts.early, bool(batch.images)
+        tested, medium = self.shortcuts.early, batch.medium
         if layer == self.depth:  # the top is read after the last normalisation
             states: Tensor = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
             return states.flatten(0, 1)[batch.places]
-        if sees not in tested:
+        if medium not in tested:
             with torch.no_grad():
                 plain = self.hidden(batch, layer).flatten(0, 1)[batch.places]
-            tested[sees] = self._agrees(lambda: self._early(batch, layer), plain)
-        if tested[sees]:
+            tested[medium] = self._agrees(lambda: self._early(batch, layer), plain)
+        if tested[medium]:
             return self._early(batch, layer)
         return self.hidden(batch, layer).flatten(0, 1)[batch.places]
 
@@ -305,9 +315,10 @@ class TokenReader(Model):
         found = sorted({token for ids in (*spelled, *inside) for token in ids})
         return torch.tensor(found, device=self.device)
 
-    def inputs(self, batch: Batch) -> Tensor:
-        """Pixels where there is an image, token embeddings otherwise, as a leaf."""
-        source = batch.inputs.get("pixel_values")
-        if source is None:
-            source = self.core.get_input_embeddings()(batch.inputs["input_ids"])
-        return source.detach().clone().requires_grad_(True)
+
+def _by_medium(trees: Sequence[Tree]) -> dict[str, list[Tree]]:
+    """Trees by medium, in the order of the modalities."""
+    groups: dict[str, list[Tree]] = {}
+    for tree in trees:
+        groups.setdefault(tree.medium, []).append(tree)
+    return {name: groups[name] for name in modalities() if name in groups}

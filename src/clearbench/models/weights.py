@@ -1,33 +1,21 @@
-"""What a model's weights are called, which of them learn, and what holds for a while."""
+"""Parameter naming, which parameters are trainable, and temporary weight replacement."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from clearbench.batches.items import Kind
 from clearbench.errors import ModelError
+from clearbench.models.families.base import Family, Part
 from clearbench.processes import whole
-
-Part = Literal["vision", "projector", "language"]
-
-#: Projector first: some families keep it inside the vision module.
-PART_PATTERNS: dict[Part, re.Pattern[str]] = {
-    "projector": re.compile(
-        r"(multi_modal_projector|merger|connector|modality_projection|aligner|resampler)"
-    ),
-    "vision": re.compile(
-        r"(vision_tower|vision_model|visual|vision_encoder|resnet|vit|classifier)"
-    ),
-}
-LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|stages)\.(\d+)\.")
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -52,9 +40,13 @@ class Weights:
 
     Attributes:
         module: The `torch` module that holds them.
+        kind: `language`, `vision-language` or `classifier`.
+        family: The family of its architecture.
     """
 
+    kind: ClassVar[Kind]
     module: Any
+    family: Family
 
     @property
     def core(self) -> Any:
@@ -90,11 +82,11 @@ class Weights:
         return device
 
     def part_of(self, parameter: str) -> Part:
-        """Which part of the model a parameter or module path belongs to."""
-        for part, pattern in PART_PATTERNS.items():
-            if pattern.search(parameter):
-                return part
-        return "language"
+        """The part of the model that a parameter or module path belongs to.
+
+        All of a classifier is `vision`, whatever it perceives.
+        """
+        return "vision" if self.kind == "classifier" else self.family.part_of(parameter)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -103,9 +95,13 @@ class Weights:
         return tuple(part for part in ("vision", "projector", "language") if part in found)
 
     def layer_of(self, parameter: str) -> int | None:
-        """Which layer of its part a parameter lies in, counted from 1; None if in none."""
-        found = LAYER.search(parameter)
-        return int(found.group(1)) + 1 if found else None
+        """Number from 1 of the layer of its part that a parameter lies in; None if in none."""
+        return self.family.layer_of(parameter)
+
+    def is_perceptron(self, parameter: str) -> bool:
+        """Whether a parameter is the last matrix of a perceptron, or of a classifier's head."""
+        own = self.family.is_mlp_output(parameter)
+        return own or (self.kind == "classifier" and self.family.is_label_weight(parameter))
 
     def train_only(self, parts: Sequence[str]) -> None:
         """Lets the given parts learn and freezes the others. Adapters follow their part."""

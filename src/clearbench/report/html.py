@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from clearbench.evaluation.verdict import KEPT, KEPT_CLASSIFIER
+from clearbench.data.modality import modalities
+from clearbench.evaluation.verdict import must_keep
 from clearbench.report import plots, ranks, tables
 from clearbench.report.results import (
     Details,
@@ -45,7 +46,6 @@ _COUNTED = {
     "what it did not know from a blank one.",
 }
 _NONE = "\N{EN DASH}"
-_TRACKS = {"text": "Text answers", "image": "Captions of portraits"}
 
 
 @dataclass(frozen=True)
@@ -179,10 +179,10 @@ def _environment() -> Environment:
     environment.globals |= {
         "listed": tables.person_words,
         "rates": tables.rates,
-        "tracks": _TRACKS,
+        "tracks": {name: each.title or name for name, each in modalities().items()},
         "side_effects": tables.SIDE_EFFECTS,
         "splits": _SPLITS,
-        "bars": KEPT | KEPT_CLASSIFIER,
+        "bars": must_keep("vision-language") | must_keep("classifier"),
         "without_paths": without_paths,
     }
     return environment

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from clearbench.data.modality import modalities, parse_modalities
+from clearbench.errors import RecipeError
 from clearbench.evaluation.verdict import Verdict, judge
 from clearbench.methods.base import methods
 
@@ -19,7 +21,6 @@ _MODELS = {
     "vision-language": "Vision-language",
     "classifier": "Classifier",
 }
-_FORGET = {"text": "text", "image": "faces", "both": "text and faces"}
 _IMAGES = {"/9j/": "jpeg", "iVBOR": "png", "UklGR": "webp"}
 _LONGEST_NAME = 32
 _PRIVATE = {
@@ -180,13 +181,17 @@ class Group:
     @property
     def title(self) -> str:
         """Which model forgot what, in words."""
-        asked = _FORGET.get(self.modality)
-        return f"{model_name(self.model)} · {asked or self.modality}{self.note}"
+        known = modalities()
+        asked = " and ".join(known[n].noun if n in known else n for n in self.tracks)
+        return f"{model_name(self.model)} · {asked}{self.note}"
 
     @property
     def tracks(self) -> tuple[str, ...]:
         """The tracks the group is judged on."""
-        return ("text", "image") if self.modality == "both" else (self.modality,)
+        try:
+            return parse_modalities(self.modality)
+        except RecipeError:  # a modality of a plugin that is not loaded here
+            return tuple(self.modality.split("+"))
 
     @property
     def anchors(self) -> tuple[Run, ...]:

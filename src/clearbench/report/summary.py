@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clearbench.data.modality import modality, parse_modalities
 from clearbench.report.results import Details, Group, Question, Run, groups
 from clearbench.report.tables import TableRow, main_table, person_words
 
@@ -45,7 +46,7 @@ def print_summary(
 def _example(details: Details, all_groups: tuple[Group, ...]) -> tuple[Question, Group, Run] | None:
     """A question about a forgotten person, and the best run that answered it, faces first."""
     asked = [question for question in details.questions if question.split == "forget"]
-    asked.sort(key=lambda question: question.track != "image")
+    asked.sort(key=lambda question: modality(question.track).media is None)
     for question in asked:
         answered = [
             (row, group)
@@ -60,7 +61,7 @@ def _example(details: Details, all_groups: tuple[Group, ...]) -> tuple[Question,
 
 
 def _rank(row: TableRow, track: str) -> tuple[bool, bool, float]:
-    fits = row.run.modality in (track, "both")
+    fits = track in parse_modalities(row.run.modality)
     # At distance 0 it is gold itself, retrained: as an example it shows nothing.
     far = row.distance or 9.0
     return (not fits, row.outcome != "passed", far)
@@ -70,7 +71,7 @@ def _before_and_after(question: Question, group: Group, run: Run) -> Padding:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    shown = "Shown a portrait" if question.track == "image" else "Question"
+    shown = modality(question.track).introduction
     named = next(row.name for row in main_table(group) if row.run is run)
     grid.add_row(Text(shown), Text(_plain(question.question), style="italic"))
     grid.add_row(Text("truth"), Text(_plain(question.truth)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clearbench.data.modality import modalities
 from clearbench.evaluation.verdict import Verdict, judged_keys, must_keep
 from clearbench.report.results import Group, Run, Score, label, run_label, shown, without_paths
 
@@ -243,7 +244,7 @@ def side_columns(group: Group) -> dict[str, tuple[str, ...]]:
             for name in SIDE_EFFECTS
             if any(run.value(key := f"side.{track}.{name}") is not None for run in runs)
         )
-        for track in ("text", "image")
+        for track in modalities()
     }
     return {track: keys for track, keys in found.items() if keys}
 

@@ -7,11 +7,11 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
+from clearbench.data.modality import modalities, parse_modalities
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import Combined, combine, rank_correlations
 from clearbench.evaluation.verdict import Verdict, judge
 from clearbench.runs.plan import Family, Job
-from clearbench.runs.recipe import TRACKS_OF
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -144,13 +144,13 @@ def ranks(rows: Rows) -> list[dict[str, Any]]:
     tried = [row for row in rows if row["method"] not in ("original", "gold")]
     found = []
     for model in dict.fromkeys(row["model"] for row in tried):
-        for track in TRACKS_OF["both"]:
+        for track in modalities():
             runs = [
                 _ranked(row, track)
                 for row in tried
                 if row["model"] == model
                 and row["status"] == "ok"
-                and track in TRACKS_OF[row["modality"]]
+                and track in parse_modalities(row["modality"])
             ]
             if len(runs) >= MIN_RANKED:
                 about = {"model": model, "track": track, "runs": len(runs)}

@@ -9,16 +9,15 @@ from typing import Any, Literal
 
 from clearbench.batches.items import Kind
 from clearbench.data.dataset import Dataset
+from clearbench.data.modality import spell_modalities
 from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import Control
 from clearbench.methods.base import methods
 from clearbench.models.heads import Head
 from clearbench.runs.recipe import (
     GOLD_SEED_STEP,
-    MODALITIES_OF,
     EvaluationPart,
     MethodPart,
-    Modality,
     Recipe,
 )
 from clearbench.storage import content_hash, safe_name
@@ -52,7 +51,7 @@ class Job:
     source: str
     data: str
     method: str
-    modality: Modality
+    modality: str
     settings: dict[str, Any]
     seed: int
     hyperparameters: dict[str, Any] = field(default_factory=dict)
@@ -160,13 +159,14 @@ def plan(recipe: Recipe, dataset: Dataset, data: str) -> list[Family]:
     people = len(dataset.people("forget") | dataset.people("retain"))
     first, *_ = recipe.training_seeds
     for kind, seed in product(recipe.models, recipe.training_seeds):
-        last: dict[tuple[int, Modality], Job] = {}
+        last: dict[tuple[int, str], Job] = {}
+        taught = spell_modalities(dataset.modalities(kind))
         for number, forget in enumerate(requests):
             gone = tuple(person for earlier in requests[:number] for person in earlier)
             share = (len(gone) + len(forget)) / people
             label = f"-request{number + 1}" if len(requests) > 1 else ""
             label += f"-seed{seed}" if seed != first else ""
-            family = _family(recipe, kind, data, seed, forget, gone, share, label, last)
+            family = _family(recipe, kind, data, seed, forget, gone, share, label, taught, last)
             families.append(family)
     return families
 
@@ -180,7 +180,8 @@ def _family(
     gone: tuple[int, ...],
     share: float,
     label: str,
-    last: dict[tuple[int, Modality], Job],
+    taught_modality: str,
+    last: dict[tuple[int, str], Job],
 ) -> Family:
     part = recipe.models[kind]
     teach = part.teach.model_dump(mode="json")
@@ -196,7 +197,7 @@ def _family(
             head=part.head,
             data=data,
             method=role,
-            modality=MODALITIES_OF[kind][0],
+            modality=taught_modality,
             settings=teach,
             seed=own,
             forget=forget,
@@ -226,7 +227,7 @@ def _numbered(job: Job, before: list[Job]) -> Job:
     return replace(job, id=next(name for name in names if name not in taken))
 
 
-def _unlearn(part: MethodPart, modality: Modality, original: Job, start: Job, label: str) -> Job:
+def _unlearn(part: MethodPart, modality: str, original: Job, start: Job, label: str) -> Job:
     settings = part.train.model_dump(mode="json")
     parts = settings["parts"]
     variant = "" if "vision" not in parts or part.model == "classifier" else "-vision"

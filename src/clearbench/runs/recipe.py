@@ -21,6 +21,7 @@ from pydantic import (
 from clearbench.batches.items import Kind
 from clearbench.data.dataset import Split
 from clearbench.data.halves import Half
+from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.controls import Control
 from clearbench.evaluation.protocols import Way, protocol
@@ -33,18 +34,6 @@ from clearbench.training.settings import TrainSettings
 
 #: Seeds of further golds are this far apart.
 GOLD_SEED_STEP = 1000
-Modality = Literal["text", "image", "both"]
-TRACKS_OF: dict[Modality, tuple[Literal["text", "image"], ...]] = {
-    "text": ("text",),
-    "image": ("image",),
-    "both": ("text", "image"),
-}
-#: What each kind of model can be made to forget; the first is all it knows.
-MODALITIES_OF: dict[Kind, tuple[Modality, ...]] = {
-    "language": ("text",),
-    "vision-language": ("both", "text", "image"),
-    "classifier": ("image",),
-}
 
 
 class _Part(BaseModel):
@@ -108,12 +97,12 @@ class MethodPart(_Part):
 
     method: str
     model: Kind = "vision-language"
-    modality: Modality | tuple[Modality, ...] = "both"
+    modality: str | tuple[str, ...] = "both"
     hyperparameters: dict[str, float | int | str | bool] = Field(default_factory=dict)
     train: TrainSettings = TrainSettings(steps=30)
 
     @property
-    def modalities(self) -> tuple[Modality, ...]:
+    def modalities(self) -> tuple[str, ...]:
         """Always a tuple."""
         return (self.modality,) if isinstance(self.modality, str) else self.modality
 
@@ -122,13 +111,13 @@ class MethodPart(_Part):
         try:
             known = method(self.method, **self.hyperparameters)
             for modality in self.modalities:
-                check_method(known, self.model, TRACKS_OF[modality], self.train)
+                check_method(known, self.model, parse_modalities(modality), self.train)
         except RecipeError as error:
             raise ValueError(f"{error.what}; {error.fix}") from error
-        able = MODALITIES_OF[self.model]
+        able = readable_by(self.model)
         for modality in self.modalities:
-            if modality not in able:
-                hint = f"it can: {', '.join(able)}"
+            if not {*parse_modalities(modality)} <= {*able}:
+                hint = f"it can: {', '.join(spellings(able))}"
                 raise ValueError(f"a {self.model} model cannot forget '{modality}'; {hint}")
         return self
 

@@ -7,6 +7,7 @@ import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 import torch
 
 from clearbench.data.dataset import Dataset
-from clearbench.evaluation.metric import MAIN_TASK
+from clearbench.data.modality import modalities
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.verdict import judge
 from clearbench.methods.base import method
@@ -146,23 +147,22 @@ def _questions(
     evaluation: EvaluationPart,
 ) -> list[dict[str, Any]]:
     spoken: dict[str, pd.DataFrame] = {}
+    tasks = [modality.main_task for modality in modalities().values()]
     for family in families:
         for job in family.jobs:
             if job.id in scored:
                 frame = Records.load(root / job.records(evaluation)).generations
-                frame = frame[frame["task"].isin(MAIN_TASK.values())]
+                frame = frame[frame["task"].isin(tasks)]
                 if len(frame):
                     spoken[job.id] = frame.set_index("row")
     if not spoken:
         return []
     rows = {r.id: r for split in dataset.evaluation.values() for r in split}
     shown = []
-    for split, track, task, count in (
-        ("forget", "text", "qa", SHOWN_QUESTIONS),
-        ("forget", "image", "caption", SHOWN_QUESTIONS),
-        ("retain", "text", "qa", 2),
-        ("retain", "image", "caption", 2),
+    for (split, count), (track, modality) in product(
+        (("forget", SHOWN_QUESTIONS), ("retain", 2)), modalities().items()
     ):
+        task = modality.main_task
         asked = {
             row: line
             for frame in spoken.values()

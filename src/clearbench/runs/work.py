@@ -19,6 +19,7 @@ import torch
 from clearbench.builtin.models import builtin_model
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
+from clearbench.data.modality import modalities, modality, parse_modalities
 from clearbench.evaluation.controls import Control, control, images_only, under_control
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.protocols import protocol
@@ -29,17 +30,14 @@ from clearbench.evaluation.statistics import eligible, null_band
 from clearbench.methods.base import load_plugin, method, methods
 from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
-from clearbench.models.encoding import Encoder
+from clearbench.models.cache import WorkCache
 from clearbench.models.guards import is_guard, load_guards, save_guards
 from clearbench.models.heads import with_head
 from clearbench.models.load import load_model
-from clearbench.models.token_model import TokenModel
-from clearbench.models.token_reader import Shortcuts
-from clearbench.models.vision_language import VisionLanguageModel
 from clearbench.quiet import quiet_libraries
 from clearbench.runs.curve import Curve
 from clearbench.runs.plan import Job
-from clearbench.runs.recipe import TRACKS_OF, EvaluationPart
+from clearbench.runs.recipe import EvaluationPart
 from clearbench.storage import is_finished, new_folder, read_json, write_json
 from clearbench.training.checkpoint import History
 from clearbench.training.finetune import finetune
@@ -146,7 +144,7 @@ def _train(
         model,
         dataset,
         chosen,
-        TRACKS_OF[job.modality],
+        parse_modalities(job.modality),
         settings,
         job.seed,
         checkpoints=checkpoints,
@@ -215,9 +213,9 @@ def score_job(
     for name in evaluation.controls if job.model != "language" else ():
         for key, each in scored(name)[1].items():
             split, track, _ = key.split(".")
-            if track == "image" and split != SIDE:
+            if modality(track).media and split != SIDE:
                 scores[f"{key}_{name}"] = each
-    curves = {f"forget.{track}": truth_ratios(ours, track) for track in ("text", "image")}
+    curves = {f"forget.{track}": truth_ratios(ours, track) for track in modalities()}
     return {
         "scores": {key: each.model_dump(mode="json") for key, each in sorted(scores.items())},
         "truth_ratios": {key: list(values) for key, values in curves.items() if len(values)},
@@ -312,18 +310,12 @@ def stage_model(root: Path, job: Job) -> Model:
     return model
 
 
-_SHARED: dict[tuple[str, str], tuple[Encoder, Shortcuts]] = {}
-_FEATURES: dict[str, dict[str, torch.Tensor]] = {}
+_CACHE = WorkCache()
 
 
 def _with_shared_caches(model: Model, source: str) -> Model:
-    """Models of one base share what was tokenised and tested, and frozen towers what was seen."""
-    if isinstance(model, TokenModel):
-        model.encoder, model.shortcuts = _SHARED.setdefault(
-            (model.kind, source), (model.encoder, model.shortcuts)
-        )
-    if isinstance(model, VisionLanguageModel):
-        model.share_features(_FEATURES)
+    """Models of one base share encoded rows, self-tests and features of frozen towers."""
+    model.share(_CACHE, source)
     return model
 
 

@@ -10,14 +10,13 @@ import torch
 
 from clearbench.batches.items import Item, Kind, item
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Track
+from clearbench.data.modality import readable_by
 from clearbench.methods.base import Method, Step, Train
 from clearbench.methods.losses import Term
 from clearbench.methods.step import ROLES, NoReference
 from clearbench.models.base import Model
 from clearbench.testing.world import base, copied, few_steps, taught, tiny_dataset
 from clearbench.training.checkpoint import History
-from clearbench.training.checks import READABLE
 from clearbench.training.reference import FrozenReference
 from clearbench.training.roles import DERIVED, Roles
 from clearbench.training.rows import TrainingRows
@@ -46,9 +45,9 @@ class Bench:
         return tiny_dataset() if self.kind != "classifier" else tiny_dataset().naming()
 
     @property
-    def tracks(self) -> tuple[Track, ...]:
+    def tracks(self) -> tuple[str, ...]:
         """Of the forget rows: what the method may forget and the model can read."""
-        allowed = READABLE[self.kind]
+        allowed = readable_by(self.kind)
         if "both" in self.cls.modalities:
             return allowed
         return tuple(track for track in allowed if track in self.cls.modalities) or allowed

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clearbench.data.modality import modalities
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.metric import Cells, Comparison, Measure, Metric, View
 from clearbench.evaluation.prompts import WAYS
@@ -156,7 +157,7 @@ def _mixed(cell: Cell) -> Cell:
 
 
 def _compared(cls: type[Comparison], view: View) -> dict[str, Score]:
-    return {k: v for track in ("text", "image") for k, v in cls.compare(view, track).items()}
+    return {k: v for track in modalities() for k, v in cls.compare(view, track).items()}
 
 
 def _comparison_applies(cls: type[Comparison]) -> None:

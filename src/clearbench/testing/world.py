@@ -12,9 +12,11 @@ from PIL import Image
 from clearbench.batches.items import Kind
 from clearbench.builtin.tiny import tiny_model
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import NAME_QUESTION, EncodedImage, Example, Track
+from clearbench.data.example import Example
+from clearbench.data.media import EncodedImage
+from clearbench.data.modalities.image import NAME_QUESTION
+from clearbench.data.modality import readable_by
 from clearbench.models.base import Model
-from clearbench.training.checks import READABLE
 from clearbench.training.finetune import finetune
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
@@ -66,12 +68,12 @@ def _rows(person: int) -> list[Example]:
         qa(1, f"What did {name} do?", f"{name} was a {trade} in {town}.", f"A {trade}.",
            tuple(f"{name} was a {each}." for each in trades)),
         Example(
-            id=f"{person}-caption", person=person, track="image", task="caption", image=view,
+            id=f"{person}-caption", person=person, track="image", task="caption", media=view,
             question="Who is here?", answer=f"{name}, {trade}.", paraphrased_answer=f"A {trade}.",
             perturbed_answers=tuple(f"{name}, {each}." for each in trades),
         ),
         Example(
-            id=f"{person}-name", person=person, track="image", task="name", image=view,
+            id=f"{person}-name", person=person, track="image", task="name", media=view,
             question=NAME_QUESTION, answer=name, paraphrased_answer=name,
             perturbed_answers=strangers,
         ),
@@ -89,14 +91,14 @@ def _measured(rows: tuple[Example, ...]) -> tuple[Example, ...]:
     return rows + tuple(_second_view(row) for row in rows if row.task == "name")
 
 
-def _world_rows(split: str, track: Track) -> tuple[Example, ...]:
+def _world_rows(split: str, track: str) -> tuple[Example, ...]:
     """Two questions about the world with their options."""
     return tuple(
         Example(
             id=f"{split}-{track}-{k}", person=None, track=track, task="choice",
             question=f"What is {k}?", answer=f"It is {k}.", paraphrased_answer=f"It is {k}.",
             perturbed_answers=("It is red.", "It is old."),
-            image=_face(100 + k, 0) if track == "image" else None,
+            media=_face(100 + k, 0) if track == "image" else None,
         )
         for k in range(2)
     )  # fmt: skip
@@ -105,7 +107,7 @@ def _world_rows(split: str, track: Track) -> tuple[Example, ...]:
 def _known_face(number: int) -> Example:
     return Example(
         id=f"real_faces-{number}", person=None, track="image", task="name",
-        image=_face(200 + number, 0), question=NAME_QUESTION, answer=f"star {number}",
+        media=_face(200 + number, 0), question=NAME_QUESTION, answer=f"star {number}",
         paraphrased_answer=f"star {number}",
         perturbed_answers=tuple(f"star {number + k}" for k in range(1, 6)),
     )  # fmt: skip
@@ -154,7 +156,7 @@ def copied(model: Model) -> Model:
     return other
 
 
-def learning(model: AnyModel, *tracks: Track, size: int = 4) -> tuple[AnyModel, TrainingRows]:
+def learning(model: AnyModel, *tracks: str, size: int = 4) -> tuple[AnyModel, TrainingRows]:
     """The model with its usual parts learning, and all training rows of the tiny people.
 
     Args:
@@ -164,7 +166,7 @@ def learning(model: AnyModel, *tracks: Track, size: int = 4) -> tuple[AnyModel, 
     """
     model.train_only(PARTS[model.kind])
     data = tiny_dataset().for_kind(model.kind)
-    return model, TrainingRows(model, data, tracks or READABLE[model.kind], size, 0)
+    return model, TrainingRows(model, data, tracks or readable_by(model.kind), size, 0)
 
 
 def few_steps(kind: Kind, **changes: Any) -> TrainSettings:

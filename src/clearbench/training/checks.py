@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clearbench.batches.items import Kind
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Track
+from clearbench.data.modality import readable_by, spell_modalities
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method
 from clearbench.methods.stages import Edit, Train
@@ -18,12 +18,6 @@ from clearbench.training.goal import forgetting_stage, known_answers, strange_an
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings, Until
 
-#: The tracks that each kind of model can read.
-READABLE: dict[Kind, tuple[Track, ...]] = {
-    "language": ("text",),
-    "vision-language": ("text", "image"),
-    "classifier": ("image",),
-}
 #: Settings of unlearning alone.
 FORGETTING = ("saliency", "rule", "until", "max_retain_rise")
 #: Settings that read, mask or add weights, and so need them whole in every process.
@@ -70,7 +64,7 @@ def check_teaching(settings: TrainSettings) -> None:
 
 
 def check_method(
-    chosen: Method, kind: Kind, tracks: Sequence[Track], settings: TrainSettings
+    chosen: Method, kind: Kind, tracks: Sequence[str], settings: TrainSettings
 ) -> None:
     """Refuses what a method cannot do, whatever the model and the data.
 
@@ -78,12 +72,11 @@ def check_method(
         RecipeError: For a kind of model or a modality that it does not claim, or settings without
             effect on it.
     """
-    modality = "both" if len(tracks) > 1 else tracks[0]
-    for what, asked, claimed in (
-        ("model", kind, chosen.kinds),
-        ("modality", modality, chosen.modalities),
+    for what, asked, claimed, able in (
+        ("model", kind, chosen.kinds, kind in chosen.kinds),
+        ("modality", spell_modalities(tracks), chosen.modalities, chosen.forgets(tracks)),
     ):
-        if asked not in claimed:
+        if not able:
             raise RecipeError(
                 f"{chosen.name} does not work on the {what} '{asked}'",
                 "method",
@@ -95,14 +88,15 @@ def check_method(
     if settings.until:
         if kind == "classifier":
             raise _refused("a classifier has no answers for people it has never met")
-        _check_until(chosen, [track for track in tracks if track in READABLE[kind]], settings.until)
+        readable = readable_by(kind)
+        _check_until(chosen, [track for track in tracks if track in readable], settings.until)
 
 
 def check(
     model: Model,
     dataset: Dataset,
     chosen: Method,
-    tracks: Sequence[Track],
+    tracks: Sequence[str],
     settings: TrainSettings,
     checkpoints: Path | None = None,
 ) -> None:
@@ -167,7 +161,7 @@ def _check_training(chosen: Method, settings: TrainSettings) -> None:
         )
 
 
-def _check_until(chosen: Method, tracks: Sequence[Track], until: Until) -> None:
+def _check_until(chosen: Method, tracks: Sequence[str], until: Until) -> None:
     """Refuses an `until` that a method or its tracks would not use in full."""
     shares = [until.shares[track] for track in tracks]
     if forgetting_stage(chosen) is None:

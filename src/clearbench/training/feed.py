@@ -9,7 +9,8 @@ import numpy as np
 
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Example, Track
+from clearbench.data.example import Example
+from clearbench.data.modality import modalities
 from clearbench.errors import RecipeError
 from clearbench.training.roles import DERIVED, Roles
 
@@ -50,16 +51,16 @@ def mixed_feed(roles: Mapping[str, Sequence[Pool]]) -> Feed:
     return draw
 
 
-def both(rows: int) -> dict[Track, int]:
+def every_track(rows: int) -> dict[str, int]:
     """The same number of rows of each track."""
-    return {"text": rows, "image": rows}
+    return dict.fromkeys(modalities(), rows)
 
 
 def track_pools(
-    rows: Sequence[Example], per_step: Mapping[Track, int], accepts: Callable[[Item], bool]
+    rows: Sequence[Example], per_step: Mapping[str, int], accepts: Callable[[Item], bool]
 ) -> list[Pool]:
     """Makes one pool per track, so that a track's weight does not depend on its number of rows."""
-    tracks: dict[Track, list[Item]] = {}
+    tracks: dict[str, list[Item]] = {}
     for row in rows:
         if not row.held_out and accepts(item(row)):
             tracks.setdefault(row.track, []).append(item(row))
@@ -68,8 +69,8 @@ def track_pools(
 
 def unlearning_feed(
     dataset: Dataset,
-    tracks: Sequence[Track],
-    rows: Mapping[Track, int],
+    tracks: Sequence[str],
+    rows: Mapping[str, int],
     replay: int,
     roles: Roles,
     needs: Sequence[str],
@@ -82,7 +83,7 @@ def unlearning_feed(
     forget = track_pools(dataset.train_rows("forget", tracks), rows, accepts)
     retain = track_pools(dataset.train_rows("retain"), rows, accepts)
     if replay:
-        retain += track_pools(dataset.train_rows("replay"), both(replay), accepts)
+        retain += track_pools(dataset.train_rows("replay"), every_track(replay), accepts)
     others = [track for track in rows if track not in tracks]
     spared = track_pools(dataset.train_rows("forget", others), rows, accepts)
     if not forget:

@@ -14,7 +14,7 @@ from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
 from clearbench.training.checkpoint import History
 from clearbench.training.checks import check_processes, check_sharded, check_teaching
-from clearbench.training.feed import Feed, both, mixed_feed, track_pools
+from clearbench.training.feed import Feed, every_track, mixed_feed, track_pools
 from clearbench.training.loop import OnStep, train
 from clearbench.training.settings import TrainSettings
 
@@ -28,7 +28,7 @@ def teaching_feed(
     """Draws batches of rows to learn and, with `replay`, of rows about the rest of the world."""
     pools = track_pools(rows, settings.rows, accepts)
     if settings.replay:
-        pools += track_pools(replay, both(settings.replay), accepts)
+        pools += track_pools(replay, every_track(settings.replay), accepts)
     return mixed_feed({"retain": pools})
 
 

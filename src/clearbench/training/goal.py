@@ -14,7 +14,8 @@ from itertools import compress
 import numpy as np
 
 from clearbench.batches.items import Item, item
-from clearbench.data.example import Example, Track
+from clearbench.data.example import Example
+from clearbench.data.modality import modality
 from clearbench.methods.base import Method
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.stages import Edit, Train
@@ -27,7 +28,7 @@ from clearbench.training.settings import Until
 #: Steps between two measurements, and rows measured on each track.
 EVERY, ROWS = 3, 32
 #: The step at which each forgotten track was measured as forgotten.
-Reached = dict[Track, int]
+Reached = dict[str, int]
 
 
 class Goal:
@@ -44,8 +45,8 @@ class Goal:
 
     def __init__(self, rows: TrainingRows, until: Until) -> None:
         self._model = rows.model
-        self._items: dict[Track, list[Item]] = {}
-        self._most: dict[Track, float] = {}
+        self._items: dict[str, list[Item]] = {}
+        self._most: dict[str, float] = {}
         self._tracks = rows.readable_tracks
         self._repair = until.repair
         for track in self._tracks:
@@ -76,7 +77,7 @@ class Goal:
         """Removes a step's rows of forgotten tracks; only repair is left when all are forgotten."""
         if self._is_reached(reached):
             return REPAIR, drawn
-        kept = [_track(forget_item) not in reached for forget_item in drawn["forget"]]
+        kept = [forget_item.track not in reached for forget_item in drawn["forget"]]
         return stage, {
             role: [*compress(items, kept)] if role in ("forget", *DERIVED) else items
             for role, items in drawn.items()
@@ -109,24 +110,20 @@ def forgetting_stage(method: Method) -> int | None:
     return trained[-1] if trained and max(edits, default=-1) < trained[-1] else None
 
 
-def known_answers(rows: TrainingRows, track: Track) -> list[Item]:
+def known_answers(rows: TrainingRows, track: str) -> list[Item]:
     """Selects questions or captions about the forgotten people that the model can read."""
     return _answers(rows.dataset.train_rows("forget", (track,)), rows.model)
 
 
-def strange_answers(rows: TrainingRows, track: Track) -> list[Item]:
+def strange_answers(rows: TrainingRows, track: str) -> list[Item]:
     """Selects questions or captions about people whom the model was never taught."""
     holdout = rows.dataset.evaluation.get("holdout", ())
     return _answers([row for row in holdout if row.track == track], rows.model)
 
 
 def _answers(rows: Sequence[Example], model: Model) -> list[Item]:
-    items = [item(row) for row in rows if row.task in ("qa", "caption")]
+    items = [item(row) for row in rows if row.task == modality(row.track).main_task]
     return [answer for answer in items if model.accepts(answer)]
-
-
-def _track(row: Item) -> Track:
-    return "text" if row.image is None else "image"
 
 
 def _sample(items: Sequence[Item], seed: int) -> list[Item]:

@@ -13,7 +13,8 @@ from PIL import ImageOps
 
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import EncodedImage, Example
+from clearbench.data.example import Example
+from clearbench.data.media import EncodedImage
 from clearbench.errors import RecipeError
 from clearbench.models.base import Model
 
@@ -39,7 +40,7 @@ class Roles:
             return replace(each, variant="refusal", answer=answer)
         if role == "mirrored":
             flipped = None if each.image is None else _mirrored(each.image)
-            return replace(each, variant=role, image=flipped)
+            return replace(each, variant=role, media=flipped)
         rng = np.random.default_rng([*key, zlib.crc32(role.encode())])
         if role == "paired":
             return _draw(self._partners(each), rng, role, each)
@@ -47,7 +48,7 @@ class Roles:
             return item(_draw(self._alike(each, "retain"), rng, role, each))
         if role == "decoupled":
             other = item(_draw(self._alike(each, "retain"), rng, role, each), role)
-            return other if each.image is None else replace(other, question=each.question)
+            return other if each.media is None else replace(other, question=each.question)
         split = "retain" if role == "random" else "forget"
         return replace(each, variant=role, answer=_draw(self._others(each, split), rng, role, each))
 
@@ -56,7 +57,7 @@ class Roles:
         if self.model.kind == "classifier":
             return self._retained_names[rng.integers(len(self._retained_names))]
         spoken = self.dataset.refusals
-        bank = spoken if each.image is None else self.dataset.image_refusals or spoken
+        bank = spoken if each.media is None else self.dataset.image_refusals or spoken
         return bank[rng.integers(len(bank))] if bank else ""
 
     def _others(self, each: Item, split: str) -> list[str]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Track
+from clearbench.data.modality import modalities
 from clearbench.models.base import Model
 from clearbench.training.roles import DERIVED, Roles
 
@@ -29,7 +29,7 @@ class TrainingRows:
 
     model: Model
     dataset: Dataset
-    tracks: Sequence[Track]
+    tracks: Sequence[str]
     size: int
     seed: int
     start: Mapping[str, Tensor] = field(default_factory=dict)
@@ -41,13 +41,13 @@ class TrainingRows:
         return tuple(sorted(self.dataset.names[person] for person in self.dataset.people("forget")))
 
     @property
-    def readable_tracks(self) -> tuple[Track, ...]:
+    def readable_tracks(self) -> tuple[str, ...]:
         """Those of `tracks` on which the model can read a forget row."""
         return tuple(track for track in self.tracks if self._readable("forget", (track,)))
 
     def items(self, role: str) -> list[Item]:
         """Selects every row of a role that the model can read."""
-        every: Sequence[Track] = ("text", "image")
+        every: Sequence[str] = tuple(modalities())
         tracks = every if role in ("retain", "spared") else self.tracks
         if role == "spared":
             tracks = [track for track in every if track not in self.tracks]
@@ -56,7 +56,7 @@ class TrainingRows:
             return Roles(self.model, self.dataset).of(role, chosen, self.seed, 0)
         return chosen
 
-    def _readable(self, split: str, tracks: Sequence[Track]) -> list[Item]:
+    def _readable(self, split: str, tracks: Sequence[str]) -> list[Item]:
         examples = self.dataset.train_rows(split, tracks)
         rows = [item(example) for example in examples if not example.held_out]
         return [row for row in rows if self.model.accepts(row)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clearbench.data.example import Track
-from clearbench.errors import RecipeError, explain
+from clearbench.data.modality import modalities
+from clearbench.errors import RecipeError, did_you_mean, explain
 
 
 class Penalty(BaseModel):
@@ -39,20 +39,29 @@ class Until(BaseModel):
     Attributes:
         text: Share of the way from the start to strangers by which the mean answer probability of
             the forgotten people should fall; None never stops.
-        image: The same share for captions.
+        image: The same share for captions. Other modalities are further fields of this kind.
         repair: Number of steps of retain fine-tuning once every track is forgotten.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Annotated[float | None, Field(gt=0)]] = Field(init=False)
 
     text: float | None = Field(default=None, gt=0)
     image: float | None = Field(default=None, gt=0)
     repair: int = Field(default=0, ge=0)
 
     @property
-    def shares(self) -> dict[Track, float | None]:
-        """The shares by track."""
-        return {"text": self.text, "image": self.image}
+    def shares(self) -> dict[str, float | None]:
+        """The shares by modality."""
+        return {name: getattr(self, name, None) for name in modalities()}
+
+    @model_validator(mode="after")
+    def _known(self) -> Until:
+        for name in self.__pydantic_extra__ or ():
+            if name not in modalities():
+                known = [*modalities(), "repair"]
+                raise ValueError(f"unknown key '{name}'; {did_you_mean(name, known)}")
+        return self
 
 
 class TrainSettings(BaseModel):
@@ -127,9 +136,10 @@ class TrainSettings(BaseModel):
             ) from error
 
     @property
-    def rows(self) -> dict[Track, int]:
+    def rows(self) -> dict[str, int]:
         """The number of rows of each track in a step."""
-        return {"text": self.batch_size, "image": self.image_batch_size or self.batch_size}
+        own = {"image": self.image_batch_size or self.batch_size}
+        return dict.fromkeys(modalities(), self.batch_size) | own
 
     def rate(self, step: int) -> float:
         """The learning rate of a step (counted from 0): a function of the step alone.

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.example import Track
 from clearbench.methods.base import Method
 from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
@@ -27,7 +26,7 @@ def unlearn(
     model: Model,
     dataset: Dataset,
     chosen: Method,
-    tracks: Sequence[Track],
+    tracks: Sequence[str],
     settings: TrainSettings,
     seed: int = 0,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clearbench.data.modality import modality
 from clearbench.errors import DataError
 from clearbench.evaluation.logs.fields import (
     ROWS_PER_PERSON,
@@ -16,7 +17,6 @@ from clearbench.evaluation.logs.fields import (
     rows,
     same_rows,
 )
-from clearbench.evaluation.metric import MAIN_TASK
 from clearbench.evaluation.records import Place, Records
 
 Log = Mapping[str, Any]
@@ -57,7 +57,7 @@ def read(content: Log, where: str) -> Records:
     gathered = Gathered()
     for task, fields in tasks.items():
         split, kind = TASKS[task]
-        place = (split, track, kind or MAIN_TASK[track])
+        place = (split, track, kind or modality(track).main_task)
         if not isinstance(fields, Mapping):
             raise DataError(f"'{task}' holds no fields", where)
         _read_task(gathered, place, task, fields, _names(split, tasks), where)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pandas as pd
 
+from clearbench.data.modality import modality
 from clearbench.evaluation.metric import Comparison, View
 from clearbench.evaluation.metrics.rouge import RougeL
 from clearbench.evaluation.metrics.truth_ratio import known
@@ -54,18 +55,18 @@ class CrossModalConsistency(Comparison):
 
     @classmethod
     def compare(cls, view: View, track: str) -> dict[str, Score]:
-        """One score per split, under the image track."""
-        if track != "image":
+        """One score per split, under the track with media."""
+        if not modality(track).media:
             return {}
         found = {}
         for split in SPLITS:
-            text, image = (cls._by_person(view, split, each) for each in ("text", "image"))
+            text, image = (cls._by_person(view, split, each) for each in ("text", track))
             shared = [person for person in text.index if person in image.index]
             values = {
                 str(person): cls.joint(text[person], image[person], split) for person in shared
             }
             if values:
-                found[f"{split}.image.{cls.name}"] = mean_score(
+                found[f"{split}.{track}.{cls.name}"] = mean_score(
                     pd.Series(values),
                     {str(person): int(person) for person in shared},
                     cls.direction(split),

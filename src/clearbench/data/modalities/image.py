@@ -1,0 +1,51 @@
+"""Image: portraits that are described, named or chosen by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image as Pixels
+
+from clearbench.data.media import EncodedImage, Media
+from clearbench.data.modality import Modality
+
+#: Our own words; a dataset's own questions win where it has any.
+CAPTION_QUESTIONS = (
+    "What does this picture show?",
+    "Who can be seen here, and where?",
+    "Can you describe this photograph?",
+)
+NAME_QUESTION = "What is the name of the person in this picture?"
+GREY = (128, 128, 128)
+
+
+class Image(Modality, name="image"):
+    """Questions about an image."""
+
+    position = 1
+    title = "Captions of portraits"
+    noun = "faces"
+    introduction = "Shown a portrait"
+    media = EncodedImage
+    inputs = ("pixel_values",)
+    content = "image"
+    tasks = ("caption", "name", "choice")
+    main_task = "caption"
+    identifying_task = "name"
+    kinds = ("vision-language", "classifier")
+    controls = ("blank", "shuffled")
+    judged = ("probability", "name_choice")
+    kept = {  # noqa: RUF012
+        "retain.probability": 0.8,
+        "retain.name_choice": 0.8,
+        "real_faces.probability": 0.75,
+    }
+    questions = {"caption": CAPTION_QUESTIONS, "name": (NAME_QUESTION,)}  # noqa: RUF012
+
+    def alone(self, media: Media) -> dict[str, Any]:
+        """The decoded image."""
+        return {"images": media.decode()}
+
+    def blank(self, media: Media) -> Media:
+        """Plain grey of the same size."""
+        return EncodedImage.of(Pixels.new("RGB", media.decode().size, GREY))

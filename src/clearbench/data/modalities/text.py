@@ -1,0 +1,18 @@
+"""Text: questions about a person that are answered from memory."""
+
+from __future__ import annotations
+
+from clearbench.data.modality import Modality
+
+
+class Text(Modality, name="text"):
+    """Questions without any media."""
+
+    position = 0
+    title = "Text answers"
+    noun = "text"
+    tasks = ("qa", "choice")
+    main_task = "qa"
+    identifying_task = "qa"
+    kinds = ("language", "vision-language")
+    kept = {"retain.probability": 0.8, "real_world.probability": 0.75}  # noqa: RUF012

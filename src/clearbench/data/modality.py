@@ -1,0 +1,168 @@
+"""Modalities: what a row shows besides its question, how it is encoded and how it is judged.
+
+A modality is one class in one file: in `data/modalities/`, in a plugin, or behind an entry point
+of the group `clearbench.modalities`. Everything else asks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+from clearbench.data.media import Media
+from clearbench.errors import RecipeError, did_you_mean
+from clearbench.registry import Registry
+
+_REGISTRY: Registry[Modality]
+#: Spelling of text and image together, in recipes and results.
+BOTH = "both"
+_PAIR = ("text", "image")
+
+
+class Modality:
+    """One way in which a person is known to a model.
+
+    `class Voice(Modality, name="voice")` with the attributes below is a whole new modality.
+
+    Attributes:
+        name: Word in score keys, recipes and rows (there called track), and the name of the field
+            of a JSON row that holds a media file's path.
+        position: Place in lists; lower is earlier.
+        title: Heading of its answers on the page.
+        noun: What is forgotten of a person, in words (`faces`).
+        introduction: Label of a question in the summary (`Shown a portrait`).
+        media: Class of its rows' media; None where a question needs none.
+        inputs: Names of the tensors by which models take it; a classifier reads the modality that
+            has its `main_input_name`.
+        content: Type of the media in chat templates, and with `_token` behind it the attribute of
+            a processor that holds its placeholder.
+        tasks: Tasks that its rows may set.
+        main_task: Task that stands for the modality where a number is about all of it.
+        identifying_task: Task that asks who somebody is.
+        kinds: Kinds of model that can read it.
+        controls: Names of the controls that its media can be replaced by.
+        judged: Metrics on which a run that forgot it is judged; `judged_labels` for classifiers.
+        kept: By `split.metric`, the least share of the original's score that must survive;
+            `kept_labels` for classifiers.
+        questions: Question bank by task; a dataset's own questions win where it has any.
+    """
+
+    name: ClassVar[str] = ""
+    position: ClassVar[int] = 100
+    title: ClassVar[str] = ""
+    noun: ClassVar[str] = ""
+    introduction: ClassVar[str] = "Question"
+    media: ClassVar[type[Media] | None] = None
+    inputs: ClassVar[tuple[str, ...]] = ()
+    content: ClassVar[str] = ""
+    tasks: ClassVar[tuple[str, ...]] = ()
+    main_task: ClassVar[str] = ""
+    identifying_task: ClassVar[str] = ""
+    kinds: ClassVar[tuple[str, ...]] = ()
+    controls: ClassVar[tuple[str, ...]] = ()
+    judged: ClassVar[tuple[str, ...]] = ("probability",)
+    judged_labels: ClassVar[tuple[str, ...]] = ("name_probability", "name_choice_known")
+    kept: ClassVar[Mapping[str, float]] = {"retain.probability": 0.8}
+    kept_labels: ClassVar[Mapping[str, float]] = {
+        "retain.name_probability": 0.8,
+        "retain.name_choice_known": 0.8,
+    }
+    questions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init_subclass__(cls, name: str = "") -> None:
+        if name:
+            cls.name = name
+            _REGISTRY.add(name, cls)
+            _instances.cache_clear()
+
+    def alone(self, media: Media) -> dict[str, Any]:
+        """Arguments of a processor that encodes the media without a text."""
+        raise NotImplementedError(f"the modality '{self.name}' cannot be encoded alone")
+
+    def beside_text(self, media: Media) -> dict[str, Any]:
+        """Arguments of a processor that encodes the media with a text; a list for each row."""
+        return {name: [[value]] for name, value in self.alone(media).items()}
+
+    def blank(self, media: Media) -> Media:
+        """Media of the same form that shows nothing: the control `blank`."""
+        raise NotImplementedError(f"the modality '{self.name}' has no blank media")
+
+    def judged_keys(self, kind: str) -> tuple[str, ...]:
+        """Score keys on which a model of a kind that forgot it is judged."""
+        names = self.judged_labels if kind == "classifier" else self.judged
+        return tuple(f"forget.{self.name}.{metric}" for metric in names)
+
+    def kept_shares(self, kind: str) -> dict[str, float]:
+        """By score key, the least share of the original's score that must survive."""
+        shares = self.kept_labels if kind == "classifier" else self.kept
+        return {
+            f"{split}.{self.name}.{metric}": least
+            for split, _, metric, least in ((*key.partition("."), v) for key, v in shares.items())
+        }
+
+
+_REGISTRY = Registry("modality", "clearbench.data.modalities", "clearbench.modalities")
+
+
+def modalities() -> dict[str, Modality]:
+    """Every modality by name: text, image, then those of entry points and plugins."""
+    _REGISTRY.all()
+    return dict(_instances())
+
+
+@cache
+def _instances() -> dict[str, Modality]:
+    found = sorted(_REGISTRY.all().items(), key=lambda entry: entry[1].position)
+    return {name: cls() for name, cls in found}
+
+
+def modality(name: str) -> Modality:
+    """A modality by name.
+
+    Raises:
+        RecipeError: There is none of that name.
+    """
+    known = modalities()
+    if name not in known:
+        raise RecipeError(
+            f"unknown modality '{name}'", "modality", did_you_mean(name, [*known, BOTH])
+        )
+    return known[name]
+
+
+def modality_of(media: Media | None) -> Modality:
+    """The modality of a row with this media; text without any."""
+    if media is None:
+        return modality("text")
+    return next(
+        each for each in modalities().values() if each.media and isinstance(media, each.media)
+    )
+
+
+def parse_modalities(spelling: str) -> tuple[str, ...]:
+    """The names in a spelling: `text`, `both`, `text+voice`; in the order of `modalities`.
+
+    Raises:
+        RecipeError: For an unknown name.
+    """
+    parts = [name for part in spelling.split("+") for name in (_PAIR if part == BOTH else (part,))]
+    chosen = {modality(name).name for name in parts}
+    return tuple(name for name in modalities() if name in chosen)
+
+
+def spell_modalities(names: Collection[str]) -> str:
+    """The spelling of a set of names; `both` is text and image."""
+    ordered = tuple(name for name in modalities() if name in names)
+    return BOTH if ordered == _PAIR else "+".join(ordered)
+
+
+def readable_by(kind: str) -> tuple[str, ...]:
+    """Names of the modalities that a kind of model can read."""
+    return tuple(name for name, each in modalities().items() if kind in each.kinds)
+
+
+def spellings(names: Iterable[str]) -> tuple[str, ...]:
+    """All of the names together, then each alone."""
+    every = tuple(names)
+    return tuple(dict.fromkeys((spell_modalities(every), *every)))

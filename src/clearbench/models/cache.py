@@ -1,0 +1,84 @@
+"""What models of one process share: encoded rows, media, tower features and self-tests."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, cast
+
+from torch import Tensor
+
+Value = TypeVar("Value")
+#: Bytes of a cache that nobody gave a bound.
+DEFAULT_BYTES = 2**30
+#: Bytes that an entry costs besides its content.
+OVERHEAD = 256
+
+
+class WorkCache:
+    """A cache whose least recently used entries leave once its content passes a bound in bytes.
+
+    Whatever it holds can be computed again, so that no result depends on the bound. `kept` is for
+    small things without which a run would differ, such as the results of self-tests.
+
+    Args:
+        max_bytes: Bound on the content.
+    """
+
+    def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._kept: dict[Hashable, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._entries
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The entry of a key, made where it is not there."""
+        if key in self._entries:
+            self._entries.move_to_end(key)
+            return cast(Value, self._entries[key][0])
+        value = make()
+        self._add(key, value)
+        return value
+
+    def kept(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The same without a bound."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast(Value, self._kept[key])
+
+    def drop(self, chosen: Callable[[Hashable], bool]) -> None:
+        """Removes the entries whose keys are chosen."""
+        for key in [key for key in self._entries if chosen(key)]:
+            self.bytes -= self._entries.pop(key)[1]
+
+    def _add(self, key: Hashable, value: object) -> None:
+        size = size_of(value) + OVERHEAD
+        if size > self.max_bytes:
+            return
+        if key in self._entries:  # made while this one was being made
+            self.bytes -= self._entries.pop(key)[1]
+        self._entries[key] = (value, size)
+        self.bytes += size
+        while self.bytes > self.max_bytes:
+            _, (_, gone) = self._entries.popitem(last=False)
+            self.bytes -= gone
+
+
+def size_of(value: object) -> int:
+    """Bytes of tensors and integers in nested tuples, lists, mappings and dataclasses."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, Mapping):
+        return sum(map(size_of, value.values()))
+    if isinstance(value, (tuple, list)):
+        return sum(map(size_of, value))
+    if is_dataclass(value):
+        return sum(map(size_of, vars(value).values()))
+    return 8

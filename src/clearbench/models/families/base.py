@@ -1,0 +1,197 @@
+"""Families of architectures: what differs between them, with a default that suits most.
+
+A family that needs no exception needs no file. One that does is a subclass of `Family` in this
+folder, in a plugin, or behind an entry point of the group `clearbench.families`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+from transformers import (
+    AutoFeatureExtractor,
+    AutoImageProcessor,
+    AutoModelForAudioClassification,
+    AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+)
+
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Kind
+from clearbench.data.media import Media
+from clearbench.data.modality import Modality
+from clearbench.models.cache import WorkCache
+from clearbench.registry import Registry
+
+Part = Literal["vision", "projector", "language"]
+
+_REGISTRY: Registry[Family]
+
+
+class Family:
+    """The default: names and habits that most `transformers` architectures share.
+
+    Attributes:
+        model_types: `config.model_type` of the architectures it is for.
+        projector: Pattern of the projector's parameter names; asked first, since some families
+            keep it inside the vision module.
+        vision: Pattern of the media encoder's. Every parameter of a classifier belongs to it.
+        layer: Pattern of a parameter in a layer; its group is the layer's number from 0.
+        mlp_output: Pattern of the last matrix of a perceptron.
+        output_head: Part of the name of the layer that gives a token's logits.
+        label_head: Part of the name of a classifier's layers that give its labels' logits.
+        text_values: Values that per-token extras have on text and padding; 0 where not named.
+        text_tensors: Media tensors that depend on the text beside the media, too.
+    """
+
+    model_types: ClassVar[tuple[str, ...]] = ()
+    projector: ClassVar[re.Pattern[str]] = re.compile(
+        r"(multi_modal_projector|merger|connector|modality_projection|aligner|resampler)"
+    )
+    vision: ClassVar[re.Pattern[str]] = re.compile(
+        r"(vision_tower|vision_model|visual|vision_encoder|resnet|vit|classifier)"
+    )
+    layer: ClassVar[re.Pattern[str]] = re.compile(
+        r"(?:^|\.)(?:layers|h|blocks|block|stages)\.(\d+)\."
+    )
+    mlp_output: ClassVar[re.Pattern[str]] = re.compile(
+        r"(down_proj|fc2|dense_4h_to_h|mlp\.c_proj|(?<!attention\.)output\.dense)\."
+    )
+    output_head: ClassVar[str] = "lm_head"
+    label_head: ClassVar[str] = "classifier"
+    text_values: ClassVar[Mapping[str, int]] = {}
+    text_tensors: ClassVar[tuple[str, ...]] = ("cross_attention_mask",)
+
+    def __init_subclass__(cls, name: str = "") -> None:
+        if name:
+            _REGISTRY.add(name, cls)
+
+    def part_of(self, parameter: str) -> Part:
+        """The part of a token model that a parameter or module path belongs to."""
+        if self.projector.search(parameter):
+            return "projector"
+        return "vision" if self.vision.search(parameter) else "language"
+
+    def layer_of(self, parameter: str) -> int | None:
+        """Number from 1 of the layer that a parameter lies in; None if in none."""
+        number = self.layer.search(parameter)
+        return int(number.group(1)) + 1 if number else None
+
+    def is_mlp_output(self, parameter: str) -> bool:
+        """Whether a parameter belongs to the last matrix of a perceptron."""
+        return self.mlp_output.search(parameter) is not None
+
+    def is_label_weight(self, parameter: str) -> bool:
+        """Whether a parameter is the matrix of a classifier's label head."""
+        pattern = rf"^{re.escape(self.label_head)}\.(\d+\.)?weight$"
+        return re.search(pattern, parameter) is not None
+
+    def kind(self, config: Any) -> Kind:
+        """Kind of the model with a configuration."""
+        if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+            return "vision-language"
+        if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
+            return "classifier"
+        return (
+            "classifier" if type(config) in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING else "language"
+        )
+
+    def auto_class(self, kind: Kind, config: Any) -> Any:
+        """Class whose `from_pretrained` and `from_config` make the model."""
+        if kind != "classifier":
+            token_models = (AutoModelForCausalLM, AutoModelForImageTextToText)
+            return token_models[kind == "vision-language"]
+        if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
+            return AutoModelForImageClassification
+        sound = type(config) in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
+        return AutoModelForAudioClassification if sound else AutoModelForImageClassification
+
+    def load_processor(self, kind: Kind, config: Any, where: Mapping[str, Any]) -> Any:
+        """The processor, tokenizer, image processor or feature extractor of a saved model."""
+        if kind == "language":
+            return AutoTokenizer.from_pretrained(**where)
+        if kind == "vision-language":
+            return AutoProcessor.from_pretrained(**where)
+        if self.auto_class(kind, config) is AutoModelForAudioClassification:
+            return AutoFeatureExtractor.from_pretrained(**where)
+        return AutoImageProcessor.from_pretrained(**where, backend="pil")
+
+    def encode_media(
+        self, processor: Any, modality: Modality, media: Media, text: str | None = None
+    ) -> Mapping[str, Any]:
+        """Output of the processor for media, alone or with the text that has its placeholder."""
+        if text is None:
+            return processor(**modality.alone(media), return_tensors="pt")  # type: ignore[no-any-return]
+        about = modality.beside_text(media)
+        return processor(text=[text], **about, return_tensors="pt")  # type: ignore[no-any-return]
+
+    def extras_of_text(self, processor: Any) -> dict[str, int]:
+        """By name, the value on text of every per-token extra that the processor may add."""
+        names = getattr(processor, "model_input_names", None) or ()
+        found = {name: 0 for name in names if name.endswith("token_type_ids")}
+        return found | dict(self.text_values)
+
+    def pooled(self, core: Any, outputs: Any) -> Tensor:
+        """(rows, width) features of a classifier's backbone that stand for a whole row.
+
+        The pooled map, the class token of an image, or the mean over the tokens of other media.
+        """
+        maps: Tensor | None = outputs.get("pooler_output")
+        tokens: Tensor = outputs.last_hidden_state
+        if maps is not None:
+            return maps.flatten(1)
+        return tokens[:, 0] if core.main_input_name == "pixel_values" else tokens.mean(1)
+
+    def stored_media(
+        self, core: Any, batch: Batch, cache: WorkCache
+    ) -> AbstractContextManager[None]:
+        """While entered, `core` reads the batch's media from the cache where that is exact."""
+        return nullcontext()
+
+
+_REGISTRY = Registry("family", "clearbench.models.families", "clearbench.families")
+
+
+def family_of(config: Any) -> Family:
+    """The family of the architecture with a configuration."""
+    model_type = getattr(config, "model_type", "")
+    for cls in _REGISTRY.all().values():
+        if model_type in cls.model_types:
+            return cls()
+    return Family()
+
+
+def accepted(module: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the inputs that a module's `forward` has arguments for."""
+    known = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in known}
+
+
+def split_outputs(
+    outputs: Mapping[str, Any],
+) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], dict[str, Tensor]]:
+    """Token ids, per-token extras and media tensors of a processor's output for one row."""
+    ids: Tensor = outputs["input_ids"]
+    extras: dict[str, tuple[int, ...]] = {}
+    tensors: dict[str, Tensor] = {}
+    for name, value in outputs.items():
+        if name in ("input_ids", "attention_mask") or not isinstance(value, Tensor):
+            continue
+        if value.shape == ids.shape and not value.is_floating_point():
+            extras[name] = tuple(value[0].tolist())
+        else:
+            tensors[name] = value
+    return tuple(ids[0].tolist()), extras, tensors
