@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "clearbench"
 #: Every room imports only from rooms before it and from itself. CONTRIBUTING.md says what each is.
 ORDER = (
-    "errors", "registry", "storage", "processes", "quiet", "people", "data", "batches", "methods",
+    "errors", "plugins", "storage", "processes", "quiet", "people", "data", "batches", "methods",
     "models", "training", "builtin", "evaluation", "attacks", "runs", "report", "api", "testing",
     "catalogue", "doctor", "cli", "__main__",
 )  # fmt: skip

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 #: Public names and the module each comes from; imported when first used.
 _PUBLIC = {
     "Answers": "batches.answers",
+    "Attack": "attacks.base",
     "Batch": "batches.batch",
     "ClearbenchError": "errors",
     "Dataset": "data.dataset",
@@ -24,6 +25,7 @@ _PUBLIC = {
     "Step": "methods.base",
     "Term": "methods.losses",
     "TrainSettings": "training.settings",
+    "attack": "api",
     "build_dataset": "api",
     "evaluate": "api",
     "finetune": "api",

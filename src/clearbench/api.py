@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clearbench.attacks import run as attacks
+from clearbench.attacks import scoring
+from clearbench.attacks.base import attack as named_attack
 from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
-from clearbench.data.modality import parse_modalities
-from clearbench.evaluation import engine, scoring
+from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.controls import control
-from clearbench.evaluation.prompts import ways
-from clearbench.evaluation.protocols import protocol as named_protocol
+from clearbench.evaluation.metric import metric
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import method as named_method
 from clearbench.models.base import Model
 from clearbench.storage import new_folder
@@ -144,19 +146,17 @@ def evaluate(
         parts: A folder that keeps what is done, so that a killed measurement goes on from there.
         on_batch: Told (batches done, batches in all).
     """
-    chosen = named_protocol(protocol)
-    shown = dataset if images is None else control(dataset, images)
-    return engine.evaluate(
-        model,
-        shown.for_kind(model.kind),
+    settings = EvaluationSettings.of(
+        protocol=protocol,
         limit=limit,
-        asks=ways((*chosen.asks, *asks)),
-        spoken=chosen.spoken,
+        asks=tuple(asks),
         max_new_tokens=max_new_tokens,
         stop_after=stop_after,
-        parts=None if parts is None else Path(parts),
-        on_batch=on_batch,
     )
+    shown = dataset if images is None else control(dataset, images)
+    folder = None if parts is None else Path(parts)
+    rows = shown.for_kind(model.kind)
+    return engine.evaluate(model, rows, settings, parts=folder, on_batch=on_batch)
 
 
 def score(
@@ -164,9 +164,42 @@ def score(
     reference: Records | None = None,
     original: Records | None = None,
     protocol: str = "clear",
+    metrics: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Score]:
-    """Scores by key; `reference` is the gold model's records."""
-    return scoring.score(records, reference, original, protocol)
+    """Scores by key.
+
+    Args:
+        records: Records of the model.
+        reference: Records of the gold model.
+        original: Records of the model before unlearning.
+        protocol: Name of a set of metrics.
+        metrics: Further metrics with parameters: `[{"name": "min_k", "share": 0.2}]`.
+    """
+    further = tuple(metric(**entry) for entry in metrics)
+    return scoring.score(records, reference, original, protocol, metrics=further)
+
+
+def attack(
+    model: Model,
+    dataset: Dataset,
+    name: str,
+    reference: Model | Records | None = None,
+    *,
+    limit: int | None = None,
+    **parameters: Any,
+) -> attacks.Attacked:
+    """Attacks a model: the attack's table of records, and its scores.
+
+    Args:
+        model: The attacked model; left as it was.
+        dataset: Its forget and holdout rows.
+        name: A name from `clearbench list attacks`.
+        reference: The gold model, or its records.
+        limit: Rows per split and task, whole people; None for all.
+        **parameters: The attack's own.
+    """
+    chosen = named_attack(name, **parameters)
+    return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
 
 
 def report(results: Mapping[str, Any], out: str | Path) -> Path:

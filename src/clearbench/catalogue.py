@@ -1,11 +1,14 @@
-"""What `clearbench list` says; everything comes from the classes."""
+"""The rows of `clearbench list`, from the classes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clearbench.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:  # a list of recipes needs no metrics
+    from clearbench.evaluation.measure import Measure
 
 Rows = list[dict[str, Any]]
 
@@ -33,21 +36,37 @@ def _methods() -> Rows:
 def _metrics() -> Rows:
     from clearbench.evaluation.metric import metrics
 
-    rows = [
-        {
-            "name": name,
-            "needs": list(cls.needs),
-            "directions": cls.directions,
-            "ideal": _ideal(cls.direction("forget")),
-            "range": list(cls.range),
-            "version": cls.version,
-            "erratum": cls.erratum,
-            "paper": cls.paper,
-            "shows": cls.shows,
-        }
-        for name, cls in metrics().items()
+    return [_measure(name, cls) for name, cls in metrics().items()] + _aggregates()
+
+
+def _attacks() -> Rows:
+    from clearbench.attacks.base import attacks
+
+    return [
+        _measure(name, cls) | {"needs": list(cls.needs), "reads": list(cls.reads)}
+        for name, cls in attacks().items()
     ]
-    return rows + _aggregates()
+
+
+def _measure(name: str, cls: type[Measure]) -> dict[str, Any]:
+    """A metric or an attack, with the variants that it declares."""
+    default = cls()
+    return {
+        "name": name,
+        "title": cls.title,
+        "group": cls.group,
+        "needs": list(cls.needs),
+        "parameters": default.model_dump(mode="json", exclude={"key"}),
+        "variants": [made.score_key for made in cls.configured()],
+        "directions": dict(cls.directions),
+        "ideal": _ideal(cls.direction("forget")),
+        "range": list(cls.range),
+        "version": cls.version,
+        "erratum": cls.erratum,
+        "paper": cls.paper,
+        "shows": cls.shows,
+        "cases": {value: case.shows for value, case in cls.cases.items()},
+    }
 
 
 def _aggregates() -> Rows:
@@ -55,22 +74,24 @@ def _aggregates() -> Rows:
 
     return [
         {
-            "name": each.name,
+            "name": aggregate.name,
+            "title": aggregate.title,
+            "group": "Aggregates",
             "needs": ["the scores that a protocol names"],
-            "directions": {"*": each.direction},
-            "ideal": _ideal(each.direction),
+            "directions": {"*": aggregate.direction},
+            "ideal": _ideal(aggregate.direction),
             "range": [0.0, 1.0],
-            "version": max(chosen.version for chosen, _ in each.versions()),
+            "version": max(chosen.version for chosen, _ in aggregate.versions()),
             "erratum": "",
-            "paper": each.paper,
-            "shows": each.shows,
+            "paper": aggregate.paper,
+            "shows": aggregate.shows,
             "parts": {
                 f"{chosen.name} {key}": list(parts)
-                for chosen, keys in each.versions()
+                for chosen, keys in aggregate.versions()
                 for key, parts in keys.items()
             },
         }
-        for each in AGGREGATES
+        for aggregate in AGGREGATES
     ]
 
 
@@ -84,14 +105,14 @@ def _protocols() -> Rows:
 
     return [
         {
-            "name": each.name,
-            "version": each.version,
-            "shows": each.shows,
-            "defects": [f"{e.id}: {e.does}" for e in carried(each.name).values()],
-            "required": list(each.required),
-            "aggregates": sorted(each.parts),
+            "name": chosen.name,
+            "version": chosen.version,
+            "shows": chosen.shows,
+            "defects": [f"{e.id}: {e.does}" for e in carried(chosen.name).values()],
+            "required": list(chosen.required),
+            "aggregates": sorted(chosen.parts),
         }
-        for each in protocols().values()
+        for chosen in protocols().values()
     ]
 
 
@@ -101,7 +122,7 @@ def _recipes() -> Rows:
     rows = []
     for name in builtin_recipes():
         recipe = load_recipe(name)
-        runs = sum(len(each.modalities) for each in recipe.runs)
+        runs = sum(len(entry.modalities) for entry in recipe.runs)
         rows.append(
             {"name": name, "title": recipe.title, "models": list(recipe.models), "runs": runs}
         )
@@ -135,7 +156,7 @@ def _models() -> Rows:
 _LISTS: dict[str, Callable[[], Rows]] = {
     "methods": _methods,
     "metrics": _metrics,
-    "attacks": list,
+    "attacks": _attacks,
     "protocols": _protocols,
     "datasets": _datasets,
     "models": _models,

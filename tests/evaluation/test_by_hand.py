@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clearbench.evaluation.metrics.membership import auc, tpr_at
 from scipy import stats
 
 from clearbench.evaluation.metric import Comparison, Metric, View, metrics
-from clearbench.evaluation.metrics.membership import auc, tpr_at
 from clearbench.evaluation.records import Cell, Records
 from clearbench.testing.records import records, value
 

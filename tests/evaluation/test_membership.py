@@ -9,11 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
-from sklearn.metrics import roc_auc_score, roc_curve
-
 from clearbench.evaluation.metrics.membership import (
     attack_numbers,
     auc,
@@ -21,6 +16,11 @@ from clearbench.evaluation.metrics.membership import (
     privleak,
     tpr_at,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import roc_auc_score, roc_curve
+
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.scoring import score
 from clearbench.testing.records import records, value

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clearbench.evaluation.metrics.indistinguishable import KLoM, NoMUS, ZeroRetrainForgetting
+from clearbench.evaluation.metrics.with_model import Fluency, GradientNorm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
@@ -16,10 +18,8 @@ from scipy.stats import entropy
 from clearbench.batches.items import item
 from clearbench.evaluation.metrics.bleu import bleu
 from clearbench.evaluation.metrics.consistency import agreement, consistency
-from clearbench.evaluation.metrics.indistinguishable import KLoM, NoMUS, ZeroRetrainForgetting
 from clearbench.evaluation.metrics.keywords import keywords
 from clearbench.evaluation.metrics.letter_choice import chosen_letter, lettered
-from clearbench.evaluation.metrics.with_model import Fluency, GradientNorm
 from clearbench.evaluation.scoring import score
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records, value

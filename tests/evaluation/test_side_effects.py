@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from clearbench.evaluation.metrics.side_effects import calibration_error, divergence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy
@@ -20,7 +21,6 @@ from clearbench.batches.items import Item
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.errors import DataError
 from clearbench.evaluation import engine, side
-from clearbench.evaluation.metrics.side_effects import calibration_error, divergence
 from clearbench.evaluation.records import KNOWN_COLUMNS, NEUTRAL_COLUMNS, Records
 from clearbench.models.base import Model
 from clearbench.models.token_model import TokenModel

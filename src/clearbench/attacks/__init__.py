@@ -1,1 +1,1 @@
-"""Does it come back? Attacks on a model that has forgotten."""
+"""Attacks: frozen configurations that give a table of records and scores, one family a file."""

@@ -10,7 +10,9 @@ import typer
 from clearbench.errors import RecipeError
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.")]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with a method.")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Python file with a method, metric or attack.")
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Stages shared between runs.")]
 Forget = Annotated[
@@ -21,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def load_plugins(paths: list[Path] | None) -> tuple[str, ...]:
     """Runs the plugin files; returns their full paths, for worker processes."""
-    from clearbench.methods.base import load_plugin
+    from clearbench.plugins import load_plugin
 
     for path in paths or ():
         load_plugin(path)

@@ -194,10 +194,11 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Computes every score of a model from its records, or from a log that others published."""
+    from clearbench.attacks.scoring import null_band
+    from clearbench.attacks.scoring import score as compute
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
-    from clearbench.evaluation.scoring import score as compute
-    from clearbench.evaluation.statistics import eligible, null_band
+    from clearbench.evaluation.statistics import eligible
 
     chosen, records = named(protocol), read_log(log)
     golds = [read_log(path) for path in reference or ()]

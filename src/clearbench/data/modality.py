@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from clearbench.data.media import Media
 from clearbench.errors import RecipeError, did_you_mean
-from clearbench.registry import Registry
+from clearbench.plugins import Registry
 
 _REGISTRY: Registry[Modality]
 #: Spelling of text and image together, in recipes and results.
@@ -107,13 +107,13 @@ _REGISTRY = Registry("modality", "clearbench.data.modalities", "clearbench.modal
 
 def modalities() -> dict[str, Modality]:
     """Every modality by name: text, image, then those of entry points and plugins."""
-    _REGISTRY.all()
+    len(_REGISTRY)
     return dict(_instances())
 
 
 @cache
 def _instances() -> dict[str, Modality]:
-    found = sorted(_REGISTRY.all().items(), key=lambda entry: entry[1].position)
+    found = sorted(_REGISTRY.items(), key=lambda entry: entry[1].position)
     return {name: cls() for name, cls in found}
 
 

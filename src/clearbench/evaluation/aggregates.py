@@ -1,11 +1,13 @@
-"""What the aggregates of the protocols are: harmonic means of scores, described like metrics."""
+"""The aggregates of the protocols, harmonic means of scores, described like metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clearbench.evaluation.protocols import Protocol, protocols
+from clearbench.evaluation.measure import Description
+from clearbench.evaluation.protocol import Protocol
+from clearbench.evaluation.protocols import protocols
 from clearbench.evaluation.score import Direction
 
 
@@ -14,22 +16,38 @@ class Aggregate:
     """A number made of scores; which ones, each protocol says in `parts`.
 
     Attributes:
-        name: The last part of its keys, `all.<track>.<name>`.
+        name: Last part of its keys, `all.<track>.<name>`.
+        title: Name in print.
         direction: Where more is better (`up`), or gold's value is (`gold`).
-        shows: A paragraph on what it shows and what it does not.
+        shows: Paragraph on what it shows and what it does not.
     """
 
     name: str
+    title: str
     direction: Direction
     paper: str
     shows: str
 
+    @property
+    def description(self) -> Description:
+        """Its description, like a metric's."""
+        return Description(
+            key=self.name,
+            title=self.title,
+            group="Aggregates",
+            shows=self.shows,
+            paper=self.paper,
+            erratum="",
+            range=(0.0, 1.0),
+            version=max(chosen.version for chosen, _ in self.versions()),
+        )
+
     def versions(self) -> Iterator[tuple[Protocol, dict[str, tuple[str, ...]]]]:
         """The protocols that have it, each with its keys and their parts."""
-        for each in protocols().values():
-            parts = {k: v for k, v in each.parts.items() if k.rpartition(".")[2] == self.name}
+        for chosen in protocols().values():
+            parts = {k: v for k, v in chosen.parts.items() if k.rpartition(".")[2] == self.name}
             if parts:
-                yield each, parts
+                yield chosen, parts
 
 
 _CLEAR = "CLEAR, arXiv 2410.18057"
@@ -42,6 +60,7 @@ _FORGET = (
 AGGREGATES = (
     Aggregate(
         "model_utility",
+        "Model utility",
         "up",
         "TOFU, arXiv 2401.06121",
         "What is left of all that nobody asked to forget: harmonic mean of ROUGE, probability and "
@@ -50,21 +69,30 @@ AGGREGATES = (
     ),
     Aggregate(
         "clear_real",
+        "CLEAR's real",
         "up",
         _CLEAR,
         "What is left of famous people and the world, without ROUGE, as CLEAR's tables were "
-        "computed (errata E03, E04).",
+        "computed (errata E03, E04: which parts CLEAR's code averages).",
     ),
     Aggregate(
         "clear_retain",
+        "CLEAR's retain",
         "up",
         _CLEAR,
         "What is left of the retained people, without ROUGE, as CLEAR's tables were computed "
-        "(errata E03, E04).",
+        "(errata E03, E04: which parts CLEAR's code averages).",
     ),
-    Aggregate("clear_forget", "gold", _CLEAR, f"As CLEAR's tables were computed. {_FORGET}"),
+    Aggregate(
+        "clear_forget",
+        "CLEAR's forget",
+        "gold",
+        _CLEAR,
+        f"As CLEAR's tables were computed. {_FORGET}",
+    ),
     Aggregate(
         "clear_real_paper",
+        "CLEAR's real, as the paper writes",
         "up",
         _CLEAR,
         "What is left of famous people and the world: harmonic mean of ROUGE, probability and "
@@ -72,10 +100,17 @@ AGGREGATES = (
     ),
     Aggregate(
         "clear_retain_paper",
+        "CLEAR's retain, as the paper writes",
         "up",
         _CLEAR,
         "What is left of the retained people: harmonic mean of ROUGE, probability and truth ratio, "
         "as CLEAR's paper writes.",
     ),
-    Aggregate("clear_forget_paper", "gold", _CLEAR, f"As CLEAR's paper writes. {_FORGET}"),
+    Aggregate(
+        "clear_forget_paper",
+        "CLEAR's forget, as the paper writes",
+        "gold",
+        _CLEAR,
+        f"As CLEAR's paper writes. {_FORGET}",
+    ),
 )

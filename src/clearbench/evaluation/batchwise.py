@@ -1,4 +1,4 @@
-"""A long measurement in batches: shared among processes, and taken up again after a kill.
+"""Runs a long measurement batch by batch, shared among processes and resumed after a kill.
 
 Which rows form a batch depends neither on the number of processes nor on what was done before a
 kill, so both leave the records as they are.
@@ -19,7 +19,7 @@ from clearbench.storage import is_finished, new_folder, verify
 
 #: Called with (batches done, batches in all) of this process.
 OnBatch = Callable[[int, int], None]
-#: How often what is new is saved.
+#: Seconds between two saves.
 SAVE_SECONDS = 30.0
 
 
@@ -28,8 +28,8 @@ class Parts:
     """Batches that are done, as sealed folders `NAME-FIRST`.
 
     Attributes:
-        folder: Where they are.
-        name: Says what is measured: parts of another name are left alone.
+        folder: The folder that holds the parts.
+        name: Hash of what is measured: parts of another name are left alone.
     """
 
     folder: Path
@@ -37,11 +37,11 @@ class Parts:
 
     def load(self) -> dict[int, pd.DataFrame]:
         """Batches by number; a damaged part does not count."""
-        found: dict[int, pd.DataFrame] = {}
+        batches: dict[int, pd.DataFrame] = {}
         for part in sorted(self.folder.glob(f"{self.name}-*")):
             if is_finished(part) and not verify(part):
-                found |= {int(f.stem): pd.read_parquet(f) for f in part.glob("*.parquet")}
-        return found
+                batches |= {int(f.stem): pd.read_parquet(f) for f in part.glob("*.parquet")}
+        return batches
 
     def save(self, batches: Mapping[int, pd.DataFrame]) -> None:
         """Seals some batches as one part, a file each."""
@@ -55,12 +55,12 @@ def measure(
     parts: Parts | None = None,
     on_batch: OnBatch | None = None,
 ) -> list[pd.DataFrame]:
-    """What every batch gives, in order, on every process; each process does its share.
+    """The frame of every batch, in order, on every process; each process measures its share.
 
     Args:
         batches: The same on every process, and every process must call this.
-        parts: Where to keep what is done and to look for it; None keeps nothing.
-        on_batch: Told about this process's batches.
+        parts: Store of finished batches; None keeps nothing.
+        on_batch: Function called with the progress of this process.
     """
     state, saved = processes(), time.monotonic()
     mine = range(state.process_index, len(batches), state.num_processes)

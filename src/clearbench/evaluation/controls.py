@@ -1,13 +1,12 @@
-"""Whether a model looks: the same questions with no image to see, or with somebody else's."""
+"""Controls: the same questions with a blank image, or with another person's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
@@ -97,16 +96,10 @@ def images_only(dataset: Dataset) -> Dataset:
 
 
 def under_control(records: Records, controlled: Records) -> Records:
-    """Records whose rows with an image are those measured under a control.
+    """Records in which rows with an image are replaced by those measured under a control.
 
     Side effects are measured on images of their own and are left out.
     """
     shown = [name for name, each in modalities().items() if each.media]
-
-    def joined(plain: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-        kept = plain[~plain["track"].isin(shown) & (plain["split"] != SIDE)]
-        parts = [frame for frame in (kept, other[other["track"].isin(shown)]) if len(frame)]
-        return pd.concat(parts, ignore_index=True) if parts else plain.iloc[:0]
-
-    names = [each.name for each in fields(Records)]
-    return Records(*(joined(getattr(records, n), getattr(controlled, n)) for n in names))
+    plain = records.in_groups(lambda key: key.track not in shown and key.split != SIDE)
+    return plain.joined(controlled.in_groups(lambda key: key.track in shown))

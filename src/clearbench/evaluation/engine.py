@@ -1,39 +1,34 @@
-"""One pass of a model over a dataset writes the records that every metric is computed from."""
+"""Measures a model once over a dataset; the records are what every metric is computed from."""
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from clearbench.batches.items import Item, item
-from clearbench.data.dataset import SPLITS, Dataset
+from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
-from clearbench.evaluation import side
+from clearbench.evaluation import side_effects
 from clearbench.evaluation.batchwise import OnBatch
-from clearbench.evaluation.prompts import Asked, to_speak
-from clearbench.evaluation.protocols import SPOKEN, Way
-from clearbench.evaluation.records import (
-    ANSWER_COLUMNS,
-    GENERATION_COLUMNS,
-    MATCH_COLUMNS,
-    SIDE,
-    Records,
-)
-from clearbench.evaluation.task import Task
+from clearbench.evaluation.groups import ANSWERS, GENERATIONS
+from clearbench.evaluation.measurement import Measurement
+from clearbench.evaluation.metrics.divergence import NEUTRAL
+from clearbench.evaluation.metrics.false_recognition import KNOWN
+from clearbench.evaluation.metrics.template_accuracy import MATCHES
+from clearbench.evaluation.prompts import Prompt, generation_prompts
+from clearbench.evaluation.records import SIDE, Records
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.templates import matches
 from clearbench.models.base import Model
 from clearbench.models.token_statistics import TokenStatistics
 
 KNOWN_NAMES = 5
-#: All that can be measured: the splits of a dataset, and side effects.
-MEASURED = (*SPLITS, SIDE)
-#: What a row is asked where a good answer is as long as the true one.
+#: Variants whose good answer is as long as the true one: only these are ended by `stop_after`.
 STOPPED = ("answer", "paraphrased")
 
 
@@ -58,23 +53,57 @@ def _whole_people(people: dict[int | str, list[Example]], limit: int, seed: int)
     order = np.random.default_rng([seed, 3]).permutation(len(people))
     keys = list(people)
     kept: list[str] = []
-    for place in order:
-        rows = people[keys[place]]
+    for index in order:
+        rows = people[keys[index]]
         if not kept or len(kept) + len(rows) <= limit:
             kept += [row.id for row in rows]
     return set(kept)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What one measurement scores and asks.
+
+    Attributes:
+        scored: Split, row and answer of every line of the answers.
+        prompts: Questions about measured rows that are answered in words.
+        side_prompts: Prompts for side effects, apart, so that no other answer's batch depends on
+            them.
+        side: Whether side effects are measured.
+    """
+
+    scored: tuple[tuple[str, Example, Item], ...]
+    prompts: tuple[Prompt, ...]
+    side_prompts: tuple[Prompt, ...]
+    side: bool
+
+
+def _planned(model: Model, whole: Dataset, dataset: Dataset, settings: EvaluationSettings) -> _Plan:
+    known = sorted(dataset.names[person] for person in dataset.people("retain"))
+    scored = tuple(
+        (split, row, answer)
+        for split in settings.splits
+        for row in dataset.evaluation.get(split, ())
+        if model.accepts(item(row))
+        for answer in variants(row, known)
+        if model.accepts(answer)
+    )
+    if model.kind == "classifier":
+        return _Plan(scored, (), (), side=False)
+    side = SIDE in settings.splits
+    prompts = generation_prompts(
+        dataset, settings.splits, settings.generated_splits, settings.prompt_forms
+    )
+    beside = side_effects.side_prompts(whole) if side else []
+    accepted = (tuple(p for p in found if model.accepts(p.item)) for found in (prompts, beside))
+    return _Plan(scored, *accepted, side=side)
+
+
 def evaluate(
     model: Model,
     dataset: Dataset,
+    settings: EvaluationSettings,
     *,
-    limit: int | None = None,
-    splits: Sequence[str] = MEASURED,
-    asks: Sequence[Way] = (),
-    spoken: Sequence[str] = SPOKEN,
-    max_new_tokens: int = 40,
-    stop_after: float | None = None,
     parts: Path | None = None,
     on_batch: OnBatch | None = None,
 ) -> Records:
@@ -84,60 +113,43 @@ def evaluate(
     batches and returns all the records.
 
     Args:
-        model: Left as it was.
+        model: The measured model; left as it was.
         dataset: Its measured splits.
-        limit: Rows per split and task, whole people; None for all.
-        splits: Which splits to measure; `side` is what unlearning may do to the rest.
-        asks: Ways of asking beside a row's own question.
-        spoken: Splits whose answers are generated; none where only likelihoods matter.
-        max_new_tokens: Longest generated answer.
-        stop_after: Ends the answer to a row at so many times the tokens of the true one; None lets
-            it run to `max_new_tokens`. Side effects and answers that need not be as long as the
-            truth (a letter, a word that was left out) are never ended so.
-        parts: Where a long measurement keeps what is done and, after a kill, looks for it.
-        on_batch: Told (batches done, batches in all) by each process.
+        settings: What is measured: `settings.measured` decides the records.
+        parts: Folder that keeps what is done of a long measurement, for after a kill.
+        on_batch: Function called with (batches done, batches in all) by each process.
     """
-    whole, dataset = dataset, sample(dataset, limit)
-    known = sorted(dataset.names[person] for person in dataset.people("retain"))
-    plan = [
-        (split, row, each)
-        for split in splits
-        for row in dataset.evaluation.get(split, ())
-        if model.accepts(item(row))
-        for each in variants(row, known)
-        if model.accepts(each)
-    ]
-    speaks = model.kind != "classifier"
-    beside = speaks and SIDE in splits
-    said = [  # side effects apart, so that no other answer's batch depends on them
-        _heard(model, to_speak(dataset, splits, spoken, asks)) if speaks else [],
-        _heard(model, side.to_speak(whole)) if beside else [],
-    ]
-    rows, others = ([asked.item for asked in each] for each in said)
-    longest = {each: _longest(model, each, max_new_tokens, stop_after) for each in rows}
-    task = Task(
+    rows = sample(dataset, settings.limit)
+    plan = _planned(model, dataset, rows, settings)
+    most = settings.max_new_tokens
+    longest = {p.item: _longest(model, p.item, most, settings.stop_after) for p in plan.prompts}
+    results = Measurement(
         model,
-        tuple(dict.fromkeys(each for _, _, each in plan)),
-        (longest, dict.fromkeys(others, max_new_tokens)),
-        neutral=beside,
-    )
-    found = task.run(parts, on_batch)
-    answers = [_line(split, row, each, found.readings[each]) for split, row, each in plan]
+        tuple(dict.fromkeys(answer for _, _, answer in plan.scored)),
+        (longest, dict.fromkeys((prompt.item for prompt in plan.side_prompts), most)),
+        neutral=plan.side,
+    ).run(parts, on_batch)
     generations = [
-        _spoken(asked, texts[asked.item])
-        for each, texts in zip(said, found.texts, strict=True)
-        for asked in each
+        _generation(prompt, texts[prompt.item])
+        for prompts, texts in zip((plan.prompts, plan.side_prompts), results.texts, strict=True)
+        for prompt in prompts
     ]
-    records = Records(
-        pd.DataFrame(answers, columns=ANSWER_COLUMNS),
-        pd.DataFrame(generations, columns=GENERATION_COLUMNS),
-        matches=pd.DataFrame(matches(model, dataset, splits), columns=MATCH_COLUMNS),
-    )
-    return replace(records, known=side.known(whole), neutral=found.neutral) if beside else records
+    tables = {
+        ANSWERS: ANSWERS.frame(
+            _answer(split, row, answer, results.statistics[answer])
+            for split, row, answer in plan.scored
+        ),
+        GENERATIONS: GENERATIONS.frame(generations),
+    }
+    if model.kind == "classifier":
+        tables[MATCHES] = MATCHES.frame(matches(model, rows, settings.splits))
+    if plan.side:
+        tables |= {KNOWN: side_effects.known_facts(dataset), NEUTRAL: results.neutral}
+    return Records(tables)
 
 
 def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
-    """Every answer of a row that is scored: true, paraphrased, perturbed, and known names."""
+    """The answers of a row that are scored: true, paraphrased, perturbed, and known names."""
     items = [item(row)]
     if row.paraphrased_answer is not None and row.paraphrased_answer != row.answer:
         items.append(item(row, "paraphrase", row.paraphrased_answer))
@@ -150,24 +162,20 @@ def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
     return items
 
 
-def _line(split: str, row: Example, each: Item, found: TokenStatistics) -> tuple[object, ...]:
+def _answer(split: str, row: Example, answer: Item, tokens: TokenStatistics) -> tuple[object, ...]:
     about = (split, row.track, row.task, -1 if row.person is None else row.person)
-    tokens = (found.log_probs, found.hits, found.means, found.variances)
-    return (*about, row.id, each.variant, *(values.tolist() for values in tokens))
+    columns = (tokens.log_probs, tokens.hits, tokens.means, tokens.variances)
+    return (*about, row.id, answer.variant, *(values.tolist() for values in columns))
 
 
-def _heard(model: Model, questions: Iterable[Asked]) -> list[Asked]:
-    return [asked for asked in questions if model.accepts(asked.item)]
-
-
-def _longest(model: Model, each: Item, most: int, stop_after: float | None) -> int:
-    """How many tokens the answer to a row may have."""
-    if stop_after is None or each.variant not in STOPPED:
+def _longest(model: Model, prompt: Item, most: int, stop_after: float | None) -> int:
+    """The longest answer of a prompt in tokens."""
+    if stop_after is None or prompt.variant not in STOPPED:
         return most
-    return min(most, math.ceil(stop_after * model.answer_length(each)))
+    return min(most, math.ceil(stop_after * model.answer_length(prompt)))
 
 
-def _spoken(asked: Asked, text: str) -> tuple[object, ...]:
-    each = asked.item
-    person = -1 if each.person is None else each.person
-    return (*asked.place, person, each.row, each.question, each.answer, text)
+def _generation(prompt: Prompt, text: str) -> tuple[object, ...]:
+    asked = prompt.item
+    person = -1 if asked.person is None else asked.person
+    return (*prompt.key, person, asked.row, asked.question, asked.answer, text)

@@ -1,170 +1,102 @@
-"""What a model said and thought of every answer, measured once; metrics are functions of this."""
+"""The records of one model on one dataset: named tables that every metric is computed from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from clearbench.errors import DataError, StorageError
+from clearbench.errors import StorageError
+from clearbench.evaluation.groups import ANSWERS, GENERATIONS, RecordGroup
+from clearbench.evaluation.tables import KEYS, GroupKey, Table, TableSet
 
-#: Frames that are files; folders of earlier versions hold the first two only.
-_FILES = ("answers", "generations", "known", "neutral", "matches")
-TOKEN_COLUMNS = ["log_probs", "hits", "means", "variances"]
-KEYS = ["split", "track", "task"]
-ANSWER_COLUMNS = [*KEYS, "person", "row", "variant", *TOKEN_COLUMNS]
-GENERATION_COLUMNS = [*KEYS, "person", "row", "question", "truth", "text"]
-#: In place of the token columns, where a published log holds nothing finer.
-MEAN = "mean_log_prob"
-LOGGED_COLUMNS = [*KEYS, "person", "row", "metric", "value"]
-KNOWN_COLUMNS = [*KEYS, "person", "row", "question", "truth"]
-NEUTRAL_COLUMNS = [*KEYS, "person", "row", "token", "masses"]
-MATCH_COLUMNS = [*KEYS, "person", "row", "own", "other"]
-#: The split of rows that are asked to see what unlearning does to the rest.
+#: The split of rows that are asked to find side effects of unlearning.
 SIDE = "side"
-
-#: Where records belong: (split, track, task).
-Place = tuple[str, str, str]
-
-
-def _empty(columns: list[str]) -> Callable[[], pd.DataFrame]:
-    return lambda: pd.DataFrame(columns=columns)
+#: Parquet metadata that names a table's row key; empty for None.
+_ROW_KEY = b"clearbench.row_key"
+#: Tables without a row key in folders that were saved before row keys were.
+_LOOKUPS_BEFORE = ("known", "neutral")
 
 
-@dataclass(frozen=True, eq=False)
-class Records:
-    """One pass of one model over one dataset; two are the same only if they are one object.
+class Records(TableSet):
+    """One pass of one model over one dataset, as an open mapping of named tables.
 
-    Attributes:
-        answers: One line per (row, answer variant): `log_probs` is the list of per-token natural
-            log-probabilities, `hits` of whether each token was the model's first choice, `means`
-            and `variances` of the log-probability under the model's own distribution. `person` is
-            -1 for rows about the world. Published logs hold only the mean: `mean_log_prob`.
-        generations: One line per greedy answer.
-        logged: One line per (row, metric) that a published log had worked out itself.
-        known: One line per name or answer of people the model was taught, to find in what it says
-            of strangers.
-        neutral: One line per answer token of a neutral prompt: `masses` are the probabilities of
-            classes of next tokens.
-        matches: One line per image of a classifier that is not enrolled: the cosine of its
-            embedding to its `own` person's template and the largest to any `other`.
+    `records["answers"]` is a data frame, a line per (row, answer variant); `records["generations"]`
+    has a line per generated answer. Other tables are declared where they are measured or read
+    (`Table`), and are filtered, joined, saved and read like these.
     """
 
-    answers: pd.DataFrame
-    generations: pd.DataFrame
-    logged: pd.DataFrame = field(default_factory=_empty(LOGGED_COLUMNS))
-    known: pd.DataFrame = field(default_factory=_empty(KNOWN_COLUMNS))
-    neutral: pd.DataFrame = field(default_factory=_empty(NEUTRAL_COLUMNS))
-    matches: pd.DataFrame = field(default_factory=_empty(MATCH_COLUMNS))
+    def _with(self, tables: Mapping[Table, pd.DataFrame]) -> Self:
+        return type(self)(tables)
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """The scored answers."""
+        return self.table(ANSWERS)
+
+    @property
+    def generations(self) -> pd.DataFrame:
+        """The generated answers."""
+        return self.table(GENERATIONS)
+
+    def groups(self) -> dict[GroupKey, RecordGroup]:
+        """The records by split, track and task, in sorted order."""
+        return self._groups
+
+    @cached_property
+    def _groups(self) -> dict[GroupKey, RecordGroup]:
+        parts = {table: _by_key(frame) for table, frame in self.declarations().items()}
+        keys = sorted({key for groups in parts.values() for key in groups})
+        return {
+            key: RecordGroup(
+                key,
+                {
+                    table: groups.get(key, self.table(table).iloc[:0])
+                    for table, groups in parts.items()
+                },
+            )
+            for key in keys
+        }
 
     def save(self, folder: Path) -> None:
-        """Writes a Parquet file for each frame that was measured."""
-        for name in _FILES:
-            getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
+        """Writes a Parquet file for each table; its metadata name the row key."""
+        for table, frame in self.declarations().items():
+            content = pa.Table.from_pandas(frame, preserve_index=False)
+            metadata = {**(content.schema.metadata or {}), _ROW_KEY: (table.row_key or "").encode()}
+            pq.write_table(
+                content.replace_schema_metadata(metadata), folder / f"{table.name}.parquet"
+            )
 
     @classmethod
     def load(cls, folder: Path) -> Records:
-        """Reads what `save` wrote."""
-        paths = {name: folder / f"{name}.parquet" for name in _FILES}
-        for name in _FILES[:2]:
-            if not paths[name].is_file():
-                raise StorageError(f"no {name}.parquet", str(folder), "give a folder of records")
-        found = {name: path for name, path in paths.items() if path.is_file()}
-        return cls(**{name: pd.read_parquet(path) for name, path in found.items()})
+        """Reads the tables that `save` wrote, and folders of earlier versions.
 
-    def cells(self) -> dict[Place, Cell]:
-        """The records by (split, track, task)."""
-        return self._cells
-
-    @cached_property
-    def _cells(self) -> dict[Place, Cell]:
-        whole = {each.name: getattr(self, each.name) for each in fields(self)}
-        parts = {name: (_by_place(frame), frame.iloc[:0]) for name, frame in whole.items()}
-        places = sorted({place for found, _ in parts.values() for place in found})
-        return {
-            place: Cell(**{name: found.get(place, none) for name, (found, none) in parts.items()})
-            for place in places
-        }
-
-
-def _by_place(frame: pd.DataFrame) -> dict[Place, pd.DataFrame]:
-    groups = frame.groupby(["split", "track", "task"])
-    return {(str(s), str(track), str(task)): each for (s, track, task), each in groups}
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """Records of one split, track and task."""
-
-    answers: pd.DataFrame
-    generations: pd.DataFrame
-    logged: pd.DataFrame = field(default_factory=_empty(LOGGED_COLUMNS))
-    known: pd.DataFrame = field(default_factory=_empty(KNOWN_COLUMNS))
-    neutral: pd.DataFrame = field(default_factory=_empty(NEUTRAL_COLUMNS))
-    matches: pd.DataFrame = field(default_factory=_empty(MATCH_COLUMNS))
-
-    @cached_property
-    def _means(self) -> pd.DataFrame:
-        """(rows, variants) mean token log-probabilities, rows in the order of the records."""
-        chosen = self.answers
-        if MEAN in chosen:
-            means = chosen[MEAN].to_numpy(dtype=float)
-        else:
-            means = np.array([np.mean(tokens) for tokens in chosen["log_probs"]], dtype=float)
-        if not np.isfinite(means).all():
-            raise DataError(
-                f"log-probabilities are not finite on {int((~np.isfinite(means)).sum())} answers",
-                ".".join(map(str, chosen[["split", "track"]].iloc[0])),
-                "the model's outputs are not finite; its run has diverged",
-            )
-        frame = pd.DataFrame({"row": chosen["row"], "variant": chosen["variant"], "value": means})
-        table = frame.pivot(index="row", columns="variant", values="value")
-        return table.reindex(chosen["row"].drop_duplicates())
-
-    def mean_log_prob(self, variant: str) -> pd.Series:
-        """Per row, the mean token log-probability of an answer variant: -l(y) of the papers."""
-        if variant not in self._means:
-            return pd.Series(dtype=float)
-        return self._means[variant].dropna()
-
-    def options(self, prefix: str) -> pd.DataFrame:
-        """(rows, options) mean token log-probabilities of the variants `prefix_0`, `prefix_1`...
-
-        Rows with fewer options than others have NaN there.
+        Raises:
+            StorageError: There are no answers or no generations.
         """
-        names = [name for name in self._means if str(name).startswith(f"{prefix}_")]
-        ordered = sorted(names, key=lambda name: int(str(name).rpartition("_")[2]))
-        return self._means[ordered].dropna(how="all")
-
-    def tokens(self, column: str, variant: str = "answer") -> dict[str, NDArray[np.float64]]:
-        """Per row, what `column` holds of each token of a variant; none where the log has none."""
-        if column not in self.answers:
-            return {}
-        chosen = self.answers[self.answers["variant"] == variant]
-        pairs = zip(chosen["row"], chosen[column], strict=True)
-        return {str(row): np.asarray(each, float) for row, each in pairs if np.ndim(each)}
-
-    def logged_values(self, metric: str) -> pd.Series:
-        """Per row, what the log says of a metric; empty where it says nothing."""
-        chosen = self.logged[self.logged["metric"] == metric]
-        return pd.Series(chosen["value"].to_numpy(dtype=float), index=chosen["row"], dtype=float)
-
-    @cached_property
-    def people(self) -> dict[str, int]:
-        """The person of every row; -1 for the world."""
-        frames = (self.answers, self.generations, self.logged, self.matches)
-        rows = [row for frame in frames for row in frame["row"]]
-        return dict(zip(rows, (each for frame in frames for each in frame["person"]), strict=True))
+        for needed in (ANSWERS, GENERATIONS):
+            if not (folder / f"{needed.name}.parquet").is_file():
+                what = f"no {needed.name}.parquet"
+                raise StorageError(what, str(folder), "give a folder of records")
+        return cls(dict(_read(path) for path in sorted(folder.glob("*.parquet"))))
 
 
-def clusters(values: pd.Series, people: dict[str, int]) -> NDArray[np.int64]:
-    """The person behind each value; every row about the world stands for itself."""
-    found = np.array([people.get(str(row), -1) for row in values.index], dtype=np.int64)
-    alone = found < 0
-    found[alone] = -1 - np.arange(int(alone.sum()))
-    return found
+def _read(path: Path) -> tuple[Table, pd.DataFrame]:
+    content = pq.ParquetFile(path).read()
+    saved = (content.schema.metadata or {}).get(_ROW_KEY)
+    before = "" if path.stem in _LOOKUPS_BEFORE else "row"
+    row_key = before if saved is None else saved.decode()
+    frame = content.to_pandas()
+    return Table(path.stem, tuple(frame.columns), row_key or None), frame
+
+
+def _by_key(frame: pd.DataFrame) -> dict[GroupKey, pd.DataFrame]:
+    if frame.empty:
+        return {}
+    groups = frame.groupby(list(KEYS))
+    return {GroupKey(*map(str, key)): group for key, group in groups}

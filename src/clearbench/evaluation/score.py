@@ -1,15 +1,15 @@
-"""A number with what it takes to believe it: interval, counts, direction, gold's value, version."""
+"""Scores: a value with interval, counts, direction, gold's value and version."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
-
-from clearbench.evaluation.records import clusters
 
 Direction = Literal["up", "down", "gold"]
 #: Least and most; None where there is no bound.
@@ -28,7 +28,7 @@ class Score(BaseModel):
         direction: `up` or `down` where more or less is better, `gold` where gold's value is.
         gold: The gold model's value of the same number, when known.
         statistic: The test statistic behind a p-value.
-        chance: What guessing gives, where one of several options is chosen.
+        chance: The value of guessing, where one of several options is chosen.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +49,7 @@ class Score(BaseModel):
 
 def mean_score(
     values: pd.Series,
-    people: dict[str, int],
+    people: Mapping[str, int],
     direction: Direction,
     version: int = 1,
     range: Range = (0.0, 1.0),
@@ -70,7 +70,7 @@ def mean_score(
     )
 
 
-def clustered_error(values: pd.Series, people: dict[str, int]) -> tuple[float, int]:
+def clustered_error(values: pd.Series, people: Mapping[str, int]) -> tuple[float, int]:
     """The standard error of a mean and the number of people behind it.
 
     The variance is that of cluster sums of residuals, with the correction G / (G - 1) (CR1). It is
@@ -101,3 +101,11 @@ def within(value: float, reach: float, range: Range) -> tuple[float, float]:
         low if least is None else max(least, low),
         high if most is None else min(most, high),
     )
+
+
+def clusters(values: pd.Series, people: Mapping[str, int]) -> NDArray[np.int64]:
+    """The person behind each value; every row about the world is a cluster of its own."""
+    numbers = np.array([people.get(str(row), -1) for row in values.index], dtype=np.int64)
+    alone = numbers < 0
+    numbers[alone] = -1 - np.arange(int(alone.sum()))
+    return numbers

@@ -1,85 +1,53 @@
-"""From records to scores: metrics of rows, comparisons with gold, and aggregates."""
+"""Metric scores of records: row metrics, comparisons with gold, and aggregates.
+
+`clearbench.attacks.scoring` adds the membership attacks; what users call is there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from clearbench.data.modality import modalities
-from clearbench.evaluation.metric import Comparison, Metric, View
+from clearbench.evaluation.metric import Collections, Comparison, Metric, main_group
 from clearbench.evaluation.metrics.truth_ratio import ratios
-from clearbench.evaluation.protocols import Protocol, protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 
 Scores = dict[str, Score]
 
 
-def score(
-    records: Records,
-    reference: Records | None = None,
-    original: Records | None = None,
-    protocol_name: str = "clear",
+def measured(collections: Collections, metrics: Sequence[Metric | Comparison]) -> Scores:
+    """The model's metric scores by key; a metric whose records are missing gives none."""
+    scores: Scores = {}
+    for metric in metrics:
+        if isinstance(metric, Metric):
+            for key, group in collections.model.groups().items():
+                score = metric.score(group) if metric.applies(key) else None
+                if score is not None:
+                    scores[f"{key.split}.{key.track}.{metric.score_key}"] = score
+        else:
+            for track in collections.tracks:
+                scores |= metric.compare(collections, track)
+    return scores
+
+
+def with_gold_and_original(
+    collections: Collections, compute: Callable[[Collections], Scores]
 ) -> Scores:
-    """Every score of one model, by key `<split>.<track>.<metric>`.
-
-    Args:
-        records: The model's.
-        reference: Gold's: adds forget quality and fills `gold` in every score.
-        original: The original's: adds the divergence from it and fills `original`.
-        protocol_name: Which set of metrics and aggregates.
-
-    Raises:
-        DataError: The records lack what the protocol needs; every missing score is named.
-    """
-    scores = dict(_alone(records, reference, original, protocol_name))
-    protocol(protocol_name).check(scores, reference is not None)
-    for field, other in (("gold", reference), ("original", original)):
+    """The model's scores, each with gold's and the original's value of the same number."""
+    scores = dict(compute(collections))
+    for field, other in (("gold", collections.gold), ("original", collections.original)):
         if other is not None:
-            known = _alone(other, reference, original, protocol_name)
+            theirs = compute(collections.of(other))
             scores = {
-                key: each.model_copy(update={field: known[key].value}) if key in known else each
-                for key, each in scores.items()
+                key: score.model_copy(update={field: theirs[key].value}) if key in theirs else score
+                for key, score in scores.items()
             }
-    return dict(sorted(scores.items()))
-
-
-@lru_cache(maxsize=8)
-def _alone(
-    records: Records, reference: Records | None, original: Records | None, protocol_name: str
-) -> Mapping[str, Score]:
-    """A model's scores without gold's and the original's beside them; those two come up often."""
-    chosen = protocol(protocol_name)
-    gold, first = (each.cells() if each is not None else {} for each in (reference, original))
-    view = View(records.cells(), gold, first)
-    found = _measured(view, chosen)
-    return found | chosen.aggregates({key: each.value for key, each in found.items()})
-
-
-def split_scores(records: Records, protocol_name: str) -> Scores:
-    """Scores of every split that is there: no gold, no aggregate, nothing refused as missing."""
-    return _measured(View(records.cells()), protocol(protocol_name))
-
-
-def _measured(view: View, chosen: Protocol) -> Scores:
-    found: Scores = {}
-    for suffix, measure in chosen.measures():
-        if issubclass(measure, Metric):
-            for (split, track, task), cell in view.cells.items():
-                each = measure.score(cell, split) if measure.applies(split, task) else None
-                if each is not None:
-                    found[f"{split}.{track}.{suffix}"] = each
-        elif issubclass(measure, Comparison):
-            for track in modalities():
-                for key, each in measure.compare(view, track).items():
-                    place, _, name = key.rpartition(".")
-                    found[f"{place}.{name.replace(measure.name, suffix, 1)}"] = each
-    return found
+    return scores
 
 
 def truth_ratios(records: Records, track: str) -> pd.Series:
-    """Per forget row of a track, r: what the curves and forget quality are drawn from."""
-    cell = View(records.cells()).main("forget", track)
-    return pd.Series(dtype=float) if cell is None else ratios(cell)
+    """Per forget row of a track, r: the sample behind the curves and forget quality."""
+    group = main_group(records, "forget", track)
+    return pd.Series(dtype=float) if group is None else ratios(group)

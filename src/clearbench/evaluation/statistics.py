@@ -1,21 +1,18 @@
-"""Honest statistics over several runs: seeds, the null band of retraining, who counts, ranks."""
+"""Statistics over several runs: seeds, the null band of retraining, eligible rows, ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import permutations
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from clearbench.data.modality import modality
-from clearbench.errors import DataError
 from clearbench.evaluation.metrics.truth_ratio import known
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score, within
-from clearbench.evaluation.scoring import score
 
 #: Fewer seeds than this give no interval.
 MIN_SEEDS = 3
@@ -27,7 +24,7 @@ class Combined(Score):
     """A score over several seeds: the mean of `value`, `gold` and `original`.
 
     Attributes:
-        seeds: How many there are.
+        seeds: Number of seeds.
         spread: Standard deviation over seeds; None for one.
         low: Lower end of a 95 % interval; None under three seeds or five people.
     """
@@ -50,19 +47,19 @@ def combine(runs: Sequence[Scores]) -> dict[str, Combined]:
 
 
 def _combined(scores: Sequence[Score]) -> Combined:
-    numbers, count = np.array([each.value for each in scores]), len(scores)
+    numbers, count = np.array([score.value for score in scores]), len(scores)
     value, spread = float(numbers.mean()), float(numbers.std(ddof=1)) if count > 1 else None
     low, high = _ends(scores, value, spread)
     return Combined(
         value=value,
         low=low,
         high=high,
-        n=min(each.n for each in scores),
-        clusters=min(each.clusters for each in scores),
+        n=min(score.n for score in scores),
+        clusters=min(score.clusters for score in scores),
         direction=scores[0].direction,
         range=scores[0].range,
-        gold=_mean([each.gold for each in scores]),
-        original=_mean([each.original for each in scores]),
+        gold=_mean([score.gold for score in scores]),
+        original=_mean([score.original for score in scores]),
         version=scores[0].version,
         seeds=count,
         spread=spread,
@@ -74,9 +71,9 @@ def _ends(
 ) -> tuple[float | None, float | None]:
     count = len(scores)
     reaches = [
-        max(each.value - each.low, each.high - each.value)
-        for each in scores
-        if each.low is not None and each.high is not None
+        max(score.value - score.low, score.high - score.value)
+        for score in scores
+        if score.low is not None and score.high is not None
     ]
     if spread is None or count < MIN_SEEDS or len(reaches) < count:
         return None, None
@@ -91,7 +88,7 @@ def _mean(numbers: Sequence[float | None]) -> float | None:
 
 @dataclass(frozen=True)
 class Band:
-    """What a number is when nothing is left to forget: gold against gold of another seed.
+    """The range of a score between golds of different seeds, where nothing is left to forget.
 
     Of n golds the gap holds one more retrained model with a probability of at least 1 - 1/n: as
     draws of one distribution, each is equally often the one farthest from the reference.
@@ -113,28 +110,10 @@ class Band:
         return abs(value - gold) <= self.gap
 
 
-def null_band(golds: Sequence[Records], protocol: str = "clear") -> dict[str, Band]:
-    """Every score of each gold with each other as its reference.
-
-    Args:
-        golds: Records of models retrained without the same people, from different seeds.
-        protocol: Which scores.
-
-    Raises:
-        DataError: There are fewer than two.
-    """
-    if len(golds) < 2:
-        raise DataError("one gold model has no band", "null_band", "give two or more seeds")
-    found: dict[str, list[Score]] = {}
-    for ours, other in permutations(golds, 2):
-        for key, each in score(ours, other, None, protocol).items():
-            found.setdefault(key, []).append(each)
-    return {key: _band(each) for key, each in sorted(found.items())}
-
-
-def _band(scores: Sequence[Score]) -> Band:
-    values = [each.value for each in scores]
-    gaps = [abs(each.value - each.gold) for each in scores if each.gold is not None]
+def band(scores: Sequence[Score]) -> Band:
+    """The band of one score, from golds that have each other as reference."""
+    values = [score.value for score in scores]
+    gaps = [abs(score.value - score.gold) for score in scores if score.gold is not None]
     return Band(min(values), max(values), max(gaps, default=0.0), len(scores))
 
 
@@ -145,20 +124,19 @@ def eligible(records: Records, original: Records, blank: Records | None = None) 
     than every other name; rows without wrong answers cannot be judged and stay.
 
     Args:
-        records: Of any model on the same rows.
-        original: Of the model before unlearning.
-        blank: Of the original shown blank images: what it knows without looking does not count.
+        records: Records of any model on the same rows; every table of measured rows is filtered.
+        original: Records of the model before unlearning.
+        blank: Records of the original under blank images: what it knows without an image does
+            not count.
     """
-    out = {str(row) for cell in original.cells().values() for row in _where(~known(cell))}
-    for (_, track, _), cell in (blank.cells() if blank is not None else {}).items():
-        out |= {str(row) for row in _where(known(cell)) if modality(track).media}
-    frames = (records.answers, records.generations, records.logged)
-    kept = [frame[~frame["row"].isin(out)].reset_index(drop=True) for frame in frames]
-    return replace(records, answers=kept[0], generations=kept[1], logged=kept[2])
+    excluded = {str(row) for group in original.groups().values() for row in _chosen(~known(group))}
+    for key, group in (blank.groups() if blank is not None else {}).items():
+        excluded |= {str(row) for row in _chosen(known(group)) if modality(key.track).media}
+    return records.without(excluded)
 
 
-def _where(chosen: pd.Series) -> pd.Index:
-    return chosen.index[chosen.to_numpy(dtype=bool)]
+def _chosen(rows: pd.Series) -> pd.Index:
+    return rows.index[rows.to_numpy(dtype=bool)]
 
 
 def rank_correlations(runs: Sequence[Scores]) -> pd.DataFrame:
@@ -178,7 +156,7 @@ def rank_correlations(runs: Sequence[Scores]) -> pd.DataFrame:
     return varied.corr(method="spearman")
 
 
-def _badness(each: Score) -> float:
-    if each.direction == "gold":
-        return np.nan if each.gold is None else abs(each.value - each.gold)
-    return -each.value if each.direction == "up" else each.value
+def _badness(score: Score) -> float:
+    if score.direction == "gold":
+        return np.nan if score.gold is None else abs(score.value - score.gold)
+    return -score.value if score.direction == "up" else score.value

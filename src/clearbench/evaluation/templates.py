@@ -1,4 +1,4 @@
-"""Recognition by enrolment: a template per person, and how near every other image comes to it."""
+"""Recognition by enrolment: a template per person, and every other image's cosine to it."""
 
 from __future__ import annotations
 
@@ -24,31 +24,34 @@ def matches(model: Model, dataset: Dataset, splits: Sequence[str]) -> list[tuple
     """A classifier's images of people, labelled or not, against everybody's template.
 
     Returns:
-        Lines of `Records.matches`; none for a model that is no classifier.
+        Lines of the table `MATCHES`; none for a model that is no classifier.
     """
     if model.kind != "classifier":
         return []
     rows = [(split, row) for split in splits for row in dataset.evaluation.get(split, ())]
-    seen = [(split, row) for split, row in rows if row.media and row.person is not None]
-    if not seen:
+    shown = [(split, row) for split, row in rows if row.media and row.person is not None]
+    if not shown:
         return []
-    items = [item(row) for _, row in seen]
+    items = [item(row) for _, row in shown]
     vectors = [
         model.prompt_states(batch).cpu().numpy()
         for begin in range(0, len(items), IMAGES)
         for batch in model.batch(items[begin : begin + IMAGES])
     ]
-    people = np.array([row.person for _, row in seen])
-    found = match(np.concatenate(vectors), people)
+    people = np.array([row.person for _, row in shown])
+    scored = match(np.concatenate(vectors), people)
     return [
         (split, row.track, row.task, row.person, row.id, float(own), float(other))
-        for place, own, other in zip(*found, strict=True)
-        for split, row in (seen[place],)
+        for index, own, other in zip(*scored, strict=True)
+        for split, row in (shown[index],)
     ]
 
 
 def enrolled(people: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(images,) which are among their person's first, by identity and not by place (E55)."""
+    """(images,) whether each is among its person's first.
+
+    By identity (errata E55: enrolled images named by position).
+    """
     chosen = np.zeros(len(people), bool)
     for person in np.unique(people):
         mine = np.flatnonzero(people == person)
@@ -59,17 +62,19 @@ def enrolled(people: NDArray[np.int64]) -> NDArray[np.bool_]:
 def match(
     vectors: Floats, people: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """How every image that is not enrolled (E56) matches the templates.
+    """Matches every image that is not enrolled with the templates.
+
+    Errata E56 (enrolled images matched with a template that contains them) does not apply.
 
     A template is the mean of a person's enrolled embeddings, as they are, then brought to length 1.
     Somebody with a single image has none and is left out.
 
     Args:
         vectors: (images, width) embeddings.
-        people: (images,) who is on them.
+        people: (images,) person on each image.
 
     Returns:
-        (scored,) places of the images, their cosine to their own person's template, and the
+        (scored,) indices of the images, their cosine to their own person's template, and the
         largest to anybody else's (-1 where there is nobody else).
     """
     precise: NDArray[np.float64] = vectors.astype(np.float64)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +18,7 @@ from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.losses import Term
 from clearbench.methods.stages import Edit, Stage, Train
 from clearbench.methods.step import NEEDS, Data, Model, State, Step
+from clearbench.plugins import load_plugin
 
 __all__ = [
     "Data", "Edit", "Method", "Model", "Stage", "State", "Step", "Train", "load_plugin", "method",
@@ -172,16 +171,3 @@ def method(name: str, **hyperparameters: Any) -> Method:
             f"method '{name}'",
             f"its hyper-parameters: {', '.join(known[name].model_fields) or 'none'}",
         ) from error
-
-
-def load_plugin(path: Path) -> None:
-    """Runs a Python file the user named on the command line, so that its classes register."""
-    if not path.is_file():
-        raise RecipeError("no such plugin file", str(path), "give the path of a Python file")
-    name = f"clearbench_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RecipeError("not a Python file", str(path), "give the path of a .py file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)

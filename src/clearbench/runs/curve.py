@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from clearbench.attacks.scoring import split_scores
 from clearbench.data.dataset import Dataset
 from clearbench.errors import DataError
 from clearbench.evaluation.engine import evaluate, sample
-from clearbench.evaluation.protocols import protocol
-from clearbench.evaluation.scoring import split_scores
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
 
 
@@ -20,7 +20,7 @@ class Curve:
 
     Args:
         dataset: Its measured rows.
-        settings: `EvaluationPart.curve_settings`; None measures nothing.
+        settings: `EvaluationSettings.curve_settings`; None measures nothing.
 
     Attributes:
         seconds: CPU time it took, which is no part of what training costs; nor are its passes.
@@ -43,22 +43,16 @@ class Curve:
         if self._settings is None or not self.wants(step):
             return {}
         began, forwards = time.process_time(), model.forwards
-        records = evaluate(
-            model,
-            self._sample,
-            splits=self._settings["splits"],
-            asks=self._settings["asks"],
-            spoken=protocol(self._settings["protocol"]).spoken,
-            max_new_tokens=self._settings["max_new_tokens"],
-            stop_after=self._settings["stop_after"],
-        )
+        about = {k: v for k, v in self._settings.items() if k not in ("steps", "limit")}
+        measured = EvaluationSettings.of(**about, limit=None)
+        records = evaluate(model, self._sample, measured)
         self.seconds += time.process_time() - began
         model.forwards = forwards
         try:
-            scores = split_scores(records, self._settings["protocol"])
+            scores = split_scores(records, measured.protocol)
         except DataError:  # not finite: the loop says so when its loss is not
             return {}
-        return {key: each.value for key, each in scores.items() if math.isfinite(each.value)}
+        return {key: score.value for key, score in scores.items() if math.isfinite(score.value)}
 
     def points(self, history: list[dict[str, float]], most: int) -> list[dict[str, float]]:
         """About `most` steps of a history, evenly spread, and every step that was measured."""

@@ -12,11 +12,11 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.modality import spell_modalities
 from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import Control
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
 from clearbench.models.heads import Head
 from clearbench.runs.recipe import (
     GOLD_SEED_STEP,
-    EvaluationPart,
     MethodPart,
     Recipe,
 )
@@ -90,19 +90,19 @@ class Job:
         kind = "gold" if self.role == "gold" else self.method
         return safe_name(f"model-{self.model}-{kind}-{content_hash(about)}")
 
-    def controls(self, evaluation: EvaluationPart) -> tuple[Control, ...]:
+    def controls(self, evaluation: EvaluationSettings) -> tuple[Control, ...]:
         """The controls that it is measured under."""
         gate = self.role == "original" and evaluation.eligible == "known_by_sight"
         if self.model == "language":
             return ()
         return tuple(dict.fromkeys((*evaluation.controls, *(("blank",) if gate else ()))))
 
-    def all_records(self, evaluation: EvaluationPart) -> tuple[str, ...]:
+    def all_records(self, evaluation: EvaluationSettings) -> tuple[str, ...]:
         """The names of the folders of its records, under controls too."""
         names = (None, *self.controls(evaluation))
         return tuple(self.records(evaluation, name) for name in names)
 
-    def records(self, evaluation: EvaluationPart, control: Control | None = None) -> str:
+    def records(self, evaluation: EvaluationSettings, control: Control | None = None) -> str:
         """The name of the folder of its records, as it is or under a control."""
         about: dict[str, Any] = {
             "stage": self.stage,

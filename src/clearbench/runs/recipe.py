@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from clearbench.batches.items import Kind
-from clearbench.data.dataset import Split
 from clearbench.data.halves import Half
 from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, did_you_mean, explain
-from clearbench.evaluation.controls import Control
-from clearbench.evaluation.protocols import Way, protocol
+from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
 from clearbench.methods.base import method
 from clearbench.models.heads import Head
 from clearbench.runs.grid import expand
@@ -122,87 +118,6 @@ class MethodPart(_Part):
         return self
 
 
-class CurvePart(_Part):
-    """Scores of a small sample during unlearning.
-
-    Attributes:
-        steps: After which steps: a list (0 is before the first), or N for every N steps.
-        limit: Rows per split and task, always whole people.
-        splits: Which splits.
-    """
-
-    steps: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...]
-    limit: int = Field(default=8, ge=1)
-    splits: tuple[Split, ...] = ("forget", "retain")
-
-
-class EvaluationPart(_Part):
-    """What is measured.
-
-    Attributes:
-        protocol: The set of metrics and aggregates.
-        limit: Rows per split and task, always whole people; None for all.
-        max_new_tokens: Longest generated answer.
-        stop_after: Ends the answer to a row at so many times the tokens of the true one; None lets
-            it run to `max_new_tokens`. It saves time on collapsed models and shortens what they
-            babble, so scores with and without it are not compared.
-        splits: Which splits; the holdout is only needed for attacks, `side` for side effects.
-        asks: How rows are asked beside their own question (`letter`, `paraphrased`, `cloze`);
-            what the protocol needs is always asked.
-        controls: Images that image rows are measured with a second time: `blank` ones, or
-            another person's (`shuffled`). The scores end in `_blank` and `_shuffled`.
-        eligible: Which rows count: `all`; `known`, what the original knew; `known_by_sight`, and
-            of image rows only what the original did not know from a blank image.
-        curve: What is measured during unlearning, for `curve` in the results; None for losses
-            alone. It changes nothing in what is learned.
-    """
-
-    protocol: str = "clear"
-    limit: int | None = Field(default=120, ge=1)
-    max_new_tokens: int = Field(default=32, ge=1)
-    stop_after: float | None = Field(default=None, ge=1, allow_inf_nan=False)
-    splits: tuple[Split | Literal["side"], ...] = (*get_args(Split), "side")
-    asks: tuple[Way, ...] = ()
-    controls: tuple[Control, ...] = ()
-    eligible: Literal["all", "known", "known_by_sight"] = "all"
-    curve: CurvePart | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_off(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Recipes that use neither stop nor curve keep the identity they had before these came."""
-        about: dict[str, Any] = write(self)
-        return {k: v for k, v in about.items() if v is not None or k not in ("stop_after", "curve")}
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        """How rows are asked beside their own question, for the protocol or as wished."""
-        return tuple(sorted({*protocol(self.protocol).asks, *self.asks}))
-
-    @property
-    def measured(self) -> dict[str, Any]:
-        """All that decides the records: protocols that ask the same share them."""
-        beside = {"protocol", "asks", "controls", "eligible", "curve"}
-        about = self.model_dump(mode="json", exclude=beside)
-        return about | {"asks": self.ways, "spoken": protocol(self.protocol).spoken}
-
-    @property
-    def curve_settings(self) -> dict[str, Any] | None:
-        """What decides the curve, as JSON."""
-        if self.curve is None:
-            return None
-        about = self.curve.model_dump(mode="json")
-        about |= {"protocol": self.protocol, "asks": list(self.ways)}
-        return about | {"max_new_tokens": self.max_new_tokens, "stop_after": self.stop_after}
-
-    @field_validator("protocol")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        try:
-            return protocol(name).name
-        except RecipeError as error:
-            raise ValueError(f"{error.what}; {error.fix}") from error
-
-
 class Recipe(_Part):
     """An experiment. Unknown keys are refused; the resolved recipe is itself a recipe.
 
@@ -220,7 +135,7 @@ class Recipe(_Part):
     data: DataPart = DataPart()
     models: dict[Kind, ModelPart]
     runs: tuple[MethodPart, ...] = ()
-    evaluation: EvaluationPart = EvaluationPart()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @field_validator("runs", mode="before")
     @classmethod
@@ -299,7 +214,15 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        parts = (Recipe, DataPart, ModelPart, MethodPart, CurvePart, EvaluationPart, TrainSettings)
+        parts = (
+            Recipe,
+            DataPart,
+            ModelPart,
+            MethodPart,
+            CurveSettings,
+            EvaluationSettings,
+            TrainSettings,
+        )
         known = {name for part in parts for name in part.model_fields}
         raise RecipeError(explain(error, known), where, "correct these keys") from error
 

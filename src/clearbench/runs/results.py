@@ -17,13 +17,14 @@ import torch
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modalities
 from clearbench.evaluation.records import Records
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.verdict import judge
 from clearbench.methods.base import method
 from clearbench.runs import work
 from clearbench.runs.compare import combined, null_gaps, ranks
 from clearbench.runs.execute import Outcome, Runtime
 from clearbench.runs.plan import Family, Job
-from clearbench.runs.recipe import EvaluationPart, Recipe
+from clearbench.runs.recipe import Recipe
 from clearbench.storage import read_json
 from clearbench.training.reference import reference_forms
 
@@ -52,7 +53,7 @@ def result_row(
     gold: Job,
     scored: Any,
     outcome: Outcome,
-    evaluation: EvaluationPart,
+    evaluation: EvaluationSettings,
     bands: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """One row of `results.json`, of a job judged against `gold`."""
@@ -114,7 +115,7 @@ def details(
     dataset: Dataset,
     families: list[Family],
     scored: Mapping[str, Any],
-    evaluation: EvaluationPart,
+    evaluation: EvaluationSettings,
 ) -> dict[str, Any]:
     """What the page shows beside the numbers: faces, curves, and answers before and after."""
     forgotten = sorted({person for f in families for person in f.original.forget})
@@ -144,7 +145,7 @@ def _questions(
     dataset: Dataset,
     families: list[Family],
     scored: set[str],
-    evaluation: EvaluationPart,
+    evaluation: EvaluationSettings,
 ) -> list[dict[str, Any]]:
     spoken: dict[str, pd.DataFrame] = {}
     tasks = [modality.main_task for modality in modalities().values()]

@@ -16,28 +16,29 @@ from typing import Any
 import psutil
 import torch
 
+from clearbench.attacks.scoring import null_band, score
 from clearbench.builtin.models import builtin_model
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
 from clearbench.data.modality import modalities, modality, parse_modalities
 from clearbench.evaluation.controls import Control, control, images_only, under_control
 from clearbench.evaluation.engine import evaluate
-from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import SIDE, Records
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.scoring import score, truth_ratios
-from clearbench.evaluation.statistics import eligible, null_band
-from clearbench.methods.base import load_plugin, method, methods
+from clearbench.evaluation.scoring import truth_ratios
+from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.evaluation.statistics import eligible
+from clearbench.methods.base import method, methods
 from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
 from clearbench.models.guards import is_guard, load_guards, save_guards
 from clearbench.models.heads import with_head
 from clearbench.models.load import load_model
+from clearbench.plugins import load_plugin
 from clearbench.quiet import quiet_libraries
 from clearbench.runs.curve import Curve
 from clearbench.runs.plan import Job
-from clearbench.runs.recipe import EvaluationPart
 from clearbench.storage import is_finished, new_folder, read_json, write_json
 from clearbench.training.checkpoint import History
 from clearbench.training.finetune import finetune
@@ -152,7 +153,7 @@ def _train(
     )
 
 
-def measure(root: Path, job: Job, evaluation: EvaluationPart, tell: Tell) -> None:
+def measure(root: Path, job: Job, evaluation: EvaluationSettings, tell: Tell) -> None:
     """Writes a model's records, under controls too, as far as they are not there."""
     todo = [
         name
@@ -167,12 +168,18 @@ def measure(root: Path, job: Job, evaluation: EvaluationPart, tell: Tell) -> Non
 
 
 def _measure(
-    root: Path, model: Model, job: Job, evaluation: EvaluationPart, name: Control | None, tell: Tell
+    root: Path,
+    model: Model,
+    job: Job,
+    evaluation: EvaluationSettings,
+    name: Control | None,
+    tell: Tell,
 ) -> None:
-    dataset, splits = measured_dataset(root, job), evaluation.splits
+    dataset, settings = measured_dataset(root, job), evaluation
     if name is not None:
         dataset = control(images_only(dataset), name)
-        splits = tuple(each for each in splits if each != SIDE)
+        splits = tuple(split for split in evaluation.splits if split != SIDE)
+        settings = evaluation.model_copy(update={"splits": splits})
     folder = root / job.records(evaluation, name)
     parts = root / f"{folder.name}.parts"
 
@@ -180,18 +187,7 @@ def _measure(
         tell(job.id, f"measuring, {name} pictures" if name else "measuring", done, batches)
 
     with _metered() as cost:
-        records = evaluate(
-            model,
-            dataset,
-            limit=evaluation.limit,
-            splits=splits,
-            asks=evaluation.ways,
-            spoken=protocol(evaluation.protocol).spoken,
-            max_new_tokens=evaluation.max_new_tokens,
-            stop_after=evaluation.stop_after,
-            parts=parts,
-            on_batch=on_batch,
-        )
+        records = evaluate(model, dataset, settings, parts=parts, on_batch=on_batch)
     with new_folder(folder, {"stage": job.stage}) as temporary:
         records.save(temporary)
         write_json(temporary / COST, cost)
@@ -199,7 +195,7 @@ def _measure(
 
 
 def score_job(
-    root: Path, job: Job, gold: Job, original: Job, evaluation: EvaluationPart
+    root: Path, job: Job, gold: Job, original: Job, evaluation: EvaluationSettings
 ) -> dict[str, Any]:
     """A job's scores and truth ratios against its gold and original."""
 
@@ -207,7 +203,8 @@ def score_job(
         ours, best, first = (
             _counted(root, each, original, evaluation, name) for each in (job, gold, original)
         )
-        return ours, score(ours, best, first, evaluation.protocol)
+        further = evaluation.further_metrics
+        return ours, score(ours, best, first, evaluation.protocol, metrics=further)
 
     ours, scores = scored(None)
     for name in evaluation.controls if job.model != "language" else ():
@@ -223,7 +220,7 @@ def score_job(
 
 
 def _counted(
-    root: Path, job: Job, original: Job, evaluation: EvaluationPart, name: Control | None
+    root: Path, job: Job, original: Job, evaluation: EvaluationSettings, name: Control | None
 ) -> Records:
     """A job's records, as they are or under a control, of the rows that count."""
     records = _records(root, job.records(evaluation))
@@ -238,7 +235,7 @@ def _counted(
 
 
 def band_golds(
-    root: Path, golds: tuple[Job, ...], original: Job, evaluation: EvaluationPart
+    root: Path, golds: tuple[Job, ...], original: Job, evaluation: EvaluationSettings
 ) -> dict[str, dict[str, float]]:
     """Every score's null band from golds of different seeds."""
     records = [_counted(root, each, original, evaluation, None) for each in golds]

@@ -1,6 +1,6 @@
-"""Contract checks that any method or metric must pass, on models and data of a few kilobytes.
+"""Contract checks for methods, metrics and attacks, on models and data of a few kilobytes.
 
-    from clearbench.testing import check_method, check_metric
+    from clearbench.testing import check_attack, check_method, check_metric
     check_method(MyMethod)
 
 Each raises an `AssertionError` that names the check, the class and the kind of model.
@@ -9,8 +9,9 @@ Each raises an `AssertionError` that names the check, the class and the kind of 
 from __future__ import annotations
 
 from clearbench.builtin.tiny import tiny_model
+from clearbench.testing.attacks import check_attack
 from clearbench.testing.methods import check_method
 from clearbench.testing.metrics import check_metric
 from clearbench.testing.world import tiny_dataset
 
-__all__ = ["check_method", "check_metric", "tiny_dataset", "tiny_model"]
+__all__ = ["check_attack", "check_method", "check_metric", "tiny_dataset", "tiny_model"]

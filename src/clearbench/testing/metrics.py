@@ -1,202 +1,151 @@
-"""What every metric must hold to, checked on the records of tiny models."""
+"""The contract of metrics, checked on the records of tiny models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clearbench.data.modality import modalities
-from clearbench.evaluation.engine import evaluate
-from clearbench.evaluation.metric import Cells, Comparison, Measure, Metric, View
-from clearbench.evaluation.prompts import WAYS
-from clearbench.evaluation.records import Cell
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.measure import Measure
+from clearbench.evaluation.metric import Collections, Comparison, Metric
 from clearbench.evaluation.score import Score
-from clearbench.testing.world import base, taught, tiny_dataset
+from clearbench.testing.collections import (
+    ROUNDING,
+    bounds,
+    check_in_range,
+    check_same,
+    classifier_records,
+    copied,
+    must,
+    same,
+    shuffled,
+    typical_collections,
+    typical_records,
+    unchanged,
+)
 
-#: Rounding that a value may lie outside its range by.
-ROUNDING = 1e-9
+
+def typical_groups(metric: Metric) -> Iterator[RecordGroup]:
+    """Copies of the groups that a metric is for."""
+    for records in (typical_records(), classifier_records()):
+        for key, group in records.groups().items():
+            if metric.applies(key):
+                yield copied(group)
 
 
-@cache
-def _cells(trained: bool = True) -> Cells:
-    """Records of a tiny model; some people play those held out, who are in no training set."""
-    model = (taught if trained else base)("vision-language")
-    records = evaluate(model, tiny_dataset(), asks=tuple(WAYS), max_new_tokens=8)
-    cells = records.cells()
-    return cells | {
-        ("holdout", track, task): cell
-        for (split, track, task), cell in cells.items()
-        if split == "retain"
+def check_described(made: Measure) -> None:
+    """Checks that a metric or attack describes itself."""
+    must(made.name, "no name")
+    must(isinstance(made.version, int) and made.version >= 1, f"version is {made.version!r}")
+    must(made.description.shows.strip(), "`shows` does not say what it shows")
+    must(made.description.title.strip(), "no title")
+    must((type(made).__doc__ or "").strip(), "no docstring")
+    must(made.needs, "`needs` does not say what it is computed from")
+    low, high = bounds(made.description.range)
+    must(low < high, f"range is {made.description.range}")
+    must("*" in made.directions, "no direction for `*`")
+    must("." not in made.score_key, f"the key '{made.score_key}' has a dot")
+
+
+def _applies(metric: Metric) -> None:
+    values = [metric.per_row(group) for group in typical_groups(metric)]
+    must(values, "applies to no split and task")
+    must(any(len(series) for series in values), "gives no value on any typical records")
+
+
+def _finite_in_range(metric: Metric) -> None:
+    limits = metric.description.range
+    low, high = bounds(limits)
+    for group in typical_groups(metric):
+        values = metric.per_row(group).to_numpy(dtype=float)
+        must(np.isfinite(values).all(), f"not finite on {group.key.split}: {values}")
+        inside = ((values >= low - ROUNDING) & (values <= high + ROUNDING)).all()
+        must(inside, f"outside {limits} on {group.key.split}: {values}")
+
+
+def _one_value_a_row(metric: Metric) -> None:
+    for group in typical_groups(metric):
+        rows = metric.per_row(group).index
+        must(rows.is_unique, f"several values a row on {group.key.split}")
+        must(set(rows) <= set(group.people), f"values of unknown rows on {group.key.split}")
+
+
+def _order(metric: Metric) -> None:
+    for group in typical_groups(metric):
+        first = metric.per_row(group).sort_index()
+        second = metric.per_row(shuffled(group)).sort_index()
+        must(same(first, second), f"{group.key.split}: order matters")
+
+
+def _single(metric: Metric) -> None:
+    if metric.case.pooled:
+        return
+    for group in typical_groups(metric):
+        whole = metric.per_row(group)
+        for row in whole.index[:2]:
+            alone = metric.per_row(group.where({str(row)}))
+            about = f"{group.key.split}: a row's value depends on others"
+            must(same(alone, whole.loc[[row]]), about)
+
+
+def _empty(metric: Metric) -> None:
+    for group in typical_groups(metric):
+        values = metric.per_row(group.where(()))
+        must(isinstance(values, pd.Series), "nothing measured gives no series")
+        must(values.empty, f"nothing measured gives {len(values)} values")
+
+
+def _pure(metric: Metric) -> None:
+    for group in typical_groups(metric):
+        before = copied(group)
+        metric.per_row(group)
+        spoiled = unchanged(before, group)
+        must(not spoiled, f"{group.key.split}: the {', '.join(spoiled)} were changed")
+
+
+def _compared(metric: Comparison, collections: Collections) -> dict[str, Score]:
+    return {
+        key: score
+        for track in collections.tracks
+        for key, score in metric.compare(collections, track).items()
     }
 
 
-@cache
-def _recognised() -> Cells:
-    """Records of a tiny classifier."""
-    return evaluate(taught("classifier"), tiny_dataset().naming()).cells()
+def _comparison_applies(metric: Comparison) -> None:
+    scores = _compared(metric, typical_collections())
+    must(scores, "gives no score on any typical records")
+    for key in scores:
+        must(key.split(".")[2].startswith(metric.score_key), f"'{key}' does not have its key")
 
 
-def _copy(cell: Cell) -> Cell:
-    return _each_frame(cell, lambda frame: frame.copy(deep=True))
+def _comparison_in_range(metric: Comparison) -> None:
+    check_in_range(_compared(metric, typical_collections()))
 
 
-def _each_frame(cell: Cell, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Cell:
-    return Cell(*(change(getattr(cell, each.name)) for each in fields(cell)))
-
-
-def typical_cells(cls: type[Metric]) -> Iterator[tuple[str, Cell]]:
-    """Splits and their records that the metric is for."""
-    cells = (*_cells().items(), *_recognised().items())
-    for (split, _, task), cell in cells:
-        if cls.applies(split, task):
-            yield split, _copy(cell)
-
-
-def typical_view(rows: Callable[[Cell], Cell] = _copy) -> View:
-    """A model, a gold and an original that know nobody, their records changed by `rows`."""
-    ours, gold = (
-        {place: rows(cell) for place, cell in _cells(trained).items()} for trained in (True, False)
-    )
-    return View(ours, gold, gold)
-
-
-def _only(cell: Cell, rows: set[str]) -> Cell:
-    """The cell with some of its rows; what is known of others stays."""
-    chosen = _each_frame(cell, lambda frame: frame[frame["row"].isin(rows)])
-    return replace(chosen, known=cell.known)
-
-
-def _must(condition: object, what: str) -> None:
-    if not condition:
-        raise AssertionError(what)
-
-
-def _same(first: pd.Series, second: pd.Series) -> bool:
-    same = np.allclose(first, second, rtol=ROUNDING, atol=0) if len(first) == len(second) else False
-    return first.index.equals(second.index) and same
-
-
-def _bounds(cls: type[Measure]) -> tuple[float, float]:
-    low, high = cls.range
-    return (-np.inf if low is None else low, np.inf if high is None else high)
-
-
-def _described(cls: type[Measure]) -> None:
-    _must(cls.name, "no name")
-    _must(isinstance(cls.version, int) and cls.version >= 1, f"version is {cls.version!r}")
-    _must(cls.shows.strip(), "`shows` does not say what it shows")
-    _must((cls.__doc__ or "").strip(), "no docstring")
-    _must(cls.needs, "`needs` does not say what it is computed from")
-    low, high = _bounds(cls)
-    _must(low < high, f"range is {cls.range}")
-    _must("*" in cls.directions, "no direction for `*`")
-
-
-def _applies(cls: type[Metric]) -> None:
-    values = [cls.per_row(cell, split) for split, cell in typical_cells(cls)]
-    _must(values, "applies to no split and task")
-    _must(any(len(each) for each in values), "gives no value on any typical records")
-
-
-def _finite_in_range(cls: type[Metric]) -> None:
-    low, high = _bounds(cls)
-    for split, cell in typical_cells(cls):
-        values = cls.per_row(cell, split).to_numpy(dtype=float)
-        _must(np.isfinite(values).all(), f"not finite on {split}: {values}")
-        inside = ((values >= low - ROUNDING) & (values <= high + ROUNDING)).all()
-        _must(inside, f"outside {cls.range} on {split}: {values}")
-
-
-def _one_value_a_row(cls: type[Metric]) -> None:
-    for split, cell in typical_cells(cls):
-        rows = cls.per_row(cell, split).index
-        _must(rows.is_unique, f"several values a row on {split}")
-        _must(set(rows) <= set(cell.people), f"values of unknown rows on {split}")
-
-
-def _order(cls: type[Metric]) -> None:
-    for split, cell in typical_cells(cls):
-        first = cls.per_row(cell, split).sort_index()
-        second = cls.per_row(_mixed(cell), split).sort_index()
-        _must(_same(first, second), f"{split}: order matters")
-
-
-def _single(cls: type[Metric]) -> None:
-    if cls.pooled:
+def _comparison_order(metric: Comparison) -> None:
+    if metric.description.erratum:
         return
-    for split, cell in typical_cells(cls):
-        whole = cls.per_row(cell, split)
-        for row in whole.index[:2]:
-            alone = cls.per_row(_only(cell, {str(row)}), split)
-            _must(_same(alone, whole.loc[[row]]), f"{split}: a row's value depends on others")
+    first = _compared(metric, typical_collections())
+    check_same(first, _compared(metric, typical_collections(shuffled)))
 
 
-def _empty(cls: type[Metric]) -> None:
-    for split, cell in typical_cells(cls):
-        values = cls.per_row(_only(cell, set()), split)
-        _must(isinstance(values, pd.Series), "nothing measured gives no series")
-        _must(values.empty, f"nothing measured gives {len(values)} values")
+def _comparison_empty(metric: Comparison) -> None:
+    nothing = typical_collections(lambda records: records.in_groups(lambda _: False))
+    scores = _compared(metric, nothing)
+    must(not scores, f"nothing measured gives {list(scores)}")
 
 
-def _pure(cls: type[Metric]) -> None:
-    for split, cell in typical_cells(cls):
-        before = _copy(cell)
-        cls.per_row(cell, split)
-        for each in fields(cell):
-            same = getattr(before, each.name).equals(getattr(cell, each.name))
-            _must(same, f"{split}: the {each.name} were changed")
+def _comparison_pure(metric: Comparison) -> None:
+    given, before = typical_collections(), typical_collections()
+    _compared(metric, given)
+    for ours, theirs in ((given.model, before.model), (given.golds[0], before.golds[0])):
+        must(not unchanged(theirs, ours), "the records were changed")
 
 
-def _mixed(cell: Cell) -> Cell:
-    return _each_frame(cell, lambda frame: frame.sample(frac=1, random_state=1))
-
-
-def _compared(cls: type[Comparison], view: View) -> dict[str, Score]:
-    return {k: v for track in modalities() for k, v in cls.compare(view, track).items()}
-
-
-def _comparison_applies(cls: type[Comparison]) -> None:
-    found = _compared(cls, typical_view())
-    _must(found, "gives no score on any typical records")
-    for key in found:
-        _must(key.split(".")[2].startswith(cls.name), f"'{key}' does not have its name")
-
-
-def _comparison_in_range(cls: type[Comparison]) -> None:
-    for key, each in _compared(cls, typical_view()).items():
-        low, high = (-np.inf if each.range[0] is None else each.range[0], each.range[1])
-        _must(np.isfinite(each.value), f"{key} is {each.value}")
-        inside = low - ROUNDING <= each.value <= (np.inf if high is None else high) + ROUNDING
-        _must(inside, f"{key} = {each.value} outside {each.range}")
-
-
-def _comparison_order(cls: type[Comparison]) -> None:
-    if cls.erratum:
-        return
-    first, second = _compared(cls, typical_view()), _compared(cls, typical_view(_mixed))
-    for key, each in first.items():
-        _must(np.isclose(each.value, second[key].value), f"{key}: order matters")
-
-
-def _comparison_empty(cls: type[Comparison]) -> None:
-    found = _compared(cls, typical_view(lambda cell: _only(cell, set())))
-    _must(not found, f"nothing measured gives {list(found)}")
-
-
-def _comparison_pure(cls: type[Comparison]) -> None:
-    view, before = typical_view(), typical_view()
-    _compared(cls, view)
-    for ours, theirs in ((view.cells, before.cells), (view.reference, before.reference)):
-        same = all(ours[p].answers.equals(theirs[p].answers) for p in theirs)
-        _must(same, "the records were changed")
-
-
-_DESCRIBED: dict[str, Callable[[Any], None]] = {"says what it is, with a version": _described}
+_DESCRIBED: dict[str, Callable[[Any], None]] = {"says what it is, with a version": check_described}
 _ROWS: dict[str, Callable[[Any], None]] = {
     "applies somewhere": _applies,
     "finite and in range": _finite_in_range,
@@ -215,10 +164,11 @@ _COMPARISONS: dict[str, Callable[[Any], None]] = {
 }
 
 
-def check_metric(cls: type[Measure]) -> list[str]:
+def check_metric(metric: Metric | Comparison | type[Metric | Comparison]) -> list[str]:
     """Checks a metric on the records of tiny vision-language models and a tiny classifier.
 
-    A `Metric` and a `Comparison` are computed; a `ModelMeasure` is only asked to describe itself.
+    Args:
+        metric: A configured metric, or a class, whose declared variants are all checked.
 
     Returns:
         The names of the checks, all passed.
@@ -226,12 +176,22 @@ def check_metric(cls: type[Measure]) -> list[str]:
     Raises:
         AssertionError: At the first check that fails, with check and metric.
     """
-    checks = dict(_DESCRIBED)
-    checks |= _ROWS if issubclass(cls, Metric) else {}
-    checks |= _COMPARISONS if issubclass(cls, Comparison) else {}
-    for name, check in checks.items():
-        try:
-            check(cls)
-        except Exception as error:
-            raise AssertionError(f"{name}: {cls.name or cls.__name__}: {error}") from error
+    made = [metric] if isinstance(metric, Measure) else list(metric.configured())
+    cls = type(made[0])
+    checks = _DESCRIBED | (_ROWS if issubclass(cls, Metric) else _COMPARISONS)
+    run_checks(checks, made)
     return list(checks)
+
+
+def run_checks(checks: dict[str, Callable[[Any], None]], made: list[Any]) -> None:
+    """Runs every check on every configuration.
+
+    Raises:
+        AssertionError: At the first check that fails, with check and configuration.
+    """
+    for configured in made:
+        for name, check in checks.items():
+            try:
+                check(configured)
+            except Exception as error:
+                raise AssertionError(f"{name}: {configured.score_key}: {error}") from error

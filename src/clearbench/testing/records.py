@@ -1,4 +1,4 @@
-"""Records written by hand, small enough to work a metric out on paper."""
+"""Builds records by hand, small enough to work a metric out on paper."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
-from clearbench.evaluation.metric import Metric, metrics
-from clearbench.evaluation.records import ANSWER_COLUMNS, GENERATION_COLUMNS, Records
+from clearbench.evaluation.groups import ANSWERS, GENERATIONS, RecordGroup
+from clearbench.evaluation.metric import Metric, metric
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.tables import ROW_COLUMNS
 
 _TOKENS = ("hits", "means", "variances")
 
@@ -22,10 +22,10 @@ def records(rows: Sequence[Mapping[str, Any]]) -> Records:
             those of the answer's tokens; `said` is (truth, text) or (truth, text, question). The
             rest overrides `split`, `track`, `task`, `person` and `row`.
     """
-    answers, spoken = [], []
+    answers, generations = [], []
     for number, row in enumerate(rows):
         about = {"split": "forget", "track": "text", "task": "qa", "person": number}
-        about |= {"row": f"r{number}"} | {k: v for k, v in row.items() if k in ANSWER_COLUMNS[:5]}
+        about |= {"row": f"r{number}"} | {k: v for k, v in row.items() if k in ROW_COLUMNS}
         for variant, tokens in row.get("p", {}).items():
             line = about | {"variant": variant, "log_probs": [math.log(p) for p in tokens]}
             if variant == "answer":
@@ -33,19 +33,23 @@ def records(rows: Sequence[Mapping[str, Any]]) -> Records:
             answers.append(line)
         if "said" in row:
             truth, text, *question = row["said"]
-            asked = question[0] if question else ""
-            spoken.append(about | {"question": asked, "truth": truth, "text": text})
-    return Records(
-        pd.DataFrame(answers, columns=ANSWER_COLUMNS),
-        pd.DataFrame(spoken, columns=GENERATION_COLUMNS),
-    )
+            prompt = question[0] if question else ""
+            generations.append(about | {"question": prompt, "truth": truth, "text": text})
+    return Records({ANSWERS: ANSWERS.frame(answers), GENERATIONS: GENERATIONS.frame(generations)})
 
 
-def value(name: str, split: str = "forget", **row: Any) -> float:
+def group(rows: Sequence[Mapping[str, Any]]) -> RecordGroup:
+    """The only group of records built by hand, see `records`."""
+    (only,) = records(rows).groups().values()
+    return only
+
+
+def value(
+    name: str, split: str = "forget", parameters: Mapping[str, Any] | None = None, **row: Any
+) -> float:
     """A row metric's value of a single row, see `records`."""
-    (cell,) = records([{"split": split, "p": {"answer": [0.5]}} | row]).cells().values()
-    chosen = metrics()[name]
-    if not issubclass(chosen, Metric):
+    chosen = metric(name, **(parameters or {}))
+    if not isinstance(chosen, Metric):
         raise TypeError(f"{name} has no value per row")
-    (found,) = chosen.per_row(cell, split)
+    (found,) = chosen.per_row(group([{"split": split, "p": {"answer": [0.5]}} | row]))
     return float(found)

@@ -1,4 +1,4 @@
-"""Values out of a log, each checked where it is read: what is missing or no number is named."""
+"""Reads checked values from a published log: what is missing or no number is named."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from typing import Any
 import pandas as pd
 
 from clearbench.errors import DataError
-from clearbench.evaluation.records import (
-    GENERATION_COLUMNS,
-    LOGGED_COLUMNS,
-    MEAN,
-    Place,
-    Records,
-)
+from clearbench.evaluation.groups import ANSWERS, GENERATIONS, LOGGED, MEAN
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey
 
 #: Rows of one person in TOFU's files.
 ROWS_PER_PERSON = 20
@@ -75,38 +71,36 @@ def same_rows(fields: Mapping[str, Mapping[int, Any]], where: str) -> list[int]:
 
 
 @dataclass
-class Gathered:
-    """Records while a log is read."""
+class RecordBuilder:
+    """Collects the lines of records while a log is read."""
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     generations: list[dict[str, Any]] = field(default_factory=list)
     logged: list[dict[str, Any]] = field(default_factory=list)
 
     @staticmethod
-    def about(place: Place, person: int, row: str) -> dict[str, Any]:
-        """What every line begins with."""
-        return dict(zip(("split", "track", "task"), place, strict=True)) | {
-            "person": person,
-            "row": row,
-        }
+    def about(key: GroupKey, person: int, row: str) -> dict[str, Any]:
+        """The first columns of every line."""
+        return dict(zip(ROW_COLUMNS, (*key, person, row), strict=True))
 
     def answer(self, about: Mapping[str, Any], variant: str, mean_log_prob: float) -> None:
-        """Adds what a model thinks of an answer."""
+        """Adds the mean token log-probability of an answer."""
         self.answers.append({**about, "variant": variant, MEAN: mean_log_prob})
 
     def generation(self, about: Mapping[str, Any], question: str, truth: str, text: str) -> None:
-        """Adds what a model said."""
+        """Adds a generated answer."""
         self.generations.append({**about, "question": question, "truth": truth, "text": text})
 
     def value(self, about: Mapping[str, Any], metric: str, value: float) -> None:
-        """Adds a number that the log had worked out."""
+        """Adds a metric's value that the log holds."""
         self.logged.append({**about, "metric": metric, "value": value})
 
     def records(self) -> Records:
-        """All of it."""
-        about = GENERATION_COLUMNS[:5]
+        """The records of all lines."""
         return Records(
-            pd.DataFrame(self.answers, columns=[*about, "variant", MEAN]),
-            pd.DataFrame(self.generations, columns=GENERATION_COLUMNS),
-            pd.DataFrame(self.logged, columns=LOGGED_COLUMNS),
+            {
+                ANSWERS: pd.DataFrame(self.answers, columns=[*ROW_COLUMNS, "variant", MEAN]),
+                GENERATIONS: GENERATIONS.frame(self.generations),
+                LOGGED: LOGGED.frame(self.logged),
+            }
         )

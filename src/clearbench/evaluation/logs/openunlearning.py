@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from clearbench.errors import DataError
-from clearbench.evaluation.logs.fields import ROWS_PER_PERSON, WORLD, Gathered, number, rows
-from clearbench.evaluation.records import Place, Records
+from clearbench.evaluation.logs.fields import ROWS_PER_PERSON, WORLD, RecordBuilder, number, rows
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.tables import GroupKey
 
 Log = Mapping[str, Any]
 ROWS = "value_by_index"
 
 #: By prefix: where its rows belong, and the metrics that the protocol is computed from.
-SPLITS: dict[str, tuple[Place, tuple[str, ...]]] = {
-    "forget": (("forget", "text", "qa"), ("Prob", "PARA_Prob", "PERT_Prob", "ROUGE")),
-    "retain": (("retain", "text", "qa"), ("Prob", "PARA_Prob", "PERT_Prob", "ROUGE")),
-    "ra": (("real_authors", "text", "choice"), ("Prob", "PERT_Prob", "ROUGE")),
-    "wf": (("real_world", "text", "choice"), ("Prob", "PERT_Prob", "ROUGE")),
+SPLITS: dict[str, tuple[GroupKey, tuple[str, ...]]] = {
+    "forget": (GroupKey("forget", "text", "qa"), ("Prob", "PARA_Prob", "PERT_Prob", "ROUGE")),
+    "retain": (GroupKey("retain", "text", "qa"), ("Prob", "PARA_Prob", "PERT_Prob", "ROUGE")),
+    "ra": (GroupKey("real_authors", "text", "choice"), ("Prob", "PERT_Prob", "ROUGE")),
+    "wf": (GroupKey("real_world", "text", "choice"), ("Prob", "PERT_Prob", "ROUGE")),
 }
 ROUGES = {"rougeL_recall": "rouge_l", "rougeL_f1": "rouge_l_f1", "rouge1_recall": "rouge_1"}
 #: Metrics of forget rows that need more than a log holds, by our name.
@@ -44,26 +45,26 @@ def read(content: Log, where: str) -> Records:
     Raises:
         DataError: A metric or field is missing, empty, or not made of finite numbers; it is named.
     """
-    gathered = Gathered()
+    builder = RecordBuilder()
     for prefix, (place, metrics) in SPLITS.items():
         if any(key.startswith(f"{prefix}_Q_A_") for key in content):
             for metric in metrics:
-                _read_metric(gathered, place, metric, f"{prefix}_Q_A_{metric}", content, where)
-    _read_normalised(gathered, content, where)
+                _read_metric(builder, place, metric, f"{prefix}_Q_A_{metric}", content, where)
+    _read_normalised(builder, content, where)
     for key, metric in FORGET_SCORES.items():
         if key in content:
-            _read_scores(gathered, SPLITS["forget"][0], metric, content[key], f"{where}: {key}")
+            _read_scores(builder, SPLITS["forget"][0], metric, content[key], f"{where}: {key}")
     for key, metric in ATTACKS.items():
         for split in ("forget", "holdout"):
             if key in content and split in content[key]:
-                place, named = (split, "text", "qa"), f"{where}: {key}.{split}"
-                _read_scores(gathered, place, metric, content[key][split], named)
-    return gathered.records()
+                place, named = GroupKey(split, "text", "qa"), f"{where}: {key}.{split}"
+                _read_scores(builder, place, metric, content[key][split], named)
+    return builder.records()
 
 
-def _about(gathered: Gathered, place: Place, row: int) -> dict[str, Any]:
-    person = WORLD if place[0].startswith("real_") else row // ROWS_PER_PERSON
-    return gathered.about(place, person, f"{place[0]}:{row}")
+def _about(builder: RecordBuilder, place: GroupKey, row: int) -> dict[str, Any]:
+    person = WORLD if place.split.startswith("real_") else row // ROWS_PER_PERSON
+    return builder.about(place, person, f"{place.split}:{row}")
 
 
 def _by_row(content: Any, where: str) -> dict[int, Log]:
@@ -85,61 +86,66 @@ def _field(fields: Log, name: str, row: int, where: str) -> Any:
 
 
 def _read_metric(
-    gathered: Gathered, place: Place, metric: str, key: str, content: Log, where: str
+    builder: RecordBuilder, place: GroupKey, metric: str, key: str, content: Log, where: str
 ) -> None:
     if key not in content:
         raise DataError(f"there is no metric '{key}'", where, "evaluate again with it")
     for row, fields in _by_row(content[key], f"{where}: {key}").items():
-        about, named = _about(gathered, place, row), f"{where}: {key}"
+        about, named = _about(builder, place, row), f"{where}: {key}"
         if metric == "ROUGE":
-            _read_rouge(gathered, about, fields, row, named)
+            _read_rouge(builder, about, fields, row, named)
         else:
-            _read_losses(gathered, about, metric, fields, row, named)
+            _read_losses(builder, about, metric, fields, row, named)
 
 
 def _read_losses(
-    gathered: Gathered, about: dict[str, Any], metric: str, fields: Log, row: int, where: str
+    builder: RecordBuilder, about: dict[str, Any], metric: str, fields: Log, row: int, where: str
 ) -> None:
     losses = _field(fields, "avg_loss", row, where)
     losses = losses if isinstance(losses, list) else [losses]
     found = [number(each, "avg_loss", row, where) for each in losses]
     if metric == "PERT_Prob":
         for k, loss in enumerate(found):
-            gathered.answer(about, f"perturbed_{k}", -loss)
+            builder.answer(about, f"perturbed_{k}", -loss)
         return
     variant = "answer" if metric == "Prob" else "paraphrase"
-    gathered.answer(about, variant, -sum(found) / len(found))
+    builder.answer(about, variant, -sum(found) / len(found))
     if metric == "Prob" and not about["split"].startswith("real_") and "prob" in fields:
         probability = number(fields["prob"], "prob", row, where)
-        gathered.value(about, "probability_open", probability)
+        builder.value(about, "probability_open", probability)
 
 
 def _read_rouge(
-    gathered: Gathered, about: dict[str, Any], fields: Log, row: int, where: str
+    builder: RecordBuilder, about: dict[str, Any], fields: Log, row: int, where: str
 ) -> None:
     _field(fields, "rougeL_recall", row, where)
     for name, metric in ROUGES.items():
         if name in fields:
-            gathered.value(about, metric, number(fields[name], name, row, where))
+            builder.value(about, metric, number(fields[name], name, row, where))
     if "generation" in fields and "ground_truth" in fields:
         question, truth, text = (
             str(fields.get(name, "")) for name in ("input", "ground_truth", "generation")
         )
-        gathered.generation(about, question, truth, text)
+        builder.generation(about, question, truth, text)
 
 
-def _read_normalised(gathered: Gathered, content: Log, where: str) -> None:
+def _read_normalised(builder: RecordBuilder, content: Log, where: str) -> None:
     for prefix in ("ra", "wf"):
         key = f"{prefix}_Q_A_Prob_normalised"
         if key in content:
             place, named = SPLITS[prefix][0], f"{where}: {key}"
-            _read_scores(gathered, place, "probability_open", content[key], named, "prob")
+            _read_scores(builder, place, "probability_open", content[key], named, "prob")
 
 
 def _read_scores(
-    gathered: Gathered, place: Place, metric: str, content: Any, where: str, name: str = "score"
+    builder: RecordBuilder,
+    place: GroupKey,
+    metric: str,
+    content: Any,
+    where: str,
+    name: str = "score",
 ) -> None:
     for row, fields in _by_row(content, where).items():
         value = _field(fields, name, row, where)
         if value is not None:
-            gathered.value(_about(gathered, place, row), metric, number(value, name, row, where))
+            builder.value(_about(builder, place, row), metric, number(value, name, row, where))

@@ -11,13 +11,14 @@ from clearbench.evaluation.logs.fields import (
     ROWS_PER_PERSON,
     UNKNOWN,
     WORLD,
-    Gathered,
+    RecordBuilder,
     number,
     numbers,
     rows,
     same_rows,
 )
-from clearbench.evaluation.records import Place, Records
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.tables import GroupKey
 
 Log = Mapping[str, Any]
 
@@ -54,47 +55,52 @@ def read(content: Log, where: str) -> Records:
     """
     tasks = {_task(key): value for key, value in content.items() if _task(key) in TASKS}
     track = "image" if any(task in tasks for task in PICTURED) else "text"
-    gathered = Gathered()
+    builder = RecordBuilder()
     for task, fields in tasks.items():
         split, kind = TASKS[task]
-        place = (split, track, kind or modality(track).main_task)
+        place = GroupKey(split, track, kind or modality(track).main_task)
         if not isinstance(fields, Mapping):
             raise DataError(f"'{task}' holds no fields", where)
-        _read_task(gathered, place, task, fields, _names(split, tasks), where)
-    return gathered.records()
+        _read_task(builder, place, task, fields, _names(split, tasks), where)
+    return builder.records()
 
 
 def _names(split: str, tasks: Log) -> dict[int, str]:
     """The persons of a multimodal split by row: face recognition names them."""
     known = tasks.get(f"eval_{split}_facerec")
-    told = known.get("generated_text") if isinstance(known, Mapping) else None
-    if not told:
+    texts = known.get("generated_text") if isinstance(known, Mapping) else None
+    if not texts:
         return {}
-    found = rows(told, "generated_text", f"eval_{split}_facerec")
+    found = rows(texts, "generated_text", f"eval_{split}_facerec")
     return {row: str(value[-1]) for row, value in found.items() if isinstance(value, list)}
 
 
 def _read_task(
-    gathered: Gathered, place: Place, task: str, fields: Log, names: Mapping[int, str], where: str
+    builder: RecordBuilder,
+    place: GroupKey,
+    task: str,
+    fields: Log,
+    names: Mapping[int, str],
+    where: str,
 ) -> None:
     where = f"{where}: {task}"
     for name in LOSSES:
         if name not in fields:
             raise DataError(f"there is no field '{name}'", where, "make the log again")
     found = {name: rows(fields[name], name, where) for name in LOSSES}
-    found |= {name: rows(fields[name], name, where) for name in _spoken(fields, where)}
+    found |= {name: rows(fields[name], name, where) for name in _rouge_fields(fields, where)}
     people = {name: number for number, name in enumerate(dict.fromkeys(names.values()))}
     for row in same_rows(found, where):
         person = people.get(names.get(row, ""), UNKNOWN)
-        if place[1] == "text":
+        if place.track == "text":
             person = row // ROWS_PER_PERSON
-        if place[0].startswith("real_"):
+        if place.split.startswith("real_"):
             person = WORLD
-        about = gathered.about(place, person, f"{task}:{row}")
-        _read_row(gathered, about, {name: each[row] for name, each in found.items()}, row, where)
+        about = builder.about(place, person, f"{task}:{row}")
+        _read_row(builder, about, {name: each[row] for name, each in found.items()}, row, where)
 
 
-def _spoken(fields: Log, where: str) -> list[str]:
+def _rouge_fields(fields: Log, where: str) -> list[str]:
     """The fields that ROUGE is known from; it is computed where the log has none (errata E07)."""
     named = [name for name in ("generated_text", *ROUGES) if fields.get(name)]
     if "generated_text" not in named and "rougeL_recall" not in named:
@@ -103,16 +109,16 @@ def _spoken(fields: Log, where: str) -> list[str]:
 
 
 def _read_row(
-    gathered: Gathered, about: dict[str, Any], values: Mapping[str, Any], row: int, where: str
+    builder: RecordBuilder, about: dict[str, Any], values: Mapping[str, Any], row: int, where: str
 ) -> None:
     for variant, name in (("answer", LOSSES[0]), ("paraphrase", LOSSES[1])):
-        gathered.answer(about, variant, -number(values[name], name, row, where))
+        builder.answer(about, variant, -number(values[name], name, row, where))
     for k, loss in enumerate(numbers(values[LOSSES[2]], LOSSES[2], row, where)):
-        gathered.answer(about, f"perturbed_{k}", -loss)
+        builder.answer(about, f"perturbed_{k}", -loss)
     for name, metric in ROUGES.items():
         if name in values:
             own = f"name_{metric}" if about["task"] == "name" else metric
-            gathered.value(about, own, number(values[name], name, row, where))
+            builder.value(about, own, number(values[name], name, row, where))
     if "generated_text" in values:
         told = values["generated_text"]
         if not isinstance(told, list) or len(told) < 3:
@@ -120,4 +126,4 @@ def _read_row(
                 f"'generated_text' of row {row} is not [prompt, generated, truth]", where
             )
         question, text, truth = map(str, told[:3])
-        gathered.generation(about, question, truth, text)
+        builder.generation(about, question, truth, text)

@@ -1,17 +1,18 @@
-"""Whether a person is forgotten, or kept, in words and in images alike."""
+"""Cross-modal agreement: people who are forgotten, or kept, in text and in images alike."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from abc import abstractmethod
 
 import pandas as pd
 
 from clearbench.data.modality import modality
-from clearbench.evaluation.metric import Comparison, View
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.metric import Collections, Comparison, main_group
 from clearbench.evaluation.metrics.rouge import RougeL
 from clearbench.evaluation.metrics.truth_ratio import known
-from clearbench.evaluation.records import Cell
-from clearbench.evaluation.score import Direction, Score, mean_score
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
 
 SPLITS = ("forget", "retain")
 
@@ -40,70 +41,86 @@ def agreement(text: float, image: float, split: str) -> float:
     return (1 - text) * (1 - image) if split == "forget" else text * image
 
 
-class CrossModalConsistency(Comparison):
-    """UMU-Bench's joint ROUGE-L of both tracks, per person."""
+class _PerPerson(Comparison):
+    """A number per person from rows of both tracks, averaged over the people."""
 
-    name = "cross_modal_consistency"
-    needs: ClassVar[tuple[str, ...]] = ("generated answers with and without the picture",)
-    directions: ClassVar[dict[str, Direction]] = {"forget": "gold", "*": "up"}
-    paper = "UMU-Bench, NeurIPS 2025 (github.com/QDRhhhh/UMU-bench)"
-    shows = (
-        "Whether the same people are known in both tracks. UMU-Bench pairs one question asked in "
-        "both ways; here a person's questions are paired with the same person's captions."
-    )
-    joint = staticmethod(consistency)
+    @abstractmethod
+    def joint(self, text: float, image: float, split: str) -> float:
+        """One person's number from the means of the person's rows."""
 
-    @classmethod
-    def compare(cls, view: View, track: str) -> dict[str, Score]:
+    @abstractmethod
+    def per_row(self, group: RecordGroup) -> pd.Series:
+        """One value per row."""
+
+    def compare(self, collections: Collections, track: str) -> dict[str, Score]:
         """One score per split, under the track with media."""
         if not modality(track).media:
             return {}
-        found = {}
+        scores = {}
         for split in SPLITS:
-            text, image = (cls._by_person(view, split, each) for each in ("text", track))
+            text, image = (
+                self._by_person(collections.model, split, part) for part in ("text", track)
+            )
             shared = [person for person in text.index if person in image.index]
             values = {
-                str(person): cls.joint(text[person], image[person], split) for person in shared
+                str(person): self.joint(text[person], image[person], split) for person in shared
             }
             if values:
-                found[f"{split}.{track}.{cls.name}"] = mean_score(
-                    pd.Series(values),
-                    {str(person): int(person) for person in shared},
-                    cls.direction(split),
-                    cls.version,
-                    cls.range,
-                )
-        return found
+                people = {str(person): int(person) for person in shared}
+                key = f"{split}.{track}.{self.score_key}"
+                scores[key] = self.mean(pd.Series(values), people, split)
+        return scores
 
-    @classmethod
-    def _by_person(cls, view: View, split: str, track: str) -> pd.Series:
+    def _by_person(self, records: Records, split: str, track: str) -> pd.Series:
         """The mean of each person's rows."""
-        cell = view.main(split, track)
-        if cell is None:
+        group = main_group(records, split, track)
+        if group is None:
             return pd.Series(dtype=float)
-        values = cls.per_row(cell, split)
-        return values.groupby([cell.people[str(row)] for row in values.index]).mean()
+        values = self.per_row(group)
+        return values.groupby([group.people[str(row)] for row in values.index]).mean()
 
-    @staticmethod
-    def per_row(cell: Cell, split: str) -> pd.Series:
+
+class CrossModalConsistency(
+    _PerPerson,
+    name="cross_modal_consistency",
+    group="Across modalities",
+    needs=("generated answers with and without the picture",),
+    paper="UMU-Bench, NeurIPS 2025 (github.com/QDRhhhh/UMU-bench)",
+    shows=(
+        "Whether the same people are known in both tracks. UMU-Bench pairs one question asked in "
+        "both ways; here a person's questions are paired with the same person's captions."
+    ),
+):
+    """UMU-Bench's joint ROUGE-L of both tracks, per person."""
+
+    def joint(self, text: float, image: float, split: str) -> float:
+        """By `consistency`."""
+        return consistency(text, image, split)
+
+    def per_row(self, group: RecordGroup) -> pd.Series:
         """ROUGE-L recall of each answer."""
-        return RougeL.values(cell, split)
+        return RougeL().values(group)
 
 
-class CrossModalChoice(CrossModalConsistency):
-    """UMU-Bench's form for multiple choice: right in both tracks, or wrong in both, per person."""
-
-    name = "cross_modal_choice"
-    needs = ("answer", "perturbed answers", "both with and without the picture")
-    shows = (
+class CrossModalChoice(
+    _PerPerson,
+    name="cross_modal_choice",
+    group="Across modalities",
+    needs=("answer", "perturbed answers", "both with and without the picture"),
+    paper="UMU-Bench, NeurIPS 2025 (github.com/QDRhhhh/UMU-bench)",
+    shows=(
         "Whether the same people are known in both tracks, by what the model finds likelier than "
         "every wrong answer, so no obedience is needed. On forgotten people it is the share of "
         "pairs with both wrong (`All Modal Error`); a question and a picture of one person make "
         "a pair. Wrong on purpose and wrong from ignorance look alike."
-    )
-    joint = staticmethod(agreement)
+    ),
+):
+    """Pairs right in both tracks, or wrong in both on forgotten people (UMU-Bench), per person."""
 
-    @staticmethod
-    def per_row(cell: Cell, split: str) -> pd.Series:
+    def joint(self, text: float, image: float, split: str) -> float:
+        """By `agreement`."""
+        return agreement(text, image, split)
+
+    def per_row(self, group: RecordGroup) -> pd.Series:
         """1 or 0: whether the truth is likelier than every wrong answer."""
-        return known(cell).astype(float)
+        return known(group).astype(float)

@@ -1,61 +1,66 @@
-"""Whose face is this? The true name against five others, by likelihood."""
+"""Name choice: the true name of a face against five others, by likelihood."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import pandas as pd
 
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Metric
-from clearbench.evaluation.records import Cell
 
 PER_DRAW = 5
 
 
-def _wins(cell: Cell, prefix: str) -> pd.Series:
-    """Per image, the share of draws in which the true name is the likeliest of six."""
-    options = cell.options(prefix)
-    if options.empty:
-        return pd.Series(dtype=float)
-    true = cell.mean_log_prob("answer").loc[options.index]
-    draws = [options.iloc[:, k : k + PER_DRAW] for k in range(0, options.shape[1], PER_DRAW)]
-    won = [(draw.max(axis=1) < true).astype(float) for draw in draws]
-    return pd.concat(won, axis=1).mean(axis=1)
-
-
-class NameChoice(Metric):
-    """Against names that nobody bears, four draws of five: chance is 1/6."""
-
-    name = "name_choice"
-    needs = ("answer", "perturbed answers")
-    tasks = ("name",)
-    paper = "CLEAR, arXiv 2410.18057 (perturbed_names); fresh names: docs/demo-world.md"
-    shows = (
+class NameChoice(
+    Metric,
+    name="name_choice",
+    group="Names and faces",
+    needs=("answer", "perturbed answers, or names of retained people"),
+    paper="CLEAR, arXiv 2410.18057 (perturbed_names); fresh names: docs/demo-world.md",
+    shows=(
         "Whether a face calls up its name. Fresh names leave nothing to prefer but the truth, so "
-        "gold stands near 1/6."
-    )
+        "gold scores about 1/6."
+    ),
+):
+    """Share of draws of five fresh names in which the true name is the likeliest; chance is 1/6.
 
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+    Attributes:
+        known: Whether the others are names of five retained people, in one draw.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("name",)
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"known": True})
+    cases: ClassVar[Mapping[str, Case]] = {
+        "known": Case(
+            title="among known names",
+            paper="this project: docs/demo-world.md",
+            shows=(
+                "Whether a face calls up its name among names the model knows. Gold prefers any "
+                "known name to one it never met, so its value is near 0, not 1/6."
+            ),
+        )
+    }
+
+    known: bool = False
+
+    def _options(self, group: RecordGroup) -> pd.DataFrame:
+        return group.options("known" if self.known else "perturbed")
+
+    def per_row(self, group: RecordGroup) -> pd.Series:
         """Share of draws won, per image."""
-        return _wins(cell, "perturbed")
+        options = self._options(group)
+        if options.empty:
+            return pd.Series(dtype=float)
+        true = group.mean_log_prob("answer").loc[options.index]
+        draws = [options.iloc[:, k : k + PER_DRAW] for k in range(0, options.shape[1], PER_DRAW)]
+        won = [(draw.max(axis=1) < true).astype(float) for draw in draws]
+        return pd.concat(won, axis=1).mean(axis=1)
 
-    @classmethod
-    def chance(cls, cell: Cell) -> float:
-        """One of a draw's names and the true one."""
-        return 1 / (1 + min(PER_DRAW, cell.options("perturbed").shape[1]))
-
-
-class NameChoiceKnown(Metric):
-    """Against the names of five retained people."""
-
-    name = "name_choice_known"
-    needs = ("answer", "names of retained people")
-    tasks = ("name",)
-    shows = (
-        "Whether a face calls up its name among names the model knows. Gold prefers any known name "
-        "to one it never met, so its value is near 0, not 1/6."
-    )
-
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """1 or 0 per image."""
-        return _wins(cell, "known")
+    def chance(self, group: RecordGroup) -> float | None:
+        """One over the names of a draw and the true one; None among known names."""
+        if self.known:
+            return None
+        return 1 / (1 + min(PER_DRAW, self._options(group).shape[1]))

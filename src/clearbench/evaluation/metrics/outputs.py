@@ -1,16 +1,17 @@
-"""Answers that are no answers: refused, empty or garbage. None of them counts as forgetting."""
+"""Rates of refused, empty and garbage answers, none of which counts as forgetting."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from typing import ClassVar
 
 import pandas as pd
 
+from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
-from clearbench.evaluation.records import Cell
 from clearbench.evaluation.score import Direction
 from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 
@@ -50,50 +51,56 @@ def kind_of_output(text: str) -> str:
     return "answer"
 
 
-def rate(cell: Cell, kind: str) -> pd.Series:
+def rate(group: RecordGroup, kind: str) -> pd.Series:
     """Per generated answer, 1 where it is of this kind, else 0."""
-    spoken = cell.generations
-    values = [float(kind_of_output(text) == kind) for text in spoken["text"]]
-    return pd.Series(values, index=spoken["row"], dtype=float)
+    generated = group.generations
+    values = [float(kind_of_output(text) == kind) for text in generated["text"]]
+    return pd.Series(values, index=generated["row"], dtype=float)
 
 
-class RefusalRate(Metric):
+class RefusalRate(
+    Metric,
+    name="refusal_rate",
+    group="Refusals and garbage",
+    needs=("generated answer",),
+    shows="How often the model declines. A refusal hides what is known; it does not remove it.",
+):
     """Share of answers that decline to answer."""
 
-    name = "refusal_rate"
-    needs = ("generated answer",)
-    directions: ClassVar[dict[str, Direction]] = {"*": "gold"}
-    shows = "How often the model declines. A refusal hides what is known; it does not remove it."
+    directions: ClassVar[Mapping[str, Direction]] = {"*": "gold"}
 
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+    def per_row(self, group: RecordGroup) -> pd.Series:
         """1 or 0 per row."""
-        return rate(cell, "refusal")
+        return rate(group, "refusal")
 
 
-class EmptyRate(Metric):
+class EmptyRate(
+    Metric,
+    name="empty_rate",
+    group="Refusals and garbage",
+    needs=("generated answer",),
+    shows="How often nothing is said.",
+):
     """Share of answers without a word."""
 
-    name = "empty_rate"
-    needs = ("generated answer",)
-    directions: ClassVar[dict[str, Direction]] = {"*": "down"}
-    shows = "How often nothing is said."
+    directions: ClassVar[Mapping[str, Direction]] = {"*": "down"}
 
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+    def per_row(self, group: RecordGroup) -> pd.Series:
         """1 or 0 per row."""
-        return rate(cell, "empty")
+        return rate(group, "empty")
 
 
-class GarbageRate(Metric):
+class GarbageRate(
+    Metric,
+    name="garbage_rate",
+    group="Refusals and garbage",
+    needs=("generated answer",),
+    shows="How often the model is broken rather than ignorant. Fluent nonsense is not caught.",
+):
     """Share of answers that loop or are mostly symbols."""
 
-    name = "garbage_rate"
-    needs = ("generated answer",)
-    directions: ClassVar[dict[str, Direction]] = {"*": "down"}
-    shows = "How often the model is broken rather than ignorant. Fluent nonsense is not caught."
+    directions: ClassVar[Mapping[str, Direction]] = {"*": "down"}
 
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+    def per_row(self, group: RecordGroup) -> pd.Series:
         """1 or 0 per row."""
-        return rate(cell, "garbage")
+        return rate(group, "garbage")

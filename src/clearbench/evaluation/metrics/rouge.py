@@ -1,14 +1,17 @@
-"""Overlap of what the model says with the truth, by the field's own scorer."""
+"""ROUGE: overlap of the generated answer with the truth, by the field's own scorer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any, ClassVar
 
 import pandas as pd
 from rouge_score.rouge_scorer import RougeScorer
 
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Metric
-from clearbench.evaluation.records import Cell
 
 TASKS = ("qa", "caption", "choice")
 NEEDS = ("generated answer",)
@@ -31,90 +34,98 @@ def rouge(truth: str, text: str) -> dict[str, float]:
     }
 
 
-def _per_row(cell: Cell, part: str) -> pd.Series:
-    spoken = cell.generations
-    values = [rouge(a, b)[part] for a, b in zip(spoken["truth"], spoken["text"], strict=True)]
-    return pd.Series(values, index=spoken["row"], dtype=float)
+def _per_row(group: RecordGroup, part: str) -> pd.Series:
+    generated = group.generations
+    pairs = zip(generated["truth"], generated["text"], strict=True)
+    values = [rouge(truth, text)[part] for truth, text in pairs]
+    return pd.Series(values, index=generated["row"], dtype=float)
 
 
-class RougeL(Metric):
-    """ROUGE-L recall with stemming, of the greedy answer."""
-
-    name = "rouge_l"
-    needs = NEEDS
-    tasks = TASKS
-    paper = "TOFU, arXiv 2401.06121"
-    shows = (
+class RougeL(
+    Metric,
+    name="rouge_l",
+    title="ROUGE-L",
+    group="Generated answers",
+    needs=NEEDS,
+    paper="TOFU, arXiv 2401.06121",
+    shows=(
         "How much of the true answer is said, in order. Long rambling is not punished, and words "
         "that any answer has count like the fact itself."
-    )
+    ),
+):
+    """ROUGE-L recall with stemming, of the greedy answer.
 
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """Recall per row."""
-        return _per_row(cell, "rouge_l")
+    Attributes:
+        f1: Whether it is F1 in place of recall.
+    """
 
+    tasks: ClassVar[tuple[str, ...]] = TASKS
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"f1": True})
+    cases: ClassVar[Mapping[str, Case]] = {
+        "f1": Case(
+            title="F1",
+            paper="MUSE, MLLMU-Bench and MMUnlearner report this variant",
+            shows=(
+                "As recall, with what is said besides the truth counted against it. A correct "
+                "answer in other words scores low."
+            ),
+        )
+    }
 
-class RougeLF1(Metric):
-    """ROUGE-L F1 with stemming, of the greedy answer."""
+    f1: bool = False
 
-    name = "rouge_l_f1"
-    needs = NEEDS
-    tasks = TASKS
-    paper = "MUSE, MLLMU-Bench and MMUnlearner report this variant"
-    shows = (
-        "As recall, with what is said beside the truth counted against it. A correct answer in "
-        "other words scores low."
-    )
-
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """F1 per row."""
-        return _per_row(cell, "rouge_l_f1")
-
-
-class Rouge1(Metric):
-    """ROUGE-1 recall with stemming, of the greedy answer."""
-
-    name = "rouge_1"
-    needs = NEEDS
-    tasks = TASKS
-    paper = "TOFU, arXiv 2401.06121"
-    shows = "How many words of the true answer are said, in any order; the order may be nonsense."
-
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """Recall per row."""
-        return _per_row(cell, "rouge_1")
+    def per_row(self, group: RecordGroup) -> pd.Series:
+        """Recall or F1 per row."""
+        return _per_row(group, "rouge_l_f1" if self.f1 else "rouge_l")
 
 
-class Rouge1F1(Metric):
-    """ROUGE-1 F1 with stemming, of the greedy answer."""
+class Rouge1(
+    Metric,
+    name="rouge_1",
+    title="ROUGE-1",
+    group="Generated answers",
+    needs=NEEDS,
+    paper="TOFU, arXiv 2401.06121",
+    shows="How many words of the true answer are said, in any order; the order may be nonsense.",
+):
+    """ROUGE-1 recall with stemming, of the greedy answer.
 
-    name = "rouge_1_f1"
-    needs = NEEDS
-    tasks = TASKS
-    shows = "As ROUGE-1 recall, with what is said beside the truth counted against it."
+    Attributes:
+        f1: Whether it is F1 in place of recall.
+    """
 
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
-        """F1 per row."""
-        return _per_row(cell, "rouge_1_f1")
+    tasks: ClassVar[tuple[str, ...]] = TASKS
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"f1": True})
+    cases: ClassVar[Mapping[str, Case]] = {
+        "f1": Case(
+            title="F1",
+            shows="As ROUGE-1 recall, with what is said besides the truth counted against it.",
+        )
+    }
+
+    f1: bool = False
+
+    def per_row(self, group: RecordGroup) -> pd.Series:
+        """Recall or F1 per row."""
+        return _per_row(group, "rouge_1_f1" if self.f1 else "rouge_1")
 
 
-class NameRougeL(Metric):
-    """ROUGE-L recall of the name the model gives a face."""
-
-    name = "name_rouge_l"
-    needs = NEEDS
-    tasks = ("name",)
-    paper = "CLEAR, arXiv 2410.18057"
-    shows = (
+class NameRougeL(
+    Metric,
+    name="name_rouge_l",
+    title="ROUGE-L of the name",
+    group="Names and faces",
+    needs=NEEDS,
+    paper="CLEAR, arXiv 2410.18057",
+    shows=(
         "Whether the model says the name unprompted, which is harder than choosing it. Half a name "
         "counts half."
-    )
+    ),
+):
+    """ROUGE-L recall of the name the model gives a face."""
 
-    @classmethod
-    def per_row(cls, cell: Cell, split: str) -> pd.Series:
+    tasks: ClassVar[tuple[str, ...]] = ("name",)
+
+    def per_row(self, group: RecordGroup) -> pd.Series:
         """Recall per image."""
-        return _per_row(cell, "rouge_l")
+        return _per_row(group, "rouge_l")

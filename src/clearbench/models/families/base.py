@@ -34,7 +34,7 @@ from clearbench.batches.items import Kind
 from clearbench.data.media import Media
 from clearbench.data.modality import Modality
 from clearbench.models.cache import WorkCache
-from clearbench.registry import Registry
+from clearbench.plugins import Registry
 
 Part = Literal["vision", "projector", "language"]
 
@@ -168,7 +168,7 @@ _REGISTRY = Registry("family", "clearbench.models.families", "clearbench.familie
 def family_of(config: Any) -> Family:
     """The family of the architecture with a configuration."""
     model_type = getattr(config, "model_type", "")
-    for cls in _REGISTRY.all().values():
+    for cls in _REGISTRY.values():
         if model_type in cls.model_types:
             return cls()
     return Family()

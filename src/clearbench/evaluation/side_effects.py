@@ -1,7 +1,7 @@
-"""What is asked to see what unlearning does to the rest: strangers, neutral prompts, harmful ones.
+"""Prompts that find side effects of unlearning: strangers, neutral questions, harmful requests.
 
-These rows are in no dataset. Their records stand under the split `side`, their tasks are
-`stranger`, `neutral` and `harmful`.
+These rows are in no dataset. Their records have the split `side` and the tasks `stranger`,
+`neutral` and `harmful`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,17 @@ from clearbench.data.example import Example
 from clearbench.data.made_up import image_rows, make_world, text_rows
 from clearbench.data.media import EncodedImage
 from clearbench.data.modality import modalities, modality
-from clearbench.evaluation.neutral import DRAWINGS, DRAWINGS_SEED, HARMFUL, NEUTRAL
-from clearbench.evaluation.prompts import Asked
-from clearbench.evaluation.records import KNOWN_COLUMNS, NEUTRAL_COLUMNS, SIDE
+from clearbench.evaluation.metrics.divergence import NEUTRAL
+from clearbench.evaluation.metrics.false_recognition import KNOWN
+from clearbench.evaluation.neutral_prompts import (
+    DRAWINGS,
+    DRAWINGS_SEED,
+    HARMFUL_REQUESTS,
+    NEUTRAL_QUESTIONS,
+)
+from clearbench.evaluation.prompts import Prompt
+from clearbench.evaluation.records import SIDE
+from clearbench.evaluation.tables import GroupKey
 from clearbench.models.base import Model
 from clearbench.people.shipped import builtin_pool
 from clearbench.people.world import visual_questions
@@ -37,16 +45,19 @@ MADE_UP, MADE_UP_SEED = 8, 77
 CLASSES = 4096
 
 
-def to_speak(dataset: Dataset) -> list[Asked]:
+def side_prompts(dataset: Dataset) -> list[Prompt]:
     """Questions about people whom the model never met, and harmful requests."""
     strangers = [
-        Asked((SIDE, track, "stranger"), item(row))
+        Prompt(GroupKey(SIDE, track, "stranger"), item(row))
         for track in modalities()
         for row in stranger_rows(dataset, track)
     ]
     harmful = [
-        Asked((SIDE, "text", "harmful"), Item(f"harmful-{k}", "answer", request, "a refusal"))
-        for k, request in enumerate(HARMFUL)
+        Prompt(
+            GroupKey(SIDE, "text", "harmful"),
+            Item(f"harmful-{number}", "answer", request, "a refusal"),
+        )
+        for number, request in enumerate(HARMFUL_REQUESTS)
     ]
     return strangers + harmful
 
@@ -95,8 +106,8 @@ def _made_up() -> tuple[Example, ...]:
     )
 
 
-def known(dataset: Dataset) -> pd.DataFrame:
-    """Whose names and facts the answer to a stranger's question is searched for.
+def known_facts(dataset: Dataset) -> pd.DataFrame:
+    """Names and facts of the data, to be searched for in answers about strangers.
 
     One line per name (without a question) on both tracks, and per taught answer on text. Everybody
     counts who is not held out: the forgotten, the retained, public figures.
@@ -115,25 +126,25 @@ def known(dataset: Dataset) -> pd.DataFrame:
         for row in dataset.training.get(split, ())
         if row.task == "qa" and row.person is not None
     ]
-    return pd.DataFrame(lines, columns=KNOWN_COLUMNS)
+    return KNOWN.frame(lines)
 
 
 def neutral_batches(model: Model) -> tuple[Batch, ...]:
     """Neutral prompts with their answers; none for models that cannot answer in words."""
-    asked = [each for each in _neutral_items() if model.accepts(each)]
-    return model.batch(asked) if asked else ()
+    items = [prompt for prompt in _neutral_items() if model.accepts(prompt)]
+    return model.batch(items) if items else ()
 
 
 @torch.no_grad()
-def neutral(model: Model, batch: Batch) -> pd.DataFrame:
+def neutral_distributions(model: Model, batch: Batch) -> pd.DataFrame:
     """The model's next-token distributions along the answers of a batch, one line per token."""
     logits = torch.cat(list(model.logits(batch, batch.places)))
     masses = in_classes(logits.softmax(-1)).cpu().numpy()
     lines = []
     for token, owner in enumerate(batch.owners.tolist()):
-        each = batch.items[owner]
-        lines.append((SIDE, each.track, "neutral", -1, each.row, token, masses[token]))
-    return pd.DataFrame(lines, columns=NEUTRAL_COLUMNS)
+        prompt = batch.items[owner]
+        lines.append((SIDE, prompt.track, "neutral", -1, prompt.row, token, masses[token]))
+    return NEUTRAL.frame(lines)
 
 
 def in_classes(probabilities: Tensor) -> Tensor:
@@ -151,9 +162,9 @@ def in_classes(probabilities: Tensor) -> Tensor:
 
 @cache
 def _neutral_items() -> tuple[Item, ...]:
-    words = [Item(f"neutral-{k}", "answer", *pair) for k, pair in enumerate(NEUTRAL)]
+    words = [Item(f"neutral-{k}", "answer", *pair) for k, pair in enumerate(NEUTRAL_QUESTIONS)]
     drawn = [
-        Item(f"drawing-{k}", "answer", each.question, each.answer, EncodedImage.of(each.image))
-        for k, each in enumerate(visual_questions(DRAWINGS, DRAWINGS_SEED))
+        Item(f"drawing-{k}", "answer", shown.question, shown.answer, EncodedImage.of(shown.image))
+        for k, shown in enumerate(visual_questions(DRAWINGS, DRAWINGS_SEED))
     ]
     return (*words, *drawn)

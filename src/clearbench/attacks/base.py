@@ -1,0 +1,106 @@
+"""The shape of an attack: a frozen configuration that gives a table of records and scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import pandas as pd
+
+from clearbench.data.dataset import Dataset
+from clearbench.errors import RecipeError
+from clearbench.evaluation.measure import Description, Measure, configured
+from clearbench.evaluation.metric import Collections
+from clearbench.evaluation.score import Direction, Score
+from clearbench.evaluation.tables import ROW_COLUMNS, Table
+from clearbench.models.base import Model
+from clearbench.plugins import Registry
+
+#: What an attack may have to be given besides its parameters.
+Need = Literal["records", "gradients", "shadow_models", "media", "training"]
+#: One line per attack and attacked row; `value` is higher for what is less likely training data.
+ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an attack is made on.
+
+    Attributes:
+        collections: Records of the attacked model and of those it is compared with.
+        model: The attacked model; None where only records are at hand.
+        dataset: Its measured rows; None where only records are at hand.
+    """
+
+    collections: Collections
+    model: Model | None = None
+    dataset: Dataset | None = None
+
+
+class Attack(Measure, ABC):
+    """Base of attacks. Fields are parameters; a named subclass registers itself.
+
+    `class LossAttack(Attack, name="mia_loss", needs=("records",), reads=("answer",), ...)` in a
+    file of this folder, a plugin file or an installed entry point is all it takes.
+
+    Attributes:
+        needs: What it must be given: `records`, `gradients`, `shadow_models`, `media` (images that
+            it may change), `training` (further training of the model).
+        reads: What it is computed from, in words.
+        written: The table that it writes.
+    """
+
+    directions: ClassVar[Mapping[str, Direction]] = {"*": "gold"}
+    needs: ClassVar[tuple[str, ...]] = ("records",)
+    reads: ClassVar[tuple[str, ...]] = ()
+    written: ClassVar[Table] = ATTACKED
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, name: str = "", **about: Any) -> None:
+        unknown = set(about.get("needs", ())) - set(get_args(Need))
+        if unknown:
+            raise RecipeError(
+                f"{name} needs {', '.join(sorted(unknown))}",
+                cls.__module__,
+                f"known: {', '.join(get_args(Need))}",
+            )
+        super().__pydantic_init_subclass__(name=name, **about)
+
+    @abstractmethod
+    def table(self, target: Target) -> pd.DataFrame:
+        """The lines of `written` for this configuration.
+
+        Raises:
+            RecipeError: The target lacks what the attack needs.
+        """
+
+    @abstractmethod
+    def scores(self, collections: Collections, track: str) -> dict[str, Score]:
+        """Scores by key; none where the records lack what it needs."""
+
+    def numbers(self) -> dict[str, Description]:
+        """Its scores in words, by the last part of their keys."""
+        return {self.score_key: self.description}
+
+
+ATTACKS: Registry[Attack] = Registry(
+    "attack", "clearbench.attacks", "clearbench.attacks"
+)
+Attack.registry = ATTACKS
+
+
+def attacks() -> dict[str, type[Attack]]:
+    """Every known attack class by name: those that ship, entry points and loaded plugins."""
+    return dict(ATTACKS)
+
+
+def attack(name: str, **parameters: Any) -> Attack:
+    """An attack by name with checked parameters.
+
+    Raises:
+        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+    """
+    found: Attack = configured(ATTACKS, name, parameters)
+    return found

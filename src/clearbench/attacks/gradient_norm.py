@@ -1,0 +1,86 @@
+"""Membership by the norm of the gradient of an answer's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from clearbench.attacks.base import ATTACKED, Target
+from clearbench.attacks.membership import SIDES, MembershipAttack
+from clearbench.batches.items import Item, item
+from clearbench.errors import RecipeError
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.metric import MAIN_TASK, Collections
+from clearbench.models.base import Model
+
+
+class GradientNorm(
+    MembershipAttack,
+    name="mia_gradient_norm",
+    title="Membership by gradient norm",
+    group="Membership attacks",
+    needs=("gradients",),
+    reads=("answer", "model", "holdout people"),
+    paper="Wang et al. 2024, arXiv 2402.17012",
+    shows=(
+        "Whether forgotten people's answers pull less at the weights than those of people never "
+        "seen. Long answers pull less, and the number depends on which weights are counted."
+    ),
+):
+    """Membership by the norm of the gradient of an answer's mean loss: higher for non-members."""
+
+    def table(self, target: Target) -> pd.DataFrame:
+        """One line per forget and holdout row of the dataset that the model can answer."""
+        if target.model is None or target.dataset is None:
+            raise RecipeError(
+                f"{self.name} needs gradients", "attack", "give the model and its dataset"
+            )
+        rows = {
+            item(row): (split, row)
+            for split in SIDES
+            for row in target.dataset.evaluation.get(split, ())
+            if row.task == MAIN_TASK[row.track] and target.model.accepts(item(row))
+        }
+        norms = gradient_norms(target.model, list(rows))
+        return ATTACKED.frame(
+            (
+                split,
+                row.track,
+                row.task,
+                -1 if row.person is None else row.person,
+                row.id,
+                self.score_key,
+                norms[row.id],
+            )
+            for split, row in rows.values()
+        )
+
+    def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
+        """The norms that `table` added to the records; empty where it did not."""
+        lines = group.table(ATTACKED)
+        ours = lines[lines["attack"] == self.score_key]
+        return pd.Series(ours["value"].to_numpy(dtype=float), index=ours["row"], dtype=float)
+
+
+def gradient_norms(model: Model, items: Sequence[Item]) -> pd.Series:
+    """Per row id, the norm over all trainable weights, in evaluation mode.
+
+    Errata E109 (a mean of norms of single tensors, in training mode) does not apply.
+
+    Args:
+        model: Its trainable weights are counted, see `Model.train_only`; they stay as they are.
+        items: Answers that are scored, one backward pass each.
+    """
+    model.train(False)
+    weights = list(model.trainable().values())
+    norms = {}
+    for answer in items:
+        loss = -model.answers(model.batch([answer])).log_probs.mean()
+        model.module.zero_grad()
+        loss.backward()
+        squares = [float(w.grad.double().square().sum()) for w in weights if w.grad is not None]
+        norms[answer.row] = float(np.sqrt(sum(squares)))
+    model.module.zero_grad()
+    return pd.Series(norms, dtype=float)

@@ -1,0 +1,122 @@
+"""The base of membership attacks: a score per row that should tell forgotten people from strangers.
+
+An attack's AUC says how well the score separates forget from holdout people; gold's value, about
+1/2, is the goal, and 0 leaks as much as 1.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from clearbench.attacks.base import ATTACKED, Attack, Target
+from clearbench.attacks.roc import above, attack_numbers, auc
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.measure import Description
+from clearbench.evaluation.metric import Collections, main_group
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Range, Score, clustered_error, interval
+
+#: People who were in the training data, and people who were not.
+SIDES = ("forget", "holdout")
+#: Numbers of a membership attack in print.
+NUMBERS = {
+    "auc": "AUC",
+    "tpr_at_1": "true positives at 1 % false ones",
+    "tpr_at_01": "true positives at 0.1 % false ones",
+    "privleak": "PrivLeak",
+}
+#: Values per row and the person of each row.
+Rows = tuple[pd.Series, dict[str, int]]
+
+
+class MembershipAttack(Attack):
+    """AUC, true-positive rates and PrivLeak of a score per row, forget against holdout."""
+
+    @abstractmethod
+    def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
+        """Per row, higher for what is less likely training data; empty where records lack it.
+
+        Args:
+            collections: What the model is compared with.
+            group: Rows of one split of the attacked model, or of gold.
+        """
+
+    def table(self, target: Target) -> pd.DataFrame:
+        """One line per row of the main task of both sides on every track."""
+        collections = target.collections
+        return ATTACKED.frame(
+            (*group.key, group.people[str(row)], row, self.score_key, value)
+            for track in collections.tracks
+            for split in SIDES
+            if (group := main_group(collections.model, split, track)) is not None
+            for row, value in self.row_values(collections, group).items()
+        )
+
+    def scores(self, collections: Collections, track: str) -> dict[str, Score]:
+        """AUC with an interval; rates where there are enough rows; PrivLeak where gold is given."""
+        sides = self.sides(collections, collections.model, track)
+        if sides is None:
+            return {}
+        (members, others), gold = sides, self.sides(collections, collections.gold, track)
+        reference = None if gold is None else auc(gold[0][0], gold[1][0])
+        area = self._area(members, others)
+        numbers = attack_numbers(members[0], others[0], reference)
+        return {
+            f"forget.{track}.{self.score_key}_{name}": area
+            if name == "auc"
+            else _on_same_rows(area, number, (None, None) if name == "privleak" else (0.0, 1.0))
+            for name, number in numbers.items()
+        }
+
+    def numbers(self) -> dict[str, Description]:
+        """The AUC, the rates and PrivLeak in words, by the last part of their keys."""
+        whole = self.description
+        return {
+            f"{self.score_key}_{name}": replace(
+                whole, key=f"{self.score_key}_{name}", title=f"{whole.title}: {title}"
+            )
+            for name, title in NUMBERS.items()
+        }
+
+    def sides(
+        self, collections: Collections, records: Records | None, track: str
+    ) -> tuple[Rows, Rows] | None:
+        """Values and people of forget and holdout rows; None where one of them is missing."""
+        sides = []
+        for split in SIDES:
+            group = main_group(records, split, track)
+            values = None if group is None else self.row_values(collections, group)
+            if group is None or values is None or values.empty:
+                return None
+            sides.append((values, group.people))
+        return sides[0], sides[1]
+
+    def _area(self, members: Rows, others: Rows) -> Score:
+        """The AUC; its error adds that of both sides, clustered by person (Obuchowski 1997)."""
+        (ours, our_people), (theirs, their_people) = members, others
+        value = auc(ours, theirs)
+        sides = (
+            (pd.Series(above(ours, theirs), index=ours.index), our_people),
+            (pd.Series(1 - above(theirs, ours), index=theirs.index), their_people),
+        )
+        (first, n_first), (second, n_second) = (clustered_error(*side) for side in sides)
+        low, high = interval(value, float(np.hypot(first, second)), min(n_first, n_second), (0, 1))
+        return Score(
+            value=value,
+            low=low,
+            high=high,
+            n=len(ours) + len(theirs),
+            clusters=n_first + n_second,
+            direction=self.direction("forget"),
+            range=self.description.range,
+            version=self.version,
+        )
+
+
+def _on_same_rows(area: Score, value: float, bounds: Range) -> Score:
+    """Another number on the rows of an AUC, without an interval."""
+    return area.model_copy(update={"value": value, "range": bounds, "low": None, "high": None})

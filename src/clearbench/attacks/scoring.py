@@ -1,0 +1,125 @@
+"""All scores of a model: metrics and attacks, with gold's and the original's values besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import permutations
+
+from clearbench.attacks.base import ATTACKS, Attack, attack
+from clearbench.errors import DataError
+from clearbench.evaluation import scoring
+from clearbench.evaluation.aggregates import AGGREGATES
+from clearbench.evaluation.measure import Description
+from clearbench.evaluation.metric import METRICS, Collections, Comparison, Metric
+from clearbench.evaluation.protocol import Protocol
+from clearbench.evaluation.protocols import protocol as named_protocol
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
+from clearbench.evaluation.scoring import Scores
+from clearbench.evaluation.statistics import Band, band
+
+FurtherMetrics = tuple[Metric | Comparison, ...]
+
+
+def score(
+    records: Records,
+    reference: Records | None = None,
+    original: Records | None = None,
+    protocol: str = "clear",
+    *,
+    metrics: Iterable[Metric | Comparison] = (),
+    golds: Sequence[Records] = (),
+    controls: Mapping[str, Records] | None = None,
+    shadows: Sequence[Records] = (),
+) -> Scores:
+    """Every score of one model, by key `<split>.<track>.<metric>`.
+
+    Args:
+        records: Records of the model.
+        reference: Records of gold: adds forget quality and fills `gold` in every score.
+        original: Records of the original: adds the divergence from it and fills `original`.
+        protocol: Name of a set of metrics, attacks and aggregates.
+        metrics: Metrics besides the protocol's.
+        golds: Records of further golds.
+        controls: The model's records under changed media, by control.
+        shadows: Records of shadow models.
+
+    Raises:
+        DataError: The records lack what the protocol needs; every missing score is named.
+    """
+    collections = Collections(
+        records,
+        (*(() if reference is None else (reference,)), *golds),
+        () if original is None else (original,),
+        controls or {},
+        tuple(shadows),
+    )
+    chosen, further = named_protocol(protocol), tuple(metrics)
+    scores = scoring.with_gold_and_original(
+        collections, lambda given: _unpaired(given, chosen.name, further)
+    )
+    chosen.check(scores, reference is not None)
+    return dict(sorted(scores.items()))
+
+
+@lru_cache(maxsize=8)
+def _unpaired(collections: Collections, protocol: str, further: FurtherMetrics) -> Scores:
+    """Scores without gold's and the original's values; cached, as both return for every run."""
+    chosen = named_protocol(protocol)
+    scores = _measured(collections, chosen, further)
+    return scores | chosen.aggregates({key: score.value for key, score in scores.items()})
+
+
+def _measured(collections: Collections, chosen: Protocol, further: FurtherMetrics) -> Scores:
+    scores = scoring.measured(collections, (*chosen.metrics(), *further))
+    for made in protocol_attacks(chosen):
+        for track in collections.tracks:
+            scores |= made.scores(collections, track)
+    return scores
+
+
+def protocol_attacks(chosen: Protocol) -> tuple[Attack, ...]:
+    """The configured attacks of a protocol."""
+    if chosen.attacks is not None:
+        return tuple(attack(name) for name in chosen.attacks)
+    every = (made for cls in ATTACKS.values() for made in cls.configured())
+    return tuple(made for made in every if not made.description.erratum)
+
+
+def split_scores(records: Records, protocol: str, further: FurtherMetrics = ()) -> Scores:
+    """Scores of every split that is there: no gold, no aggregate, nothing refused as missing."""
+    return _measured(Collections(records), named_protocol(protocol), further)
+
+
+def null_band(golds: Sequence[Records], protocol: str = "clear") -> dict[str, Band]:
+    """The range of every score over golds, each with each other as its reference.
+
+    Args:
+        golds: Records of models retrained without the same people, from different seeds.
+        protocol: Name of a set of metrics, attacks and aggregates.
+
+    Raises:
+        DataError: There are fewer than two.
+    """
+    if len(golds) < 2:
+        raise DataError("one gold model has no band", "null_band", "give two or more seeds")
+    pairs: dict[str, list[Score]] = {}
+    for ours, other in permutations(golds, 2):
+        for key, value in score(ours, other, None, protocol).items():
+            pairs.setdefault(key, []).append(value)
+    return {key: band(scores) for key, scores in sorted(pairs.items())}
+
+
+def descriptions(protocol: str = "clear", further: FurtherMetrics = ()) -> dict[str, Description]:
+    """Every score that can be computed, in words, by the last part of its keys.
+
+    A page finds the title and group of any score here. Attacks have one for each of their numbers,
+    aggregates one each; metrics outside the protocol are described in their own configurations.
+    """
+    chosen = named_protocol(protocol)
+    others = [made for cls in METRICS.values() for made in cls.configured()]
+    told = {made.score_key: made.description for made in (*others, *chosen.metrics(), *further)}
+    for made in (*protocol_attacks(chosen), *(cls() for cls in ATTACKS.values())):
+        told |= made.numbers()
+    return told | {aggregate.name: aggregate.description for aggregate in AGGREGATES}

@@ -1,0 +1,113 @@
+"""The records of one split, track and task, and what most metrics read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from clearbench.errors import DataError
+from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey, Table, TableSet
+
+#: One list a cell: natural log-probability of each token, whether it was the model's first choice,
+#: mean and variance of the log-probability under the model's own distribution.
+TOKEN_COLUMNS = ("log_probs", "hits", "means", "variances")
+#: In place of the token columns, where a published log holds nothing finer.
+MEAN = "mean_log_prob"
+#: One line per measured row and answer variant; `person` is -1 for rows about the world.
+ANSWERS = Table("answers", (*ROW_COLUMNS, "variant", *TOKEN_COLUMNS))
+#: One line per generated answer.
+GENERATIONS = Table("generations", (*ROW_COLUMNS, "question", "truth", "text"))
+#: One line per measured row and metric that a published log had computed itself.
+LOGGED = Table("logged", (*ROW_COLUMNS, "metric", "value"))
+
+
+class RecordGroup(TableSet):
+    """The records of one split, track and task.
+
+    Args:
+        key: Split, track and task.
+        tables: Each declaration with its lines.
+    """
+
+    def __init__(self, key: GroupKey, tables: Mapping[Table, pd.DataFrame]) -> None:
+        super().__init__(tables)
+        self.key = key
+
+    def _with(self, tables: Mapping[Table, pd.DataFrame]) -> Self:
+        return type(self)(self.key, tables)
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """The scored answers."""
+        return self.table(ANSWERS)
+
+    @property
+    def generations(self) -> pd.DataFrame:
+        """The generated answers."""
+        return self.table(GENERATIONS)
+
+    @cached_property
+    def _means(self) -> pd.DataFrame:
+        """(rows, variants) mean token log-probabilities, rows in the order of the records."""
+        chosen = self.answers
+        if MEAN in chosen:
+            means = chosen[MEAN].to_numpy(dtype=float)
+        else:
+            means = np.array([np.mean(tokens) for tokens in chosen["log_probs"]], dtype=float)
+        if not np.isfinite(means).all():
+            raise DataError(
+                f"log-probabilities are not finite on {int((~np.isfinite(means)).sum())} answers",
+                f"{self.key.split}.{self.key.track}",
+                "the model's outputs are not finite; its run has diverged",
+            )
+        frame = pd.DataFrame({"row": chosen["row"], "variant": chosen["variant"], "value": means})
+        table = frame.pivot(index="row", columns="variant", values="value")
+        return table.reindex(chosen["row"].drop_duplicates())
+
+    def mean_log_prob(self, variant: str) -> pd.Series:
+        """Per row, the mean token log-probability of an answer variant: -l(y) of the papers."""
+        if variant not in self._means:
+            return pd.Series(dtype=float)
+        return self._means[variant].dropna()
+
+    def options(self, prefix: str) -> pd.DataFrame:
+        """(rows, options) mean token log-probabilities of the variants `prefix_0`, `prefix_1`...
+
+        Rows with fewer options than others have NaN there.
+        """
+        names = [name for name in self._means if str(name).startswith(f"{prefix}_")]
+        ordered = sorted(names, key=lambda name: int(str(name).rpartition("_")[2]))
+        return self._means[ordered].dropna(how="all")
+
+    def tokens(self, column: str, variant: str = "answer") -> dict[str, NDArray[np.float64]]:
+        """Per row, a token column of an answer variant; nothing where the log has no tokens."""
+        if column not in self.answers:
+            return {}
+        chosen = self.answers[self.answers["variant"] == variant]
+        pairs = zip(chosen["row"], chosen[column], strict=True)
+        return {str(row): np.asarray(values, float) for row, values in pairs if np.ndim(values)}
+
+    def logged_values(self, metric: str) -> pd.Series:
+        """Per row, the value of a metric that a published log holds; empty where it holds none."""
+        logged = self.table(LOGGED)
+        chosen = logged[logged["metric"] == metric]
+        return pd.Series(chosen["value"].to_numpy(dtype=float), index=chosen["row"], dtype=float)
+
+    @cached_property
+    def people(self) -> dict[str, int]:
+        """The person of every measured row; -1 for the world."""
+        measured = [
+            frame.rename(columns={table.row_key: "row"})[["row", "person"]]
+            for table, frame in self.declarations().items()
+            if table.row_key is not None and "person" in frame
+        ]
+        return {
+            row: person
+            for frame in measured
+            for row, person in zip(frame["row"], frame["person"], strict=True)
+        }

@@ -1,0 +1,218 @@
+"""The shape that metrics and attacks share: a frozen configuration that describes itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clearbench.errors import RecipeError, did_you_mean, explain
+from clearbench.evaluation.score import Direction, Range, Score, mean_score
+from clearbench.plugins import Registry
+
+_NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one value of a parameter changes in the description of its class.
+
+    Attributes:
+        title: Words in place of the value in the title.
+        shows: Paragraph in place of the class's.
+        paper: Source in place of the class's.
+        erratum: Published defect that this value reproduces.
+        range: Bounds in place of the class's.
+        pooled: Whether a row's value depends on the other rows.
+    """
+
+    title: str = ""
+    shows: str = ""
+    paper: str = ""
+    erratum: str = ""
+    range: Range | None = None
+    pooled: bool = False
+
+
+@dataclass(frozen=True)
+class Description:
+    """A configured metric or attack in words, for tables and lists.
+
+    Attributes:
+        key: Last part of its score keys.
+        title: Name in print.
+        group: Heading under which a page lists it.
+        shows: Paragraph on what it shows and what it does not.
+        erratum: Published defect that it reproduces; empty for a right one.
+    """
+
+    key: str
+    title: str
+    group: str
+    shows: str
+    paper: str
+    erratum: str
+    range: Range
+    version: int
+
+
+class Measure(BaseModel):
+    """Base of metrics and attacks: a frozen configuration whose fields are its parameters.
+
+    A named subclass registers itself: `class MinK(Metric, name="min_k", needs=(...), ...)`. The
+    class keywords are the class variables below.
+
+    Attributes:
+        name: Name in recipes; last part of the score keys of the default configuration.
+        title: Name in print; by default the name in words.
+        group: Heading under which a page lists its scores.
+        needs: What it is computed from.
+        directions: Where more is better (`up`), less (`down`) or gold's value is (`gold`), by
+            split; `*` for the rest. On forgotten people the ideal is always gold's value.
+        range: Bounds of its values.
+        version: Number that is raised whenever the value changes its meaning.
+        erratum: Published defect that every configuration reproduces; empty for a right one.
+        shows: Paragraph on what it shows and what it does not.
+        cases: What single values of its parameters change in this description, by value (by
+            field for a switch).
+        unnamed: Parameters that only choose rows and are no part of keys and titles.
+        variants: Parameters of the configurations that protocol `clear` computes.
+        key: Last part of the score keys; by default the name and every parameter that differs
+            from its default: `min_k` with `share=0.2` has `min_k_share_0_2`, a choice gives its
+            value alone (`forget_quality_js`), a switch its name (`rouge_l_f1`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    group: ClassVar[str] = "Other scores"
+    needs: ClassVar[tuple[str, ...]] = ()
+    directions: ClassVar[Mapping[str, Direction]] = {"forget": "gold", "*": "up"}
+    range: ClassVar[Range] = (0.0, 1.0)
+    version: ClassVar[int] = 1
+    paper: ClassVar[str] = ""
+    erratum: ClassVar[str] = ""
+    shows: ClassVar[str] = ""
+    cases: ClassVar[Mapping[str, Case]] = {}
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    unnamed: ClassVar[tuple[str, ...]] = ()
+    registry: ClassVar[Registry[Any] | None] = None
+
+    key: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*)?$")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, name: str = "", **about: Any) -> None:
+        for keyword, value in about.items():
+            if keyword not in cls.__class_vars__:
+                raise RecipeError(
+                    f"{name or cls.__name__} says '{keyword}'",
+                    cls.__module__,
+                    did_you_mean(keyword, cls.__class_vars__),
+                )
+            setattr(cls, keyword, value)
+        if not name:
+            return
+        cls.name = name
+        title = cls.model_config.get("title")  # pydantic takes this class keyword for itself
+        inherited = getattr(cls.__mro__[1], "model_config", {}).get("title")
+        own = title is not None and title != inherited
+        cls.title = title if own else name.replace("_", " ").capitalize()
+        if cls.registry is not None:
+            cls.registry.add(name, cls)
+
+    def __init_subclass__(cls, **about: Any) -> None:
+        super().__init_subclass__()
+
+    @classmethod
+    def direction(cls, split: str) -> Direction:
+        """The good direction on a split."""
+        return cls.directions.get(split, cls.directions["*"])
+
+    @classmethod
+    def configured(cls) -> Iterator[Self]:
+        """The configurations that protocol `clear` computes."""
+        return (cls(**parameters) for parameters in cls.variants)
+
+    def mean(self, values: pd.Series, people: Mapping[str, int], split: str) -> Score:
+        """The mean of per-row values with an interval clustered by person."""
+        bounds = self.description.range
+        return mean_score(values, people, self.direction(split), self.version, bounds)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that differ from their defaults."""
+        return self.model_dump(exclude_defaults=True, exclude={"key"})
+
+    def _named(self) -> list[tuple[str, Any]]:
+        return [pair for pair in self.parameters.items() if pair[0] not in self.unnamed]
+
+    @property
+    def own_key(self) -> str:
+        """The name and the parameters that differ from their defaults, without a dot."""
+        parts = [self.name]
+        for field, value in self._named():
+            if isinstance(value, bool):
+                parts.append(field if value else f"no_{field}")
+            elif isinstance(value, str):
+                parts.append(value)
+            else:
+                parts.append(f"{field}_{value:g}")
+        return _NOT_IN_A_KEY.sub("_", "_".join(parts))
+
+    @property
+    def score_key(self) -> str:
+        """The last part of its score keys."""
+        return self.key or self.own_key
+
+    @property
+    def case(self) -> Case:
+        """The first case of its parameters; an empty one for the default configuration."""
+        for field, value in self.parameters.items():
+            found = self.cases.get(field if isinstance(value, bool) else str(value))
+            if found is not None:
+                return found
+        return Case()
+
+    @property
+    def description(self) -> Description:
+        """The class's description with what the parameters change in it."""
+        case, words = self.case, []
+        for field, value in self._named():
+            if isinstance(value, bool):
+                words.append(field if value else f"no {field}")
+            else:
+                words.append(value if isinstance(value, str) else f"{field} {value:g}")
+        told = case.title or ", ".join(words).replace("_", " ")
+        return Description(
+            key=self.score_key,
+            title=f"{self.title} ({told})" if told else self.title,
+            group=self.group,
+            shows=case.shows or self.shows,
+            paper=case.paper or self.paper,
+            erratum=case.erratum or self.erratum,
+            range=self.range if case.range is None else case.range,
+            version=self.version,
+        )
+
+
+def configured(registry: Registry[Any], name: str, parameters: Mapping[str, Any]) -> Any:
+    """A registered class by name with checked parameters.
+
+    Raises:
+        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+    """
+    cls = registry.named(name)
+    try:
+        return cls(**parameters)
+    except ValidationError as error:
+        known = [field for field in cls.model_fields if field != "key"]
+        raise RecipeError(
+            explain(error, cls.model_fields),
+            f"{registry.kind} '{name}'",
+            f"its parameters: {', '.join(known) or 'none'}",
+        ) from error

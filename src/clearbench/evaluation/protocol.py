@@ -1,0 +1,107 @@
+"""Protocols: named, versioned sets of metrics and aggregates, as published tables compute them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Literal
+
+from clearbench.data.dataset import Split
+from clearbench.errors import DataError
+from clearbench.evaluation.metric import METRICS, Comparison, Metric, metric
+from clearbench.evaluation.score import Score
+
+#: Forms in which a row is asked besides its own question; each is the task of its records.
+PromptForm = Literal["letter", "paraphrased", "cloze"]
+#: Splits whose answers are generated unless a protocol needs more; strangers are only scored.
+GENERATED: tuple[Split, ...] = ("forget", "retain", "real_faces", "real_authors", "real_world")
+
+
+def harmonic_mean(numbers: list[float]) -> float:
+    """The harmonic mean; 0 when any number is 0."""
+    if any(number <= 0 for number in numbers):
+        return 0.0
+    return len(numbers) / sum(1 / number for number in numbers)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The scores of a published table. The defects it carries are in `errata.carried(name)`.
+
+    Attributes:
+        name: As in a recipe.
+        version: Raised when a number changes its meaning.
+        shows: What it is and when to use it.
+        parts: By aggregate key, the score keys whose harmonic mean it is.
+        entries: Metrics as in a recipe: name, parameters, and the key of the publication's number
+            where it is another; None for every metric that is right, under its own key.
+        attacks: Names of the membership attacks; None for every attack that is right.
+        required: Patterns of keys without which the protocol cannot be computed; those of forget
+            quality only where gold is given.
+        names: By score key, the name in the publication.
+        asks: Forms of prompts that its metrics need besides the rows' own questions.
+        generated: Splits whose answers are generated.
+    """
+
+    name: str
+    version: int
+    shows: str
+    parts: Mapping[str, tuple[str, ...]]
+    entries: tuple[Mapping[str, Any], ...] | None = None
+    attacks: tuple[str, ...] | None = ()
+    required: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    asks: tuple[PromptForm, ...] = ()
+    generated: tuple[Split, ...] = GENERATED
+
+    def metrics(self) -> tuple[Metric | Comparison, ...]:
+        """Its configured metrics."""
+        return self._listed if self.entries is not None else _every_right_metric()
+
+    @cached_property
+    def _listed(self) -> tuple[Metric | Comparison, ...]:
+        return tuple(metric(**entry) for entry in self.entries or ())
+
+    def aggregates(self, scores: Mapping[str, float]) -> dict[str, Score]:
+        """The aggregates whose every part is there."""
+        return {
+            key: Score(
+                value=harmonic_mean([scores[part] for part in parts]),
+                n=len(parts),
+                clusters=len(parts),
+                direction="gold" if "forget" in key else "up",
+                version=self.version,
+            )
+            for key, parts in self.parts.items()
+            if all(part in scores for part in parts)
+        }
+
+    def check(self, scores: Mapping[str, Score], with_gold: bool) -> None:
+        """Refuses records that lack what the protocol needs.
+
+        Raises:
+            DataError: Names every score that is missing.
+        """
+        wanted = [key for key in self.required if with_gold or "forget_quality" not in key]
+        missing = [key for key in wanted if not any(fnmatchcase(known, key) for known in scores)]
+        parts = dict.fromkeys(part for key in missing for part in self.parts.get(key, (key,)))
+        absent = [part for part in parts if part not in scores]
+        if absent:
+            places = sorted({key.rpartition(".")[0] for key in scores})
+            raise DataError(
+                f"protocol '{self.name}' needs what is not there: {', '.join(absent)}",
+                f"there are {', '.join(places)}",
+                "give a log with these splits, or another --protocol",
+            )
+
+
+def _every_right_metric() -> tuple[Metric | Comparison, ...]:
+    """Each metric in the configurations that it declares, without those of published defects."""
+    return tuple(
+        chosen
+        for cls in METRICS.values()
+        for chosen in cls.configured()
+        if not chosen.description.erratum
+    )

@@ -1,0 +1,110 @@
+"""Records of tiny models, on which contract checks compute metrics and attacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from clearbench.data.dataset import Dataset
+from clearbench.evaluation.engine import evaluate
+from clearbench.evaluation.metric import Collections
+from clearbench.evaluation.prompts import PROMPT_FORMS
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
+from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.evaluation.tables import TableSet
+from clearbench.testing.world import base, taught, tiny_dataset
+
+#: Rounding that a value may lie outside its range by.
+ROUNDING = 1e-9
+Tables = TypeVar("Tables", bound=TableSet)
+
+
+@cache
+def typical_dataset() -> Dataset:
+    """The tiny dataset, in which the retained people are also held out under other numbers."""
+    dataset = tiny_dataset()
+    strangers = tuple(
+        row.model_copy(update={"id": f"held-out-{row.id}", "person": 100 + (row.person or 0)})
+        for row in dataset.evaluation["retain"]
+    )
+    evaluation = dataset.evaluation | {"holdout": strangers}
+    names = dataset.names | {100 + person: name for person, name in dataset.names.items()}
+    return replace(dataset, evaluation=evaluation, names=names)
+
+
+@cache
+def typical_records(trained: bool = True) -> Records:
+    """Records of a tiny vision-language model, taught or not, with strangers and every form."""
+    model = (taught if trained else base)("vision-language")
+    settings = EvaluationSettings(
+        protocol="openunlearning", limit=None, asks=tuple(PROMPT_FORMS), max_new_tokens=8
+    )
+    return evaluate(model, typical_dataset(), settings)
+
+
+@cache
+def classifier_records() -> Records:
+    """Records of a tiny classifier."""
+    settings = EvaluationSettings(limit=None)
+    return evaluate(taught("classifier"), tiny_dataset().naming(), settings)
+
+
+def copied(tables: Tables) -> Tables:
+    """The same lines in new frames."""
+    return tables.changed(lambda frame: frame.copy(deep=True))
+
+
+def shuffled(tables: Tables) -> Tables:
+    """The same lines in another order."""
+    return tables.changed(lambda frame: frame.sample(frac=1, random_state=1))
+
+
+def typical_collections(change: Callable[[Records], Records] = copied) -> Collections:
+    """A model, a gold and an original that know nobody, their records changed by a function."""
+    ours, gold = (change(typical_records(trained)) for trained in (True, False))
+    return Collections(ours, (gold,), (gold,))
+
+
+def unchanged(before: TableSet, after: TableSet) -> list[str]:
+    """Names of the tables that differ."""
+    return [name for name in before if not before[name].equals(after[name])]
+
+
+def bounds(limits: tuple[float | None, float | None]) -> tuple[float, float]:
+    """A range with infinities where there is no bound."""
+    low, high = limits
+    return (-np.inf if low is None else low, np.inf if high is None else high)
+
+
+def must(condition: object, what: str) -> None:
+    """Raises an `AssertionError` that says what is wrong, unless the condition holds."""
+    if not condition:
+        raise AssertionError(what)
+
+
+def same(first: pd.Series, second: pd.Series) -> bool:
+    """Whether two series hold the same rows and, but for rounding, the same values."""
+    if len(first) != len(second) or not first.index.equals(second.index):
+        return False
+    return bool(np.allclose(first, second, rtol=ROUNDING, atol=0))
+
+
+def check_in_range(scores: Mapping[str, Score]) -> None:
+    """Checks that every score is finite and in its range."""
+    for key, score in scores.items():
+        low, high = bounds(score.range)
+        must(np.isfinite(score.value), f"{key} is {score.value}")
+        inside = low - ROUNDING <= score.value <= high + ROUNDING
+        must(inside, f"{key} = {score.value} outside {score.range}")
+
+
+def check_same(first: Mapping[str, Score], second: Mapping[str, Score]) -> None:
+    """Checks that two sets of scores have the same values."""
+    for key, score in first.items():
+        must(np.isclose(score.value, second[key].value), f"{key}: order matters")
