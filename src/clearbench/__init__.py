@@ -20,6 +20,7 @@ _PUBLIC = {
     "Person": "people.person",
     "Recipe": "runs.recipe",
     "Records": "evaluation.records",
+    "Results": "runs.schema",
     "Score": "evaluation.score",
     "Step": "methods.base",
     "Term": "methods.losses",
@@ -29,7 +30,9 @@ _PUBLIC = {
     "finetune": "api",
     "load_dataset": "data.load",
     "load_model": "models.load",
+    "read_results": "runs.schema",
     "report": "api",
+    "run_recipe": "api",
     "score": "api",
     "unlearn": "api",
 }

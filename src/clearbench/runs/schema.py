@@ -5,65 +5,26 @@ A file of an older schema is upgraded when it is read. `docs/results.schema.json
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import Field
 
-from clearbench.errors import StorageError
-from clearbench.evaluation.score import Score
-from clearbench.evaluation.statistics import Band, Combined
-from clearbench.evaluation.verdict import Verdict
-from clearbench.storage import read_json, write_json
-from clearbench.training.settings import Penalty, TrainSettings
+from clearbench.evaluation.statistics import Band
+from clearbench.runs.rows import AnyRow, CombinedRow, Cost, CurvePoint, Drawn, Row, Scored, Variant
+from clearbench.runs.stored import SCHEMA, Open, Stored, StoredFile, schema_in
+from clearbench.storage import read_json
 
-SCHEMA = 2
+__all__ = [
+    "DETAILS", "RESULTS", "SCHEMA", "AnyRow", "CombinedRow", "Cost", "CurvePoint", "Details",
+    "Environment", "NullBand", "Plugin", "RankCorrelation", "RecordedRecipe", "Results", "Row",
+    "Scored", "ShownPerson", "ShownQuestion", "Variant", "read_details", "read_results",
+    "schema_of",
+]  # fmt: skip
+
 RESULTS, DETAILS = "results.json", "details.json"
-#: Roles that methods are compared with.
-ANCHORS = ("original", "gold")
-#: Problems of a damaged file that are named at once.
-_MOST_PROBLEMS = 5
 
 
-def _finite(score: Score) -> Score:
-    if not math.isfinite(score.value):
-        raise ValueError(f"{score.value} is not a finite number")
-    return score
-
-
-def _none_unless_finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _is_none(value: object) -> bool:
-    return value is None
-
-
-FiniteScore = Annotated[Score, AfterValidator(_finite)]
-#: A number of a drawing; infinities are stored as null, which JSON has.
-Drawn = Annotated[float | None, BeforeValidator(_none_unless_finite)]
-
-
-class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Open(BaseModel):
-    """Part of a file that keeps whatever else it holds."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Environment(_Open):
+class Environment(Open):
     """The software and the machine that the numbers were made with; no host name, no paths.
 
     Attributes:
@@ -80,26 +41,26 @@ class Environment(_Open):
     threads_per_worker: int
 
 
-class Plugin(_Stored):
+class Plugin(Stored):
     """A plugin's file by name and content."""
 
     name: str
     sha256: str
 
 
-class RecordedData(_Open):
+class RecordedData(Open):
     """The recipe's people."""
 
     fold: str = "reported"
 
 
-class RecordedEvaluation(_Open):
+class RecordedEvaluation(Open):
     """The recipe's evaluation."""
 
     eligible: str = "all"
 
 
-class RecordedRecipe(_Open):
+class RecordedRecipe(Open):
     """The resolved recipe as it was run, readable without the plugins that it names.
 
     Attributes:
@@ -114,158 +75,7 @@ class RecordedRecipe(_Open):
     evaluation: RecordedEvaluation = RecordedEvaluation()
 
 
-class Variant(_Stored):
-    """What a run trained.
-
-    Attributes:
-        parts: Parts of the model that learned.
-        rank: Rank of LoRA's adapters; None where the weights themselves learned.
-        penalty: The penalty on what learned, if any.
-    """
-
-    parts: tuple[str, ...] = ()
-    rank: int | None = None
-    penalty: Penalty | None = None
-
-
-Amount = Annotated[int | float | None, Field(exclude_if=_is_none)]
-
-
-class Cost(_Stored):
-    """What making and measuring one model took; a number that nobody took is absent."""
-
-    seconds: Amount = None
-    peak_memory_bytes: Amount = None
-    trainable_parameters: Amount = None
-    forwards: Amount = None
-    backwards: Amount = None
-    measuring_seconds: Amount = None
-    measuring_peak_memory_bytes: Amount = None
-
-    def items(self) -> dict[str, float]:
-        """The numbers that were taken, by name."""
-        return {key: value for key, value in self if value is not None}
-
-
-class CurvePoint(_Stored):
-    """One step of training: loss terms, the gradient's norm, and scores measured on the way.
-
-    Attributes:
-        step: Updates done; 0 is before the first.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-    __pydantic_extra__: dict[str, float]
-
-    step: int
-
-    def value(self, name: str) -> float | None:
-        """A term, norm or score of this step; None where it was not measured."""
-        return self.__pydantic_extra__.get(name)
-
-
-class Scored(_Stored):
-    """The scores of one run before they are part of a row.
-
-    Attributes:
-        truth_ratios: By `forget.<track>`, for the page's drawings.
-    """
-
-    scores: dict[str, FiniteScore]
-    truth_ratios: dict[str, tuple[Drawn, ...]] = Field(default_factory=dict)
-
-
-class AnyRow(_Stored):
-    """What a row of one run and a row over several seeds have in common.
-
-    Attributes:
-        model: Kind of model.
-        modality: What it was asked to forget.
-        share: Share of the taught people who were to be forgotten.
-        gold: Id of the row that it is compared with.
-        reason: Why it did not end well.
-        scores: By key, `<split>.<track>.<metric>`.
-        verdict: None for originals and for runs without scores.
-    """
-
-    id: str
-    method: str
-    model: str
-    modality: str
-    share: float
-    variant: Variant
-    hyperparameters: dict[str, float | int | str | bool]
-    training: TrainSettings
-    protocol: str
-    gold: str
-    status: Literal["ok", "diverged", "failed"]
-    reason: str
-    scores: Mapping[str, FiniteScore]
-    cost: Cost
-    verdict: Verdict | None = Field(default=None, exclude_if=_is_none)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the run ended as it should."""
-        return self.status == "ok"
-
-    @property
-    def is_anchor(self) -> bool:
-        """Whether it is an original or a gold, rather than a method's."""
-        return self.method in ANCHORS
-
-    def value(self, key: str) -> float | None:
-        """A score's value; None where it was not measured."""
-        return self.scores[key].value if key in self.scores else None
-
-    def values(self, field: Literal["value", "gold", "original"] = "value") -> dict[str, float]:
-        """The values of all scores, or those of gold or the original, as far as they are known."""
-        numbers = ((key, getattr(score, field)) for key, score in self.scores.items())
-        return {key: number for key, number in numbers if number is not None}
-
-
-class Row(AnyRow):
-    """One run: one model that was made, measured and scored.
-
-    Attributes:
-        reference: How the reference model was held, where the method has one.
-        attacks: Scores of attacks by key.
-        stages: Keys of the stages that it was made of, by role.
-    """
-
-    seed: int
-    reference: str | None = None
-    attacks: dict[str, FiniteScore] = Field(default_factory=dict)
-    curve: tuple[CurvePoint, ...] = ()
-    stages: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def first_seed(self) -> int:
-        """The seed of training."""
-        return self.seed
-
-
-class CombinedRow(AnyRow):
-    """One setting over several seeds, under the id of the first.
-
-    Attributes:
-        seeds: Seeds of the runs.
-        rows: Ids of the runs.
-        seeds_passed: Number of seeds that passed; None where there is no verdict.
-    """
-
-    scores: Mapping[str, Combined]
-    seeds: tuple[int, ...]
-    rows: tuple[str, ...]
-    seeds_passed: int | None = Field(default=None, exclude_if=_is_none)
-
-    @property
-    def first_seed(self) -> int:
-        """The seed of the run whose id the row has."""
-        return self.seeds[0]
-
-
-class NullBand(_Stored):
+class NullBand(Stored):
     """How far golds of different seeds are from each other, by score.
 
     Attributes:
@@ -278,7 +88,7 @@ class NullBand(_Stored):
     bands: dict[str, Band]
 
 
-class RankCorrelation(_Stored):
+class RankCorrelation(Stored):
     """Spearman's correlations between metrics over the runs of one kind of model and one track.
 
     Attributes:
@@ -294,52 +104,7 @@ class RankCorrelation(_Stored):
     spearman: tuple[tuple[float, ...], ...]
 
 
-class _File(_Stored):
-    """A whole file with the number of its schema."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
-    )
-    file_name: ClassVar[str]
-
-    schema_number: Literal[2] = Field(default=SCHEMA, alias="schema")
-
-    def json_value(self) -> dict[str, Any]:
-        """The content of the file."""
-        return self.model_dump(mode="json")
-
-    def write(self, path: Path) -> None:
-        """Writes canonical JSON: equal contents give equal bytes."""
-        write_json(path, self.json_value())
-
-    @classmethod
-    def parse(cls, content: Any, where: str) -> Self:
-        """Checks the content of a file, after an upgrade where it is of an older schema.
-
-        Args:
-            content: Parsed JSON.
-            where: The file's name, for the message.
-
-        Raises:
-            StorageError: The schema is unknown, or fields are missing or wrong.
-        """
-        number = _schema_number(content, where)
-        try:
-            return cls.model_validate(_upgraded(content) if number < SCHEMA else content)
-        except ValidationError as error:
-            problems = _problems(error)
-            raise StorageError(
-                f"not what clearbench writes: {problems}", where, "restore the file, or run again"
-            ) from error
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Reads a file, or the one in a run's folder."""
-        file = path / cls.file_name if path.is_dir() else path
-        return cls.parse(read_json(file), str(file))
-
-
-class Results(_File):
+class Results(StoredFile):
     """The content of `results.json`.
 
     Attributes:
@@ -362,7 +127,7 @@ class Results(_File):
         return next((row for row in self.rows if row.id == id), None)
 
 
-class ShownPerson(_Stored):
+class ShownPerson(Stored):
     """A fictitious person with some portraits in base64."""
 
     id: str
@@ -370,7 +135,7 @@ class ShownPerson(_Stored):
     portraits: tuple[str, ...] = ()
 
 
-class ShownQuestion(_Stored):
+class ShownQuestion(Stored):
     """One question with the answers of all runs.
 
     Attributes:
@@ -388,7 +153,7 @@ class ShownQuestion(_Stored):
     answers: dict[str, str] = Field(default_factory=dict)
 
 
-class Details(_File):
+class Details(StoredFile):
     """The content of `details.json`: what the page shows besides numbers.
 
     Attributes:
@@ -429,39 +194,4 @@ def read_details(path: Path) -> Details:
 def schema_of(path: Path) -> int:
     """The number of the schema that a `results.json`, or that of a folder, was written in."""
     file = path / RESULTS if path.is_dir() else path
-    return _schema_number(read_json(file), str(file))
-
-
-def _schema_number(content: Any, where: str) -> int:
-    if not isinstance(content, dict):
-        raise StorageError("not what clearbench writes: no JSON object", where, "restore the file")
-    number = content.get("schema", 1)  # `details.json` had no number under schema 1
-    if number not in range(1, SCHEMA + 1):
-        raise StorageError(
-            f"schema = {number!r}: this version of clearbench reads 1 to {SCHEMA}",
-            where,
-            "read it with the version that wrote it, or a later one",
-        )
-    return int(number)
-
-
-def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """The content under schema 2. Schema 1 called a question's image `picture`."""
-    upgraded = content | {"schema": SCHEMA}
-    questions = content.get("questions")
-    if isinstance(questions, list):
-        upgraded["questions"] = [_upgraded_question(question) for question in questions]
-    return upgraded
-
-
-def _upgraded_question(question: Any) -> Any:
-    if not isinstance(question, dict):
-        return question  # damaged; the check of the fields names it
-    return {"image" if key == "picture" else key: value for key, value in question.items()}
-
-
-def _problems(error: ValidationError) -> str:
-    problems = error.errors(include_input=False, include_url=False)
-    told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in problems[:_MOST_PROBLEMS]]
-    more = len(problems) - len(told)
-    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
+    return schema_in(read_json(file), str(file))
