@@ -98,7 +98,7 @@ def metric_words(name: str) -> MetricWords:
 def _readable(name: str) -> str:
     """A metric's name in print: `rouge_l_f1` becomes `ROUGE-L F1`."""
     words = (word.upper() if word in _ABBREVIATIONS else word for word in name.split("_"))
-    text = re.sub(r" (\w)\b", lambda letter: f"-{letter[1].upper()}", " ".join(words))
+    text = re.sub(r" ([b-z\d])\b", lambda letter: f"-{letter[1].upper()}", " ".join(words))
     return text[:1].upper() + text[1:]
 
 

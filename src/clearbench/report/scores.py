@@ -115,11 +115,15 @@ def _against(key: str, score: Score, columns: Sequence[TableRow]) -> str:
 
 def _distinct(key: str, columns: Sequence[TableRow]) -> list[Score]:
     """A score of each set of rows: nearly always one, since all runs are measured on the same."""
-    scores = (row.run.scores[key] for row in columns if key in row.run.scores)
-    return list({_basis(score): score for score in reversed(list(scores))}.values())[::-1]
+    distinct: dict[tuple[float | None, ...], Score] = {}
+    for row in columns:
+        if key in row.run.scores:
+            score = row.run.scores[key]
+            distinct.setdefault(_basis(score), score)
+    return list(distinct.values())
 
 
-def _basis(score: Score) -> tuple[float | None, float | None, int, int, int]:
+def _basis(score: Score) -> tuple[float | None, ...]:
     return score.gold, score.original, score.n, score.clusters, score.version
 
 
