@@ -207,7 +207,7 @@ def test_many_problems_are_not_all_told(folder: Path, old: Json) -> None:
 
 
 def test_an_old_run_is_listed_shown_and_drawn(folder: Path, old: Json) -> None:
-    assert list_runs(folder.parent) == [(folder.name, "small", 4, 1)]
+    assert list_runs(folder) == [(".", "small", 4, 1)]
     assert show_run(folder)[2] == ("language-npo", "ok", "0.375", "", "")
     assert "Ada Quill" in render(read_results(folder), read_details(folder))
 
