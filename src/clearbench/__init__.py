@@ -21,6 +21,7 @@ _PUBLIC = {
     "Person": "people.person",
     "Recipe": "runs.recipe",
     "Records": "evaluation.records",
+    "Results": "runs.schema",
     "Score": "evaluation.score",
     "Step": "methods.base",
     "Term": "methods.losses",
@@ -31,7 +32,9 @@ _PUBLIC = {
     "finetune": "api",
     "load_dataset": "data.load",
     "load_model": "models.load",
+    "read_results": "runs.schema",
     "report": "api",
+    "run_recipe": "api",
     "score": "api",
     "unlearn": "api",
 }

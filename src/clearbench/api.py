@@ -9,6 +9,8 @@ from typing import Any
 from clearbench.attacks import run as attacks
 from clearbench.attacks import scoring
 from clearbench.attacks.base import attack as named_attack
+from rich.console import Console
+
 from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
@@ -21,6 +23,9 @@ from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import method as named_method
 from clearbench.models.base import Model
+from clearbench.runs.execute import Runtime
+from clearbench.runs.recipe import Recipe, load_recipe
+from clearbench.runs.schema import Details, Results
 from clearbench.storage import new_folder
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
@@ -202,10 +207,44 @@ def attack(
     return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
 
 
-def report(results: Mapping[str, Any], out: str | Path) -> Path:
-    """Writes the self-contained page of a run's results (the content of `results.json`)."""
+def run_recipe(
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    runtime: Runtime | None = None,
+    store: str | Path | None = None,
+    console: Console | None = None,
+) -> Results:
+    """Runs a recipe into a folder and writes its page; finished stages are not made again.
+
+    Args:
+        recipe: A recipe, its file, or a name from `clearbench list recipes`.
+        out: Folder for the results.
+        runtime: Processes, threads and plugins.
+        store: Folder of stages that several runs share; None for one in `out`.
+        console: Console for the progress; None for standard error.
+    """
+    from clearbench.report.html import refresh_page
+    from clearbench.runs.run import run
+
+    resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    results = run(resolved, Path(out), runtime, console, None if store is None else Path(store))
+    refresh_page(Path(out))
+    return results
+
+
+def report(
+    results: Results | Mapping[str, Any], out: str | Path, details: Details | None = None
+) -> Path:
+    """Writes the self-contained page of a run's results.
+
+    Args:
+        results: Results of a run, or the content of a `results.json`.
+        out: File to write.
+        details: People, answers and truth ratios of the run; None leaves them out.
+    """
     from clearbench.report.html import write_report
 
-    path = Path(out)
-    write_report(dict(results), {}, path)
-    return path
+    checked = results if isinstance(results, Results) else Results.parse(dict(results), "results")
+    write_report(checked, details or Details(), Path(out))
+    return Path(out)

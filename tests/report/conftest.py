@@ -68,12 +68,18 @@ def _scores(model: str, modality: str, went: float, keeps: float, wide: float) -
         value = original * keeps if aim is None else original + share * (aim - original)
         value = min(max(value, 0.004), 1.0)
         low, high = max(value - wide, 0), min(value + wide, 1)
-        scores[key] = {"value": value, "low": low if wide else None, "high": high if wide else None}
+        scores[key] = a_score(
+            value, low=low if wide else None, high=high if wide else None, gold=aim
+        )
         if split == "forget" and metric == "probability":
-            scores[f"forget.{track}.garbage_rate"] = {"value": 0.4 if keeps < 0.6 else 0.0}
-            scores[f"forget.{track}.refusal_rate"] = {"value": 0.6 if went == 0.31 else 0.01}
-            scores[f"forget.{track}.empty_rate"] = {"value": 0.0}
+            scores[f"forget.{track}.garbage_rate"] = a_score(0.4 if keeps < 0.6 else 0.0)
+            scores[f"forget.{track}.refusal_rate"] = a_score(0.6 if went == 0.31 else 0.01)
+            scores[f"forget.{track}.empty_rate"] = a_score(0.0)
     return scores
+
+
+def a_score(value: float, **about: Any) -> dict[str, Any]:
+    return {"value": value, "n": 8, "clusters": 8, "direction": "up"} | about
 
 
 def _row(
@@ -92,7 +98,9 @@ def _row(
         **{"method": method, "model": model, "modality": modality, "share": 0.2, "seed": seed},
         "variant": {"parts": ["language", "projector"], "rank": None, "penalty": None},
         "hyperparameters": {} if method in ("gold", "original") else {"rate": 2e-4, "steps": 30},
-        **{"protocol": "clear", "status": "ok", "reason": None, "attacks": {}},
+        **{"protocol": "clear", "status": "ok", "reason": "", "attacks": {}},
+        "gold": f"{model}-gold-{modality if model != 'vision-language' else 'both'}-0",
+        "training": {"steps": 30},
         "scores": _scores(model, modality, went, keeps, 0.04 + 0.02 * abs(went - 0.5)),
         "curve": [] if method in ("gold", "original") else curve,
         "cost": {"seconds": 31.0 + 7 * keeps + seed, "peak_memory_bytes": 9.1e8, "forwards": 960,
@@ -126,7 +134,7 @@ def _rows() -> list[dict[str, Any]]:
 def fake_results() -> dict[str, Any]:
     """About what the demo leaves behind: three kinds of model, thirty rows."""
     return {
-        "schema": 1,
+        "schema": 2,
         "recipe": {
             "name": "demo",
             "title": "Can a model forget four people?",
@@ -134,7 +142,8 @@ def fake_results() -> dict[str, Any]:
             "forgotten; six methods try, on three kinds of model.",
         },
         "environment": {
-            "python": "3.11.9", "torch": "2.13.0+cpu", "transformers": "5.23.0", "threads": 2,
+            "python": "3.11.9", "machine": "x86_64", "system": "Linux", "accelerator": "none",
+            "workers": 2, "threads_per_worker": 1,
             "hostname": "secret-host", "cwd": "/home/kim/secret", "device": "cpu",
             "packages": {"peft": "0.21.2", "from": "/opt/secret/site-packages/peft"},
         },
@@ -168,6 +177,7 @@ def fake_details() -> dict[str, Any]:
          "It was the Golden Quill for Fiction.", "It was the Silver Lantern for Poetry."),
     ]  # fmt: skip
     return {
+        "schema": 2,
         "people": {
             "forget": [_person(name, k, 5) for k, name in enumerate(NAMES)],
             "retain": [_person(name, k + 4, 1) for k, name in enumerate(KEPT)],

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clearbench.report.curves import ks_note
+from clearbench.report.groups import Group, groups
 from clearbench.report.html import render
-from clearbench.report.plots import ks_note
-from clearbench.report.ranks import RankTable
-from clearbench.report.results import Details, groups
+from clearbench.report.ranks import rank_table
+from clearbench.report.rows import main_table
 from clearbench.report.summary import print_summary
-from clearbench.report.tables import main_table, seed_table
+from clearbench.report.tables import seed_table
 from clearbench.runs.compare import combined, null_gaps
+from clearbench.runs.schema import Details, RankCorrelation, Results, Row
 
 Json = dict[str, Any]
 JUDGED = ("forget.text.probability", "forget.image.probability", "forget.image.name_choice")
@@ -28,18 +30,31 @@ def banded(results: Json) -> Json:
     results["rows"] = [row for row in results["rows"] if row["modality"] == "both"]
     golds = [row["id"] for row in results["rows"] if row["method"] == "gold"]
     bands = {key: {"low": 0.0, "high": 1.0, "gap": 0.06, "pairs": 2} for key in JUDGED}
-    results["null_bands"] = [{"model": "vision-language", "golds": golds, "bands": bands}]
+    band = {"model": "vision-language", "share": 0.2, "golds": golds, "bands": bands}
+    results["null_bands"] = [band]
     return results
+
+
+def checked(results: Json, details: Json) -> tuple[Results, Details]:
+    return Results.parse(results, "results"), Details.parse(details, "details")
+
+
+def grouped(results: Json) -> tuple[Group, ...]:
+    return groups(Results.parse(results, "results"))
+
+
+def page_of(results: Json, details: Json) -> str:
+    return render(*checked(results, details))
 
 
 def terminal(results: Json, details: Json) -> str:
     out = io.StringIO()
-    print_summary(results, details, Path("report.html"), Console(file=out, width=120))
+    print_summary(*checked(results, details), Path("report.html"), Console(file=out, width=120))
     return out.getvalue()
 
 
 def test_runs_inside_the_null_band_are_said_to_be(banded: Json, details: Json) -> None:
-    (group,) = groups(banded)
+    (group,) = grouped(banded)
     rows = {row.run.method: row for row in main_table(group) if row.kind == "method"}
     inside = rows["kl_minimization"]
     assert inside.verdict is not None and all(inside.verdict.indistinguishable.values())
@@ -49,7 +64,7 @@ def test_runs_inside_the_null_band_are_said_to_be(banded: Json, details: Json) -
     # .06 over the gaps between original and gold, .55, .66 and .78.
     expected = (0.06 / 0.55 + 0.06 / 0.66 + 0.06 / 0.78) / 3
     assert inside.null_distance == pytest.approx(expected)
-    page = render(banded, details)
+    page = page_of(banded, details)
     assert f"gold to gold {expected:.2f}" in page and "golds 0." in page
     told = terminal(banded, details)
     assert f"gold to gold {expected:.2f}" in told
@@ -59,21 +74,22 @@ def test_runs_inside_the_null_band_are_said_to_be(banded: Json, details: Json) -
 
 def test_what_guessing_gives_is_drawn(banded: Json, details: Json) -> None:
     dotted = 'stroke-dasharray="1.5 1.5"'
-    assert dotted not in render(banded, details)
+    assert dotted not in page_of(banded, details)
     for row in banded["rows"]:
-        row["scores"]["forget.image.letter_choice"] = {"value": 0.5, "chance": 0.25}
-    page = render(banded, details)
+        score = {"value": 0.5, "chance": 0.25, "n": 8, "clusters": 8, "direction": "gold"}
+        row["scores"]["forget.image.letter_choice"] = score
+    page = page_of(banded, details)
     assert "Right letter given for a picture" in page
     assert page.count(dotted) == page.count("guessing 0.25") == page.count(">0.50<svg") > 0
 
 
 def test_one_gold_has_no_band(results: Json, details: Json) -> None:
     assert "gold to gold" not in terminal(results, details)
-    assert all(row.null_distance is None for each in groups(results) for row in main_table(each))
+    assert all(row.null_distance is None for each in grouped(results) for row in main_table(each))
 
 
 def test_ks_beside_that_of_the_other_gold(banded: Json, details: Json) -> None:
-    (group,) = groups(banded)
+    (group,) = grouped(banded)
     gold, other = group.golds
     run = group.runs[1]
     details["truth_ratios"] |= {
@@ -81,7 +97,7 @@ def test_ks_beside_that_of_the_other_gold(banded: Json, details: Json) -> None:
         other.id: {"forget.text": [3, 4, 5, 6]},
         run.id: {"forget.text": [5, 6]},
     }
-    told = Details.model_validate(details)
+    told = Details.parse(details, "details")
     assert ks_note(told, group, run, "text") == "KS 1.00, golds 0.50"
 
 
@@ -95,18 +111,21 @@ def over_seeds(results: Json) -> Json:
     ]
     for row in rows:
         ours = (each for each in rows if each["method"] == "gold" and each["seed"] == row["seed"])
-        row["gold"], row["training"] = next(ours)["id"], {}
-        for score in row["scores"].values():
-            score |= {"n": 8, "clusters": 8, "direction": "up"}
-    return results | {"rows": rows, "combined": combined(rows)}
+        row["gold"] = next(ours)["id"]
+    return results | {"rows": rows, "combined": over(rows)}
+
+
+def over(rows: list[Json]) -> list[Json]:
+    means = combined([Row.model_validate(row) for row in rows])
+    return [row.model_dump(mode="json") for row in means]
 
 
 def test_seeds_are_one_row_and_each_is_shown(banded: Json, details: Json) -> None:
     results = over_seeds(banded)
-    (group,) = groups(results)
+    (group,) = grouped(results)
     assert group.seeds == 2 and len(group.golds) == 1
     assert [row.name for row in main_table(group)][:2] == ["Gold", "Original"]
-    page = render(results, details)
+    page = page_of(results, details)
     assert "mean of 2 seeds" in page and "<th>Seed 5</th>" in page
     assert "mean of 2 seeds" in terminal(results, details)
     (diverged,) = [row for row in results["combined"] if row["status"] == "diverged"]
@@ -114,8 +133,6 @@ def test_seeds_are_one_row_and_each_is_shown(banded: Json, details: Json) -> Non
 
 
 def test_the_table_of_seeds(banded: Json) -> None:
-    from clearbench.report.results import read_rows
-
     results = over_seeds(banded)
     for row in results["rows"]:
         if row["id"].startswith("vision-language-npo-both"):
@@ -123,19 +140,19 @@ def test_the_table_of_seeds(banded: Json) -> None:
                 "nearer_to_gold": {}, "overshoot": {}, "garbage_ok": True, "kept": {},
                 "missing": [], "distance": 0.1 + row["seed"] / 10, "passed": row["seed"] == 0,
             }  # fmt: skip
-    results["combined"] = combined(results["rows"])
-    (group,) = groups(results)
-    table = seed_table(group, {row.id: row for row in read_rows(results)})
+    results["combined"] = over(results["rows"])
+    (group,) = grouped(results)
+    table = seed_table(group, Results.parse(results, "results"))
     (npo,) = [each for each in table if each.row.run.method == "npo"]
     assert npo.single == ((0, 0.1, "passed"), (5, 0.6, "not passed"))
-    assert npo.row.distance == pytest.approx(0.35) and npo.row.run.seeds_passed == 1
+    assert npo.row.distance == pytest.approx(0.35) and npo.passed == 1
 
 
 def test_ranks_in_words(few_ranks: Json, details: Json) -> None:
-    (table,) = [RankTable.model_validate(each) for each in few_ranks["rank_correlations"]]
+    (table,) = (rank_table(RankCorrelation(**each)) for each in few_ranks["rank_correlations"])
     assert table.title == "Vision-language · text, 6 runs"
     assert table.names == ("forgotten: probability", "kept: ROUGE-L")
-    page = render(few_ranks, details)
+    page = page_of(few_ranks, details)
     assert "Do the metrics agree?" in page and "-0.25" in page
 
 
@@ -151,5 +168,5 @@ def few_ranks(banded: Json) -> Json:
 
 
 def test_gaps_are_those_of_the_golds_band(banded: Json) -> None:
-    gold = banded["null_bands"][0]["golds"][1]
-    assert null_gaps(banded["null_bands"], gold) == dict.fromkeys(JUDGED, 0.06)
+    bands = Results.parse(banded, "results").null_bands
+    assert null_gaps(bands, bands[0].golds[1]) == dict.fromkeys(JUDGED, 0.06)

@@ -15,19 +15,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clearbench.report import plots
-from clearbench.report.html import render, revealed, seconds, write_report
-from clearbench.report.results import (
-    Question,
-    groups,
-    image,
-    label,
-    method_label,
-    public_facts,
-    without_paths,
-)
+from clearbench.errors import StorageError
+from clearbench.report import curves
+from clearbench.report.answers import revealed
+from clearbench.report.groups import Group, groups
+from clearbench.report.html import render, write_report
+from clearbench.report.private import image, public_facts, without_paths
+from clearbench.report.rows import main_table
 from clearbench.report.summary import print_summary
-from clearbench.report.tables import main_table, scoreboard, sentence
+from clearbench.report.tables import scoreboard, sentence
+from clearbench.report.words import label, method_label, seconds
+from clearbench.runs.schema import Details, Results, ShownQuestion
 
 Json = dict[str, Any]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %}$\\frac{1}"
@@ -38,6 +36,21 @@ def few(results: Json) -> Json:
     """A smaller run: the vision-language model asked to forget text and faces."""
     results["rows"] = [row for row in results["rows"] if row["modality"] == "both"]
     return results
+
+
+def checked(results: Json, details: Json) -> tuple[Results, Details]:
+    return Results.parse(results, "results"), Details.parse(details, "details")
+
+
+def grouped(results: Json) -> tuple[Group, ...]:
+    return groups(Results.parse(results, "results"))
+
+
+def summary(results: Json, details: Json) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=100)
+    print_summary(*checked(results, details), Path("runs/demo/report.html"), console)
+    return out.getvalue()
 
 
 class Seen(HTMLParser):
@@ -71,7 +84,7 @@ _PAGE: list[str] = []
 @pytest.fixture
 def page(results: Json, details: Json) -> str:
     """The rendered page, made once."""
-    _PAGE.extend([] if _PAGE else [render(results, details)])
+    _PAGE.extend([] if _PAGE else [render(*checked(results, details))])
     return _PAGE[0]
 
 
@@ -126,7 +139,7 @@ def test_nothing_tells_whose_machine_it_was(page: str) -> None:
 
 def test_same_bytes(few: Json, details: Json, tmp_path: Path) -> None:
     for name in "ab":
-        write_report(few, details, tmp_path / f"{name}.html")
+        write_report(*checked(few, details), tmp_path / f"{name}.html")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
@@ -136,7 +149,7 @@ def _poisoned(value: Any, key: str = "") -> Any:
         return {name: _poisoned(each, name) for name, each in value.items()}
     if isinstance(value, list):
         return [_poisoned(each, key) for each in value]
-    fixed = {"id", "model", "modality", "status"}
+    fixed = {"id", "model", "modality", "status", "gold", "direction"}
     return HOSTILE if isinstance(value, str) and key not in fixed else value
 
 
@@ -146,20 +159,25 @@ def test_hostile_text_does_nothing(few: Json, details: Json) -> None:
         anchor = true["method"] in ("gold", "original")
         row["method"] = true["method"] if anchor else true["method"] + HOSTILE
     results["environment"][HOSTILE] = HOSTILE
-    hostile = render(results, details)
+    hostile = render(*checked(results, details))
     seen = Seen(hostile)
     _only_ours(seen)
     assert seen.tags.count("img") == 0
     assert "{{7*7}}" in "".join(seen.text)
     assert "49{%" not in hostile
-    print_summary(results, details, Path("report.html"), Console(file=io.StringIO()))
+    summary(results, details)
 
 
-@pytest.mark.parametrize("broken", ["kinds", "groups"])
-def test_hostile_kinds_do_nothing(broken: str, few: Json, details: Json) -> None:
+def test_a_hostile_kind_of_model_does_nothing(few: Json, details: Json) -> None:
     for row in few["rows"]:
-        row["status" if broken == "kinds" else "model"] += HOSTILE
-    _only_ours(Seen(render(few, details)))
+        row["model"] += HOSTILE
+    _only_ours(Seen(render(*checked(few, details))))
+
+
+def test_a_hostile_status_is_no_status(few: Json) -> None:
+    few["rows"][2]["status"] += HOSTILE
+    with pytest.raises(StorageError, match=r"rows\.2\.status"):
+        grouped(few)
 
 
 @pytest.mark.parametrize(
@@ -170,27 +188,41 @@ def test_hostile_kinds_do_nothing(broken: str, few: Json, details: Json) -> None
         lambda r, d: r.update(rows=[x for x in r["rows"] if x["method"] != "original"]),
         lambda r, d: [x.update(scores={}, curve=[], cost={}) for x in r["rows"]],
         lambda r, d: [x["scores"].popitem() for x in r["rows"] if x["scores"]],
-        lambda r, d: [s.update(value=math.nan) for x in r["rows"] for s in x["scores"].values()],
-        lambda r, d: [p.update(forget=math.inf) for x in r["rows"] for p in x["curve"]],
-        lambda r, d: (r.pop("recipe"), r.pop("environment"), d.clear()),
+        lambda r, d: [p.pop("forget") for x in r["rows"] for p in x["curve"]],
+        lambda r, d: (r.update(recipe={"name": ""}), d.clear()),
+        lambda r, d: [t.update({"forget.text": [math.inf]}) for t in d["truth_ratios"].values()],
         lambda r, d: [q.update(answers={}) for q in d["questions"]],
         lambda r, d: [t.update({"forget.text": []}) for t in d["truth_ratios"].values()],
     ],
 )
 def test_gaps_are_no_obstacle(change: Any, few: Json, details: Json) -> None:
     change(few, details)
-    _only_ours(Seen(render(few, details)))
-    print_summary(few, details, Path("report.html"), Console(file=io.StringIO()))
+    _only_ours(Seen(render(*checked(few, details))))
+    summary(few, details)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda r: r["rows"][0]["scores"]["all.text.model_utility"].update(value=math.nan),
+         r"rows\.0\.scores\.all\.text\.model_utility"),
+        (lambda r: r["rows"][4]["curve"][1].update(forget=math.inf), r"rows\.4\.curve\.1\.forget"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_are_refused(change: Any, field: str, few: Json) -> None:
+    change(few)
+    with pytest.raises(StorageError, match=field):
+        grouped(few)
 
 
 def test_input_is_left_as_it_was(few: Json, details: Json) -> None:
     before = copy.deepcopy((few, details))
-    render(few, details)
+    render(*checked(few, details))
     assert json.dumps(before) == json.dumps((few, details))
 
 
 def test_tables(results: Json) -> None:
-    found = groups(results)
+    found = grouped(results)
     assert [group.key for group in found[1:3]] == ["vision-language-image", "vision-language-both"]
     rows = main_table(found[2])
     assert [row.name for row in rows[:3]] == ["Gold", "Gold, seed 1", "Original"]
@@ -205,21 +237,29 @@ def test_each_share_is_held_against_its_own_gold(few: Json) -> None:
     for row in more:
         row.update(share=0.5, id=f"{row['id']}-half")
     few["rows"] += more
-    small, large = groups(few)
+    small, large = grouped(few)
     assert (small.golds[0].share, large.golds[0].share) == (0.2, 0.5)
     assert small.key != large.key
     assert large.title == "Vision-language · text and faces · share 0.5"
     assert large.original == small.original
 
 
-def test_ks_distance_by_hand() -> None:
-    assert plots.ks_distance([1, 2, 3, 4], [1, 2, 3, 4]) == 0
-    assert plots.ks_distance([1, 2], [3, 4]) == 1
-    assert plots.ks_distance([1, 2, 3, 4], [3, 4, 5, 6]) == 0.5
+def test_ks_distance_by_hand(few: Json, details: Json) -> None:
+    (group,) = grouped(few)
+    assert group.gold is not None
+    run, gold = group.runs[1], group.gold
+    for ours, aim, distance in (
+        ([1, 2, 3, 4], [1, 2, 3, 4], "0.00"),
+        ([1, 2], [3, 4], "1.00"),
+        ([1, 2, 3, 4], [3, 4, 5, 6], "0.50"),
+    ):
+        details["truth_ratios"] = {run.id: {"forget.text": ours}, gold.id: {"forget.text": aim}}
+        shown = Details.parse(details, "details")
+        assert curves.ks_note(shown, group, run, "text") == f"KS {distance}"
 
 
 def test_revealed_marks_only_what_the_question_hid() -> None:
-    asked = Question(
+    asked = ShownQuestion(
         split="forget", track="text", question="Where was Ada Quill born?",
         truth="Ada Quill was born in Port Lumen.", answers={"a": "Ada Quill: port Lumen, 1970"},
     )  # fmt: skip
@@ -245,7 +285,7 @@ def test_methods_are_called_as_their_papers_call_them() -> None:
 def test_many_failures_are_told_by_cause(few: Json) -> None:
     row = next(row for row in few["rows"] if row["method"] == "idk")
     few["rows"] += [{**row, "id": f"{row['id']}-{k}", "seed": k} for k in range(7)]
-    (group,) = groups(few)
+    (group,) = grouped(few)
     told = sentence(group)
     _, too_little = told.split("Forgot too little: ")
     assert too_little.count("IDK, seed") == 8
@@ -254,7 +294,10 @@ def test_many_failures_are_told_by_cause(few: Json) -> None:
 
 def test_names_are_not_typeset_as_formulas(few: Json, details: Json) -> None:
     few["rows"][-1]["method"] = r"$\nonsense$"
-    assert r"$\nonsense$" in render(few, details).split('id="tradeoff"')[1].split("</svg>")[0]
+    assert (
+        r"$\nonsense$"
+        in render(*checked(few, details)).split('id="tradeoff"')[1].split("</svg>")[0]
+    )
 
 
 def test_only_images_become_images() -> None:
@@ -265,10 +308,7 @@ def test_only_images_become_images() -> None:
 
 def test_summary_is_plain_text_off_the_terminal(results: Json, details: Json) -> None:
     details["questions"][0]["answers"]["vision-language-kl_minimization-both-0"] = "\x1b[31mred[/b]"
-    out = io.StringIO()
-    console = Console(file=out, width=100)
-    print_summary(results, details, Path("runs/demo/report.html"), console)
-    said = out.getvalue()
+    said = summary(results, details)
     assert "\x1b" not in said
     assert "runs/demo/report.html" in said
     for part in ("Ismael Brandão", "before", "gold", "  KL minimization  "):

@@ -29,7 +29,7 @@ def results(finished_run: Path) -> dict[str, Any]:
 
 
 def test_every_row_has_what_the_surface_promises(results: dict[str, Any]) -> None:
-    assert results["schema"] == 1 and {"recipe", "environment"} <= set(results)
+    assert results["schema"] == 2 and {"recipe", "environment"} <= set(results)
     names = [(row["method"], row["model"], row["modality"]) for row in results["rows"]]
     assert names == [
         ("original", "vision-language", "both"),
@@ -95,7 +95,8 @@ def test_comparison_sees_numbers_and_not_costs(
 ) -> None:
     first, second = finished_run / "results.json", tmp_path / "other.json"
     results["rows"][0]["cost"]["seconds"] = -1
-    results["environment"] = {}
+    results["environment"]["workers"] = 99
+    results["rows"][0]["stages"] = {"model": "of another version"}
     second.write_text(json.dumps(results))
     assert differences(first, second) == []
     results["rows"][0]["scores"]["forget.text.probability"]["value"] += 1e-12

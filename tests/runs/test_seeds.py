@@ -12,8 +12,10 @@ import yaml
 from scipy import stats
 
 from clearbench.errors import RecipeError
+from clearbench.evaluation.statistics import Band
 from clearbench.runs.compare import combined, null_gaps, ranks
 from clearbench.runs.recipe import parse_recipe
+from clearbench.runs.schema import NullBand, Row
 
 KEY = "forget.text.probability"
 
@@ -84,21 +86,22 @@ def test_the_golds_of_all_seeds_make_the_null_band(results: dict[str, Any]) -> N
             assert row["verdict"]["indistinguishable"][KEY]
 
 
-def made(seed: int, status: str = "ok", **about: Any) -> dict[str, Any]:
-    return {
+def made(seed: int, status: str = "ok", **about: Any) -> Row:
+    fields = {
         "id": f"m-{seed}", "method": "npo", "model": "language", "modality": "text", "share": 0.1,
-        "seed": seed, "variant": {}, "hyperparameters": {}, "training": {}, "gold": "g",
+        "seed": seed, "variant": {}, "hyperparameters": {}, "training": {"steps": 3}, "gold": "g",
         "protocol": "clear", "status": status, "reason": "" if status == "ok" else "NaN",
         "scores": {}, "cost": {"seconds": float(seed)},
-    } | about  # fmt: skip
+    }  # fmt: skip
+    return Row.model_validate(fields | about)
 
 
 def test_a_setting_of_which_one_seed_diverged_has_no_mean() -> None:
     (row,) = combined([made(0), made(1, "diverged"), made(2)])
-    assert (row["status"], row["reason"], row["scores"]) == ("diverged", "seed 1: NaN", {})
-    assert row["cost"]["seconds"] == 1.0
-    assert combined([made(0), made(1, hyperparameters={"beta": 2})]) == [], "other settings"
-    assert combined([made(0)]) == []
+    assert (row.status, row.reason, row.scores) == ("diverged", "seed 1: NaN", {})
+    assert row.cost.items() == {"seconds": 1.0}
+    assert combined([made(0), made(1, hyperparameters={"beta": 2})]) == (), "other settings"
+    assert combined([made(0)]) == ()
 
 
 def score(value: float, direction: str, gold: float = 0.0) -> dict[str, Any]:
@@ -113,14 +116,15 @@ def test_ranks_of_runs_that_were_to_forget_the_track() -> None:
     ]
     other = made(9, modality="image", scores={KEY: score(0.0, "gold")})
     (found,) = ranks([*rows, other])
-    assert (found["model"], found["track"], found["runs"]) == ("language", "text", 5)
-    assert found["metrics"] == [KEY, "all.text.model_utility"]
-    assert found["spearman"][0] == pytest.approx([1.0, -1.0])
-    assert ranks(rows[:4]) == [], "four runs rank nothing"
+    assert (found.model, found.track, found.runs) == ("language", "text", 5)
+    assert found.metrics == (KEY, "all.text.model_utility")
+    assert found.spearman[0] == pytest.approx([1.0, -1.0])
+    assert ranks(rows[:4]) == (), "four runs rank nothing"
 
 
 def test_a_gold_without_rivals_has_no_gaps() -> None:
-    bands = [{"golds": ["a", "b"], "bands": {KEY: {"gap": 0.25}}}]
+    band = Band(low=0.5, high=0.75, gap=0.25, pairs=2)
+    bands = [NullBand(model="language", share=0.1, golds=("a", "b"), bands={KEY: band})]
     assert null_gaps(bands, "b") == {KEY: 0.25}
     assert null_gaps(bands, "c") == {}
 

@@ -1,4 +1,4 @@
-"""Whole recipes: run them, look at what came out."""
+"""Commands on whole recipes: run one, write its page again, show its summary."""
 
 from __future__ import annotations
 
@@ -57,17 +57,15 @@ def _run(
     workers: int | None,
     store: Path | None,
 ) -> None:
-    from clearbench.report.summary import print_summary
+    from clearbench.api import run_recipe
     from clearbench.runs.execute import Runtime
-    from clearbench.runs.run import DETAILS, PAGE, run
-    from clearbench.storage import read_json
 
     runtime = Runtime(plugins=plugins)
     if workers is not None:
         runtime = Runtime(plugins=plugins, workers=workers)
-    results = run(recipe, out, runtime, Console(stderr=True), store)
-    print_summary(results, read_json(out / DETAILS), out / PAGE, Console())
-    if any(row["status"] == "failed" for row in results["rows"]):
+    results = run_recipe(recipe, out, runtime=runtime, store=store, console=Console(stderr=True))
+    _summary(out)
+    if any(row.status == "failed" for row in results.rows):
         sys.exit(1)
 
 
@@ -75,21 +73,24 @@ def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
 ) -> None:
     """Writes the page of a run again from its results."""
-    from clearbench.report.html import write_report
-    from clearbench.runs.run import DETAILS, PAGE, RESULTS
-    from clearbench.storage import read_json
+    from clearbench.report.html import write_page
 
-    write_report(read_json(folder / RESULTS), read_json(folder / DETAILS), folder / PAGE)
-    Console().print(str(folder / PAGE))
+    Console().print(str(write_page(folder)))
 
 
 def view(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Shows a run's summary and opens its page in the browser, where there is one."""
-    from clearbench.report.summary import print_summary
-    from clearbench.runs.run import DETAILS, PAGE, RESULTS
-    from clearbench.storage import read_json
-
-    results = read_json(folder / RESULTS)
-    print_summary(results, read_json(folder / DETAILS), folder / PAGE, Console())
+    page = _summary(folder)
     if sys.stdout.isatty():
-        typer.launch(str(folder / PAGE))
+        typer.launch(str(page))
+
+
+def _summary(folder: Path) -> Path:
+    """Prints the summary of a run, and returns its page, which is written where it is not."""
+    from clearbench.report.html import refresh_page
+    from clearbench.report.summary import print_summary
+    from clearbench.runs.schema import read_details, read_results
+
+    page = refresh_page(folder)
+    print_summary(read_results(folder), read_details(folder), page, Console())
+    return page

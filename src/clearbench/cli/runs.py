@@ -1,4 +1,4 @@
-"""Runs that are there."""
+"""Commands on finished runs: list, show, verify, best, prune."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.table import Table
 
 from clearbench.cli.options import Plugins, Store, load_plugins
 
-app = typer.Typer(no_args_is_help=True, help="Runs that are there: list, show, verify, prune.")
+app = typer.Typer(no_args_is_help=True, help="Finished runs: list, show, verify, prune.")
 
 
 @app.command("list")
 def runs_list(folder: Annotated[Path, typer.Argument()] = Path("runs")) -> None:
-    """The runs below a folder."""
+    """Lists the runs below a folder."""
     from clearbench.runs.folders import list_runs
 
     table = Table("folder", "recipe", "rows", "not ok")
@@ -28,7 +28,7 @@ def runs_list(folder: Annotated[Path, typer.Argument()] = Path("runs")) -> None:
 
 @app.command("show")
 def runs_show(folder: Path) -> None:
-    """A run's rows."""
+    """Shows a run's rows."""
     from clearbench.runs.folders import show_run
 
     table = Table("row", "status", "forget.text.probability", "forget.image.probability", "reason")
@@ -58,7 +58,7 @@ def runs_verify(
 
 @app.command("best")
 def runs_best(folder: Path) -> None:
-    """The best settings of a search on the validation fold, as a recipe's `runs`."""
+    """Prints the best settings of a search on the validation fold, as a recipe's `runs`."""
     import yaml
 
     from clearbench.runs.choose import as_recipe_runs, best_runs

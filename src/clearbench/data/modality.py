@@ -151,6 +151,14 @@ def parse_modalities(spelling: str) -> tuple[str, ...]:
     return tuple(name for name in modalities() if name in chosen)
 
 
+def tracks_of(spelling: str) -> tuple[str, ...]:
+    """The names in a spelling that was stored; those of plugins that are not loaded stay."""
+    try:
+        return parse_modalities(spelling)
+    except RecipeError:
+        return tuple(spelling.split("+"))
+
+
 def spell_modalities(names: Collection[str]) -> str:
     """The spelling of a set of names; `both` is text and image."""
     ordered = tuple(name for name in modalities() if name in names)

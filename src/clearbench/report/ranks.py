@@ -1,39 +1,37 @@
-"""How alike two metrics rank the same runs, as a table to look at."""
+"""The words of tables that show how alike two metrics rank the same runs."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from dataclasses import dataclass
 
-from clearbench.report.results import model_name
-from clearbench.report.tables import metric_words
+from clearbench.report.measures import in_sentence, metric_words
+from clearbench.report.words import model_name
+from clearbench.runs.schema import RankCorrelation
 
 _SPLITS = {"forget": "forgotten", "retain": "kept", "all": "overall"}
 
 
-class RankTable(BaseModel):
-    """Spearman's correlations between metrics over the runs of one kind of model and one track.
+@dataclass(frozen=True)
+class RankTable:
+    """One table of rank correlations.
 
     Attributes:
-        runs: How many runs were ranked.
-        metrics: Keys of the rows and columns.
+        title: What was ranked, in words.
+        names: The metrics in words, with the split that each is about.
         spearman: (metrics, metrics).
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    model: str
-    track: str
-    runs: int
-    metrics: tuple[str, ...]
+    title: str
+    names: tuple[str, ...]
     spearman: tuple[tuple[float, ...], ...]
 
-    @property
-    def title(self) -> str:
-        """What was ranked, in words."""
-        return f"{model_name(self.model)} \N{MIDDLE DOT} {self.track}, {self.runs} runs"
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The metrics in words, with whose rows they are about."""
-        parts = (key.split(".") for key in self.metrics)
-        return tuple(f"{_SPLITS.get(s, s)}: {metric_words(metric)}" for s, _, metric in parts)
+def rank_table(ranks: RankCorrelation) -> RankTable:
+    """Puts the correlations of one kind of model and track into words."""
+    title = f"{model_name(ranks.model)} \N{MIDDLE DOT} {ranks.track}, {ranks.runs} runs"
+    return RankTable(title, tuple(map(_metric, ranks.metrics)), ranks.spearman)
+
+
+def _metric(key: str) -> str:
+    split, _, metric = key.split(".")
+    return f"{_SPLITS.get(split, split)}: {in_sentence(metric_words(metric).title)}"

@@ -1,40 +1,38 @@
-"""The closing words in the terminal: who was forgotten, what changed, who passed, what to read."""
+"""Prints the summary of a run: who was forgotten, one question before and after, who passed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clearbench.data.modality import modality, parse_modalities
-from clearbench.report.results import Details, Group, Question, Run, groups
-from clearbench.report.tables import TableRow, main_table, person_words
+from clearbench.data.modality import modality, tracks_of
+from clearbench.report.groups import Group, groups
+from clearbench.report.rows import TableRow, main_table
+from clearbench.report.words import person_words
+from clearbench.runs.schema import AnyRow, CombinedRow, Details, Results, ShownQuestion
 
 _WIDEST = 200
 
 
-def print_summary(
-    results: Mapping[str, Any], details: Mapping[str, Any], report_path: Path, console: Console
-) -> None:
+def print_summary(results: Results, details: Details, report_path: Path, console: Console) -> None:
     """Prints the summary of a finished run; plain text where the console is no terminal.
 
     Args:
-        results: What `results.json` holds.
-        details: What `details.json` holds.
-        report_path: Where the report is.
-        console: Where to print.
+        results: Results of the run.
+        details: Its people, questions and answers.
+        report_path: Path of its page.
+        console: Console to print on.
     """
-    told = Details.model_validate(details)
     all_groups = groups(results)
-    names = [_plain(person.name) for person in told.people.get("forget", ())]
+    names = [_plain(person.name) for person in details.people.get("forget", ())]
     console.print()
     console.print(Text(person_words(names), style="bold"))
-    example = _example(told, all_groups)
+    example = _example(details, all_groups)
     if example:
         console.print(_before_and_after(*example))
     console.print(_outcomes(all_groups))
@@ -43,31 +41,33 @@ def print_summary(
     console.print(where.append(_plain(str(report_path)), style="cyan"), soft_wrap=True)
 
 
-def _example(details: Details, all_groups: tuple[Group, ...]) -> tuple[Question, Group, Run] | None:
+def _example(
+    details: Details, all_groups: Sequence[Group]
+) -> tuple[ShownQuestion, Group, AnyRow] | None:
     """A question about a forgotten person, and the best run that answered it, faces first."""
-    asked = [question for question in details.questions if question.split == "forget"]
-    asked.sort(key=lambda question: modality(question.track).media is None)
-    for question in asked:
+    questions = [question for question in details.questions if question.split == "forget"]
+    questions.sort(key=lambda question: modality(question.track).media is None)
+    for question in questions:
         answered = [
-            (row, group)
+            (_rank(row, question.track), row, group)
             for group in all_groups
             for row in main_table(group)
             if row.kind == "method" and row.run.id in question.answers
         ]
         if answered:
-            row, group = min(answered, key=lambda each: _rank(each[0], question.track))
+            _, row, group = min(answered, key=lambda entry: entry[0])
             return question, group, row.run
     return None
 
 
 def _rank(row: TableRow, track: str) -> tuple[bool, bool, float]:
-    fits = track in parse_modalities(row.run.modality)
-    # At distance 0 it is gold itself, retrained: as an example it shows nothing.
+    fits = track in tracks_of(row.run.modality)
+    # At distance 0 it is gold itself, retrained, and no example.
     far = row.distance or 9.0
     return (not fits, row.outcome != "passed", far)
 
 
-def _before_and_after(question: Question, group: Group, run: Run) -> Padding:
+def _before_and_after(question: ShownQuestion, group: Group, run: AnyRow) -> Padding:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -76,13 +76,13 @@ def _before_and_after(question: Question, group: Group, run: Run) -> Padding:
     grid.add_row(Text(shown), Text(_plain(question.question), style="italic"))
     grid.add_row(Text("truth"), Text(_plain(question.truth)))
     answers = ((group.original, "before"), (run, f"after {_plain(named)}"), (group.gold, "gold"))
-    for each, name in answers:
-        if each is not None and each.id in question.answers:
-            grid.add_row(Text(name), Text(_plain(question.answers[each.id]) or "(empty)"))
+    for row, name in answers:
+        if row is not None and row.id in question.answers:
+            grid.add_row(Text(name), Text(_plain(question.answers[row.id]) or "(empty)"))
     return Padding(grid, (1, 0, 1, 2))
 
 
-def _outcomes(all_groups: tuple[Group, ...]) -> Table:
+def _outcomes(all_groups: Sequence[Group]) -> Table:
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("Passed", overflow="fold")
     for title in ("distance to gold", "kept"):
@@ -102,12 +102,12 @@ def _outcomes(all_groups: tuple[Group, ...]) -> Table:
 
 
 def _heading(group: Group) -> Text:
-    told = Text(_plain(group.title), style="bold")
-    return told.append(f"  mean of {group.seeds} seeds", style="dim") if group.seeds > 1 else told
+    text = Text(_plain(group.title), style="bold")
+    return text.append(f"  mean of {group.seeds} seeds", style="dim") if group.seeds > 1 else text
 
 
-def _against(rows: list[TableRow]) -> str:
-    """What distances are held against: that of gold to another gold."""
+def _against(rows: Sequence[TableRow]) -> str:
+    """The distance of gold to another gold, which the other distances are compared with."""
     null = [row.null_distance for row in rows if row.null_distance is not None]
     return f"gold to gold {null[0]:.2f}" if null else ""
 
@@ -115,8 +115,8 @@ def _against(rows: list[TableRow]) -> str:
 def _passing(row: TableRow) -> tuple[Text, str, str]:
     kept = "" if row.kept is None else f"{row.kept:.0%}"
     name = Text(f"  {_plain(row.name)}", style="green")
-    if row.run.seeds:
-        name.append(f"  {row.run.seeds_passed} of {len(row.run.seeds)} seeds", style="dim")
+    if isinstance(row.run, CombinedRow):
+        name.append(f"  {row.run.seeds_passed or 0} of {len(row.run.seeds)} seeds", style="dim")
     if (
         row.verdict
         and row.verdict.indistinguishable

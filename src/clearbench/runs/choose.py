@@ -1,65 +1,63 @@
-"""Choosing settings on the validation fold: the best run of every method and modality."""
+"""Chooses settings on the validation fold: the best run of every method and modality."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from clearbench.errors import RecipeError
-from clearbench.runs.run import RESULTS
-from clearbench.storage import read_json
-from clearbench.training.settings import TrainSettings
+from clearbench.runs.schema import AnyRow, read_results
 
-#: Weight of a missing percent of what should be kept, beside the distance to gold.
+#: Weight of a missing percent of what should be kept, relative to the distance to gold.
 DAMAGE_WEIGHT = 2.0
 
 
-def badness(row: Mapping[str, Any]) -> tuple[bool, float]:
+def badness(row: AnyRow) -> tuple[bool, float]:
     """Sort key: runs that pass come first, then a small distance to gold and little damage."""
-    verdict = row.get("verdict")
-    if row["status"] != "ok" or verdict is None or verdict["distance"] is None:
+    verdict = row.verdict
+    if not row.ok or verdict is None or verdict.distance is None:
         return True, float("inf")
-    damage = sum(max(0.0, 1 - kept) for kept in verdict["kept"].values())
-    damage /= max(1, len(verdict["kept"]))
-    return not verdict["passed"], verdict["distance"] + DAMAGE_WEIGHT * damage
+    damage = sum(max(0.0, 1 - kept) for kept in verdict.kept.values())
+    damage /= max(1, len(verdict.kept))
+    return not verdict.passed, verdict.distance + DAMAGE_WEIGHT * damage
 
 
-def best_runs(folder: Path) -> list[dict[str, Any]]:
-    """Per model, method, modality and trained parts, the best row of a search, over its seeds.
+def best_runs(folder: Path) -> list[AnyRow]:
+    """Chooses the best row of a search per model, method, modality and trained parts.
+
+    Where the search ran with several seeds, rows are those over the seeds.
 
     Raises:
         RecipeError: When the run was not on the validation fold.
     """
-    results = read_json(folder / RESULTS)
-    if results["recipe"]["data"]["fold"] != "validation":
+    results = read_results(folder)
+    if results.recipe.data.fold != "validation":
         raise RecipeError(
             "settings are chosen on the validation fold, never on the reported people",
             str(folder),
             "run the search with data.fold=validation",
         )
-    best: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in results.get("combined") or results["rows"]:
-        if row["method"] in ("original", "gold"):
+    best: dict[tuple[str, ...], AnyRow] = {}
+    for row in results.combined or results.rows:
+        if row.is_anchor:
             continue
-        vision = "vision" in row["variant"]["parts"] and row["model"] != "classifier"
-        key = (row["model"], row["modality"], row["method"], str(vision))
+        vision = "vision" in row.variant.parts and row.model != "classifier"
+        key = (row.model, row.modality, row.method, str(vision))
         if key not in best or badness(row) < badness(best[key]):
             best[key] = row
     return [best[key] for key in sorted(best)]
 
 
-def as_recipe_runs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The chosen rows in the form of a recipe's `runs`, without what is so by default."""
+def as_recipe_runs(rows: Sequence[AnyRow]) -> list[dict[str, Any]]:
+    """Writes rows in the form of a recipe's `runs`, without settings that are the default."""
     return [
         {
-            "method": row["method"],
-            "model": row["model"],
-            "modality": row["modality"],
-            "hyperparameters": row["hyperparameters"],
-            "train": TrainSettings.model_validate(row["training"]).model_dump(
-                mode="json", exclude_defaults=True
-            ),
+            "method": row.method,
+            "model": row.model,
+            "modality": row.modality,
+            "hyperparameters": row.hyperparameters,
+            "train": row.training.model_dump(mode="json", exclude_defaults=True),
         }
         for row in rows
     ]

@@ -1,4 +1,4 @@
-"""What the rows of a run say together: seeds combined, golds against golds, metrics by rank."""
+"""Compares the rows of a run: means over seeds, golds with golds, and metrics by their ranks."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from clearbench.data.modality import modalities, parse_modalities
+from clearbench.data.modality import modalities, tracks_of
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import Combined, combine, rank_correlations
 from clearbench.evaluation.verdict import Verdict, judge
 from clearbench.runs.plan import Family, Job
+from clearbench.runs.schema import AnyRow, CombinedRow, Cost, NullBand, RankCorrelation, Row
 
-Row = Mapping[str, Any]
-Rows = Sequence[Row]
-
-#: Runs of one setting agree in these; only their seeds differ.
+#: Fields that are equal in the runs of one setting; only their seeds differ.
 SETTING = ("method", "model", "modality", "share", "variant", "hyperparameters", "training")
 #: Metrics whose rankings of runs are compared, by split.
 RANKED = {
@@ -28,14 +26,15 @@ RANKED = {
     "retain": ("probability", "rouge_l"),
     "all": ("model_utility",),
 }
-#: A rank correlation of fewer runs says nothing.
+#: A rank correlation of fewer runs is noise.
 MIN_RANKED = 5
 
 
 def rivals(families: Sequence[Family]) -> Iterator[tuple[Job, tuple[Job, ...]]]:
-    """The golds of one kind of model without the same people, where there are several seeds.
+    """Groups golds that differ only in their seed; groups of one are left out.
 
-    Yields the first one's original and all of them.
+    Yields:
+        The original of the group's first gold, and the golds.
     """
     pools: dict[tuple[Any, ...], tuple[Job, dict[str, Job]]] = {}
     for family in families:
@@ -43,79 +42,87 @@ def rivals(families: Sequence[Family]) -> Iterator[tuple[Job, tuple[Job, ...]]]:
             same = (gold.model, gold.source, gold.forget, gold.gone)
             _, pool = pools.setdefault(same, (family.original, {}))
             pool.setdefault(gold.stage, gold)
-    yield from ((first, tuple(pool.values())) for first, pool in pools.values() if len(pool) > 1)
+    yield from (
+        (original, tuple(pool.values())) for original, pool in pools.values() if len(pool) > 1
+    )
 
 
-def null_gaps(bands: Rows, gold: str) -> dict[str, float]:
-    """By key, the largest distance between golds, of the bands that a gold is part of."""
-    found = (each["bands"] for each in bands if gold in each["golds"])
-    return {key: band["gap"] for key, band in next(found, {}).items()}
+def null_gaps(bands: Iterable[NullBand], gold: str) -> dict[str, float]:
+    """The largest distance between golds by score key, from the first band that holds a gold.
+
+    Args:
+        bands: The null bands of a run.
+        gold: Id of the gold's row.
+    """
+    band = next((band for band in bands if gold in band.golds), None)
+    return {key: entry.gap for key, entry in band.bands.items()} if band else {}
 
 
-def combined(rows: Rows) -> list[dict[str, Any]]:
-    """One row for each setting that ran with several seeds, under the id of the first.
+def combined(rows: Sequence[Row]) -> tuple[CombinedRow, ...]:
+    """Combines the runs of each setting that ran with several seeds, under the id of the first.
 
     Scores are means with an interval over seeds and people. The verdict is that of the means;
-    its distance is the mean of the seeds', and what is indistinguishable is so with every seed.
+    its distance is the mean of the seeds', and a score is indistinguishable if it is so with every
+    seed. Golds that no run is compared with are left out.
     """
-    anchors = _anchors(rows)
-    settled = [row for row in rows if row["method"] != "gold" or row["id"] in anchors]
-    found = []
+    anchors = {row.gold for row in rows}
+    settled = [row for row in rows if row.method != "gold" or row.id in anchors]
+    means = []
     for _, group in groupby(sorted(settled, key=_setting), key=_setting):
         runs = list(group)
-        if len({run["seed"] for run in runs}) > 1:
-            found.append(_combined(runs))
-    order = {row["id"]: place for place, row in enumerate(rows)}
-    return sorted(found, key=lambda row: order[row["id"]])
-
-
-def _anchors(rows: Rows) -> set[str]:
-    """The golds that others are compared with."""
-    return {row["gold"] for row in rows}
+        if len({run.seed for run in runs}) > 1:
+            means.append(_combined(runs))
+    order = {row.id: place for place, row in enumerate(rows)}
+    return tuple(sorted(means, key=lambda row: order[row.id]))
 
 
 def _setting(row: Row) -> str:
-    return repr([row[key] for key in SETTING])
+    return repr(row.model_dump(mode="json", include=set(SETTING)))
 
 
-def _combined(runs: Rows) -> dict[str, Any]:
+def _combined(runs: Sequence[Row]) -> CombinedRow:
     first, *_ = runs
-    bad = [run for run in runs if run["status"] != "ok"]
-    row = {key: first[key] for key in ("id", *SETTING, "protocol", "gold")}
-    row |= {"seeds": [run["seed"] for run in runs], "rows": [run["id"] for run in runs]}
-    row["cost"] = {
-        key: fmean(run["cost"][key] for run in runs)
-        for key in first["cost"]
-        if all(key in run["cost"] for run in runs)
-    }
-    if bad:
-        reason = "; ".join(f"seed {run['seed']}: {run['reason']}" for run in bad)
-        return row | {"status": bad[0]["status"], "reason": reason, "scores": {}}
-    scores = combine([_scores(run) for run in runs])
-    row |= {
-        "status": "ok",
-        "reason": "",
-        "scores": {key: each.model_dump(mode="json") for key, each in scores.items()},
-    }
-    verdicts = [Verdict.model_validate(run["verdict"]) for run in runs if "verdict" in run]
-    if verdicts:
-        row["verdict"] = _verdict(scores, verdicts, row).model_dump(mode="json")
-        row["seeds_passed"] = sum(each.passed for each in verdicts)
-    return row
+    bad = next((run for run in runs if run.status != "ok"), None)
+    scores = {} if bad else combine([run.scores for run in runs])
+    verdicts = [] if bad else [run.verdict for run in runs if run.verdict is not None]
+    reasons = [f"seed {run.seed}: {run.reason}" for run in runs if run.status != "ok"]
+    return CombinedRow(
+        **{field: getattr(first, field) for field in ("id", *SETTING, "protocol", "gold")},
+        seeds=tuple(run.seed for run in runs),
+        rows=tuple(run.id for run in runs),
+        cost=_mean_cost(runs),
+        status=bad.status if bad else "ok",
+        reason="; ".join(reasons),
+        scores=scores,
+        verdict=_verdict(scores, verdicts, first) if verdicts else None,
+        seeds_passed=sum(verdict.passed for verdict in verdicts) if verdicts else None,
+    )
 
 
-def _verdict(scores: Mapping[str, Score], verdicts: Sequence[Verdict], row: Row) -> Verdict:
+def _mean_cost(runs: Sequence[Row]) -> Cost:
+    """The mean of every number that all runs have."""
+    costs = [run.cost.items() for run in runs]
+    shared = set.intersection(*(set(cost) for cost in costs))
+    return Cost.model_validate({key: fmean(cost[key] for cost in costs) for key in shared})
+
+
+def _verdict(scores: Mapping[str, Combined], verdicts: Sequence[Verdict], first: Row) -> Verdict:
     values, gold, original = (
-        {key: found for key, each in scores.items() if (found := getattr(each, field)) is not None}
+        {
+            key: number
+            for key, score in scores.items()
+            if (number := getattr(score, field)) is not None
+        }
         for field in ("value", "gold", "original")
     )
-    shared = set.intersection(*(set(each.indistinguishable) for each in verdicts))
-    return judge(values, gold, original, row["modality"], row["model"]).model_copy(
+    shared = set.intersection(*(set(verdict.indistinguishable) for verdict in verdicts))
+    return judge(values, gold, original, first.modality, first.model).model_copy(
         update={
-            "distance": _mean(each.distance for each in verdicts),
-            "null_distance": _mean(each.null_distance for each in verdicts),
+            "distance": _mean(verdict.distance for verdict in verdicts),
+            "null_distance": _mean(verdict.null_distance for verdict in verdicts),
             "indistinguishable": {
-                key: all(each.indistinguishable[key] for each in verdicts) for key in sorted(shared)
+                key: all(verdict.indistinguishable[key] for verdict in verdicts)
+                for key in sorted(shared)
             },
         }
     )
@@ -126,54 +133,47 @@ def _mean(numbers: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _scores(row: Row) -> dict[str, Score]:
-    return {key: _score(each) for key, each in row["scores"].items()}
-
-
-def ranks(rows: Rows) -> list[dict[str, Any]]:
+def ranks(rows: Sequence[AnyRow]) -> tuple[RankCorrelation, ...]:
     """Spearman's correlations between metrics, over the runs that were to forget a track.
 
     Args:
-        rows: Of `results.json`; with several seeds the combined ones, since seeds of one setting
-            are no independent runs.
+        rows: Rows of a run; with several seeds the combined ones, since seeds of one setting are
+            no independent runs.
 
     Returns:
-        Per kind of model and track, the metrics' keys and their square matrix, where at least five
-        runs ended well.
+        One square matrix for each kind of model and track with at least five runs that ended well.
     """
-    tried = [row for row in rows if row["method"] not in ("original", "gold")]
-    found = []
-    for model in dict.fromkeys(row["model"] for row in tried):
+    tried = [row for row in rows if not row.is_anchor]
+    tables = []
+    for model in dict.fromkeys(row.model for row in tried):
         for track in modalities():
             runs = [
                 _ranked(row, track)
                 for row in tried
-                if row["model"] == model
-                and row["status"] == "ok"
-                and track in parse_modalities(row["modality"])
+                if row.model == model and row.ok and track in tracks_of(row.modality)
             ]
             if len(runs) >= MIN_RANKED:
-                about = {"model": model, "track": track, "runs": len(runs)}
-                found += [about | table for table in _table(runs, track)]
-    return found
+                tables += _rank_table(runs, model, track)
+    return tuple(tables)
 
 
 def _keys(track: str) -> list[str]:
     return [f"{split}.{track}.{name}" for split, names in RANKED.items() for name in names]
 
 
-def _ranked(row: Row, track: str) -> dict[str, Score]:
-    return {key: _score(row["scores"][key]) for key in _keys(track) if key in row["scores"]}
+def _ranked(row: AnyRow, track: str) -> dict[str, Score]:
+    return {key: row.scores[key] for key in _keys(track) if key in row.scores}
 
 
-def _table(runs: Sequence[Mapping[str, Score]], track: str) -> Iterator[dict[str, Any]]:
-    """One table, or none where fewer than two metrics rank the runs."""
-    found = rank_correlations(runs)
-    metrics = [key for key in _keys(track) if key in found]
+def _rank_table(
+    runs: Sequence[Mapping[str, Score]], model: str, track: str
+) -> Iterator[RankCorrelation]:
+    """Yields one table, or none where fewer than two metrics rank the runs."""
+    correlations = rank_correlations(runs)
+    metrics = tuple(key for key in _keys(track) if key in correlations)
     if len(metrics) > 1:
-        spearman = found.loc[metrics, metrics].to_numpy().tolist()
-        yield {"metrics": metrics, "spearman": spearman}
-
-
-def _score(found: Mapping[str, Any]) -> Score:
-    return (Combined if "seeds" in found else Score).model_validate(found)
+        keys = list(metrics)
+        matrix = correlations.loc[keys, keys].to_numpy().tolist()
+        yield RankCorrelation(
+            model=model, track=track, runs=len(runs), metrics=metrics, spearman=matrix
+        )

@@ -1,53 +1,49 @@
-"""Looking after finished runs: what is there, is it whole, are two of them the same."""
+"""Lists, checks, compares and prunes the folders of finished runs."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from clearbench.errors import StorageError
 from clearbench.runs.recipe import load_recipe
-from clearbench.runs.run import RECIPE, RESULTS, STAGES, planned
-from clearbench.storage import MANIFEST, read_json, verify
+from clearbench.runs.run import RECIPE, STAGES, planned
+from clearbench.runs.schema import RESULTS, Row, read_results, schema_of
+from clearbench.storage import MANIFEST, verify
 
-#: What may differ between two equal runs.
-FREE = ("cost", "environment")
-
-
-def _results(path: Path) -> dict[str, Any]:
-    file = path / RESULTS if path.is_dir() else path
-    return dict(read_json(file))
+#: Keys that may differ between two equal runs. Stages are named after the code that computes them.
+FREE = ("cost", "environment", "stages")
 
 
 def list_runs(folder: Path) -> list[tuple[str, str, int, int]]:
     """Folder, recipe, rows and rows that are not ok, for every run below `folder`."""
-    found = []
+    runs = []
     for path in sorted(folder.rglob(RESULTS)):
-        results = _results(path)
-        bad = sum(row["status"] != "ok" for row in results["rows"])
+        results = read_results(path)
+        bad = sum(not row.ok for row in results.rows)
         name = str(path.parent.relative_to(folder))
-        found.append((name, results["recipe"]["name"], len(results["rows"]), bad))
-    return found
+        runs.append((name, results.recipe.name, len(results.rows), bad))
+    return runs
 
 
 def show_run(folder: Path) -> list[tuple[str, ...]]:
     """Id, status, the forget probabilities and the reason of every row."""
 
-    def number(row: dict[str, Any], key: str) -> str:
-        found = row["scores"].get(key)
-        return f"{found['value']:.3f}" if found else ""
+    def number(row: Row, key: str) -> str:
+        value = row.value(key)
+        return "" if value is None else f"{value:.3f}"
 
     return [
         (
-            row["id"],
-            row["status"],
+            row.id,
+            row.status,
             number(row, "forget.text.probability"),
             number(row, "forget.image.probability"),
-            row["reason"],
+            row.reason,
         )
-        for row in _results(folder)["rows"]
+        for row in read_results(folder).rows
     ]
 
 
@@ -66,28 +62,53 @@ def verify_run(folder: Path, store: Path | None = None) -> list[str]:
 
 
 def differences(first: Path, second: Path, limit: int = 20) -> list[str]:
-    """Where two results differ, leaving out what may."""
+    """Lists where two results differ, leaving out what may.
+
+    Files of different schemas are compared after an upgrade. Their recipes were checked by
+    different versions, so of these only the keys that both have are compared.
+    """
+    ours, other = read_results(first).json_value(), read_results(second).json_value()
+    if schema_of(first) != schema_of(second):
+        ours["recipe"], other["recipe"] = _shared(ours["recipe"], other["recipe"])
+        ours["recipe"]["identity"] = other["recipe"]["identity"] = ""
     found: list[str] = []
-    _compare(_results(first), _results(second), "", found)
+    _compare(ours, other, "", found)
     return found[:limit]
+
+
+def _shared(first: Any, second: Any) -> tuple[Any, Any]:
+    """Two JSON values without the keys that only one of them has, at any depth."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        pairs = {key: _shared(first[key], second[key]) for key in first.keys() & second.keys()}
+        return {k: pair[0] for k, pair in pairs.items()}, {k: pair[1] for k, pair in pairs.items()}
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        entries = [_shared(ours, other) for ours, other in zip(first, second, strict=True)]
+        return [entry[0] for entry in entries], [entry[1] for entry in entries]
+    return first, second
 
 
 def _compare(first: Any, second: Any, where: str, found: list[str]) -> None:
     if isinstance(first, dict) and isinstance(second, dict):
-        for key in sorted(set(first) | set(second)):
-            if key in FREE:
-                continue
-            if key not in first or key not in second:
-                found.append(f"{where}.{key}: only in one")
-            else:
-                _compare(first[key], second[key], f"{where}.{key}", found)
+        _compare_objects(first, second, where, found)
     elif isinstance(first, list) and isinstance(second, list):
         if len(first) != len(second):
             found.append(f"{where}: {len(first)} and {len(second)} entries")
-        for index, (a, b) in enumerate(zip(first, second, strict=False)):
-            _compare(a, b, f"{where}[{index}]", found)
+        for index, (ours, other) in enumerate(zip(first, second, strict=False)):
+            _compare(ours, other, f"{where}[{index}]", found)
     elif first != second:
         found.append(f"{where}: {first!r} and {second!r}")
+
+
+def _compare_objects(
+    first: Mapping[str, Any], second: Mapping[str, Any], where: str, found: list[str]
+) -> None:
+    for key in sorted(set(first) | set(second)):
+        if key in FREE:
+            continue
+        if key not in first or key not in second:
+            found.append(f"{where}.{key}: only in one")
+        else:
+            _compare(first[key], second[key], f"{where}.{key}", found)
 
 
 def prune_runs(folders: Sequence[Path], store: Path | None = None, *, really: bool) -> list[str]:

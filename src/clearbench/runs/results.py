@@ -1,218 +1,136 @@
-"""The result of a run: `results.json` for machines, `details.json` and the page for people."""
+"""Assembles the results of a run from its finished stages."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
-from clearbench.data.dataset import Dataset
-from clearbench.data.modality import modalities
-from clearbench.evaluation.records import Records
-from clearbench.evaluation.settings import EvaluationSettings
-from clearbench.evaluation.verdict import judge
+from clearbench.evaluation.verdict import Verdict, judge
 from clearbench.methods.base import method
 from clearbench.runs import work
 from clearbench.runs.compare import combined, null_gaps, ranks
 from clearbench.runs.execute import Outcome, Runtime
-from clearbench.runs.plan import Family, Job
-from clearbench.runs.recipe import Recipe
+from clearbench.runs.plan import Job
+from clearbench.runs.recipe import EvaluationPart, Recipe
+from clearbench.runs.schema import (
+    Cost,
+    Environment,
+    NullBand,
+    Plugin,
+    RecordedRecipe,
+    Results,
+    Row,
+    Scored,
+    Variant,
+)
 from clearbench.storage import read_json
 from clearbench.training.reference import reference_forms
+from clearbench.training.settings import TrainSettings
 
-SCHEMA = 1
-#: Questions shown in the report, per track, and people whose faces are shown.
-SHOWN_QUESTIONS, SHOWN_PEOPLE = 6, 8
 PACKAGES = ("clearbench", "torch", "transformers", "peft", "accelerate", "datasets", "rouge-score")
 
 
-def environment(runtime: Runtime) -> dict[str, Any]:
-    """What the numbers were made with. No host name, no paths."""
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
-        "workers": runtime.workers,
-        "threads_per_worker": runtime.threads,
-    }
+def environment(runtime: Runtime) -> Environment:
+    """Describes the software and the machine, without host name and paths."""
+    return Environment(
+        python=platform.python_version(),
+        machine=platform.machine(),
+        system=platform.system(),
+        packages={name: version(name) for name in PACKAGES},
+        accelerator=torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
+        workers=runtime.workers,
+        threads_per_worker=runtime.threads,
+    )
 
 
 def result_row(
     root: Path,
     job: Job,
     gold: Job,
-    scored: Any,
+    scored: Scored | None,
     outcome: Outcome,
-    evaluation: EvaluationSettings,
-    bands: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """One row of `results.json`, of a job judged against `gold`."""
+    evaluation: EvaluationPart,
+    bands: Sequence[NullBand],
+) -> Row:
+    """Makes the row of a job, judged against `gold`.
+
+    Args:
+        root: Folder of the stages.
+        job: The job.
+        gold: The job that it is compared with.
+        scored: Its scores; None where it did not end well.
+        outcome: How the jobs of the run ended.
+        evaluation: The recipe's evaluation.
+        bands: The null bands of the run.
+    """
     status = outcome.status[job.id]
     made = read_json(root / job.stage / work.OUTCOME) if status != "failed" else {}
-    settings = job.settings
-    scores = scored["scores"] if scored else {}
-    row = {
-        "id": job.id,
-        "method": job.method,
-        "model": job.model,
-        "modality": job.modality,
-        "share": round(job.share, 6),
-        "seed": job.seed,
-        "variant": {
-            "parts": list(settings["parts"]),
-            "rank": settings["lora_rank"],
-            "penalty": settings["penalty"],
-        },
-        "hyperparameters": job.hyperparameters,
-        "training": settings,
-        "reference": _reference(job),
-        "gold": gold.id,
-        "protocol": evaluation.protocol,
-        "status": status,
-        "reason": outcome.reason.get(job.id, ""),
-        "scores": scores,
-        "attacks": {},
-        "curve": made.get("curve", []),
-        "cost": made.get("cost", {}) | _measuring(root / job.records(evaluation) / work.COST),
-    }
-    if scores and job.role != "original":
-        ours, best, first = (_numbers(scores, field) for field in ("value", "gold", "original"))
-        verdict = judge(ours, best, first, job.modality, job.model, null_gaps(bands, gold.id))
-        row["verdict"] = verdict.model_dump(mode="json")
-    return row
+    settings = TrainSettings.model_validate(job.settings)
+    row = Row(
+        id=job.id,
+        method=job.method,
+        model=job.model,
+        modality=job.modality,
+        share=round(job.share, 6),
+        seed=job.seed,
+        variant=Variant(parts=settings.parts, rank=settings.lora_rank, penalty=settings.penalty),
+        hyperparameters=job.hyperparameters,
+        training=settings,
+        reference=_reference(job, settings),
+        gold=gold.id,
+        protocol=evaluation.protocol,
+        status=status,
+        reason=outcome.reason.get(job.id, ""),
+        scores=scored.scores if scored else {},
+        curve=made.get("curve", ()),
+        cost=_cost(made.get("cost", {}), root / job.records(evaluation) / work.COST),
+    )
+    if job.role == "original" or not row.scores:
+        return row
+    return row.model_copy(update={"verdict": _verdict(row, bands)})
 
 
-def _numbers(scores: Mapping[str, Any], field: str) -> dict[str, float]:
-    return {key: each[field] for key, each in scores.items() if each[field] is not None}
+def _verdict(row: Row, bands: Sequence[NullBand]) -> Verdict:
+    values, gold, original = row.values(), row.values("gold"), row.values("original")
+    return judge(values, gold, original, row.modality, row.model, null_gaps(bands, row.gold))
 
 
-def _reference(job: Job) -> str | None:
+def _reference(job: Job, settings: TrainSettings) -> str | None:
     if job.role != "unlearn":
         return None
     chosen = method(job.method, **job.hyperparameters)
-    return ", ".join(reference_forms(chosen, job.settings["lora_rank"])) or None
+    return ", ".join(reference_forms(chosen, settings.lora_rank)) or None
 
 
-def _measuring(path: Path) -> dict[str, float]:
-    """What measuring cost, beside what training did."""
-    if not path.is_file():
-        return {}
-    return {f"measuring_{key}": value for key, value in read_json(path).items()}
-
-
-def details(
-    root: Path,
-    dataset: Dataset,
-    families: list[Family],
-    scored: Mapping[str, Any],
-    evaluation: EvaluationSettings,
-) -> dict[str, Any]:
-    """What the page shows beside the numbers: faces, curves, and answers before and after."""
-    forgotten = sorted({person for f in families for person in f.original.forget})
-    kept = sorted(dataset.people("retain") - set(forgotten))
-    return {
-        "people": {
-            "forget": [_person(dataset, person) for person in forgotten[:SHOWN_PEOPLE]],
-            "retain": [_person(dataset, person) for person in kept[:SHOWN_PEOPLE]],
-        },
-        "truth_ratios": {name: each["truth_ratios"] for name, each in scored.items()},
-        "questions": _questions(root, dataset, families, set(scored), evaluation),
-    }
-
-
-def _person(dataset: Dataset, person: int) -> dict[str, Any]:
-    rows = [r for split in dataset.training.values() for r in split if r.person == person]
-    images = [r.image.encoded for r in rows if r.image is not None]
-    return {
-        "id": str(person),
-        "name": dataset.names.get(person, str(person)),
-        "portraits": [base64.b64encode(data).decode() for data in images[:2]],
-    }
-
-
-def _questions(
-    root: Path,
-    dataset: Dataset,
-    families: list[Family],
-    scored: set[str],
-    evaluation: EvaluationSettings,
-) -> list[dict[str, Any]]:
-    spoken: dict[str, pd.DataFrame] = {}
-    tasks = [modality.main_task for modality in modalities().values()]
-    for family in families:
-        for job in family.jobs:
-            if job.id in scored:
-                frame = Records.load(root / job.records(evaluation)).generations
-                frame = frame[frame["task"].isin(tasks)]
-                if len(frame):
-                    spoken[job.id] = frame.set_index("row")
-    if not spoken:
-        return []
-    rows = {r.id: r for split in dataset.evaluation.values() for r in split}
-    shown = []
-    for (split, count), (track, modality) in product(
-        (("forget", SHOWN_QUESTIONS), ("retain", 2)), modalities().items()
-    ):
-        task = modality.main_task
-        asked = {
-            row: line
-            for frame in spoken.values()
-            for row, line in frame[
-                (frame["split"] == split) & (frame["track"] == track) & (frame["task"] == task)
-            ].iterrows()
-        }
-        for row in _spread(list(asked), count):
-            each = rows[str(row)]
-            shown.append(
-                {
-                    "split": split,
-                    "track": track,
-                    "person": str(each.person),
-                    "name": dataset.names.get(each.person or 0, ""),
-                    "question": each.question,
-                    "truth": each.answer,
-                    "image": base64.b64encode(each.image.encoded).decode() if each.image else None,
-                    "answers": {
-                        name: str(frame.loc[row, "text"])
-                        for name, frame in spoken.items()
-                        if row in frame.index
-                    },
-                }
-            )
-    return shown
-
-
-def _spread(rows: list[Any], count: int) -> list[Any]:
-    """`count` rows spread evenly, so that several people and questions are seen."""
-    places = {min(k * len(rows) // count + k % 3, len(rows) - 1) for k in range(count)}
-    return [rows[place] for place in sorted(places) if rows]
+def _cost(training: dict[str, Any], measuring: Path) -> Cost:
+    """The cost of training, joined by that of measuring where the model was measured."""
+    measured = read_json(measuring) if measuring.is_file() else {}
+    return Cost(**training, **{f"measuring_{key}": value for key, value in measured.items()})
 
 
 def assemble(
-    recipe: Recipe, runtime: Runtime, rows: list[dict[str, Any]], bands: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The content of `results.json`."""
+    recipe: Recipe, runtime: Runtime, rows: Sequence[Row], bands: Sequence[NullBand]
+) -> Results:
+    """Puts the rows together with all that is computed from several of them."""
     over_seeds = combined(rows)
-    return {
-        "schema": SCHEMA,
-        "recipe": recipe.model_dump(mode="json") | {"identity": recipe.identity},
-        "environment": environment(runtime),
-        "plugins": [
-            {"name": Path(path).name, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
-            for path in runtime.plugins
-        ],
-        "rows": rows,
-        "combined": over_seeds,
-        "null_bands": bands,
-        "rank_correlations": ranks(over_seeds or rows),
-    }
+    content = recipe.model_dump(mode="json") | {"identity": recipe.identity}
+    return Results(
+        recipe=RecordedRecipe.model_validate(content),
+        environment=environment(runtime),
+        plugins=tuple(_plugin(Path(path)) for path in runtime.plugins),
+        rows=tuple(rows),
+        combined=over_seeds,
+        null_bands=tuple(bands),
+        rank_correlations=ranks(over_seeds or rows),
+    )
+
+
+def _plugin(path: Path) -> Plugin:
+    return Plugin(name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())

@@ -14,17 +14,17 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.halves import in_half
 from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.errors import StorageError
-from clearbench.report.html import write_report
 from clearbench.runs import work
 from clearbench.runs.compare import rivals
+from clearbench.runs.details import details
 from clearbench.runs.execute import Outcome, Runtime, execute, is_done, only_one
 from clearbench.runs.plan import STAGE_VERSION, Family, Job, plan
 from clearbench.runs.recipe import Recipe, dump_recipe
-from clearbench.runs.results import assemble, details, result_row
-from clearbench.storage import content_hash, once, read_json, write_bytes, write_json
+from clearbench.runs.results import assemble, result_row
+from clearbench.runs.schema import DETAILS, RESULTS, NullBand, Results, Scored, read_results
+from clearbench.storage import content_hash, once, write_bytes
 
-RESULTS, DETAILS, PAGE, RECIPE = "results.json", "details.json", "report.html", "recipe.yaml"
-STAGES = "stages"
+RECIPE, STAGES = "recipe.yaml", "stages"
 
 
 def data_stage(recipe: Recipe, stages: Path) -> str:
@@ -69,27 +69,27 @@ def run(
     runtime: Runtime | None = None,
     console: Console | None = None,
     store: Path | None = None,
-) -> dict[str, Any]:
-    """Runs a recipe into `out`; what is finished is never done again.
-
-    Returns:
-        The content of `results.json`.
-    """
+) -> Results:
+    """Runs a recipe into `out`; what is finished is never done again."""
     runtime = runtime or Runtime()
     console = console or Console(stderr=True)
     stages = store or out / STAGES
     with only_one(out):
-        if _finished(recipe, out):
-            return dict(read_json(out / RESULTS))
+        done = _finished(recipe, out)
+        if done is not None:
+            return done
         write_bytes(out / RECIPE, dump_recipe(recipe).encode())
         dataset, families = planned(recipe, out, store)
-        scored: dict[str, Any] = {}
-        bands: list[dict[str, Any]] = []
+        scored: dict[str, Scored] = {}
+        bands: list[NullBand] = []
 
         def then(pool: ProcessPoolExecutor, outcome: Outcome) -> None:
             waiting = _bands(pool, stages, families, recipe, outcome)
             scored.update(_score(pool, stages, families, recipe, outcome))
-            bands.extend(each | {"bands": future.result()} for each, future in waiting)
+            bands.extend(
+                NullBand.model_validate(about | {"bands": future.result()})
+                for about, future in waiting
+            )
 
         outcome = execute(stages, families, recipe.evaluation, runtime, console, then)
         rows = [
@@ -106,24 +106,21 @@ def run(
             for job in family.jobs
         ]
         results = assemble(recipe, runtime, rows, bands)
-        shown = details(stages, dataset, families, scored, recipe.evaluation)
-        write_json(out / DETAILS, shown)
-        write_report(results, shown, out / PAGE)
-        write_json(out / RESULTS, results)
+        details(stages, dataset, families, scored, recipe.evaluation).write(out / DETAILS)
+        results.write(out / RESULTS)
         return results
 
 
-def _finished(recipe: Recipe, out: Path) -> bool:
-    """Whether `out` holds this recipe's results, all stages ended, written whole."""
-    if not (out / RESULTS).is_file() or not (out / PAGE).is_file():
-        return False
-    results = read_json(out / RESULTS)
-    known = results.get("recipe", {}).get("identity")
-    if known != recipe.identity:
+def _finished(recipe: Recipe, out: Path) -> Results | None:
+    """The results of this recipe in `out`; None where there are none or a stage failed."""
+    if not (out / RESULTS).is_file():
+        return None
+    results = read_results(out)
+    if results.recipe.identity != recipe.identity:
         raise StorageError(
             "this folder holds the results of another recipe", str(out), "choose another --out"
         )
-    return all(row["status"] != "failed" for row in results["rows"])
+    return None if any(row.status == "failed" for row in results.rows) else results
 
 
 def _score(
@@ -132,7 +129,7 @@ def _score(
     families: list[Family],
     recipe: Recipe,
     outcome: Outcome,
-) -> dict[str, Any]:
+) -> dict[str, Scored]:
     waiting: dict[str, Future[dict[str, Any]]] = {}
     status = _status_by_stage(families, recipe, outcome)
     for family in families:
@@ -144,7 +141,7 @@ def _score(
                 waiting[job.id] = pool.submit(
                     work.score_job, stages, job, gold, family.original, recipe.evaluation
                 )
-    return {name: future.result() for name, future in waiting.items()}
+    return {name: Scored.model_validate(future.result()) for name, future in waiting.items()}
 
 
 def _bands(

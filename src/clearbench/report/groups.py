@@ -1,0 +1,144 @@
+"""Groups the rows of a run as they are compared: one kind of model, one request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from clearbench.data.modality import modalities, tracks_of
+from clearbench.evaluation.verdict import Verdict, judge
+from clearbench.report.private import without_paths
+from clearbench.report.words import label, method_label, model_name, shown
+from clearbench.runs.compare import null_gaps
+from clearbench.runs.schema import AnyRow, CombinedRow, Results, Row
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that compare: one kind of model asked to forget the same things, and its anchors.
+
+    Attributes:
+        golds: Models retrained without the forgotten people; the first is the reference.
+        note: Words that tell it from groups of other shares.
+        gaps: Largest distance between golds, by score key.
+    """
+
+    model: str
+    modality: str
+    original: AnyRow | None
+    golds: tuple[AnyRow, ...]
+    runs: tuple[AnyRow, ...]
+    note: str = ""
+    gaps: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """A name for use inside the page."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.model}-{self.modality}{self.note}".lower())
+
+    @property
+    def gold(self) -> AnyRow | None:
+        """The reference: the first gold."""
+        return self.golds[0] if self.golds else None
+
+    @property
+    def title(self) -> str:
+        """The kind of model and what it was to forget, in words."""
+        known = modalities()
+        nouns = (known[name].noun if name in known else name for name in self.tracks)
+        return f"{model_name(self.model)} · {' and '.join(nouns)}{self.note}"
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The tracks the group is judged on."""
+        return tracks_of(self.modality)
+
+    @property
+    def anchors(self) -> tuple[AnyRow, ...]:
+        """The original and every gold, as far as they are there."""
+        return (*((self.original,) if self.original else ()), *self.golds)
+
+    @property
+    def everything(self) -> tuple[AnyRow, ...]:
+        """The golds, the original and every run."""
+        return (*self.golds, *((self.original,) if self.original else ()), *self.runs)
+
+    @property
+    def seeds(self) -> int:
+        """The number of seeds behind each row."""
+        counts = (len(run.seeds) for run in self.runs if isinstance(run, CombinedRow))
+        return max(counts, default=1)
+
+    def verdict(self, run: AnyRow) -> Verdict:
+        """The verdict of a run; an anchor without one is judged like the others."""
+        if run.verdict is not None:
+            return run.verdict
+        gold, original = (row.values() if row else {} for row in (self.gold, self.original))
+        return judge(run.values(), gold, original, self.modality, self.model, self.gaps)
+
+
+def groups(results: Results) -> tuple[Group, ...]:
+    """Groups runs by kind of model, modality and forgotten share, in the order of the results.
+
+    Where there were several seeds, the rows are those over the seeds.
+    """
+    rows: Sequence[AnyRow] = results.combined or results.rows
+    tried = [row for row in rows if not row.is_anchor]
+    keys = dict.fromkeys((row.model, row.modality, row.share) for row in tried)
+    several = len({share for *_, share in keys}) > 1
+    return tuple(
+        _group(results, rows, [row for row in tried if _key(row) == key], several) for key in keys
+    )
+
+
+def _key(row: AnyRow) -> tuple[str, str, float]:
+    return row.model, row.modality, row.share
+
+
+def _group(
+    results: Results, rows: Sequence[AnyRow], runs: Sequence[AnyRow], several_shares: bool
+) -> Group:
+    model, modality, share = _key(runs[0])
+    same = [row for row in rows if row.model == model]
+    golds = tuple(row for row in same if row.method == "gold")
+    golds = tuple(gold for gold in golds if gold.share == share) or golds
+    gaps = (null_gaps(results.null_bands, gold.id) for gold in golds)
+    return Group(
+        model,
+        modality,
+        next((row for row in same if row.method == "original"), None),
+        golds,
+        tuple(runs),
+        f" · share {share}" if several_shares else "",
+        next((gap for gap in gaps if gap), {}),
+    )
+
+
+def run_label(run: AnyRow, among: Sequence[AnyRow]) -> str:
+    """A run's method, and whatever tells it from other runs of that method."""
+    twins = [twin for twin in among if twin.method == run.method and twin.id != run.id]
+    words = [method_label(run.method)]
+    if any(twin.variant != run.variant for twin in twins):
+        settings = run.variant.model_dump(mode="json")
+        words += [f"{key} {shown(value)}" for key, value in settings.items() if value is not None]
+    if any(twin.share != run.share for twin in twins):
+        words.append(f"share {run.share}")
+    if any(twin.first_seed != run.first_seed for twin in twins):
+        words.append(f"seed {run.first_seed}")
+    return ", ".join(words)
+
+
+def curve_row(results: Results, run: AnyRow) -> Row | None:
+    """The single run whose training is drawn for a row: itself, or the first of its seeds."""
+    return run if isinstance(run, Row) else results.row(run.id)
+
+
+def settings_line(run: AnyRow) -> str:
+    """A run's variant and hyper-parameters on one line."""
+    settings = {**run.variant.model_dump(mode="json"), **run.hyperparameters}
+    return ", ".join(
+        f"{label(key).lower()} {without_paths(shown(value))}"
+        for key, value in settings.items()
+        if value is not None
+    )

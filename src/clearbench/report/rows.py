@@ -1,0 +1,153 @@
+"""The rows of the main table: judged scores, distance to gold, and the outcome of every run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clearbench.evaluation.score import Score
+from clearbench.evaluation.verdict import Verdict, judged_keys
+from clearbench.report.groups import Group, run_label
+from clearbench.report.measures import CONTROLS
+from clearbench.report.reasons import why
+from clearbench.runs.schema import AnyRow
+
+_CARRIED = (
+    *("forget.text.probability", "forget.image.probability"),
+    *("forget.text.letter_choice", "forget.image.letter_choice"),
+)
+_ANCHOR_NAMES = {"original": "Original", "gold": "Gold"}
+_ORDER = {"passed": 0, "not passed": 1, "diverged": 2, "failed": 3}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score with gold's and the original's value, for a small drawing on a line from 0 to 1.
+
+    Attributes:
+        score: None where it was not measured.
+        gap: The largest distance between two golds; None with one gold.
+        judged: Whether the run is judged on it, rather than shown as carry-over.
+    """
+
+    score: Score | None
+    gold: float | None
+    original: float | None
+    gap: float | None = None
+    judged: bool = True
+
+    @property
+    def null_band(self) -> tuple[float, float] | None:
+        """The range of scores that are as near to gold as another gold."""
+        if self.gold is None or self.gap is None:
+            return None
+        return self.gold - self.gap, self.gold + self.gap
+
+    @property
+    def value(self) -> float | None:
+        """The score itself."""
+        return self.score.value if self.score else None
+
+    @property
+    def chance(self) -> float | None:
+        """The score of guessing, where one of several options is chosen."""
+        return self.score.chance if self.score else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval, if there is one."""
+        return interval(self.score)
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of the main table.
+
+    Attributes:
+        kind: `gold`, `original` or `method`.
+        outcome: `passed`, `not passed`, `diverged`, `failed`, or empty for anchors.
+        why: The outcome in plain words.
+    """
+
+    name: str
+    kind: str
+    run: AnyRow
+    cells: tuple[Cell, ...]
+    verdict: Verdict | None
+    outcome: str = ""
+    why: str = ""
+
+    @property
+    def distance(self) -> float | None:
+        """Distance to gold: 0 is gold, 1 is the original."""
+        return self.verdict.distance if self.verdict else None
+
+    @property
+    def null_distance(self) -> float | None:
+        """The distance of gold to another gold; None with one gold."""
+        return self.verdict.null_distance if self.verdict else None
+
+    @property
+    def kept(self) -> float | None:
+        """The smallest share of the original's ability that is left."""
+        ratios = self.verdict.kept.values() if self.verdict else ()
+        return min(ratios, default=None)
+
+
+def interval(score: Score | None) -> tuple[float, float] | None:
+    """The 95 % interval of a score, if there is one."""
+    if score is None or score.low is None or score.high is None:
+        return None
+    return score.low, score.high
+
+
+def columns(group: Group) -> tuple[str, ...]:
+    """The scores shown for a group: those it is judged on, the carry-over, then the controls."""
+    judged = judged_keys(group.modality, group.model)
+    carried = [key for key in _CARRIED if key not in judged and group.model != "classifier"]
+    controlled = [f"{key}{control}" for key in judged for control in CONTROLS]
+    measured = [
+        key
+        for key in (*carried, *controlled)
+        if any(run.value(key) is not None for run in group.runs)
+    ]
+    return (*judged, *measured)
+
+
+def main_table(group: Group) -> tuple[TableRow, ...]:
+    """Gold and original first, then every run, the best of those that passed on top."""
+    anchors = [*group.golds, *((group.original,) if group.original else ())]
+    rows = [_row(group, run) for run in group.runs]
+    rows.sort(key=lambda row: (_ORDER[row.outcome], row.distance is None, row.distance or 0.0))
+    return (*(_row(group, run) for run in anchors), *rows)
+
+
+def outcome_of(run: AnyRow, verdict: Verdict | None) -> str:
+    """How a run ended, in one or two words."""
+    if verdict is None:
+        return run.status if run.status in _ORDER else "failed"
+    return "passed" if verdict.passed else "not passed"
+
+
+def row_name(group: Group, run: AnyRow) -> str:
+    """The name of a row within its group."""
+    if not run.is_anchor:
+        return run_label(run, group.runs)
+    twin = run.method == "gold" and run is not group.gold
+    name = _ANCHOR_NAMES[run.method]
+    return f"{name}, seed {run.first_seed}" if twin else name
+
+
+def _row(group: Group, run: AnyRow) -> TableRow:
+    cells = tuple(_cell(group, run, key) for key in columns(group))
+    verdict = group.verdict(run) if run.ok else None
+    name = row_name(group, run)
+    if run.is_anchor:
+        return TableRow(name, run.method, run, cells, verdict)
+    outcome = outcome_of(run, verdict)
+    return TableRow(name, "method", run, cells, verdict, outcome, why(run, verdict))
+
+
+def _cell(group: Group, run: AnyRow, key: str) -> Cell:
+    gold, original = (row.value(key) if row else None for row in (group.gold, group.original))
+    judged = key in judged_keys(group.modality, group.model)
+    return Cell(run.scores.get(key), gold, original, group.gaps.get(key), judged)

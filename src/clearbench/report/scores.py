@@ -1,0 +1,134 @@
+"""Every score of every run, by split and track: the tables that leave nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from clearbench.data.dataset import Split
+from clearbench.evaluation.score import Score
+from clearbench.report.measures import MetricWords, metric_words
+from clearbench.report.rows import TableRow, interval
+from clearbench.report.words import digits
+from clearbench.runs.schema import AnyRow
+
+#: Splits in the order of the page; others follow.
+_ORDER = (*get_args(Split), "side", "all")
+#: A value and its interval.
+ScoreCell = tuple[float, tuple[float, float] | None]
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """One score of all runs that were measured on the same rows.
+
+    Attributes:
+        metric: The metric in words.
+        key: The score's key in the results.
+        score: The score of the first of these runs: its gold, original, counts and version are
+            those of all.
+        cells: Value and interval of every run, in the order of the table's columns; None where
+            the run has no such score.
+        against: Gold's and the original's values, where they are not those of the columns.
+    """
+
+    metric: MetricWords
+    key: str
+    score: Score
+    cells: tuple[ScoreCell | None, ...]
+    against: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """All scores of one split and track.
+
+    Attributes:
+        columns: The runs.
+    """
+
+    split: str
+    track: str
+    columns: tuple[TableRow, ...]
+    lines: tuple[ScoreLine, ...]
+
+    @property
+    def metrics(self) -> int:
+        """The number of different scores."""
+        return len({line.key for line in self.lines})
+
+
+def score_tables(rows: Sequence[TableRow]) -> tuple[ScoreTable, ...]:
+    """Every score of a group's rows, in one table for each split and track.
+
+    Args:
+        rows: The rows of the group's main table.
+    """
+    columns = tuple(row for row in rows if row.run.scores)
+    keys = sorted({key for row in columns for key in row.run.scores}, key=_place)
+    places = dict.fromkeys(_parts(key)[:2] for key in keys)
+    return tuple(
+        ScoreTable(split, track, columns, tuple(_lines(keys, split, track, columns)))
+        for split, track in places
+    )
+
+
+def glossary(all_tables: Iterable[ScoreTable]) -> list[MetricWords]:
+    """Every metric in the tables once, by its name; those under a control have the same words."""
+    metrics = {line.metric.name: line.metric for table in all_tables for line in table.lines}
+    plain = (metric_words(name) for name in metrics)
+    return sorted(plain, key=lambda metric: (metric.group, metric.name))
+
+
+def _place(key: str) -> tuple[int, str, str, str, str]:
+    """Sort key of a score: the split's place, then track, group and name."""
+    split, track, metric = _parts(key)
+    place = _ORDER.index(split) if split in _ORDER else len(_ORDER)
+    return place, split, track, metric_words(metric).group, metric
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    split, track, metric, *_ = (*key.split(".", 2), "", "")
+    return split, track, metric
+
+
+def _lines(
+    keys: Iterable[str], split: str, track: str, columns: Sequence[TableRow]
+) -> Iterator[ScoreLine]:
+    for key in keys:
+        if _parts(key)[:2] == (split, track):
+            metric = metric_words(_parts(key)[2])
+            for score in _distinct(key, columns):
+                cells = tuple(_cell(row.run, key, score) for row in columns)
+                yield ScoreLine(metric, key, score, cells, _against(key, score, columns))
+
+
+def _against(key: str, score: Score, columns: Sequence[TableRow]) -> str:
+    notes = []
+    for kind, value in (("gold", score.gold), ("original", score.original)):
+        column = next((row.run.value(key) for row in columns if row.kind == kind), None)
+        if value is not None and value != column:
+            notes.append(f"{kind} {digits(value)}")
+    return ", ".join(notes)
+
+
+def _distinct(key: str, columns: Sequence[TableRow]) -> list[Score]:
+    """A score of each set of rows: nearly always one, since all runs are measured on the same."""
+    distinct: dict[tuple[float | None, ...], Score] = {}
+    for row in columns:
+        if key in row.run.scores:
+            score = row.run.scores[key]
+            distinct.setdefault(_basis(score), score)
+    return list(distinct.values())
+
+
+def _basis(score: Score) -> tuple[float | None, ...]:
+    return score.gold, score.original, score.n, score.clusters, score.version
+
+
+def _cell(run: AnyRow, key: str, line: Score) -> ScoreCell | None:
+    score = run.scores.get(key)
+    if score is None or _basis(score) != _basis(line):
+        return None
+    return score.value, interval(score)

@@ -1,0 +1,114 @@
+"""Gathers what the page shows about each group of runs: tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from markupsafe import Markup
+
+from clearbench.report import curves, tables
+from clearbench.report.groups import Group, curve_row, run_label
+from clearbench.report.rows import TableRow, columns, main_table
+from clearbench.report.scores import ScoreTable, score_tables
+from clearbench.report.tradeoff import tradeoff
+from clearbench.runs.schema import AnyRow, Details, Results
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small figure of a run.
+
+    Attributes:
+        note: A number about it.
+    """
+
+    name: str
+    run: AnyRow
+    figure: Markup
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything the page shows about one group of runs.
+
+    Attributes:
+        sentence: Which methods passed.
+        columns: Score keys of the main table.
+        kept: Score keys of what must survive.
+        side: Score keys of side effects, by track.
+        truths: Figures of truth ratios, by track.
+        curves: Figures of training.
+    """
+
+    group: Group
+    sentence: str
+    columns: tuple[str, ...]
+    kept: tuple[str, ...]
+    side: dict[str, tuple[str, ...]]
+    rows: tuple[TableRow, ...]
+    tradeoff: Markup
+    truths: tuple[tuple[str, tuple[Panel, ...]], ...]
+    curves: tuple[Panel, ...]
+    seeds: tuple[tables.SeedRow, ...]
+    scores: tuple[ScoreTable, ...]
+
+    @property
+    def null_distance(self) -> float | None:
+        """The distance of gold to another gold; None with one gold."""
+        return next((row.null_distance for row in self.rows if row.null_distance is not None), None)
+
+    @property
+    def runs(self) -> list[TableRow]:
+        """The rows of methods, without the anchors."""
+        return [row for row in self.rows if row.kind == "method"]
+
+
+def section(group: Group, results: Results, details: Details, palette: dict[str, str]) -> Section:
+    """Gathers the section of one group.
+
+    Args:
+        group: The group.
+        results: All results, for the single runs behind rows over several seeds.
+        details: Truth ratios.
+        palette: A colour for each method.
+    """
+    rows = main_table(group)
+    runs = [row.run for row in rows if row.kind == "method"]
+    trained = (curves.training_curve(curve_row(results, run), palette) for run in runs)
+    truths = ((track, _truths(group, runs, details, track, palette)) for track in group.tracks)
+    return Section(
+        group=group,
+        sentence=tables.sentence(group),
+        columns=columns(group),
+        kept=tables.kept_columns(group),
+        side=tables.side_columns(group),
+        rows=rows,
+        tradeoff=Markup(tradeoff(rows, palette)),  # noqa: S704
+        truths=tuple((track, panels) for track, panels in truths if panels),
+        curves=_panels(group, runs, trained),
+        seeds=tables.seed_table(group, results),
+        scores=score_tables(rows),
+    )
+
+
+def _truths(
+    group: Group, runs: Sequence[AnyRow], details: Details, track: str, palette: dict[str, str]
+) -> tuple[Panel, ...]:
+    drawn = (curves.truth_curves(details, group, run, track, palette) for run in runs)
+    return tuple(
+        replace(panel, note=curves.ks_note(details, group, panel.run, track))
+        for panel in _panels(group, runs, drawn)
+    )
+
+
+def _panels(
+    group: Group, runs: Sequence[AnyRow], figures: Iterable[str | None]
+) -> tuple[Panel, ...]:
+    """Figures with the names of their runs. Matplotlib has escaped every text in them."""
+    return tuple(
+        Panel(run_label(run, group.runs), run, Markup(figure))  # noqa: S704
+        for run, figure in zip(runs, figures, strict=True)
+        if figure
+    )

@@ -1,0 +1,119 @@
+"""Collects what the page shows besides numbers: faces, truth ratios, and answers of all runs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example
+from clearbench.data.modality import modalities
+from clearbench.evaluation.records import Records
+from clearbench.runs.plan import Family
+from clearbench.runs.recipe import EvaluationPart
+from clearbench.runs.schema import Details, Scored, ShownPerson, ShownQuestion
+
+#: Questions about forgotten and about kept people, per track, and people whose faces are shown.
+SHOWN_QUESTIONS, SHOWN_OF_KEPT, SHOWN_PEOPLE = 6, 2, 8
+#: Generations of the main tasks, by row id.
+Spoken = Mapping[str, pd.DataFrame]
+
+
+def details(
+    root: Path,
+    dataset: Dataset,
+    families: Sequence[Family],
+    scored: Mapping[str, Scored],
+    evaluation: EvaluationPart,
+) -> Details:
+    """Collects the content of `details.json`.
+
+    Args:
+        root: Folder of the stages.
+        dataset: The people of the run.
+        families: All jobs.
+        scored: Scores of the jobs that ended well, by id.
+        evaluation: The recipe's evaluation.
+    """
+    forgotten = sorted({person for family in families for person in family.original.forget})
+    kept = sorted(dataset.people("retain") - set(forgotten))
+    spoken = _spoken(root, families, scored, evaluation)
+    return Details(
+        people={
+            "forget": tuple(_person(dataset, person) for person in forgotten[:SHOWN_PEOPLE]),
+            "retain": tuple(_person(dataset, person) for person in kept[:SHOWN_PEOPLE]),
+        },
+        truth_ratios={id: entry.truth_ratios for id, entry in scored.items()},
+        questions=tuple(_questions(dataset, spoken)) if spoken else (),
+    )
+
+
+def _person(dataset: Dataset, person: int) -> ShownPerson:
+    rows = [row for split in dataset.training.values() for row in split if row.person == person]
+    images = [row.image.encoded for row in rows if row.image is not None]
+    return ShownPerson(
+        id=str(person),
+        name=dataset.names.get(person, str(person)),
+        portraits=tuple(base64.b64encode(content).decode() for content in images[:2]),
+    )
+
+
+def _spoken(
+    root: Path,
+    families: Sequence[Family],
+    scored: Mapping[str, Scored],
+    evaluation: EvaluationPart,
+) -> Spoken:
+    spoken = {}
+    jobs = (job for family in families for job in family.jobs if job.id in scored)
+    for job in jobs:
+        frame = Records.load(root / job.records(evaluation)).generations
+        frame = frame[frame["task"].isin([entry.main_task for entry in modalities().values()])]
+        if len(frame):
+            spoken[job.id] = frame.set_index("row")
+    return spoken
+
+
+def _questions(dataset: Dataset, spoken: Spoken) -> Iterator[ShownQuestion]:
+    rows = {row.id: row for split in dataset.evaluation.values() for row in split}
+    for split, count in (("forget", SHOWN_QUESTIONS), ("retain", SHOWN_OF_KEPT)):
+        for track, entry in modalities().items():
+            for id in _spread(_answered(spoken, split, track, entry.main_task), count):
+                yield _question(dataset, rows[id], split, track, spoken)
+
+
+def _answered(spoken: Spoken, split: str, track: str, task: str) -> list[str]:
+    """Ids of the rows that some run answered, in the order of the records."""
+    chosen = (
+        frame[(frame["split"] == split) & (frame["track"] == track) & (frame["task"] == task)]
+        for frame in spoken.values()
+    )
+    return list(dict.fromkeys(str(id) for frame in chosen for id in frame.index))
+
+
+def _question(
+    dataset: Dataset, row: Example, split: str, track: str, spoken: Spoken
+) -> ShownQuestion:
+    return ShownQuestion(
+        split=split,
+        track=track,
+        person=str(row.person),
+        name=dataset.names.get(row.person or 0, ""),
+        question=row.question,
+        truth=row.answer,
+        image=base64.b64encode(row.image.encoded).decode() if row.image else None,
+        answers={
+            id: str(frame.loc[row.id, "text"])
+            for id, frame in spoken.items()
+            if row.id in frame.index
+        },
+    )
+
+
+def _spread(rows: list[str], count: int) -> list[str]:
+    """`count` rows spread evenly, so that several people and questions are among them."""
+    places = {min(k * len(rows) // count + k % 3, len(rows) - 1) for k in range(count)}
+    return [rows[place] for place in sorted(places) if rows]

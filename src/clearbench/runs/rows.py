@@ -1,0 +1,184 @@
+"""The rows of `results.json`: one for each run, and one for each setting over several seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from clearbench.evaluation.score import Score
+from clearbench.evaluation.statistics import Combined
+from clearbench.evaluation.verdict import Verdict
+from clearbench.runs.stored import Stored, is_none
+from clearbench.training.settings import Penalty, TrainSettings
+
+#: Roles that methods are compared with.
+ANCHORS = ("original", "gold")
+
+
+def _finite(score: Score) -> Score:
+    if not math.isfinite(score.value):
+        raise ValueError(f"{score.value} is not a finite number")
+    return score
+
+
+def _none_unless_finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+FiniteScore = Annotated[Score, AfterValidator(_finite)]
+#: A number of a drawing; infinities are stored as null, which JSON has.
+Drawn = Annotated[float | None, BeforeValidator(_none_unless_finite)]
+
+
+class Variant(Stored):
+    """What a run trained.
+
+    Attributes:
+        parts: Parts of the model that learned.
+        rank: Rank of LoRA's adapters; None where the weights themselves learned.
+        penalty: The penalty on what learned, if any.
+    """
+
+    parts: tuple[str, ...] = ()
+    rank: int | None = None
+    penalty: Penalty | None = None
+
+
+Amount = Annotated[int | float | None, Field(exclude_if=is_none)]
+
+
+class Cost(Stored):
+    """What making and measuring one model took; a number that nobody took is absent."""
+
+    seconds: Amount = None
+    peak_memory_bytes: Amount = None
+    trainable_parameters: Amount = None
+    forwards: Amount = None
+    backwards: Amount = None
+    measuring_seconds: Amount = None
+    measuring_peak_memory_bytes: Amount = None
+
+    def items(self) -> dict[str, float]:
+        """The numbers that were taken, by name."""
+        return {key: value for key, value in self if value is not None}
+
+
+class CurvePoint(Stored):
+    """One step of training: loss terms, the gradient's norm, and scores measured on the way.
+
+    Attributes:
+        step: Updates done; 0 is before the first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, float]
+
+    step: int
+
+    def value(self, name: str) -> float | None:
+        """A term, norm or score of this step; None where it was not measured."""
+        return self.__pydantic_extra__.get(name)
+
+
+class Scored(Stored):
+    """The scores of one run before they are part of a row.
+
+    Attributes:
+        truth_ratios: By `forget.<track>`, for the page's drawings.
+    """
+
+    scores: dict[str, FiniteScore]
+    truth_ratios: dict[str, tuple[Drawn, ...]] = Field(default_factory=dict)
+
+
+class AnyRow(Stored):
+    """What a row of one run and a row over several seeds have in common.
+
+    Attributes:
+        model: Kind of model.
+        modality: What it was asked to forget.
+        share: Share of the taught people who were to be forgotten.
+        gold: Id of the row that it is compared with.
+        reason: Why it did not end well.
+        scores: By key, `<split>.<track>.<metric>`.
+        verdict: None for originals and for runs without scores.
+    """
+
+    id: str
+    method: str
+    model: str
+    modality: str
+    share: float
+    variant: Variant
+    hyperparameters: dict[str, float | int | str | bool]
+    training: TrainSettings
+    protocol: str
+    gold: str
+    status: Literal["ok", "diverged", "failed"]
+    reason: str
+    scores: Mapping[str, FiniteScore]
+    cost: Cost
+    verdict: Verdict | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run ended as it should."""
+        return self.status == "ok"
+
+    @property
+    def is_anchor(self) -> bool:
+        """Whether it is an original or a gold, rather than a method's."""
+        return self.method in ANCHORS
+
+    def value(self, key: str) -> float | None:
+        """A score's value; None where it was not measured."""
+        return self.scores[key].value if key in self.scores else None
+
+    def values(self, field: Literal["value", "gold", "original"] = "value") -> dict[str, float]:
+        """The values of all scores, or those of gold or the original, as far as they are known."""
+        numbers = ((key, getattr(score, field)) for key, score in self.scores.items())
+        return {key: number for key, number in numbers if number is not None}
+
+
+class Row(AnyRow):
+    """One run: one model that was made, measured and scored.
+
+    Attributes:
+        reference: How the reference model was held, where the method has one.
+        attacks: Scores of attacks by key.
+        stages: Keys of the stages that it was made of, by role.
+    """
+
+    seed: int
+    reference: str | None = None
+    attacks: dict[str, FiniteScore] = Field(default_factory=dict)
+    curve: tuple[CurvePoint, ...] = ()
+    stages: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of training."""
+        return self.seed
+
+
+class CombinedRow(AnyRow):
+    """One setting over several seeds, under the id of the first.
+
+    Attributes:
+        seeds: Seeds of the runs.
+        rows: Ids of the runs.
+        seeds_passed: Number of seeds that passed; None where there is no verdict.
+    """
+
+    scores: Mapping[str, Combined]
+    seeds: tuple[int, ...]
+    rows: tuple[str, ...]
+    seeds_passed: int | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of the run whose id the row has."""
+        return self.seeds[0]

@@ -1,0 +1,197 @@
+"""The schema of `results.json` and `details.json`: every program reads and writes these classes.
+
+A file of an older schema is upgraded when it is read. `docs/results.schema.json` is made from here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from clearbench.evaluation.statistics import Band
+from clearbench.runs.rows import AnyRow, CombinedRow, Cost, CurvePoint, Drawn, Row, Scored, Variant
+from clearbench.runs.stored import SCHEMA, Open, Stored, StoredFile, schema_in
+from clearbench.storage import read_json
+
+__all__ = [
+    "DETAILS", "RESULTS", "SCHEMA", "AnyRow", "CombinedRow", "Cost", "CurvePoint", "Details",
+    "Environment", "NullBand", "Plugin", "RankCorrelation", "RecordedRecipe", "Results", "Row",
+    "Scored", "ShownPerson", "ShownQuestion", "Variant", "read_details", "read_results",
+    "schema_of",
+]  # fmt: skip
+
+RESULTS, DETAILS = "results.json", "details.json"
+
+
+class Environment(Open):
+    """The software and the machine that the numbers were made with; no host name, no paths.
+
+    Attributes:
+        packages: Versions by package.
+        accelerator: Name of the GPU, or `none`.
+    """
+
+    python: str
+    machine: str
+    system: str
+    packages: dict[str, str]
+    accelerator: str
+    workers: int
+    threads_per_worker: int
+
+
+class Plugin(Stored):
+    """A plugin's file by name and content."""
+
+    name: str
+    sha256: str
+
+
+class RecordedData(Open):
+    """The recipe's people."""
+
+    fold: str = "reported"
+
+
+class RecordedEvaluation(Open):
+    """The recipe's evaluation."""
+
+    eligible: str = "all"
+
+
+class RecordedRecipe(Open):
+    """The resolved recipe as it was run, readable without the plugins that it names.
+
+    Attributes:
+        identity: Hash of all that decides the numbers.
+    """
+
+    name: str
+    title: str = ""
+    description: str = ""
+    identity: str = ""
+    data: RecordedData = RecordedData()
+    evaluation: RecordedEvaluation = RecordedEvaluation()
+
+
+class NullBand(Stored):
+    """How far golds of different seeds are from each other, by score.
+
+    Attributes:
+        golds: Ids of the golds.
+    """
+
+    model: str
+    share: float
+    golds: tuple[str, ...]
+    bands: dict[str, Band]
+
+
+class RankCorrelation(Stored):
+    """Spearman's correlations between metrics over the runs of one kind of model and one track.
+
+    Attributes:
+        runs: Number of runs that were ranked.
+        metrics: Keys of the rows and columns.
+        spearman: (metrics, metrics).
+    """
+
+    model: str
+    track: str
+    runs: int
+    metrics: tuple[str, ...]
+    spearman: tuple[tuple[float, ...], ...]
+
+
+class Results(StoredFile):
+    """The content of `results.json`.
+
+    Attributes:
+        rows: One for each run, in the order of the recipe.
+        combined: One for each setting that ran with several seeds.
+    """
+
+    file_name = RESULTS
+
+    recipe: RecordedRecipe
+    environment: Environment
+    rows: tuple[Row, ...]
+    plugins: tuple[Plugin, ...] = ()
+    combined: tuple[CombinedRow, ...] = ()
+    null_bands: tuple[NullBand, ...] = ()
+    rank_correlations: tuple[RankCorrelation, ...] = ()
+
+    def row(self, id: str) -> Row | None:
+        """The run of an id."""
+        return next((row for row in self.rows if row.id == id), None)
+
+
+class ShownPerson(Stored):
+    """A fictitious person with some portraits in base64."""
+
+    id: str
+    name: str
+    portraits: tuple[str, ...] = ()
+
+
+class ShownQuestion(Stored):
+    """One question with the answers of all runs.
+
+    Attributes:
+        image: The image that it is asked about, in base64.
+        answers: By row id.
+    """
+
+    split: str
+    track: str
+    question: str
+    truth: str
+    person: str | None = None
+    name: str = ""
+    image: str | None = None
+    answers: dict[str, str] = Field(default_factory=dict)
+
+
+class Details(StoredFile):
+    """The content of `details.json`: what the page shows besides numbers.
+
+    Attributes:
+        people: Forgotten (`forget`) and kept (`retain`) people.
+        truth_ratios: By row id and `forget.<track>`.
+    """
+
+    file_name = DETAILS
+
+    people: dict[str, tuple[ShownPerson, ...]] = Field(default_factory=dict)
+    truth_ratios: dict[str, dict[str, tuple[Drawn, ...]]] = Field(default_factory=dict)
+    questions: tuple[ShownQuestion, ...] = ()
+
+    def ratios(self, id: str, track: str) -> list[float]:
+        """A run's finite truth ratios on the forgotten people."""
+        ratios = self.truth_ratios.get(id, {}).get(f"forget.{track}", ())
+        return [ratio for ratio in ratios if ratio is not None]
+
+
+def read_results(path: Path) -> Results:
+    """Reads a `results.json`, or that of a run's folder; older schemas are upgraded.
+
+    Raises:
+        StorageError: There is none, or it is damaged; the message names the fields.
+    """
+    return Results.read(path)
+
+
+def read_details(path: Path) -> Details:
+    """Reads a `details.json`, or that of a run's folder; older schemas are upgraded.
+
+    Raises:
+        StorageError: There is none, or it is damaged; the message names the fields.
+    """
+    return Details.read(path)
+
+
+def schema_of(path: Path) -> int:
+    """The number of the schema that a `results.json`, or that of a folder, was written in."""
+    file = path / RESULTS if path.is_dir() else path
+    return schema_in(read_json(file), str(file))

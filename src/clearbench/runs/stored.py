@@ -1,0 +1,117 @@
+"""Base classes of stored files: checked when read, upgraded from older schemas, canonical bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clearbench.errors import StorageError
+from clearbench.storage import read_json, write_json
+
+SCHEMA = 2
+#: Problems of a damaged file that are named at once.
+_MOST_PROBLEMS = 5
+
+
+def is_none(value: object) -> bool:
+    """Whether a field is absent from the file."""
+    return value is None
+
+
+class Stored(BaseModel):
+    """Part of a file; unknown keys and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Open(BaseModel):
+    """Part of a file that keeps whatever else it holds."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class StoredFile(Stored):
+    """A whole file with the number of its schema."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
+    )
+    file_name: ClassVar[str]
+
+    schema_number: Literal[2] = Field(default=SCHEMA, alias="schema")
+
+    def json_value(self) -> dict[str, Any]:
+        """The content of the file."""
+        return self.model_dump(mode="json")
+
+    def write(self, path: Path) -> None:
+        """Writes canonical JSON: equal contents give equal bytes."""
+        write_json(path, self.json_value())
+
+    @classmethod
+    def parse(cls, content: Any, where: str) -> Self:
+        """Checks the content of a file, after an upgrade where it is of an older schema.
+
+        Args:
+            content: Parsed JSON.
+            where: The file's name, for the message.
+
+        Raises:
+            StorageError: The schema is unknown, or fields are missing or wrong.
+        """
+        number = schema_in(content, where)
+        try:
+            return cls.model_validate(_upgraded(content) if number < SCHEMA else content)
+        except ValidationError as error:
+            problems = _problems(error)
+            raise StorageError(
+                f"not what clearbench writes: {problems}", where, "restore the file, or run again"
+            ) from error
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads a file, or the one in a run's folder."""
+        file = path / cls.file_name if path.is_dir() else path
+        return cls.parse(read_json(file), str(file))
+
+
+def schema_in(content: Any, where: str) -> int:
+    """The number of the schema that a file's content was written in.
+
+    Raises:
+        StorageError: The content is no JSON object, or its schema is unknown.
+    """
+    if not isinstance(content, dict):
+        raise StorageError("not what clearbench writes: no JSON object", where, "restore the file")
+    number = content.get("schema", 1)  # `details.json` had no number under schema 1
+    if number not in range(1, SCHEMA + 1):
+        raise StorageError(
+            f"schema = {number!r}: this version of clearbench reads 1 to {SCHEMA}",
+            where,
+            "read it with the version that wrote it, or a later one",
+        )
+    return int(number)
+
+
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """The content under schema 2. Schema 1 called a question's image `picture`."""
+    upgraded = content | {"schema": SCHEMA}
+    questions = content.get("questions")
+    if isinstance(questions, list):
+        upgraded["questions"] = [_upgraded_question(question) for question in questions]
+    return upgraded
+
+
+def _upgraded_question(question: Any) -> Any:
+    if not isinstance(question, dict):
+        return question  # damaged; the check of the fields names it
+    return {"image" if key == "picture" else key: value for key, value in question.items()}
+
+
+def _problems(error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_url=False)
+    told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in problems[:_MOST_PROBLEMS]]
+    more = len(problems) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
