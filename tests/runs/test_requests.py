@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from clearbench.runs.work import job_dataset, measured_dataset
 
 from clearbench.data.load import load_dataset
 from clearbench.errors import RecipeError
 from clearbench.runs.plan import forget_requests, plan
 from clearbench.runs.recipe import parse_recipe
-from clearbench.runs.work import job_dataset, measured_dataset
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from clearbench.cli.options import Out, Plugins, Store, Workers, load_plugins
 
@@ -39,15 +40,26 @@ def run(
 ) -> None:
     """Runs a recipe; run it again to go on where it stopped."""
     from clearbench.runs.recipe import load_recipe
-    from clearbench.runs.run import show_plan
 
     plugins = load_plugins(plugin)
     resolved = load_recipe(recipe, changes)
     folder = out or Path("runs") / resolved.name
     if plan:
-        show_plan(resolved, folder, Console(), store)
+        _show_plan(resolved, folder, store)
     else:
         _run(resolved, folder, plugins, workers, store)
+
+
+def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
+    """Prints every stage, whether it will be made, and why."""
+    from clearbench.runs.reasons import reasons
+    from clearbench.runs.run import plan_run
+
+    planned = plan_run(recipe, out, store)
+    table = Table("", "stage", "why")
+    for reason in reasons((planned.data, *planned.stages), planned.store):
+        table.add_row(reason.action, reason.stage.key, reason.why)
+    Console(soft_wrap=True).print(table)
 
 
 def _run(
@@ -57,7 +69,9 @@ def _run(
     workers: int | None,
     store: Path | None,
 ) -> None:
+    from clearbench.report.html import write_report
     from clearbench.report.summary import print_summary
+    from clearbench.runs.display import progress_console
     from clearbench.runs.execute import Runtime
     from clearbench.runs.run import DETAILS, PAGE, run
     from clearbench.storage import read_json
@@ -65,7 +79,8 @@ def _run(
     runtime = Runtime(plugins=plugins)
     if workers is not None:
         runtime = Runtime(plugins=plugins, workers=workers)
-    results = run(recipe, out, runtime, Console(stderr=True), store)
+    results = run(recipe, out, runtime, progress_console(), store)
+    write_report(results, read_json(out / DETAILS), out / PAGE)
     print_summary(results, read_json(out / DETAILS), out / PAGE, Console())
     if any(row["status"] == "failed" for row in results["rows"]):
         sys.exit(1)

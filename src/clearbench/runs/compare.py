@@ -10,7 +10,6 @@ from typing import Any
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import Combined, combine, rank_correlations
 from clearbench.evaluation.verdict import Verdict, judge
-from clearbench.runs.plan import Family, Job
 from clearbench.runs.recipe import TRACKS_OF
 
 Row = Mapping[str, Any]
@@ -30,20 +29,6 @@ RANKED = {
 }
 #: A rank correlation of fewer runs says nothing.
 MIN_RANKED = 5
-
-
-def rivals(families: Sequence[Family]) -> Iterator[tuple[Job, tuple[Job, ...]]]:
-    """The golds of one kind of model without the same people, where there are several seeds.
-
-    Yields the first one's original and all of them.
-    """
-    pools: dict[tuple[Any, ...], tuple[Job, dict[str, Job]]] = {}
-    for family in families:
-        for gold in family.golds:
-            same = (gold.model, gold.source, gold.forget, gold.gone)
-            _, pool = pools.setdefault(same, (family.original, {}))
-            pool.setdefault(gold.stage, gold)
-    yield from ((first, tuple(pool.values())) for first, pool in pools.values() if len(pool) > 1)
 
 
 def null_gaps(bands: Rows, gold: str) -> dict[str, float]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clearbench.errors import StorageError
-from clearbench.runs.recipe import load_recipe
-from clearbench.runs.run import RECIPE, RESULTS, STAGES, planned
-from clearbench.storage import MANIFEST, read_json, verify
+from clearbench.runs.run import RESULTS
+from clearbench.storage import read_json
 
 #: What may differ between two equal runs.
 FREE = ("cost", "environment")
@@ -51,20 +47,6 @@ def show_run(folder: Path) -> list[tuple[str, ...]]:
     ]
 
 
-def verify_run(folder: Path, store: Path | None = None) -> list[str]:
-    """Files of a run's stages, or of a store's, that are not what their manifests say."""
-    stages = store or folder / STAGES
-    if not stages.is_dir():
-        raise StorageError(
-            "no stages here", str(stages), "give the folder of a run, or its --store"
-        )
-    return [
-        f"{path.parent.name}/{name}: changed or missing"
-        for path in sorted(stages.glob(f"*/{MANIFEST}"))
-        for name in verify(path.parent)
-    ]
-
-
 def differences(first: Path, second: Path, limit: int = 20) -> list[str]:
     """Where two results differ, leaving out what may."""
     found: list[str] = []
@@ -88,31 +70,3 @@ def _compare(first: Any, second: Any, where: str, found: list[str]) -> None:
             _compare(a, b, f"{where}[{index}]", found)
     elif first != second:
         found.append(f"{where}: {first!r} and {second!r}")
-
-
-def prune_runs(folders: Sequence[Path], store: Path | None = None, *, really: bool) -> list[str]:
-    """Stage folders that no recipe of these runs needs; removed if `really`.
-
-    Args:
-        folders: Runs with stages of their own, or all runs that share the store.
-        store: The shared stages.
-        really: Remove them.
-    """
-    needed = {name for folder in folders for name in _needed(folder, store)}
-    places = [store] if store else [folder / STAGES for folder in folders]
-    extra = sorted(p for place in places for p in place.iterdir() if p.name not in needed)
-    for path in extra:
-        if really:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return [path.name for path in extra]
-
-
-def _needed(folder: Path, store: Path | None) -> set[str]:
-    """Names of the stages of a run's recipe."""
-    recipe = load_recipe(folder / RECIPE)
-    if not (store or folder / STAGES).is_dir():
-        raise StorageError("no stages here", str(store or folder), "give --store as for the run")
-    _, families = planned(recipe, folder, store)
-    jobs = [job for family in families for job in family.jobs]
-    records = {name for job in jobs for name in job.all_records(recipe.evaluation)}
-    return records | {name for job in jobs for name in (job.stage, job.data)}

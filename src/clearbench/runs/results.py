@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from clearbench.evaluation.metric import MAIN_TASK
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.verdict import judge
 from clearbench.methods.base import method
-from clearbench.runs import work
 from clearbench.runs.compare import combined, null_gaps, ranks
-from clearbench.runs.execute import Outcome, Runtime
-from clearbench.runs.plan import Family, Job
+from clearbench.runs.execute import Runtime
+from clearbench.runs.plan import PlannedRow
 from clearbench.runs.recipe import EvaluationPart, Recipe
-from clearbench.storage import read_json
+from clearbench.runs.stage import read_outcome
+from clearbench.runs.stages.score import read_scores
 from clearbench.training.reference import reference_forms
 
 SCHEMA = 1
@@ -46,26 +46,31 @@ def environment(runtime: Runtime) -> dict[str, Any]:
 
 
 def result_row(
-    root: Path,
-    job: Job,
-    gold: Job,
-    scored: Any,
-    outcome: Outcome,
-    evaluation: EvaluationPart,
-    bands: Sequence[Mapping[str, Any]],
+    planned: Any, job: PlannedRow, gold: PlannedRow, outcomes: Any, evaluation: EvaluationPart
 ) -> dict[str, Any]:
     """One row of `results.json`, of a job judged against `gold`."""
-    status = outcome.status[job.id]
-    made = read_json(root / job.stage / work.OUTCOME) if status != "failed" else {}
-    settings = job.settings
-    scores = scored["scores"] if scored else {}
+    from clearbench.runs.run import stage_keys
+
+    outcome = outcomes[job.score.key]
+    made = (
+        read_outcome(planned.store.folder(job.model.key))
+        if outcomes[job.model.key].status != "failed"
+        else {}
+    )
+    if outcomes[job.model.key].status != "ok":
+        outcome = outcomes[job.model.key]
+    settings = job.model.train.model_dump(mode="json")
+    scores = (
+        read_scores(planned.store.folder(job.score.key))["scores"] if outcome.status == "ok" else {}
+    )
+    bands = band_rows(planned, outcomes)
     row = {
         "id": job.id,
         "method": job.method,
-        "model": job.model,
+        "model": job.kind,
         "modality": job.modality,
         "share": round(job.share, 6),
-        "seed": job.seed,
+        "seed": job.model.seed,
         "variant": {
             "parts": list(settings["parts"]),
             "rank": settings["lora_rank"],
@@ -76,47 +81,61 @@ def result_row(
         "reference": _reference(job),
         "gold": gold.id,
         "protocol": evaluation.protocol,
-        "status": status,
-        "reason": outcome.reason.get(job.id, ""),
+        "status": outcome.status,
+        "reason": outcome.reason,
         "scores": scores,
         "attacks": {},
+        "stages": stage_keys(job),
         "curve": made.get("curve", []),
-        "cost": made.get("cost", {}) | _measuring(root / job.records(evaluation) / work.COST),
+        "cost": made.get("cost", {}) | _measuring(planned.store.folder(job.measured.plain.key)),
     }
     if scores and job.role != "original":
         ours, best, first = (_numbers(scores, field) for field in ("value", "gold", "original"))
-        verdict = judge(ours, best, first, job.modality, job.model, null_gaps(bands, gold.id))
+        verdict = judge(ours, best, first, job.modality, job.kind, null_gaps(bands, gold.id))
         row["verdict"] = verdict.model_dump(mode="json")
     return row
+
+
+def band_rows(planned: Any, outcomes: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": band.golds[0].kind,
+            "share": round(band.golds[0].share, 6),
+            "golds": [gold.id for gold in band.golds],
+            "bands": read_scores(planned.store.folder(band.stage.key)),
+        }
+        for band in planned.bands
+        if outcomes[band.stage.key].status == "ok"
+    ]
 
 
 def _numbers(scores: Mapping[str, Any], field: str) -> dict[str, float]:
     return {key: each[field] for key, each in scores.items() if each[field] is not None}
 
 
-def _reference(job: Job) -> str | None:
+def _reference(job: PlannedRow) -> str | None:
     if job.role != "unlearn":
         return None
     chosen = method(job.method, **job.hyperparameters)
-    return ", ".join(reference_forms(chosen, job.settings["lora_rank"])) or None
+    return ", ".join(reference_forms(chosen, job.model.train.lora_rank)) or None
 
 
 def _measuring(path: Path) -> dict[str, float]:
     """What measuring cost, beside what training did."""
-    if not path.is_file():
+    if not path.is_dir():
         return {}
-    return {f"measuring_{key}": value for key, value in read_json(path).items()}
+    return {f"measuring_{key}": value for key, value in read_outcome(path)["cost"].items()}
 
 
-def details(
-    root: Path,
-    dataset: Dataset,
-    families: list[Family],
-    scored: Mapping[str, Any],
-    evaluation: EvaluationPart,
-) -> dict[str, Any]:
+def details(planned: Any, outcomes: Any) -> dict[str, Any]:
     """What the page shows beside the numbers: faces, curves, and answers before and after."""
-    forgotten = sorted({person for f in families for person in f.original.forget})
+    dataset = planned.dataset
+    scored = {
+        row.id: read_scores(planned.store.folder(row.score.key))
+        for row in planned.rows
+        if outcomes[row.score.key].status == "ok"
+    }
+    forgotten = sorted({person for f in planned.families for person in f.original.forget})
     kept = sorted(dataset.people("retain") - set(forgotten))
     return {
         "people": {
@@ -124,7 +143,7 @@ def details(
             "retain": [_person(dataset, person) for person in kept[:SHOWN_PEOPLE]],
         },
         "truth_ratios": {name: each["truth_ratios"] for name, each in scored.items()},
-        "questions": _questions(root, dataset, families, set(scored), evaluation),
+        "questions": _questions(planned, set(scored)),
     }
 
 
@@ -138,18 +157,13 @@ def _person(dataset: Dataset, person: int) -> dict[str, Any]:
     }
 
 
-def _questions(
-    root: Path,
-    dataset: Dataset,
-    families: list[Family],
-    scored: set[str],
-    evaluation: EvaluationPart,
-) -> list[dict[str, Any]]:
+def _questions(planned: Any, scored: set[str]) -> list[dict[str, Any]]:
+    dataset = planned.dataset
     spoken: dict[str, pd.DataFrame] = {}
-    for family in families:
-        for job in family.jobs:
+    for family in planned.families:
+        for job in family.rows:
             if job.id in scored:
-                frame = Records.load(root / job.records(evaluation)).generations
+                frame = Records.load(planned.store.folder(job.measured.plain.key)).generations
                 frame = frame[frame["task"].isin(MAIN_TASK.values())]
                 if len(frame):
                     spoken[job.id] = frame.set_index("row")
@@ -180,9 +194,7 @@ def _questions(
                     "name": dataset.names.get(each.person or 0, ""),
                     "question": each.question,
                     "truth": each.answer,
-                    "image": base64.b64encode(each.image.encoded).decode()
-                    if each.image
-                    else None,
+                    "image": base64.b64encode(each.image.encoded).decode() if each.image else None,
                     "answers": {
                         name: str(frame.loc[row, "text"])
                         for name, frame in spoken.items()
@@ -200,10 +212,11 @@ def _spread(rows: list[Any], count: int) -> list[Any]:
 
 
 def assemble(
-    recipe: Recipe, runtime: Runtime, rows: list[dict[str, Any]], bands: list[dict[str, Any]]
+    recipe: Recipe, runtime: Runtime, planned: Any, rows: list[dict[str, Any]], outcomes: Any
 ) -> dict[str, Any]:
     """The content of `results.json`."""
     over_seeds = combined(rows)
+    bands = band_rows(planned, outcomes)
     return {
         "schema": SCHEMA,
         "recipe": recipe.model_dump(mode="json") | {"identity": recipe.identity},

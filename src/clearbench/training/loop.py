@@ -32,9 +32,9 @@ from clearbench.training.masks import Masks
 from clearbench.training.settings import Penalty, TrainSettings
 from clearbench.training.watch import Diverged, Watch
 
-#: Called after each step with (steps done, steps in all, the step's losses); what it adds to the
-#: losses is kept with them, also over a kill.
-OnStep = Callable[[int, int, dict[str, float]], None]
+#: Called after each step with (steps done, steps in all, the step's losses); values that it returns
+#: are kept with the losses, also over a kill.
+OnStep = Callable[[int, int, Mapping[str, float]], Mapping[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def train(
                 progress.state = progress.state | kept
         progress.history.append(values | total)
         if on_step is not None:
-            on_step(step + 1, settings.steps, progress.history[-1])
+            more = on_step(step + 1, settings.steps, progress.history[-1])
+            progress.history[-1] |= more or {}
         if memory.watch is not None:
             memory.watch.look(progress.history)
         due = time.monotonic() - saved > settings.checkpoint_seconds

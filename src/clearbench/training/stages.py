@@ -214,8 +214,7 @@ def _place(checkpoints: Path | None, number: int, stages: Sequence[Stage]) -> Pa
 def _shifted(on_step: OnStep | None, before: History, steps: int) -> OnStep:
     """Counts the steps of all stages together."""
 
-    def tell(done: int, _: int, values: dict[str, float]) -> None:
-        if on_step is not None:
-            on_step(len(before) + done, steps, values)
+    def counted(done: int, _: int, values: Mapping[str, float]) -> Mapping[str, float] | None:
+        return on_step(len(before) + done, steps, values) if on_step is not None else None
 
-    return tell
+    return counted
