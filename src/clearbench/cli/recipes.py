@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from clearbench.cli.options import Out, Plugins, Store, Workers, load_plugins
 
@@ -53,13 +52,17 @@ def run(
 def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     """Prints every stage, whether it will be made, and why."""
     from clearbench.runs.reasons import reasons
-    from clearbench.runs.run import plan_run
+    from clearbench.runs.run import STAGES, data_stage, plan_run
+    from clearbench.runs.store import Store
 
+    found = reasons([data_stage(recipe)], Store(store or out / STAGES))
     planned = plan_run(recipe, out, store)
-    table = Table("", "stage", "why")
-    for reason in reasons((planned.data, *planned.stages), planned.store):
-        table.add_row(reason.action, reason.stage.key, reason.why)
-    Console(soft_wrap=True).print(table)
+    found += reasons(planned.stages, planned.store)
+    for reason in found:
+        line = f"{reason.action:5}  {reason.stage.key}: {reason.why}"
+        Console(soft_wrap=True).print(line, markup=False, highlight=False)
+    made = sum(reason.action == "make" for reason in found)
+    Console().print(f"{made} of {len(found)} stages to make")
 
 
 def _run(

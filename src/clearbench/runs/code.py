@@ -1,7 +1,7 @@
 """Finds the source files that compute a stage: a module and all that it imports.
 
 A class that is found by its name (a method, a metric, an attack) is imported by nobody, so a stage
-names the modules of its classes itself. Rooms that hold no arithmetic are left out.
+names the modules of its classes itself. What only decides where bytes go is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from clearbench.storage import sha256_file
 
 PACKAGE = "clearbench"
-#: Rooms that decide where bytes go and what is said of mistakes, never what is computed.
+#: Rooms that decide where bytes go and what is said of mistakes, never what is computed. Of `runs`
+#: only the stages themselves compute.
 UNCOUNTED = ("errors", "storage", "quiet", "plugins")
 #: What a class may also inherit from; their versions are recorded instead of their sources.
 LIBRARIES = frozenset({*sys.stdlib_module_names, "pydantic", "torch", "transformers", "numpy"})
@@ -57,8 +58,8 @@ def changed_modules(recorded: dict[str, str]) -> list[str]:
 
 
 def _is_uncounted(name: str) -> bool:
-    package, _, rest = name.partition(".")
-    return package == PACKAGE and rest.partition(".")[0] in UNCOUNTED
+    package, room, module = (*name.split("."), "", "")[:3]
+    return package == PACKAGE and (room in UNCOUNTED or (room == "runs" and module != "stages"))
 
 
 def _file(name: str) -> Path | None:

@@ -12,13 +12,17 @@ from clearbench.runs.stage import Ingredients, Stage, package_versions
 from clearbench.runs.store import Store
 
 
+#: Differences that are named one by one.
+MOST_SAID = 3
+
+
 @dataclass(frozen=True)
 class Reason:
     """What will become of one stage.
 
     Attributes:
         stage: The stage.
-        action: `make`, `reuse`, or `wait` where its parents come first.
+        action: `make` or `reuse`.
         why: In words.
     """
 
@@ -58,9 +62,14 @@ def _why(stage: Stage, twins: list[Ingredients], fresh: list[Stage]) -> str:
     if not twins:
         return "new"
     differences = min((stage.ingredients.differences(twin) for twin in twins), key=len)
-    parents = [f"starts from {parent.label}, which is made anew" for parent in fresh]
     own = [said for said in differences if not said.startswith("starts from")]
-    return "; ".join([*own, *parents]) or "; ".join(differences)
+    said = own[:MOST_SAID]
+    if len(own) > MOST_SAID:
+        said.append(f"and {len(own) - MOST_SAID} more")
+    if fresh:
+        names = ", ".join(dict.fromkeys(f"{p.kind} {p.label}" for p in fresh))
+        said.append(f"starts from what is made anew ({names})")
+    return "; ".join(said or differences)
 
 
 def _ingredients(about: Mapping[str, Any]) -> Ingredients | None:

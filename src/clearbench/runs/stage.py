@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.code import code_digests
 from clearbench.runs.store import Store
-from clearbench.storage import content_hash, read_json, safe_name, write_json
+from clearbench.storage import canonical_json, content_hash, read_json, safe_name, write_json
 
 #: Libraries whose version decides what numbers come out.
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "rouge-score")
@@ -127,7 +128,7 @@ class Stage(ABC):
     def ingredients(self) -> Ingredients:
         """Collects what decides its content."""
         return Ingredients(
-            self.settings,
+            json.loads(canonical_json(self.settings)),
             {role: parent.key for role, parent in self.parents.items()},
             dict(self.materials),
             code_digests((type(self).__module__, *self.modules)),

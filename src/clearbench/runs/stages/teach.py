@@ -34,8 +34,8 @@ class TeachStage(ModelStage):
 
     @property
     def label(self) -> str:
-        """Kind of model and role."""
-        return f"{self.base.kind}-{self.role}"
+        """Kind of model, role and seed."""
+        return f"{self.base.kind}-{self.role}-seed{self.seed}"
 
     @property
     def settings(self) -> dict[str, Any]:
