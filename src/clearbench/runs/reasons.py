@@ -11,7 +11,6 @@ from clearbench.runs.execute import with_parents
 from clearbench.runs.stage import Ingredients, Stage, package_versions
 from clearbench.runs.store import Store
 
-
 #: Differences that are named one by one.
 MOST_SAID = 3
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clearbench.runs.stages.curve import Curve
 from clearbench.runs.stage import StageInputs
+from clearbench.runs.stages.curve import Curve
 from clearbench.runs.stages.unlearn import Observer, UnlearnStage
 
 
