@@ -105,6 +105,7 @@ def test_a_full_disk_while_a_folder_is_sealed_keeps_the_old_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = made(tmp_path / "stage")
+    (old / "weights.bin").write_bytes(b"damaged")
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -112,7 +113,8 @@ def test_a_full_disk_while_a_folder_is_sealed_keeps_the_old_folder(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         made(tmp_path / "stage")
-    assert storage.verify(old) == [] and [p.name for p in tmp_path.iterdir()] == ["stage"]
+    assert storage.verify(old) == ["weights.bin"], "what was there is left as it was"
+    assert [p.name for p in tmp_path.iterdir()] == ["stage"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -156,28 +158,30 @@ def test_a_folder_with_a_damaged_manifest_does_not_exist(content: str, tmp_path:
     assert not storage.is_finished(folder)
     with pytest.raises(StorageError):
         storage.verify(folder)
-    storage.once(folder, {}, lambda each: (each / "fresh").write_text("x"))
+    with storage.new_folder(folder, {}) as temporary:
+        (temporary / "fresh").write_text("x")
     assert storage.is_finished(folder) and (folder / "fresh").is_file()
     assert (tmp_path / "stage.corrupt-1" / "weights.bin").is_file()
 
 
-def test_a_finished_folder_is_not_made_twice(tmp_path: Path) -> None:
-    calls: list[Path] = []
-
-    def make(folder: Path) -> None:
-        calls.append(folder)
-        (folder / "a").write_text("a")
-
-    for _ in range(3):
-        assert storage.once(tmp_path / "stage", {}, make) == tmp_path / "stage"
-    assert len(calls) == 1
+def test_a_finished_folder_is_not_written_again(tmp_path: Path) -> None:
+    folder = made(tmp_path / "stage")
+    with pytest.raises(StorageError, match="finished already"):
+        made(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["stage"]
 
 
-def test_replaced_folders_are_kept_aside(tmp_path: Path) -> None:
-    for _ in range(3):
-        made(tmp_path / "stage")
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["stage", "stage.corrupt-1", "stage.corrupt-2"]
+def test_of_two_writers_the_first_to_finish_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "stage"
+    with storage.new_folder(folder, {}) as late:
+        (late / "who").write_text("late")
+        with_name = storage.new_folder
+        (tmp_path / "other").mkdir()
+        with with_name(tmp_path / "other" / "stage", {}) as early:
+            (early / "who").write_text("early")
+        (tmp_path / "other" / "stage").rename(folder)
+    assert (folder / "who").read_text() == "early"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "stage"]
 
 
 @given(st.text(max_size=300))

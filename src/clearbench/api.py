@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from clearbench.attacks import run as attacks
 from clearbench.attacks import scoring
 from clearbench.attacks.base import attack as named_attack
-from rich.console import Console
-
 from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.modality import parse_modalities
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.controls import control
@@ -23,7 +24,9 @@ from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import method as named_method
 from clearbench.models.base import Model
+from clearbench.runs.code import code_digests, modules_of
 from clearbench.runs.execute import Runtime
+from clearbench.runs.model_folder import ModelFolder
 from clearbench.runs.recipe import Recipe, load_recipe
 from clearbench.runs.schema import Details, Results
 from clearbench.storage import new_folder
@@ -73,15 +76,30 @@ def finetune(
         dataset: Whom to learn.
         without: Splits to leave out.
         seed: Of the order of rows.
-        out: A folder to save the model to.
+        out: Folder for the model and, until it is finished, for checkpoints beside it.
         on_step: Told (steps done, steps in all, losses by term) after each step.
         **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
     """
-    taught = model.duplicate()
     schedule = TrainSettings.of(**{"steps": 100, **settings})
+    about = {
+        "command": "finetune",
+        "train": schedule.model_dump(mode="json"),
+        "without": list(without),
+    }
     rows = dataset.for_kind(model.kind)
-    _finetune.finetune(taught, rows, schedule, seed, without=without, on_step=on_step)
-    return _saved(taught, out)
+
+    def train(taught: Model, checkpoints: Path | None) -> None:
+        _finetune.finetune(
+            taught,
+            rows,
+            schedule,
+            seed,
+            without=without,
+            checkpoints=checkpoints,
+            on_step=on_step,
+        )
+
+    return _trained_copy(model, dataset, seed, about, train, out)
 
 
 def unlearn(
@@ -105,23 +123,58 @@ def unlearn(
         modality: What is forgotten: `text`, `image`, `both`, or other names joined by `+`.
         settings: The schedule.
         seed: Of the order of rows.
-        out: A folder to save the model to.
+        out: Folder for the model and, until it is finished, for checkpoints beside it.
         on_step: Told (steps done, steps in all, losses by term) after each step.
         **hyperparameters: The method's own.
     """
     chosen = named_method(method, **hyperparameters)
-    changed = model.duplicate()
     schedule = settings or TrainSettings(steps=30)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
-    _unlearn.unlearn(changed, rows, chosen, tracks, schedule, seed, on_step=on_step)
-    return _saved(changed, out)
+    about = {
+        "command": "unlearn",
+        "method": method,
+        "hyperparameters": chosen.model_dump(mode="json"),
+        "code": code_digests(modules_of(chosen)),
+        "modality": modality,
+        "train": schedule.model_dump(mode="json"),
+    }
+
+    def train(changed: Model, checkpoints: Path | None) -> None:
+        _unlearn.unlearn(
+            changed,
+            rows,
+            chosen,
+            tracks,
+            schedule,
+            seed,
+            checkpoints=checkpoints,
+            on_step=on_step,
+        )
+
+    return _trained_copy(model, dataset, seed, about, train, out)
 
 
-def _saved(model: Model, out: str | Path | None) -> Model:
-    if out is not None:
-        with new_folder(Path(out), {}) as folder:
-            model.save(folder)
-    return model
+def _trained_copy(
+    model: Model,
+    dataset: Dataset,
+    seed: int,
+    about: dict[str, Any],
+    train: Callable[[Model, Path | None], None],
+    out: str | Path | None,
+) -> Model:
+    """Trains a copy of a model; with a folder it is saved, and resumed after a kill."""
+    if out is None:
+        copied = model.duplicate()
+        train(copied, None)
+        return copied
+    decided = about | {"seed": seed, "model": model.fingerprint, "data": dataset.fingerprint}
+    folder = ModelFolder(Path(out), decided)
+    if folder.is_there():
+        return folder.load(model)
+    copied = model.duplicate()
+    train(copied, folder.checkpoints)
+    folder.save(copied)
+    return copied
 
 
 def evaluate(

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -151,17 +151,33 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
     write_json(folder / MANIFEST, {"format_version": 1, "about": about, "files": files})
 
 
-@contextmanager
-def new_folder(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
-    """A temporary folder that becomes `folder` when the block ends well, and vanishes otherwise."""
+def check_free(folder: Path) -> None:
+    """Refuses a folder that is finished, or holds what nobody sealed; a damaged one may go.
+
+    Raises:
+        StorageError: Nothing there is touched.
+    """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise StorageError("there is something else already", str(folder), "choose another folder")
+    if is_finished(folder):
+        raise StorageError("this folder is finished already", str(folder), "choose another folder")
+
+
+@contextmanager
+def new_folder(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` when the block ends well, and vanishes otherwise.
+
+    Where another process has finished the same folder meanwhile, that one stays.
+    """
+    check_free(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
         yield temporary
         _seal(temporary, about)
+        if is_finished(folder):
+            return
         if folder.exists():
             quarantine(folder)
         temporary.replace(folder)
@@ -179,11 +195,3 @@ def quarantine(folder: Path) -> Path:
         number += 1
     folder.replace(target)
     return target
-
-
-def once(folder: Path, about: dict[str, Any], make: Callable[[Path], None]) -> Path:
-    """Makes a sealed folder if it is not there yet; a finished one is never made twice."""
-    if not is_finished(folder):
-        with new_folder(folder, about) as temporary:
-            make(temporary)
-    return folder

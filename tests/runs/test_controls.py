@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,8 @@ from clearbench.evaluation.engine import evaluate as measured
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.statistics import eligible
 from clearbench.report.html import render
-from clearbench.runs import work
-from clearbench.runs.plan import Family
-from clearbench.runs.recipe import EvaluationPart, Recipe, parse_recipe
-from clearbench.runs.run import planned
+from clearbench.runs.recipe import parse_recipe
+from clearbench.runs.stages.score import read_scores
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records
 from clearbench.testing.world import taught
@@ -77,49 +76,49 @@ def test_an_unknown_control_is_refused() -> None:
         parse_recipe({"name": "x", "models": {}, "evaluation": {"controls": ["dark"]}}, "test")
 
 
+CONTENT = {
+    "name": "gated",
+    "data": {"people": 4, "strangers": 1, "forget": 2},
+    "runs": [{"method": "gradient_ascent", "train": TEACH}],
+}
+
+
 @pytest.fixture(scope="module")
-def gated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Family, Recipe]:
+def gated(tmp_path_factory: pytest.TempPathFactory, planner: Callable[..., Any]) -> Any:
     """An original, a gold and one run of a tiny vision-language model, made and measured."""
     folder = tmp_path_factory.mktemp("gated")
     tiny_model("vision-language").save(folder / "tiny")
-    content = {
-        "name": "gated",
-        "data": {"people": 4, "strangers": 1, "forget": 2},
-        "models": {"vision-language": {"source": str(folder / "tiny"), "teach": TEACH}},
-        "evaluation": GATED,
-        "runs": [{"method": "gradient_ascent", "train": TEACH}],
-    }
-    recipe = parse_recipe(content, "test")
-    _, (family,) = planned(recipe, folder)
-    for job in family.jobs:
-        work.make_model(folder / "stages", job, lambda *_: None)
-        work.measure(folder / "stages", job, recipe.evaluation, lambda *_: None)
-    return folder / "stages", family, recipe
+    models = {"vision-language": {"source": str(folder / "tiny"), "teach": TEACH}}
+    made = planner(CONTENT | {"models": models, "evaluation": GATED}, folder)
+    for row in made.planned.rows:
+        for stage in row.measured.stages:
+            made.make(stage)
+    return made, lambda about: planner(CONTENT | {"models": models, "evaluation": about}, folder)
 
 
-def test_the_recipe_measures_under_controls(gated: tuple[Path, Family, Recipe]) -> None:
+def test_the_recipe_measures_under_controls(gated: Any) -> None:
     """Only the original needs blank images for the gate; here everybody has them."""
-    root, family, recipe = gated
-    for job in family.jobs:
-        names = job.all_records(recipe.evaluation)
-        assert len(set(names)) == 3 and all((root / name).is_dir() for name in names)
-        for name in names[1:]:
-            found = Records.load(root / name)
+    made, plan = gated
+    for row in made.planned.rows:
+        stages = row.measured.stages
+        assert len({stage.key for stage in stages}) == 3
+        for stage in stages[1:]:
+            found = Records.load(made.folder(stage))
             assert set(found.answers["track"]) == {"image"} and found.known.empty
-    gate = EvaluationPart(eligible="known_by_sight")
-    first, gold = family.original, family.golds[0]
-    assert (first.controls(gate), gold.controls(gate)) == (("blank",), ())
-    assert first.controls(EvaluationPart(eligible="known")) == ()
+    gate = plan({"eligible": "known_by_sight"})
+    first, gold = gate.row("original"), gate.row("gold")
+    assert (list(first.measured.controls), list(gold.measured.controls)) == (["blank"], [])
+    assert not plan({"eligible": "known"}).row("original").measured.controls
 
 
-def test_the_recipe_scores_what_is_eligible(gated: tuple[Path, Family, Recipe]) -> None:
+def test_the_recipe_scores_what_is_eligible(gated: Any) -> None:
     """The same as by hand; scores under controls have names of their own."""
-    root, family, recipe = gated
-    first, (run,) = family.original, family.unlearned
-    found = work.score_job(root, run, family.golds[0], first, recipe.evaluation)["scores"]
-    names = first.all_records(recipe.evaluation)
-    known, blind = (Records.load(root / name) for name in names[:2])
-    ours, *controlled = (Records.load(root / name) for name in run.all_records(recipe.evaluation))
+    made, plan = gated
+    first, run = made.row("original"), made.row("gradient_ascent")
+    made.make(run.score)
+    found = read_scores(made.folder(run.score))["scores"]
+    known, blind, _ = (Records.load(made.folder(stage)) for stage in first.measured.stages)
+    ours, *controlled = (Records.load(made.folder(stage)) for stage in run.measured.stages)
     expected = score(eligible(ours, known, blind))
     values = {key: each["value"] for key, each in found.items()}
     assert {key: each.value for key, each in expected.items()}.items() <= values.items()
@@ -131,8 +130,11 @@ def test_the_recipe_scores_what_is_eligible(gated: tuple[Path, Family, Recipe]) 
     assert any(key.endswith("_blank") for key in values)
     assert not any(key.startswith("side.") and key.endswith("_blank") for key in values)
     assert all(key.split(".")[1] == "image" for key in values if key.endswith("_shuffled"))
-    all_rows = recipe.evaluation.model_copy(update={"eligible": "all"})
-    rows = work.score_job(root, run, family.golds[0], first, all_rows)["scores"]
+    everything = plan({**GATED, "eligible": "all"})
+    stage = everything.row("gradient_ascent").score
+    assert everything.row("gradient_ascent").model.key == run.model.key
+    everything.make(stage)
+    rows = read_scores(everything.folder(stage))["scores"]
     key = "forget.text.probability"
     assert found.get(key, {"n": 0})["n"] <= rows[key]["n"]
 

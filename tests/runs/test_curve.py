@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from clearbench.runs import work
-from clearbench.runs.plan import Job
-from clearbench.runs.recipe import EvaluationPart, parse_recipe
-from clearbench.runs.run import STAGES, planned
-from clearbench.storage import read_json, sha256_file
+from clearbench.runs.recipe import EvaluationPart
+from clearbench.storage import sha256_file
 from clearbench.testing import tiny_model
 
 CURVE = {"steps": [0, 2, 4], "limit": 2}
@@ -27,19 +25,19 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
-def silent(*_: object) -> None:
-    """Tells nobody."""
-
-
 @pytest.fixture(scope="module", params=TRAINING)
-def jobs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The folder of stages with an original in it, and a function that makes an unlearning job."""
+def plan_curve(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    planner: Callable[..., Any],
+) -> Callable[[object], Any]:
+    """From what is measured on the way to the plan of one unlearning run."""
     kind, out = request.param, tmp_path_factory.mktemp("curve")
     tiny_model(kind).save(out / "tiny")
     steps = {"steps": 4, "batch_size": 2, "checkpoint_seconds": 1e-9}
     teach = steps | {"parts": ["projector", "language"]}
 
-    def recipe(curve: object) -> Job:
+    def planned(curve: object) -> Any:
         content = {
             "name": "small",
             "data": {"people": 4, "strangers": 1, "forget": 2},
@@ -48,25 +46,24 @@ def jobs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             "runs": [{"method": "npo", "model": kind, "modality": "text",
                       "train": steps | TRAINING[kind]}],
         }  # fmt: skip
-        _, (family,) = planned(parse_recipe(content, "test"), out)
-        work.make_model(out / STAGES, family.original, silent)
-        return family.unlearned[0]
+        return planner(content, out)
 
-    return out / STAGES, recipe
+    return planned
 
 
 def weights(folder: Path) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in folder.glob("*.safetensors")}
 
 
-def test_a_curve_is_measured_and_changes_no_weight(jobs: Any) -> None:
-    root, recipe = jobs
-    plain, measured = recipe(None), recipe(CURVE)
-    assert plain.stage != measured.stage
-    for job in (plain, measured):
-        assert work.make_model(root, job, silent) == "ok"
-    assert weights(root / plain.stage) == weights(root / measured.stage) != {}
-    before, after = (read_json(root / j.stage / work.OUTCOME)["curve"] for j in (plain, measured))
+def test_a_curve_is_measured_and_changes_no_weight(plan_curve: Callable[..., Any]) -> None:
+    plans = plan_curve(None), plan_curve(CURVE)
+    plain, measured = (made.row("npo").model for made in plans)
+    assert plain.key != measured.key
+    outcomes = [made.make(made.row("npo").model) for made in plans]
+    assert [outcome["status"] for outcome in outcomes] == ["ok", "ok"]
+    ours, theirs = (weights(made.folder(made.row("npo").model)) for made in plans)
+    assert ours == theirs != {}
+    before, after = (outcome["curve"] for outcome in outcomes)
     losses = [{key: value for key, value in p.items() if "." not in key} for p in after]
     assert losses == [{"step": 0}, *before]
     scored = {p["step"]: {key for key in p if "." in key} for p in after}
@@ -76,24 +73,24 @@ def test_a_curve_is_measured_and_changes_no_weight(jobs: Any) -> None:
     assert after[0]["forget.text.probability"] != after[-1]["forget.text.probability"]
 
 
-def test_a_curve_survives_a_kill(jobs: Any) -> None:
-    root, recipe = jobs
-    whole, killed = recipe({"steps": 2, "limit": 2}), recipe({"steps": 2, "limit": 1})
-    work.make_model(root, whole, silent)
+def test_a_curve_survives_a_kill(plan_curve: Callable[..., Any]) -> None:
+    whole, killed = plan_curve({"steps": 2, "limit": 2}), plan_curve({"steps": 2, "limit": 1})
+    stage = killed.row("npo").model
+    theirs = whole.make(whole.row("npo").model)["curve"]
 
-    def kill(_: str, __: str, done: int, ___: int) -> None:
+    def kill(_: str, done: int, __: int) -> None:
         if done == 4:
             raise KilledError
 
+    killed.make(killed.row("original").model)
     with pytest.raises(KilledError):
-        work.make_model(root, killed, kill)
-    (checkpoint,) = (root / f"{killed.stage}.checkpoints").iterdir()
+        killed.make(stage, kill)
+    (checkpoint,) = killed.planned.store.scratch(stage.key).iterdir()
     assert "0000002" in checkpoint.name
-    work.make_model(root, killed, silent)
-    ours, theirs = (read_json(root / j.stage / work.OUTCOME)["curve"] for j in (killed, whole))
+    ours = killed.make(stage)["curve"]
     assert [set(p) for p in ours] == [set(p) for p in theirs]
     assert [p["loss"] for p in ours[1:]] == [p["loss"] for p in theirs[1:]]
-    assert weights(root / killed.stage) == weights(root / whole.stage)
+    assert weights(killed.folder(stage)) == weights(whole.folder(whole.row("npo").model))
 
 
 def test_off_leaves_no_trace() -> None:

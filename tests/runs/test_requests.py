@@ -12,9 +12,12 @@ import yaml
 
 from clearbench.data.load import load_dataset
 from clearbench.errors import RecipeError
-from clearbench.runs.plan import forget_requests, plan
+from clearbench.runs.cache import WorkerCache
+from clearbench.runs.plan import forget_requests
 from clearbench.runs.recipe import parse_recipe
-from clearbench.runs.work import job_dataset, measured_dataset
+from clearbench.runs.run import plan_run
+from clearbench.runs.stage import StageInputs
+from clearbench.runs.stages.unlearn import UnlearnStage
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +53,24 @@ def test_each_request_has_its_rows(run: Path) -> None:
 
 def test_the_second_starts_where_the_first_ended(run: Path) -> None:
     recipe = parse_recipe(yaml.safe_load((run / "recipe.yaml").read_text()), "test")
-    (data,) = (path.name for path in (run / "stages").glob("data-*"))
-    first, second = plan(recipe, load_dataset(run / "stages" / data), data)
+    planned = plan_run(recipe, run)
+    first, second = planned.families
     (early,), (late,) = first.unlearned, second.unlearned
-    assert early.start == first.original and late.start == early
-    assert first.original.stage == second.original.stage, "there is one original"
-    assert first.golds[0].stage != second.golds[0].stage
-    stages = run / "stages"
-    assert all((stages / job.stage).is_dir() for job in (*first.jobs, *second.jobs))
-    trained, measured = job_dataset(stages, late), measured_dataset(stages, late)
-    (gone,), (asked,) = late.gone, late.forget
-    assert trained.people("forget") == {asked} and gone not in trained.people("retain")
-    assert measured.people("forget") == {gone, asked}, "the first person must stay forgotten"
-    about = json.loads((stages / second.golds[0].stage / "manifest.json").read_text())["about"]
-    assert sorted([*about["forget"], *about["gone"]]) == sorted([gone, asked])
+    assert isinstance(early.model, UnlearnStage) and isinstance(late.model, UnlearnStage)
+    assert early.model.start == first.original.model and late.model.start == early.model
+    assert first.original.model.key == second.original.model.key, "there is one original"
+    assert first.golds[0].model.key != second.golds[0].model.key
+    store = planned.store
+    assert all(store.holds(row.model.key) for row in planned.rows)
+    (gone,), (forgotten,) = late.gone, late.forget
+    trained = planned.dataset.forgetting(late.model.forget, late.model.gone)
+    assert trained.people("forget") == {forgotten} and gone not in trained.people("retain")
+    measured = late.measured.plain
+    rows = measured.records(StageInputs(store, WorkerCache(), run))
+    people = set(rows.answers[rows.answers["split"] == "forget"]["person"])
+    assert people == {gone, forgotten}, "the first person must stay forgotten"
+    about = json.loads((store.folder(second.golds[0].model.key) / "manifest.json").read_text())
+    assert about["about"]["settings"]["without"] == sorted([gone, forgotten])
 
 
 def test_requests_must_add_up(small_recipe: dict[str, Any]) -> None:

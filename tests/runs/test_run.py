@@ -14,9 +14,10 @@ import yaml
 from clearbench.errors import StorageError
 from clearbench.models.load import UNSAFE
 from clearbench.runs.execute import Runtime
-from clearbench.runs.folders import differences, verify_run
+from clearbench.runs.folders import differences
 from clearbench.runs.recipe import parse_recipe
 from clearbench.runs.run import run
+from clearbench.runs.upkeep import verify_run
 
 KEY = re.compile(
     r"(forget|retain|holdout|real_faces|real_authors|real_world|all|side)\.(text|image)\.[a-z0-9_]+"
@@ -67,7 +68,7 @@ def test_retraining_is_gold(results: dict[str, Any]) -> None:
 
 
 def test_it_is_whole_and_holds_no_pickle(finished_run: Path) -> None:
-    assert verify_run(finished_run) == []
+    assert verify_run(finished_run).damaged == ()
     files = [path for path in finished_run.rglob("*") if path.is_file()]
     assert len(files) > 20 and not [path for path in files if path.suffix in UNSAFE]
 
@@ -79,7 +80,7 @@ def test_it_names_no_machine_and_no_place(finished_run: Path) -> None:
 
 
 def test_a_flipped_bit_is_found(finished_run: Path, clearbench: Callable[..., Any]) -> None:
-    target = next(finished_run.glob("stages/records-*/answers.parquet"))
+    target = next(finished_run.glob("stages/measure-*/answers.parquet"))
     content = target.read_bytes()
     try:
         target.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
@@ -87,7 +88,7 @@ def test_a_flipped_bit_is_found(finished_run: Path, clearbench: Callable[..., An
         assert f"{target.parent.name}/answers.parquet" in done.stdout
     finally:
         target.write_bytes(content)
-    assert verify_run(finished_run) == []
+    assert verify_run(finished_run).damaged == ()
 
 
 def test_comparison_sees_numbers_and_not_costs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,11 +10,7 @@ import torch
 
 from clearbench.batches.items import item
 from clearbench.models.base import Model
-from clearbench.runs import work
-from clearbench.runs.plan import Family, Job
-from clearbench.runs.recipe import parse_recipe
-from clearbench.runs.run import planned
-from clearbench.storage import read_json
+from clearbench.runs.stage import read_outcome
 
 RUNS = [
     {"method": "sku"},
@@ -26,30 +22,26 @@ RUNS = [
 
 @pytest.fixture(scope="module")
 def made(
-    tmp_path_factory: pytest.TempPathFactory, small_recipe: dict[str, Any]
-) -> tuple[Path, list[Family]]:
+    tmp_path_factory: pytest.TempPathFactory,
+    small_recipe: dict[str, Any],
+    planner: Callable[..., Any],
+) -> Any:
     """All models of a recipe in which people are forgotten one after the other."""
     train = {"steps": 2, "batch_size": 2, "parts": ["language"]}
     runs = [
-        {"model": "language", "modality": "text"} | each | {"train": train | each.get("train", {})}
-        for each in RUNS
+        {"model": "language", "modality": "text"} | run | {"train": train | run.get("train", {})}
+        for run in RUNS
     ]
     content = small_recipe | {"runs": runs, "data": small_recipe["data"] | {"requests": [1, 1]}}
-    out = tmp_path_factory.mktemp("stages")
-    _, families = planned(parse_recipe(content, "test"), out)
-    root = out / "stages"
-    for family in families:
-        for job in (family.original, *family.unlearned):
-            assert work.make_model(root, job, lambda *_: None) == "ok"
-    return root, families
+    found = planner(content, tmp_path_factory.mktemp("stages"))
+    for family in found.planned.families:
+        for row in family.unlearned:
+            assert found.make(row.model)["status"] == "ok"
+    return found
 
 
-def job(families: list[Family], number: int, method: str) -> Job:
-    return next(each for each in families[number].unlearned if each.method == method)
-
-
-def answers(model: Model, root: Path, each: Job) -> torch.Tensor:
-    rows = work.job_dataset(root, each).train_rows("forget", ("text",))
+def answers(made: Any, model: Model, row: Any) -> torch.Tensor:
+    rows = made.planned.dataset.forgetting(row.forget, row.gone).train_rows("forget", ("text",))
     with torch.no_grad():
         return model.answers(model.batch([item(row) for row in rows])).logits
 
@@ -58,29 +50,25 @@ def weights(model: Model) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in model.module.parameters()])
 
 
-def test_a_guard_is_a_small_folder_and_stands_on_its_original(
-    made: tuple[Path, list[Family]],
-) -> None:
-    root, families = made
-    first, second = (job(families, number, "eco") for number in (0, 1))
-    names = {path.name for path in (root / first.stage).iterdir()}
+def test_a_guard_is_a_small_folder_and_is_put_on_its_original(made: Any) -> None:
+    first, second = (made.row("eco", number) for number in (0, 1))
+    names = {path.name for path in made.folder(first.model).iterdir()}
     assert names == {"guard-000", "manifest.json", "outcome.json"}
-    original = work.stage_model(root, families[0].original)
-    model = work.stage_model(root, first)
+    original = made.row("original").model.load(made.inputs)
+    model = first.model.load(made.inputs)
     assert torch.equal(weights(model), weights(original))
-    assert not torch.allclose(answers(model, root, first), answers(original, root, first))
-    both = work.stage_model(root, second)
-    assert len(both.guards) == 2, "the first request's guard still stands"
-    assert not torch.allclose(answers(both, root, first), answers(original, root, first))
+    assert not torch.allclose(answers(made, model, first), answers(made, original, first))
+    both = second.model.load(made.inputs)
+    assert len(both.guards) == 2, "the first request's guard is still there"
+    assert not torch.allclose(answers(made, both, first), answers(made, original, first))
 
 
 @pytest.mark.parametrize("method", ["sku", "task_vector", "ssd"])
-def test_what_an_edit_leaves_is_loaded_again(made: tuple[Path, list[Family]], method: str) -> None:
-    root, families = made
-    first, second = (job(families, number, method) for number in (0, 1))
-    original = weights(work.stage_model(root, families[0].original))
-    ones, twos = (weights(work.stage_model(root, each)) for each in (first, second))
+def test_what_an_edit_leaves_is_loaded_again(made: Any, method: str) -> None:
+    first, second = (made.row(method, number) for number in (0, 1))
+    original = weights(made.row("original").model.load(made.inputs))
+    ones, twos = (weights(row.model.load(made.inputs)) for row in (first, second))
     assert not torch.equal(original, ones) and not torch.equal(ones, twos)
-    cost = read_json(root / first.stage / work.OUTCOME)["cost"]
+    cost = read_outcome(made.folder(first.model))["cost"]
     assert cost["backwards"] >= 2 and cost["forwards"] >= 2
-    assert not any(root.glob("*.checkpoints"))
+    assert not any(made.planned.store.root.glob("*.unfinished"))

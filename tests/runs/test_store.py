@@ -10,8 +10,8 @@ import pytest
 from clearbench.errors import StorageError
 from clearbench.methods import base
 from clearbench.methods.base import load_plugin, methods
-from clearbench.runs.folders import prune_runs, verify_run
 from clearbench.runs.recipe import dump_recipe, load_recipe
+from clearbench.runs.upkeep import prune_runs, verify_run
 
 
 @pytest.fixture
@@ -30,10 +30,11 @@ def shared(
 
 def test_a_store_is_verified(shared: tuple[Path, Path]) -> None:
     run, store = shared
-    assert verify_run(run, store) == []
-    target = next(store.glob("records-*/answers.parquet"))
+    assert verify_run(run, store).damaged == ()
+    target = next(store.glob("measure-*/answers.parquet"))
     target.write_bytes(target.read_bytes()[:-1])
-    assert verify_run(run, store) == [f"{target.parent.name}/answers.parquet: changed or missing"]
+    said = f"{target.parent.name}/answers.parquet: changed or missing"
+    assert verify_run(run, store).damaged == (said,)
     with pytest.raises(StorageError, match="no stages here"):
         verify_run(run)
 

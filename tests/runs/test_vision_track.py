@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,7 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.scoring import score
 from clearbench.models.classifier import Classifier
 from clearbench.models.margin import MarginClassifier
-from clearbench.runs import work
 from clearbench.runs.recipe import parse_recipe
-from clearbench.runs.run import planned
 
 TRAIN = {"steps": 2, "batch_size": 4, "parts": ["vision"]}
 
@@ -51,39 +50,37 @@ def content(backbone: Path, half: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_run_in_each_half(backbone: Path, tmp_path: Path) -> None:
+def test_a_run_in_each_half(backbone: Path, tmp_path: Path, planner: Callable[..., Any]) -> None:
     sides = {}
     for which in ("first", "second"):
-        recipe = parse_recipe(content(backbone, which), "test")
-        dataset, (family,) = planned(recipe, tmp_path)
-        sides[which] = dataset
+        made = planner(content(backbone, which), tmp_path)
+        dataset = sides[which] = made.planned.dataset
         assert dataset.people("retain") and len(dataset.people("forget")) == 2
-        assert set(family.original.forget) == dataset.people("forget")
+        assert set(made.row("original").forget) == dataset.people("forget")
     assert sides["first"].people("forget") == sides["second"].people("holdout")
     assert sides["second"].people("forget") == sides["first"].people("holdout")
-    root = tmp_path / "stages"
-    jobs = (family.original, *family.unlearned)
-    for job in jobs:
-        assert work.make_model(root, job, lambda *_: None) == "ok"
-        work.measure(root, job, recipe.evaluation, lambda *_: None)
-    model = work.stage_model(root, jobs[1])
+    row = made.row("scrub_bio")
+    assert made.make(row.measured.plain)["status"] == "ok"
+    model = row.model.load(made.inputs)
     assert isinstance(model.module, MarginClassifier)
     people = dataset.people("forget") | dataset.people("retain")
-    assert set(model.labels) == {dataset.names[k] for k in people}  # type: ignore[attr-defined]
-    scores = score(Records.load(root / jobs[1].records(recipe.evaluation)))
+    assert set(model.labels) == {dataset.names[k] for k in people}
+    scores = score(Records.load(made.folder(row.measured.plain)))
     for split in ("forget", "retain", "holdout"):
         found = scores[f"{split}.image.template_accuracy"]
         assert 0 <= found.value <= 1 and found.clusters == len(dataset.people(split))
 
 
-def test_the_head_decides_the_stage(backbone: Path, tmp_path: Path) -> None:
+def test_the_head_decides_the_stage(
+    backbone: Path, tmp_path: Path, planner: Callable[..., Any]
+) -> None:
     about = content(backbone, "first")
-    stages = set()
+    keys = set()
     for head in ("additive_margin", "linear", None):
         about["models"]["classifier"]["head"] = head
-        _, (family,) = planned(parse_recipe(about, "test"), tmp_path)
-        stages |= {family.original.stage, family.unlearned[0].stage}
-    assert len(stages) == 6
+        made = planner(about, tmp_path)
+        keys |= {made.row("original").model.key, made.row("scrub_bio").model.key}
+    assert len(keys) == 6
 
 
 def test_a_head_on_words_is_refused(backbone: Path) -> None:

@@ -85,9 +85,7 @@ class Attack(Measure, ABC):
         return {self.score_key: self.description}
 
 
-ATTACKS: Registry[Attack] = Registry(
-    "attack", "clearbench.attacks", "clearbench.attacks"
-)
+ATTACKS: Registry[Attack] = Registry("attack", "clearbench.attacks", "clearbench.attacks")
 Attack.registry = ATTACKS
 
 

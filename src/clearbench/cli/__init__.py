@@ -37,6 +37,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "doctor": doctor,
 }
+#: Commands that keep what they have done, and go on from there.
+_RESUMED = ("demo", "run", "finetune", "unlearn", "evaluate")
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(runs.app, name="runs")
@@ -51,5 +53,7 @@ def main() -> None:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
         sys.exit(2)
     except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; run the same command again to go on")
+        resumes = next((word for word in sys.argv[1:] if word in _RESUMED), None)
+        hint = "; run the same command again to go on" if resumes else ""
+        Console(stderr=True).print(f"stopped{hint}")
         sys.exit(130)

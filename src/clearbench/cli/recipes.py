@@ -39,15 +39,30 @@ def run(
 ) -> None:
     """Runs a recipe; run it again to go on where it stopped."""
     from clearbench.runs.recipe import load_recipe
-    from clearbench.runs.run import show_plan
 
     plugins = load_plugins(plugin)
     resolved = load_recipe(recipe, changes)
     folder = out or Path("runs") / resolved.name
     if plan:
-        show_plan(resolved, folder, Console(), store)
+        _show_plan(resolved, folder, store)
     else:
         _run(resolved, folder, plugins, workers, store)
+
+
+def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
+    """Prints every stage, whether it will be made, and why."""
+    from clearbench.runs.reasons import reasons
+    from clearbench.runs.run import STAGES, data_stage, plan_run
+    from clearbench.runs.store import Store
+
+    found = reasons([data_stage(recipe)], Store(store or out / STAGES))
+    planned = plan_run(recipe, out, store)
+    found += reasons(planned.stages, planned.store)
+    for reason in found:
+        line = f"{reason.action:5}  {reason.stage.key}: {reason.why}"
+        Console(soft_wrap=True).print(line, markup=False, highlight=False)
+    made = sum(reason.action == "make" for reason in found)
+    Console().print(f"{made} of {len(found)} stages to make")
 
 
 def _run(
@@ -58,12 +73,13 @@ def _run(
     store: Path | None,
 ) -> None:
     from clearbench.api import run_recipe
+    from clearbench.runs.display import progress_console
     from clearbench.runs.execute import Runtime
 
     runtime = Runtime(plugins=plugins)
     if workers is not None:
         runtime = Runtime(plugins=plugins, workers=workers)
-    results = run_recipe(recipe, out, runtime=runtime, store=store, console=Console(stderr=True))
+    results = run_recipe(recipe, out, runtime=runtime, store=store, console=progress_console())
     _summary(out)
     if any(row.status == "failed" for row in results.rows):
         sys.exit(1)

@@ -43,17 +43,28 @@ def runs_verify(
     same: Annotated[
         tuple[Path, Path] | None, typer.Option("--same", help="Two runs or results to compare.")
     ] = None,
+    plugin: Plugins = None,
     store: Store = None,
 ) -> None:
-    """Checks that a run's files are what they were, or that two runs gave the same numbers."""
-    from clearbench.runs.folders import differences, verify_run
+    """Checks that a run's files are what they were, or that two runs gave the same numbers.
 
-    problems = differences(*same) if same else verify_run(folder or Path("runs/demo"), store)
-    for problem in problems:
-        Console().print(problem, markup=False, highlight=False)
+    Says too what the stages were made of that has changed since.
+    """
+    from clearbench.runs.folders import differences
+    from clearbench.runs.upkeep import verify_run
+
+    load_plugins(plugin)
+    if same:
+        problems, notes = differences(*same), ()
+    else:
+        found = verify_run(folder or Path("runs/demo"), store)
+        problems, notes = list(found.damaged), found.changed
+    for line in (*problems, *notes):
+        Console().print(line, markup=False, highlight=False, soft_wrap=True)
     if problems:
         sys.exit(1)
-    Console().print("the same" if same else "whole")
+    since = "; run the recipe again to make what has changed" if notes else ""
+    Console().print("the same" if same else f"whole{since}")
 
 
 @app.command("best")
@@ -74,7 +85,7 @@ def runs_prune(
     store: Store = None,
 ) -> None:
     """Removes stages that the recipes of these runs no longer need."""
-    from clearbench.runs.folders import prune_runs
+    from clearbench.runs.upkeep import prune_runs
 
     load_plugins(plugin)
     for name in prune_runs(folders, store, really=yes):

@@ -155,8 +155,9 @@ def evaluate(
     from clearbench.data.load import load_dataset
     from clearbench.models.load import load_model
     from clearbench.processes import processes
-    from clearbench.storage import new_folder
+    from clearbench.storage import check_free, new_folder
 
+    check_free(out)
     dataset, loaded = load_dataset(data, whom(forget)), load_model(model)
     parts = out.with_name(f"{out.name}.parts")
     with progress("measuring") as on_batch:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
-from typing import Any
 
 from clearbench.data.modality import modalities, tracks_of
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import Combined, combine, rank_correlations
 from clearbench.evaluation.verdict import Verdict, judge
-from clearbench.runs.plan import Family, Job
 from clearbench.runs.schema import AnyRow, CombinedRow, Cost, NullBand, RankCorrelation, Row
 
 #: Fields that are equal in the runs of one setting; only their seeds differ.
@@ -28,23 +26,6 @@ RANKED = {
 }
 #: A rank correlation of fewer runs is noise.
 MIN_RANKED = 5
-
-
-def rivals(families: Sequence[Family]) -> Iterator[tuple[Job, tuple[Job, ...]]]:
-    """Groups golds that differ only in their seed; groups of one are left out.
-
-    Yields:
-        The original of the group's first gold, and the golds.
-    """
-    pools: dict[tuple[Any, ...], tuple[Job, dict[str, Job]]] = {}
-    for family in families:
-        for gold in family.golds:
-            same = (gold.model, gold.source, gold.forget, gold.gone)
-            _, pool = pools.setdefault(same, (family.original, {}))
-            pool.setdefault(gold.stage, gold)
-    yield from (
-        (original, tuple(pool.values())) for original, pool in pools.values() if len(pool) > 1
-    )
 
 
 def null_gaps(bands: Iterable[NullBand], gold: str) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,9 +11,9 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import modalities
 from clearbench.evaluation.records import Records
-from clearbench.runs.plan import Family
-from clearbench.runs.recipe import EvaluationPart
-from clearbench.runs.schema import Details, Scored, ShownPerson, ShownQuestion
+from clearbench.runs.plan import Family, PlannedRow
+from clearbench.runs.results import EndedRun
+from clearbench.runs.schema import Details, ShownPerson, ShownQuestion
 
 #: Questions about forgotten and about kept people, per track, and people whose faces are shown.
 SHOWN_QUESTIONS, SHOWN_OF_KEPT, SHOWN_PEOPLE = 6, 2, 8
@@ -22,31 +21,25 @@ SHOWN_QUESTIONS, SHOWN_OF_KEPT, SHOWN_PEOPLE = 6, 2, 8
 Spoken = Mapping[str, pd.DataFrame]
 
 
-def details(
-    root: Path,
-    dataset: Dataset,
-    families: Sequence[Family],
-    scored: Mapping[str, Scored],
-    evaluation: EvaluationPart,
-) -> Details:
+def details(dataset: Dataset, families: Sequence[Family], ended: EndedRun) -> Details:
     """Collects the content of `details.json`.
 
     Args:
-        root: Folder of the stages.
         dataset: The people of the run.
-        families: All jobs.
-        scored: Scores of the jobs that ended well, by id.
-        evaluation: The recipe's evaluation.
+        families: All rows.
+        ended: The stages of the run.
     """
     forgotten = sorted({person for family in families for person in family.original.forget})
     kept = sorted(dataset.people("retain") - set(forgotten))
-    spoken = _spoken(root, families, scored, evaluation)
+    rows = [row for family in families for row in family.rows if ended.ok(row.score)]
+    scored = {row.id: ended.scored(row) for row in rows}
+    spoken = _spoken(rows, ended)
     return Details(
         people={
             "forget": tuple(_person(dataset, person) for person in forgotten[:SHOWN_PEOPLE]),
             "retain": tuple(_person(dataset, person) for person in kept[:SHOWN_PEOPLE]),
         },
-        truth_ratios={id: entry.truth_ratios for id, entry in scored.items()},
+        truth_ratios={id: entry.truth_ratios for id, entry in scored.items() if entry},
         questions=tuple(_questions(dataset, spoken)) if spoken else (),
     )
 
@@ -61,19 +54,13 @@ def _person(dataset: Dataset, person: int) -> ShownPerson:
     )
 
 
-def _spoken(
-    root: Path,
-    families: Sequence[Family],
-    scored: Mapping[str, Scored],
-    evaluation: EvaluationPart,
-) -> Spoken:
+def _spoken(rows: Sequence[PlannedRow], ended: EndedRun) -> Spoken:
     spoken = {}
-    jobs = (job for family in families for job in family.jobs if job.id in scored)
-    for job in jobs:
-        frame = Records.load(root / job.records(evaluation)).generations
+    for row in rows:
+        frame = Records.load(ended.store.folder(row.measured.plain.key)).generations
         frame = frame[frame["task"].isin([entry.main_task for entry in modalities().values()])]
         if len(frame):
-            spoken[job.id] = frame.set_index("row")
+            spoken[row.id] = frame.set_index("row")
     return spoken
 
 

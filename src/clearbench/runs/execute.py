@@ -1,31 +1,24 @@
-"""Runs a plan: jobs in worker processes, each as soon as what it starts from is there."""
+"""Makes stages in worker processes, each as soon as what it starts from is finished."""
 
 from __future__ import annotations
 
-import multiprocessing
+import multiprocessing.connection
 import os
-import queue
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from clearbench.errors import ClearbenchError, StorageError
-from clearbench.runs import work
-from clearbench.runs.plan import Family, Job
-from clearbench.runs.recipe import EvaluationPart
-from clearbench.storage import is_finished, read_json
+from clearbench.runs.display import Display, display_for
+from clearbench.runs.making import finished_outcome
+from clearbench.runs.stage import Stage, StageOutcome
+from clearbench.runs.store import Store
+from clearbench.runs.worker import Progress, Worker
 
-#: Rough weight of a measurement beside a training step, for the time left.
-MEASURE_WEIGHT = 12
+#: Seconds to wait before a stage is asked for again that another process is making.
+PAUSE = 0.5
 
 
 class Runtime(BaseModel):
@@ -45,198 +38,126 @@ class Runtime(BaseModel):
     plugins: tuple[str, ...] = ()
 
 
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Refuses a second process on the same run folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StorageError(
-            "another process is working in this folder", str(folder), "wait for it, or use --out"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@dataclass
-class Outcome:
-    """What became of every job: `ok`, `diverged` or `failed`, and why."""
-
-    status: dict[str, str] = field(default_factory=dict)
-    reason: dict[str, str] = field(default_factory=dict)
-
-
-_EVENTS: Any = None
-
-
-def _start(threads: int, plugins: tuple[str, ...], events: Any) -> None:
-    global _EVENTS
-    _EVENTS = events
-    work.start_worker(threads, plugins)
-
-
-def _tell(*event: Any) -> None:
-    _EVENTS.put(event)
-
-
-def _make_and_measure(root: Path, job: Job, evaluation: EvaluationPart) -> str:
-    status = work.make_model(root, job, _tell)
-    if status == "ok":
-        work.measure(root, job, evaluation, _tell)
-    return status
-
-
-def is_done(root: Path, job: Job, evaluation: EvaluationPart) -> bool:
-    """Whether nothing is left to do for a job."""
-    return is_finished(root / job.stage) and (
-        all(is_finished(root / name) for name in job.all_records(evaluation))
-        or read_json(root / job.stage / work.OUTCOME)["status"] != "ok"
-    )
-
-
-def _cost(job: Job) -> int:
-    per_step = {"language": 2, "vision-language": 4, "classifier": 1}[job.model]
-    return int(job.settings["steps"]) * per_step + 100 * MEASURE_WEIGHT
+def with_parents(stages: Iterable[Stage]) -> dict[str, Stage]:
+    """Collects stages and all that they start from, by key, parents first."""
+    found: dict[str, Stage] = {}
+    for stage in stages:
+        if stage.key not in found:
+            found |= with_parents(stage.parents.values())
+            found[stage.key] = stage
+    return found
 
 
 def execute(
-    root: Path,
-    families: list[Family],
-    evaluation: EvaluationPart,
-    runtime: Runtime,
-    console: Console,
-    then: Callable[[Any, Outcome], None],
-) -> Outcome:
-    """Makes and measures every job that is not done, then calls `then(pool, outcome)`.
+    stages: Sequence[Stage], store: Store, runtime: Runtime, console: Console
+) -> dict[str, StageOutcome]:
+    """Makes all stages that are not finished, and what they start from.
 
-    A job that fails is reported and everything that starts from it is skipped; the rest goes on.
+    A stage that fails is named and everything that starts from it is left out; the rest goes on. A
+    worker process that dies costs the stage that it was making and is replaced.
+
+    Returns:
+        How every stage ended, by key.
     """
-    jobs = [job for family in families for job in family.jobs]
-    unique = {(job.stage, job.records(evaluation)): job for job in reversed(jobs)}
-    # Originals first: everything else waits for them.
-    todo = sorted(unique.values(), key=lambda job: (job.role != "original", -_cost(job)))
-    outcome = Outcome()
-    os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
-    context = multiprocessing.get_context("spawn")
-    events = context.Queue()
-    pool = ProcessPoolExecutor(
-        runtime.workers, context, _start, (runtime.threads, runtime.plugins, events)
-    )
-    try:
-        with _Display(console, todo) as display:
-            _schedule(pool, root, todo, evaluation, outcome, display, events)
-        then(pool, outcome)
-    except BrokenProcessPool as error:
-        raise ClearbenchError(
-            "a worker process was killed",
-            str(root),
-            "run the same command again: finished stages are kept (less memory: --workers 1)",
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    for job in jobs:
-        twin = unique[job.stage, job.records(evaluation)]
-        outcome.status[job.id] = outcome.status[twin.id]
-        outcome.reason[job.id] = outcome.reason.get(twin.id, "")
-    return outcome
+    wanted = with_parents(stages)
+    outcomes = {
+        key: finished_outcome(stage, store) for key, stage in wanted.items() if store.holds(key)
+    }
+    todo = [stage for key, stage in wanted.items() if key not in outcomes]
+    if todo:
+        os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
+        with display_for(console, todo) as display:
+            _Schedule(store.root, todo, outcomes, runtime, display).run()
+    return outcomes
 
 
-def _schedule(
-    pool: ProcessPoolExecutor,
-    root: Path,
-    todo: list[Job],
-    evaluation: EvaluationPart,
-    outcome: Outcome,
-    display: _Display,
-    events: Any,
-) -> None:
-    waiting = list(todo)
-    stages: dict[str, str] = {}
-    running: dict[Future[str], Job] = {}
-    while waiting or running:
-        for job in list(waiting):
-            busy = any(other.stage == job.stage for other in running.values())
-            ready = not busy and (job.start is None or job.start.stage in stages)
-            if ready:
-                waiting.remove(job)
-                if job.start is not None and stages[job.start.stage] != "ok":
-                    reason = f"it starts from {job.start.id}, which is {stages[job.start.stage]}"
-                    _note(outcome, stages, display, job, "failed", reason)
-                else:
-                    running[pool.submit(_make_and_measure, root, job, evaluation)] = job
-        done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-        display.drain(events)
-        for future in done:
-            job = running.pop(future)
-            error = future.exception()
-            if isinstance(error, BrokenProcessPool):
-                raise error
-            if error is not None:
-                reason = error.what if isinstance(error, ClearbenchError) else repr(error)
-                _note(outcome, stages, display, job, "failed", reason)
+@dataclass
+class _Schedule:
+    """Gives stages to workers.
+
+    Attributes:
+        root: The folder of the store.
+        waiting: Stages that no worker has begun.
+        outcomes: How stages ended, by key; added to.
+    """
+
+    root: Path
+    waiting: list[Stage]
+    outcomes: dict[str, StageOutcome]
+    runtime: Runtime
+    display: Display
+    workers: list[Worker] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Works until every stage has an outcome."""
+        ranks = critical_weights(self.waiting)
+        self.waiting.sort(key=lambda stage: -ranks[stage.key])
+        count = min(self.runtime.workers, len(self.waiting))
+        about = (self.root, self.runtime.threads, self.runtime.plugins)
+        self.workers = [Worker(*about) for _ in range(count)]
+        try:
+            while self.waiting or self._busy():
+                self._drop_impossible()
+                self._hand_out()
+                self._receive()
+        finally:
+            for worker in self.workers:
+                worker.stop()
+
+    def _busy(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.stage is not None]
+
+    def _drop_impossible(self) -> None:
+        """Ends every stage that starts from one that did not end well."""
+        for stage in list(self.waiting):
+            for parent in stage.parents.values():
+                outcome = self.outcomes.get(parent.key)
+                if outcome is not None and outcome.status != "ok":
+                    why = f"it starts from {parent.label}, which is {outcome.status}"
+                    self.waiting.remove(stage)
+                    self._end(stage, StageOutcome("failed", f"{why}: {outcome.reason}"))
+                    break
+
+    def _hand_out(self) -> None:
+        """Gives every idle worker the first stage whose parents are finished."""
+        for worker in self.workers:
+            ready = next((stage for stage in self.waiting if self._is_ready(stage)), None)
+            if worker.stage is None and ready is not None:
+                self.waiting.remove(ready)
+                worker.start(ready)
+                self.display.begin(ready)
+
+    def _is_ready(self, stage: Stage) -> bool:
+        return all(parent.key in self.outcomes for parent in stage.parents.values())
+
+    def _receive(self) -> None:
+        """Takes what the workers tell, waiting for it a little."""
+        busy = {worker.connection: worker for worker in self._busy()}
+        for connection in multiprocessing.connection.wait(list(busy), timeout=PAUSE):
+            worker = busy[connection]  # type: ignore[index]  # of the connections waited for
+            stage, message = worker.stage, worker.receive()
+            if stage is None:
                 continue
-            status = future.result()
-            reason = ""
-            if status != "ok":
-                reason = read_json(root / job.stage / work.OUTCOME)["reason"]
-            _note(outcome, stages, display, job, status, reason)
+            if isinstance(message, Progress):
+                self.display.advance(stage, message.doing, message.done, message.total)
+            elif message.outcome is None:
+                self.waiting.append(stage)
+                self.display.wait(stage)
+            else:
+                self._end(stage, message.outcome)
+
+    def _end(self, stage: Stage, outcome: StageOutcome) -> None:
+        self.outcomes[stage.key] = outcome
+        self.display.end(stage, outcome)
 
 
-def _note(
-    outcome: Outcome, stages: dict[str, str], display: _Display, job: Job, status: str, reason: str
-) -> None:
-    outcome.status[job.id], outcome.reason[job.id] = status, reason
-    stages[job.stage] = status
-    display.finished(job, status, reason)
-
-
-class _Display:
-    """Progress on a terminal: what runs, how much is done, how long is left. Silent elsewhere."""
-
-    def __init__(self, console: Console, jobs: list[Job]) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._weights = {job.id: float(_cost(job)) for job in jobs}
-        self._rows: dict[str, Any] = {}
-
-    def __enter__(self) -> _Display:
-        self._progress.start()
-        total = sum(self._weights.values())
-        self._all = self._progress.add_task("[bold]all stages", total=total)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def drain(self, events: Any) -> None:
-        """Shows what the workers have told."""
-        while True:
-            try:
-                name, doing, done, total = events.get_nowait()
-            except queue.Empty:
-                return
-            if name not in self._rows:
-                self._rows[name] = self._progress.add_task(name, total=total)
-            self._progress.update(
-                self._rows[name], description=f"{name}: {doing}", completed=done, total=total
-            )
-
-    def finished(self, job: Job, status: str, reason: str) -> None:
-        """Takes a job's line away; a job that did not end well is named."""
-        if job.id in self._rows:
-            self._progress.remove_task(self._rows.pop(job.id))
-        self._progress.advance(self._all, self._weights[job.id])
-        if status != "ok":
-            self._console.print(f"{job.id}: {status}: {reason}", markup=False, highlight=False)
+def critical_weights(stages: Sequence[Stage]) -> Mapping[str, float]:
+    """Computes for each stage the weight of the longest chain of stages that it begins."""
+    weights = {stage.key: stage.weight for stage in stages}
+    longest = dict(weights)
+    for stage in reversed(stages):  # parents stand before their children
+        for parent in stage.parents.values():
+            if parent.key in longest:
+                chain = weights[parent.key] + longest[stage.key]
+                longest[parent.key] = max(longest[parent.key], chain)
+    return longest

@@ -1,17 +1,12 @@
-"""Lists, checks, compares and prunes the folders of finished runs."""
+"""Lists, shows and compares the folders of finished runs."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clearbench.errors import StorageError
-from clearbench.runs.recipe import load_recipe
-from clearbench.runs.run import RECIPE, STAGES, planned
 from clearbench.runs.schema import RESULTS, Row, read_results, schema_of
-from clearbench.storage import MANIFEST, verify
 
 #: Keys that may differ between two equal runs. Stages are named after the code that computes them.
 FREE = ("cost", "environment", "stages")
@@ -44,20 +39,6 @@ def show_run(folder: Path) -> list[tuple[str, ...]]:
             row.reason,
         )
         for row in read_results(folder).rows
-    ]
-
-
-def verify_run(folder: Path, store: Path | None = None) -> list[str]:
-    """Files of a run's stages, or of a store's, that are not what their manifests say."""
-    stages = store or folder / STAGES
-    if not stages.is_dir():
-        raise StorageError(
-            "no stages here", str(stages), "give the folder of a run, or its --store"
-        )
-    return [
-        f"{path.parent.name}/{name}: changed or missing"
-        for path in sorted(stages.glob(f"*/{MANIFEST}"))
-        for name in verify(path.parent)
     ]
 
 
@@ -109,31 +90,3 @@ def _compare_objects(
             found.append(f"{where}.{key}: only in one")
         else:
             _compare(first[key], second[key], f"{where}.{key}", found)
-
-
-def prune_runs(folders: Sequence[Path], store: Path | None = None, *, really: bool) -> list[str]:
-    """Stage folders that no recipe of these runs needs; removed if `really`.
-
-    Args:
-        folders: Runs with stages of their own, or all runs that share the store.
-        store: The shared stages.
-        really: Remove them.
-    """
-    needed = {name for folder in folders for name in _needed(folder, store)}
-    places = [store] if store else [folder / STAGES for folder in folders]
-    extra = sorted(p for place in places for p in place.iterdir() if p.name not in needed)
-    for path in extra:
-        if really:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return [path.name for path in extra]
-
-
-def _needed(folder: Path, store: Path | None) -> set[str]:
-    """Names of the stages of a run's recipe."""
-    recipe = load_recipe(folder / RECIPE)
-    if not (store or folder / STAGES).is_dir():
-        raise StorageError("no stages here", str(store or folder), "give --store as for the run")
-    _, families = planned(recipe, folder, store)
-    jobs = [job for family in families for job in family.jobs]
-    records = {name for job in jobs for name in job.all_records(recipe.evaluation)}
-    return records | {name for job in jobs for name in (job.stage, job.data)}

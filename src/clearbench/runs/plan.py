@@ -1,137 +1,93 @@
-"""From a recipe to jobs: what is made from what, each with a content hash."""
+"""From a recipe to stages: which models are made, measured and scored against which."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal
 
 from clearbench.batches.items import Kind
 from clearbench.data.dataset import Dataset
-from clearbench.data.modality import spell_modalities
+from clearbench.data.modality import modalities, spell_modalities
 from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import Control
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
-from clearbench.models.heads import Head
-from clearbench.runs.recipe import (
-    GOLD_SEED_STEP,
-    MethodPart,
-    Recipe,
-)
-from clearbench.storage import content_hash, safe_name
+from clearbench.runs.recipe import GOLD_SEED_STEP, MethodPart, Recipe
+from clearbench.runs.stages.data import StoredData
+from clearbench.runs.stages.measure import MeasureStage
+from clearbench.runs.stages.model import ModelSource, ModelStage
+from clearbench.runs.stages.score import MeasuredModel, NullBandStage, ScoreStage
+from clearbench.runs.stages.teach import TeachStage
+from clearbench.runs.stages.unlearn import UnlearnStage
+from clearbench.runs.stages.unlearn_curve import UnlearnWithCurveStage
 
-#: Raised when a stage's result would change for the same inputs.
-STAGE_VERSION = 1
-#: The same for records.
-RECORDS_VERSION = 3
 Role = Literal["original", "gold", "unlearn"]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One model to make and measure.
+class PlannedRow:
+    """One row of the results: a model, its measurements and its scores.
 
     Attributes:
-        id: The row's id in the results.
+        id: The row's id.
         role: `original`, `gold` or `unlearn`.
-        source: The base it was, or would be, taught from.
-        settings: Of its training, as JSON.
-        forget: People forgotten by this job.
+        method: Name of the method; the role for models that were only taught.
+        modality: What is forgotten, as the recipe spells it.
+        model: The stage that leaves the model.
+        measured: Its measurements.
+        score: Its scores.
+        forget: People forgotten by this request.
         gone: People forgotten by earlier requests.
-        start: The job whose model it starts from; None for the base.
-        curve: What is measured on the way, as JSON.
-        head: Of a classifier; None for its base's own kind.
+        share: Share of all people who are forgotten by now.
+        hyperparameters: The method's own settings.
     """
 
     id: str
     role: Role
-    model: Kind
-    source: str
-    data: str
     method: str
     modality: str
-    settings: dict[str, Any]
-    seed: int
+    model: ModelStage
+    measured: MeasuredModel
+    score: ScoreStage
+    forget: tuple[int, ...]
+    gone: tuple[int, ...]
+    share: float
     hyperparameters: dict[str, Any] = field(default_factory=dict)
-    forget: tuple[int, ...] = ()
-    gone: tuple[int, ...] = ()
-    start: Job | None = None
-    head: Head | None = None
-    share: float = 0.0
-    request: int = 1
-    curve: dict[str, Any] | None = None
-
-    @cached_property
-    def stage(self) -> str:
-        """The name of its folder: what decides the weights, hashed."""
-        about: dict[str, Any] = {
-            "version": STAGE_VERSION,
-            "model": self.model,
-            "source": self.source,
-            "data": self.data,
-            "settings": self.settings,
-            "seed": self.seed,
-        } | ({"head": self.head} if self.head else {})
-        if self.role == "gold":
-            about["without"] = sorted({*self.forget, *self.gone})
-        elif self.role == "unlearn":
-            about |= {
-                "method": self.method,
-                "hyperparameters": self.hyperparameters,
-                "modality": self.modality,
-                "forget": self.forget,
-                "gone": self.gone,
-                "start": self.start.stage if self.start else None,
-            }
-        if self.curve is not None:
-            about["curve"] = self.curve
-        kind = "gold" if self.role == "gold" else self.method
-        return safe_name(f"model-{self.model}-{kind}-{content_hash(about)}")
-
-    def controls(self, evaluation: EvaluationSettings) -> tuple[Control, ...]:
-        """The controls that it is measured under."""
-        gate = self.role == "original" and evaluation.eligible == "known_by_sight"
-        if self.model == "language":
-            return ()
-        return tuple(dict.fromkeys((*evaluation.controls, *(("blank",) if gate else ()))))
-
-    def all_records(self, evaluation: EvaluationSettings) -> tuple[str, ...]:
-        """The names of the folders of its records, under controls too."""
-        names = (None, *self.controls(evaluation))
-        return tuple(self.records(evaluation, name) for name in names)
-
-    def records(self, evaluation: EvaluationSettings, control: Control | None = None) -> str:
-        """The name of the folder of its records, as it is or under a control."""
-        about: dict[str, Any] = {
-            "stage": self.stage,
-            "version": RECORDS_VERSION,
-            "measured": sorted({*self.forget, *self.gone}),
-            "evaluation": evaluation.measured,
-        } | ({"control": control} if control else {})
-        return safe_name(f"records-{self.stage.removeprefix('model-')}-{content_hash(about)}")
 
     @property
-    def about(self) -> dict[str, Any]:
-        """For a manifest."""
-        return {k: v for k, v in asdict(self).items() if k != "start"} | {
-            "start": self.start.stage if self.start else None
-        }
+    def kind(self) -> Kind:
+        """Kind of the model."""
+        return self.model.base.kind
+
+    @property
+    def stage_keys(self) -> dict[str, str]:
+        """Keys of the row's stages, by what they are."""
+        records = {f"records {s.control or 'plain'}": s.key for s in self.measured.stages}
+        return {"model": self.model.key, **records, "scores": self.score.key}
 
 
 @dataclass(frozen=True)
 class Family:
-    """All jobs on one model after one forget request: they share original and gold."""
+    """All rows on one kind of model after one forget request: they share original and gold."""
 
-    original: Job
-    golds: tuple[Job, ...]
-    unlearned: tuple[Job, ...]
+    original: PlannedRow
+    golds: tuple[PlannedRow, ...]
+    unlearned: tuple[PlannedRow, ...]
 
     @property
-    def jobs(self) -> tuple[Job, ...]:
+    def rows(self) -> tuple[PlannedRow, ...]:
         """In the order of the results."""
         return (self.original, *self.golds, *self.unlearned)
+
+
+@dataclass(frozen=True)
+class PlannedBand:
+    """A null band from golds of different seeds without the same people."""
+
+    golds: tuple[PlannedRow, ...]
+    stage: NullBandStage
 
 
 def forget_requests(recipe: Recipe, dataset: Dataset) -> list[tuple[int, ...]]:
@@ -152,97 +108,166 @@ def forget_requests(recipe: Recipe, dataset: Dataset) -> list[tuple[int, ...]]:
     return [tuple(reported[s : s + size]) for s, size in zip(starts, sizes, strict=True)]
 
 
-def plan(recipe: Recipe, dataset: Dataset, data: str) -> list[Family]:
-    """Every job of a recipe, by family."""
+def plan(recipe: Recipe, dataset: Dataset, data: StoredData) -> list[Family]:
+    """Plans every row of a recipe.
+
+    Args:
+        recipe: What is asked for.
+        dataset: All its people.
+        data: The finished data stage.
+    """
     families: list[Family] = []
     requests = forget_requests(recipe, dataset)
     people = len(dataset.people("forget") | dataset.people("retain"))
     first, *_ = recipe.training_seeds
     for kind, seed in product(recipe.models, recipe.training_seeds):
-        last: dict[tuple[int, str], Job] = {}
-        taught = spell_modalities(dataset.modalities(kind))
+        last: dict[tuple[int, str], ModelStage] = {}
         for number, forget in enumerate(requests):
             gone = tuple(person for earlier in requests[:number] for person in earlier)
-            share = (len(gone) + len(forget)) / people
             label = f"-request{number + 1}" if len(requests) > 1 else ""
             label += f"-seed{seed}" if seed != first else ""
-            family = _family(recipe, kind, data, seed, forget, gone, share, label, taught, last)
-            families.append(family)
+            share = (len(gone) + len(forget)) / people
+            tracks = dataset.modalities(kind)
+            planner = _FamilyPlanner(recipe, kind, data, seed, forget, gone, share, label, tracks)
+            families.append(planner.plan(last))
     return families
 
 
-def _family(
-    recipe: Recipe,
-    kind: Kind,
-    data: str,
-    seed: int,
-    forget: tuple[int, ...],
-    gone: tuple[int, ...],
-    share: float,
-    label: str,
-    taught_modality: str,
-    last: dict[tuple[int, str], Job],
-) -> Family:
-    part = recipe.models[kind]
-    teach = part.teach.model_dump(mode="json")
+def null_bands(families: Sequence[Family], evaluation: EvaluationSettings) -> Iterator[PlannedBand]:
+    """Plans a null band wherever there are golds of several seeds without the same people."""
+    pools: dict[tuple[Any, ...], tuple[PlannedRow, dict[str, PlannedRow]]] = {}
+    for family in families:
+        for gold in family.golds:
+            same = (gold.kind, gold.model.base.source, gold.forget, gold.gone)
+            _, pool = pools.setdefault(same, (family.original, {}))
+            pool.setdefault(gold.model.key, gold)
+    for original, pool in pools.values():
+        golds = tuple(pool.values())
+        if len(golds) > 1:
+            measured = tuple(gold.measured for gold in golds)
+            yield PlannedBand(golds, NullBandStage(original.measured, evaluation, measured))
 
-    def taught(role: Role, number: int) -> Job:
-        own = seed + GOLD_SEED_STEP * number
-        suffix = f"-seed{own}" if number else ""
-        return Job(
-            id=f"{kind}-{role}{suffix}{label}",
-            role=role,
-            model=kind,
-            source=part.source,
-            head=part.head,
-            data=data,
-            method=role,
-            modality=taught_modality,
-            settings=teach,
-            seed=own,
-            forget=forget,
-            gone=gone,
-            share=share,
+
+@dataclass(frozen=True)
+class _FamilyPlanner:
+    """Plans the rows on one kind of model, with one seed, after one request."""
+
+    recipe: Recipe
+    kind: Kind
+    data: StoredData
+    seed: int
+    forget: tuple[int, ...]
+    gone: tuple[int, ...]
+    share: float
+    label: str
+    tracks: tuple[str, ...]
+
+    def plan(self, last: dict[tuple[int, str], ModelStage]) -> Family:
+        """Plans original, golds and methods.
+
+        Args:
+            last: Where a method starts, by its place in the recipe: at the model that it left after
+                the request before. Added to.
+        """
+        part = self.recipe.models[self.kind]
+        base = ModelSource(self.kind, part.source, part.head)
+        first = TeachStage(base, self.data, part.teach, self.seed)
+        seeds = [self.seed + GOLD_SEED_STEP * number for number in range(part.golds)]
+        without = tuple(sorted({*self.forget, *self.gone}))
+        taught = [TeachStage(base, self.data, part.teach, seed, without) for seed in seeds]
+        measured = self._measured(first), self._measured(taught[0])
+        whole = spell_modalities(self.tracks)
+        original = self._row(
+            f"{self.kind}-original", "original", "original", whole, first, measured
+        )
+        golds = tuple(
+            self._row(
+                f"{self.kind}-gold" + (f"-seed{stage.seed}" if number else ""),
+                *("gold", "gold", whole, stage, measured),
+            )
+            for number, stage in enumerate(taught)
+        )
+        unlearned: list[PlannedRow] = []
+        for place, entry in enumerate(self.recipe.runs):
+            for modality in entry.modalities if entry.model == self.kind else ():
+                start = last.get((place, modality), first)
+                row = self._unlearned(entry, modality, start, taught[0], measured)
+                last[place, modality] = row.model
+                unlearned.append(_numbered(row, unlearned))
+        return Family(original, golds, tuple(unlearned))
+
+    def _unlearned(
+        self,
+        entry: MethodPart,
+        modality: str,
+        start: ModelStage,
+        gold: TeachStage,
+        measured: tuple[MeasuredModel, MeasuredModel],
+    ) -> PlannedRow:
+        name = f"{self.kind}-{modality}-{entry.method}{_variant(entry)}"
+        if methods()[entry.method].from_base:
+            return self._row(name, "gold", entry.method, modality, gold, measured)
+        fields: dict[str, Any] = {
+            "base": gold.base,
+            "data": self.data,
+            "train": entry.train,
+            "seed": self.seed,
+            "start": start,
+            "method": entry.method,
+            "hyperparameters": dict(entry.hyperparameters),
+            "modality": modality,
+            "forget": self.forget,
+            "gone": self.gone,
+        }
+        curve = self.recipe.evaluation.curve_settings
+        stage: ModelStage = (
+            UnlearnWithCurveStage(**fields, curve=curve) if curve else UnlearnStage(**fields)
+        )
+        row = self._row(name, "unlearn", entry.method, modality, stage, measured)
+        return replace(row, hyperparameters=dict(entry.hyperparameters))
+
+    def _row(
+        self,
+        name: str,
+        role: Role,
+        method: str,
+        modality: str,
+        model: ModelStage,
+        compared: tuple[MeasuredModel, MeasuredModel],
+    ) -> PlannedRow:
+        original, gold = compared
+        measured = original if role == "original" else self._measured(model)
+        score = ScoreStage(original, self.recipe.evaluation, measured, gold)
+        return PlannedRow(
+            f"{name}{self.label}", role, method, modality, model, measured, score,
+            self.forget, self.gone, self.share,
+        )  # fmt: skip
+
+    def _measured(self, model: ModelStage) -> MeasuredModel:
+        evaluation = self.recipe.evaluation
+        gone = tuple(sorted({*self.forget, *self.gone}))
+        wanted: tuple[Control, ...] = ()
+        if any(modalities()[name].media for name in self.tracks):
+            original = isinstance(model, TeachStage) and not model.without
+            gate = original and evaluation.eligible == "known_by_sight"
+            wanted = tuple(dict.fromkeys((*evaluation.controls, *(("blank",) if gate else ()))))
+        return MeasuredModel(
+            MeasureStage(model, gone, evaluation),
+            {name: MeasureStage(model, gone, evaluation, name) for name in wanted},
         )
 
-    original = taught("original", 0)
-    golds = tuple(taught("gold", number) for number in range(part.golds))
-    unlearned: list[Job] = []
-    for place, each in enumerate(recipe.runs):
-        if each.model == kind:
-            for modality in each.modalities:
-                start = last.get((place, modality), original)
-                job = _unlearn(each, modality, original, start, label)
-                if job.role == "unlearn":
-                    job = replace(job, curve=recipe.evaluation.curve_settings)
-                last[place, modality] = job
-                unlearned.append(_numbered(job, unlearned))
-    return Family(original, golds, tuple(unlearned))
 
-
-def _numbered(job: Job, before: list[Job]) -> Job:
-    """The same job with an id of its own, where a search tries one method several times."""
-    taken = {other.id for other in before}
-    names = [job.id, *(f"{job.id}-{number}" for number in range(2, len(before) + 3))]
-    return replace(job, id=next(name for name in names if name not in taken))
-
-
-def _unlearn(part: MethodPart, modality: str, original: Job, start: Job, label: str) -> Job:
-    settings = part.train.model_dump(mode="json")
-    parts = settings["parts"]
-    variant = "" if "vision" not in parts or part.model == "classifier" else "-vision"
-    if settings["lora_rank"]:
-        variant += f"-lora{settings['lora_rank']}"
-    id = f"{part.model}-{modality}-{part.method}{variant}{label}"
-    if methods()[part.method].from_base:
-        return replace(original, id=id, role="gold", method=part.method, modality=modality)
-    return replace(
-        original,
-        id=id,
-        role="unlearn",
-        method=part.method,
-        modality=modality,
-        settings=settings,
-        hyperparameters=dict(part.hyperparameters),
-        start=start,
+def _variant(entry: MethodPart) -> str:
+    """What a row's id says of the trained parts."""
+    settings = entry.train
+    tower = "vision" in settings.parts and entry.model != "classifier"
+    return ("-vision" if tower else "") + (
+        f"-lora{settings.lora_rank}" if settings.lora_rank else ""
     )
+
+
+def _numbered(row: PlannedRow, before: Sequence[PlannedRow]) -> PlannedRow:
+    """The same row with an id of its own, where a search tries one method several times."""
+    taken = {other.id for other in before}
+    names = [row.id, *(f"{row.id}-{number}" for number in range(2, len(before) + 3))]
+    return replace(row, id=next(name for name in names if name not in taken))

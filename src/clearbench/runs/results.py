@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ import torch
 
 from clearbench.evaluation.verdict import Verdict, judge
 from clearbench.methods.base import method
-from clearbench.runs import work
 from clearbench.runs.compare import combined, null_gaps, ranks
-from clearbench.runs.execute import Outcome, Runtime
-from clearbench.runs.plan import Job
-from clearbench.runs.recipe import EvaluationPart, Recipe
+from clearbench.runs.execute import Runtime
+from clearbench.runs.plan import Family, PlannedBand, PlannedRow
+from clearbench.runs.recipe import Recipe
 from clearbench.runs.schema import (
     Cost,
     Environment,
@@ -30,9 +29,10 @@ from clearbench.runs.schema import (
     Scored,
     Variant,
 )
-from clearbench.storage import read_json
+from clearbench.runs.stage import Stage, StageOutcome, read_outcome
+from clearbench.runs.stages.score import read_scores
+from clearbench.runs.store import Store
 from clearbench.training.reference import reference_forms
-from clearbench.training.settings import TrainSettings
 
 PACKAGES = ("clearbench", "torch", "transformers", "peft", "accelerate", "datasets", "rouge-score")
 
@@ -50,51 +50,81 @@ def environment(runtime: Runtime) -> Environment:
     )
 
 
+@dataclass(frozen=True)
+class EndedRun:
+    """The stages of a run that has ended.
+
+    Attributes:
+        store: Where they are.
+        outcomes: How each ended, by key.
+    """
+
+    store: Store
+    outcomes: Mapping[str, StageOutcome]
+
+    def ok(self, stage: Stage) -> bool:
+        """Whether a stage ended well."""
+        return self.outcomes[stage.key].status == "ok"
+
+    def outcome(self, row: PlannedRow) -> StageOutcome:
+        """How the first stage of a row ended that did not end well, or how the last one did."""
+        stages = (row.model, *row.measured.stages, row.score)
+        bad = (self.outcomes[s.key] for s in stages if not self.ok(s))
+        return next(bad, self.outcomes[row.score.key])
+
+    def made(self, stage: Stage) -> dict[str, Any]:
+        """What a stage tells of its making; nothing where it failed."""
+        failed = self.outcomes[stage.key].status == "failed"
+        return {} if failed else read_outcome(self.store.folder(stage.key))
+
+    def scored(self, row: PlannedRow) -> Scored | None:
+        """A row's scores; None where it did not end well."""
+        if not self.ok(row.score):
+            return None
+        return Scored.model_validate(read_scores(self.store.folder(row.score.key)))
+
+
 def result_row(
-    root: Path,
-    job: Job,
-    gold: Job,
-    scored: Scored | None,
-    outcome: Outcome,
-    evaluation: EvaluationPart,
+    row: PlannedRow,
+    gold: PlannedRow,
+    ended: EndedRun,
+    protocol: str,
     bands: Sequence[NullBand],
 ) -> Row:
-    """Makes the row of a job, judged against `gold`.
+    """Makes a row of the results, judged against `gold`.
 
     Args:
-        root: Folder of the stages.
-        job: The job.
-        gold: The job that it is compared with.
-        scored: Its scores; None where it did not end well.
-        outcome: How the jobs of the run ended.
-        evaluation: The recipe's evaluation.
+        row: The planned row.
+        gold: The row that it is compared with.
+        ended: The stages of the run.
+        protocol: Name of the protocol.
         bands: The null bands of the run.
     """
-    status = outcome.status[job.id]
-    made = read_json(root / job.stage / work.OUTCOME) if status != "failed" else {}
-    settings = TrainSettings.model_validate(job.settings)
-    row = Row(
-        id=job.id,
-        method=job.method,
-        model=job.model,
-        modality=job.modality,
-        share=round(job.share, 6),
-        seed=job.seed,
+    outcome, made, settings = ended.outcome(row), ended.made(row.model), row.model.train
+    scored = ended.scored(row)
+    result = Row(
+        id=row.id,
+        method=row.method,
+        model=row.kind,
+        modality=row.modality,
+        share=round(row.share, 6),
+        seed=row.model.seed,
         variant=Variant(parts=settings.parts, rank=settings.lora_rank, penalty=settings.penalty),
-        hyperparameters=job.hyperparameters,
+        hyperparameters=row.hyperparameters,
         training=settings,
-        reference=_reference(job, settings),
+        reference=_reference(row),
         gold=gold.id,
-        protocol=evaluation.protocol,
-        status=status,
-        reason=outcome.reason.get(job.id, ""),
+        protocol=protocol,
+        status=outcome.status,
+        reason=outcome.reason,
         scores=scored.scores if scored else {},
         curve=made.get("curve", ()),
-        cost=_cost(made.get("cost", {}), root / job.records(evaluation) / work.COST),
+        cost=_cost(made, ended.made(row.measured.plain)),
+        stages=row.stage_keys,
     )
-    if job.role == "original" or not row.scores:
-        return row
-    return row.model_copy(update={"verdict": _verdict(row, bands)})
+    if row.role == "original" or not result.scores:
+        return result
+    return result.model_copy(update={"verdict": _verdict(result, bands)})
 
 
 def _verdict(row: Row, bands: Sequence[NullBand]) -> Verdict:
@@ -102,23 +132,45 @@ def _verdict(row: Row, bands: Sequence[NullBand]) -> Verdict:
     return judge(values, gold, original, row.modality, row.model, null_gaps(bands, row.gold))
 
 
-def _reference(job: Job, settings: TrainSettings) -> str | None:
-    if job.role != "unlearn":
+def _reference(row: PlannedRow) -> str | None:
+    if row.role != "unlearn":
         return None
-    chosen = method(job.method, **job.hyperparameters)
-    return ", ".join(reference_forms(chosen, settings.lora_rank)) or None
+    chosen = method(row.method, **row.hyperparameters)
+    return ", ".join(reference_forms(chosen, row.model.train.lora_rank)) or None
 
 
-def _cost(training: dict[str, Any], measuring: Path) -> Cost:
+def _cost(made: Mapping[str, Any], measured: Mapping[str, Any]) -> Cost:
     """The cost of training, joined by that of measuring where the model was measured."""
-    measured = read_json(measuring) if measuring.is_file() else {}
-    return Cost(**training, **{f"measuring_{key}": value for key, value in measured.items()})
+    measuring = {f"measuring_{key}": value for key, value in measured.get("cost", {}).items()}
+    return Cost(**made.get("cost", {}), **measuring)
+
+
+def _null_band(planned: PlannedBand, ended: EndedRun) -> NullBand:
+    first = planned.golds[0]
+    return NullBand.model_validate(
+        {
+            "model": first.kind,
+            "share": round(first.share, 6),
+            "golds": [gold.id for gold in planned.golds],
+            "bands": read_scores(ended.store.folder(planned.stage.key)),
+        }
+    )
 
 
 def assemble(
-    recipe: Recipe, runtime: Runtime, rows: Sequence[Row], bands: Sequence[NullBand]
+    recipe: Recipe,
+    runtime: Runtime,
+    families: Sequence[Family],
+    planned_bands: Sequence[PlannedBand],
+    ended: EndedRun,
 ) -> Results:
     """Puts the rows together with all that is computed from several of them."""
+    bands = [_null_band(band, ended) for band in planned_bands if ended.ok(band.stage)]
+    rows = [
+        result_row(row, family.golds[0], ended, recipe.evaluation.protocol, bands)
+        for family in families
+        for row in family.rows
+    ]
     over_seeds = combined(rows)
     content = recipe.model_dump(mode="json") | {"identity": recipe.identity}
     return Results(

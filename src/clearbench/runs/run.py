@@ -1,66 +1,80 @@
-"""From a recipe to a finished folder: data, models, records, results, page."""
+"""From a recipe to a finished folder: data, stages, results."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ProcessPoolExecutor
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
-from clearbench.data.halves import in_half
-from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.errors import StorageError
-from clearbench.runs import work
-from clearbench.runs.compare import rivals
+from clearbench.runs.cache import WorkerCache
 from clearbench.runs.details import details
-from clearbench.runs.execute import Outcome, Runtime, execute, is_done, only_one
-from clearbench.runs.plan import STAGE_VERSION, Family, Job, plan
-from clearbench.runs.recipe import Recipe, dump_recipe
-from clearbench.runs.results import assemble, result_row
-from clearbench.runs.schema import DETAILS, RESULTS, NullBand, Results, Scored, read_results
-from clearbench.storage import content_hash, once, write_bytes
+from clearbench.runs.execute import Runtime, execute
+from clearbench.runs.making import make_stage
+from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
+from clearbench.runs.recipe import Recipe, dump_recipe, load_recipe
+from clearbench.runs.results import EndedRun, assemble
+from clearbench.runs.schema import DETAILS, RESULTS, Results, read_results
+from clearbench.runs.stage import Stage
+from clearbench.runs.stages.data import DataStage, stored_data
+from clearbench.runs.store import Store
+from clearbench.storage import write_bytes
 
 RECIPE, STAGES = "recipe.yaml", "stages"
 
 
-def data_stage(recipe: Recipe, stages: Path) -> str:
-    """Writes the recipe's people as a folder in the layout of CLEAR; returns its name."""
+@dataclass(frozen=True)
+class RunPlan:
+    """All that a run makes.
+
+    Attributes:
+        store: Where it is kept.
+        data: The stage of the people, which is finished.
+        dataset: The people.
+        families: The rows of the results.
+        bands: Null bands of golds.
+    """
+
+    store: Store
+    data: DataStage
+    dataset: Dataset
+    families: tuple[Family, ...]
+    bands: tuple[PlannedBand, ...]
+
+    @property
+    def rows(self) -> tuple[PlannedRow, ...]:
+        """In the order of the results."""
+        return tuple(row for family in self.families for row in family.rows)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that nothing else starts from."""
+        return (*(row.score for row in self.rows), *(band.stage for band in self.bands))
+
+
+def data_stage(recipe: Recipe) -> DataStage:
+    """The stage of a recipe's people."""
     part = recipe.data
-    about = part.model_dump(exclude={"fold", "requests", "half"}) | {"version": STAGE_VERSION}
-    if part.half:
-        about["half"] = part.half
-    if part.source == BUILTIN:
-        about["seed"] = recipe.seed
-    else:
-        about["content"] = _dataset(recipe).fingerprint
-    name = f"data-{content_hash(about)}"
-    once(stages / name, about, lambda folder: write_dataset(_dataset(recipe), folder))
-    return name
+    return DataStage(part.source, part.people, part.strangers, part.forget, part.half, recipe.seed)
 
 
-def _dataset(recipe: Recipe) -> Dataset:
-    part = recipe.data
-    whole = _loaded(part.source, part.forget, part.people, part.strangers, recipe.seed)
-    return whole if part.half is None else in_half(whole, part.half, recipe.seed)
+def plan_run(recipe: Recipe, out: Path, store: Path | None = None) -> RunPlan:
+    """Plans a run; its people are made on the way.
 
-
-@lru_cache(maxsize=2)
-def _loaded(
-    source: str, forget: int | str | None, people: int | None, strangers: int, seed: int
-) -> Dataset:
-    return load_dataset(source, forget, people=people, strangers=strangers, seed=seed)
-
-
-def planned(recipe: Recipe, out: Path, store: Path | None = None) -> tuple[Dataset, list[Family]]:
-    """The jobs of a recipe; writes its data."""
-    stages = store or out / STAGES
-    data = data_stage(recipe, stages)
-    dataset = load_dataset(stages / data)
-    return dataset, plan(recipe, dataset, data)
+    Args:
+        recipe: What is asked for.
+        out: Folder for the results.
+        store: Folder for the stages; one below `out` where none is given.
+    """
+    place, cache = Store(store or out / STAGES), WorkerCache()
+    people = data_stage(recipe)
+    make_stage(people, place, cache, lambda doing, done, total: None)
+    dataset = cache.dataset(place.folder(people.key))
+    families = tuple(plan(recipe, dataset, stored_data(people, place)))
+    bands = tuple(null_bands(families, recipe.evaluation))
+    return RunPlan(place, people, dataset, families, bands)
 
 
 def run(
@@ -70,112 +84,41 @@ def run(
     console: Console | None = None,
     store: Path | None = None,
 ) -> Results:
-    """Runs a recipe into `out`; what is finished is never done again."""
+    """Runs a recipe into `out`; what is finished is never made again.
+
+    Other processes may work on the same folder or the same store: what one makes the others read.
+
+    Raises:
+        StorageError: `out` holds another recipe's results.
+    """
     runtime = runtime or Runtime()
-    console = console or Console(stderr=True)
-    stages = store or out / STAGES
-    with only_one(out):
-        done = _finished(recipe, out)
-        if done is not None:
-            return done
-        write_bytes(out / RECIPE, dump_recipe(recipe).encode())
-        dataset, families = planned(recipe, out, store)
-        scored: dict[str, Scored] = {}
-        bands: list[NullBand] = []
-
-        def then(pool: ProcessPoolExecutor, outcome: Outcome) -> None:
-            waiting = _bands(pool, stages, families, recipe, outcome)
-            scored.update(_score(pool, stages, families, recipe, outcome))
-            bands.extend(
-                NullBand.model_validate(about | {"bands": future.result()})
-                for about, future in waiting
-            )
-
-        outcome = execute(stages, families, recipe.evaluation, runtime, console, then)
-        rows = [
-            result_row(
-                stages,
-                job,
-                family.golds[0],
-                scored.get(job.id),
-                outcome,
-                recipe.evaluation,
-                bands,
-            )
-            for family in families
-            for job in family.jobs
-        ]
-        results = assemble(recipe, runtime, rows, bands)
-        details(stages, dataset, families, scored, recipe.evaluation).write(out / DETAILS)
-        results.write(out / RESULTS)
-        return results
+    refuse_other_recipe(recipe, out)
+    planned = plan_run(recipe, out, store)
+    known = _known_results(planned, out)
+    if known is not None:
+        return known
+    write_bytes(out / RECIPE, dump_recipe(recipe).encode())
+    outcomes = execute(planned.stages, planned.store, runtime, console or Console(stderr=True))
+    ended = EndedRun(planned.store, outcomes)
+    results = assemble(recipe, runtime, planned.families, planned.bands, ended)
+    details(planned.dataset, planned.families, ended).write(out / DETAILS)
+    results.write(out / RESULTS)
+    return results
 
 
-def _finished(recipe: Recipe, out: Path) -> Results | None:
-    """The results of this recipe in `out`; None where there are none or a stage failed."""
-    if not (out / RESULTS).is_file():
-        return None
-    results = read_results(out)
-    if results.recipe.identity != recipe.identity:
+def refuse_other_recipe(recipe: Recipe, out: Path) -> None:
+    """Refuses a folder in which another recipe is running or has run."""
+    if (out / RECIPE).is_file() and load_recipe(out / RECIPE).identity != recipe.identity:
         raise StorageError(
             "this folder holds the results of another recipe", str(out), "choose another --out"
         )
-    return None if any(row.status == "failed" for row in results.rows) else results
 
 
-def _score(
-    pool: ProcessPoolExecutor,
-    stages: Path,
-    families: list[Family],
-    recipe: Recipe,
-    outcome: Outcome,
-) -> dict[str, Scored]:
-    waiting: dict[str, Future[dict[str, Any]]] = {}
-    status = _status_by_stage(families, recipe, outcome)
-    for family in families:
-        gold = family.golds[0]
-        if status.get(gold.stage) != "ok" or status.get(family.original.stage) != "ok":
-            continue
-        for job in family.jobs:
-            if status.get(job.stage) == "ok":
-                waiting[job.id] = pool.submit(
-                    work.score_job, stages, job, gold, family.original, recipe.evaluation
-                )
-    return {name: Scored.model_validate(future.result()) for name, future in waiting.items()}
-
-
-def _bands(
-    pool: ProcessPoolExecutor,
-    stages: Path,
-    families: list[Family],
-    recipe: Recipe,
-    outcome: Outcome,
-) -> list[tuple[dict[str, Any], Future[dict[str, Any]]]]:
-    waiting = []
-    for original, golds in rivals(families):
-        made = tuple(gold for gold in golds if outcome.status.get(gold.id) == "ok")
-        if len(made) > 1:
-            about = {
-                "model": made[0].model,
-                "share": round(made[0].share, 6),
-                "golds": [gold.id for gold in made],
-            }
-            task = pool.submit(work.band_golds, stages, made, original, recipe.evaluation)
-            waiting.append((about, task))
-    return waiting
-
-
-def _status_by_stage(families: list[Family], recipe: Recipe, outcome: Outcome) -> dict[str, str]:
-    jobs: list[Job] = [job for family in families for job in family.jobs]
-    return {job.stage: outcome.status[job.id] for job in jobs if job.id in outcome.status}
-
-
-def show_plan(recipe: Recipe, out: Path, console: Console, store: Path | None = None) -> None:
-    """Prints every stage and whether it is done."""
-    stages = store or out / STAGES
-    _, families = planned(recipe, out, store)
-    for family in families:
-        for job in family.jobs:
-            done = is_done(stages, job, recipe.evaluation)
-            where = f"{STAGES}/{job.stage}"
-            console.print(f"{'done' if done else 'to do':6} {job.id:55} {where}", highlight=False)
+def _known_results(planned: RunPlan, out: Path) -> Results | None:
+    """Results that are there, if they were made of the same stages and no row failed."""
+    if not (out / RESULTS).is_file() or not (out / DETAILS).is_file():
+        return None
+    results = read_results(out)
+    same = [row.stages for row in results.rows] == [row.stage_keys for row in planned.rows]
+    whole = same and all(row.status != "failed" for row in results.rows)
+    return results if whole else None

@@ -1,0 +1,105 @@
+"""Finds the source files that compute a stage: a module and all that it imports.
+
+A class that is found by its name (a method, a metric, an attack) is imported by nobody, so a stage
+names the modules of its classes itself. What only decides where bytes go is left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from clearbench.storage import sha256_file
+
+PACKAGE = "clearbench"
+#: Rooms that decide where bytes go and what is said of mistakes, never what is computed. Of `runs`
+#: only the stages themselves compute.
+UNCOUNTED = ("errors", "storage", "quiet", "plugins")
+#: Modules of settings that stages record value by value.
+SETTINGS = ("clearbench.evaluation.settings",)
+#: What a class may also inherit from; their versions are recorded instead of their sources.
+LIBRARIES = frozenset({*sys.stdlib_module_names, "pydantic", "torch", "transformers", "numpy"})
+
+
+def modules_of(*objects: object) -> tuple[str, ...]:
+    """Names the modules that define objects' classes and their base classes."""
+    classes = (base for thing in objects for base in type(thing).__mro__)
+    names = {base.__module__ for base in classes}
+    return tuple(sorted(name for name in names if _file(name) is not None))
+
+
+def code_digests(modules: Iterable[str]) -> dict[str, str]:
+    """Computes the sha256 of every source file that modules consist of, by module name.
+
+    Args:
+        modules: Names of imported modules: of this package, of a plugin, of an installed package.
+    """
+    found: dict[str, str] = {}
+    waiting = sorted(modules)
+    while waiting:
+        name = waiting.pop()
+        path = _file(name)
+        if name in found or path is None or _is_uncounted(name):
+            continue
+        digest, imports = _read(path, path.stat().st_mtime_ns, name)
+        found[name] = digest
+        waiting += imports
+    return dict(sorted(found.items()))
+
+
+def changed_modules(recorded: dict[str, str]) -> list[str]:
+    """Lists recorded modules whose source is another one now, or is not here."""
+    return [
+        name
+        for name, digest in recorded.items()
+        if (path := _file(name)) is None or sha256_file(path) != digest
+    ]
+
+
+def _is_uncounted(name: str) -> bool:
+    package, room, module = (*name.split("."), "", "")[:3]
+    elsewhere = room in UNCOUNTED or (room == "runs" and module != "stages")
+    return package == PACKAGE and (elsewhere or name in SETTINGS)
+
+
+def _file(name: str) -> Path | None:
+    """The source file of a module that counts: of this package, or imported from elsewhere."""
+    if name.partition(".")[0] == PACKAGE:
+        base = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
+        paths = (base.with_suffix(".py"), base / "__init__.py")
+        return next((path for path in paths if path.is_file()), None)
+    if name.partition(".")[0] in LIBRARIES:
+        return None
+    source = getattr(sys.modules.get(name), "__file__", None)
+    return Path(source) if source and source.endswith(".py") else None
+
+
+@lru_cache(maxsize=2048)
+def _read(path: Path, changed: int, module: str) -> tuple[str, tuple[str, ...]]:
+    """A file's sha256, and the modules of this package or of its own one that it imports."""
+    own = {PACKAGE, module.partition(".")[0]}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {name for node in _computing_nodes(tree) for name in _names(node, module)}
+    return sha256_file(path), tuple(sorted(n for n in names if n.partition(".")[0] in own))
+
+
+def _computing_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those below `if TYPE_CHECKING:`, which are never run."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from _computing_nodes(node)
+
+
+def _names(node: ast.AST, module: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        parents = module.split(".")[: -node.level] if node.level else []
+        base = ".".join([*parents, *([node.module] if node.module else [])])
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)

@@ -1,0 +1,161 @@
+"""Shows how far a run is: bars on a terminal, a line for every beginning and end elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from clearbench.runs.stage import Stage, StageOutcome
+
+
+class Display(ABC):
+    """Told of every stage that begins, goes on and ends.
+
+    Args:
+        console: Where to write.
+        stages: What is left to make.
+    """
+
+    def __init__(self, console: Console, stages: Sequence[Stage]) -> None:
+        self._console = console
+        self._total = sum(stage.weight for stage in stages)
+        self._count = len(stages)
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    @abstractmethod
+    def begin(self, stage: Stage) -> None:
+        """A worker begins a stage."""
+
+    def advance(self, stage: Stage, doing: str, done: int, total: int) -> None:
+        """A stage goes on."""
+        return None
+
+    def wait(self, stage: Stage) -> None:
+        """Another process is making a stage."""
+        return None
+
+    @abstractmethod
+    def end(self, stage: Stage, outcome: StageOutcome) -> None:
+        """A stage has ended, or cannot be made."""
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class BarDisplay(Display):
+    """A bar for every stage that is being made, and one for all."""
+
+    def __init__(self, console: Console, stages: Sequence[Stage]) -> None:
+        super().__init__(console, stages)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        self._all = self._progress.add_task("[bold]all stages", total=self._total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, stage: Stage) -> None:
+        """Adds a bar."""
+        name = f"{stage.kind} {stage.label}"
+        if stage.key not in self._tasks:
+            self._tasks[stage.key] = self._progress.add_task(name, total=None)
+
+    def advance(self, stage: Stage, doing: str, done: int, total: int) -> None:
+        """Moves the stage's bar."""
+        name = f"{stage.label}: {doing}"
+        self._progress.update(self._tasks[stage.key], description=name, completed=done, total=total)
+
+    def wait(self, stage: Stage) -> None:
+        """Says so on the stage's bar."""
+        self.advance(stage, "another process is making it", 0, 1)
+
+    def end(self, stage: Stage, outcome: StageOutcome) -> None:
+        """Takes the bar away; a stage that did not end well is named."""
+        if stage.key in self._tasks:
+            self._progress.remove_task(self._tasks.pop(stage.key))
+        self._progress.advance(self._all, stage.weight)
+        if outcome.status != "ok":
+            self._say(f"{stage.kind} {stage.label}: {outcome.status}: {outcome.reason}")
+
+
+class LineDisplay(Display):
+    """A line for every stage that begins and ends, with how much is done and how long is left."""
+
+    def __init__(self, console: Console, stages: Sequence[Stage]) -> None:
+        super().__init__(console, stages)
+        self._began = time.monotonic()
+        self._starts: dict[str, float] = {}
+        self._waits: set[str] = set()
+        self._done, self._ended = 0.0, 0
+
+    def begin(self, stage: Stage) -> None:
+        """Names the stage."""
+        if stage.key not in self._starts:
+            self._starts[stage.key] = time.monotonic()
+            self._say(f"begin {stage.kind} {stage.label}")
+
+    def wait(self, stage: Stage) -> None:
+        """Names the stage, once."""
+        if stage.key not in self._waits:
+            self._waits.add(stage.key)
+            self._say(f"wait  {stage.kind} {stage.label}: another process is making it")
+
+    def end(self, stage: Stage, outcome: StageOutcome) -> None:
+        """Names the stage, its time, and what is left."""
+        now = time.monotonic()
+        self._done += stage.weight
+        self._ended += 1
+        took = now - self._starts.get(stage.key, now)
+        share = self._done / self._total if self._total else 1.0
+        left = (now - self._began) * (1 - share) / share
+        why = "" if outcome.status == "ok" else f": {outcome.status}: {outcome.reason}"
+        self._say(
+            f"end   {stage.kind} {stage.label}{why} ({duration(took)}; {self._ended} of "
+            f"{self._count} done, {share:.0%}, about {duration(left)} left)"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Writes a time in seconds, or in minutes and seconds."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def display_for(console: Console, stages: Sequence[Stage]) -> Display:
+    """Chooses bars where both output and errors are a terminal, else lines."""
+    return (BarDisplay if console.is_terminal else LineDisplay)(console, stages)
+
+
+def progress_console() -> Console:
+    """Chooses where progress is shown: on the terminal, or in the output that is piped."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        return Console(stderr=True)
+    return Console(force_terminal=False)

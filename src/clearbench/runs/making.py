@@ -1,0 +1,48 @@
+"""Makes one stage, or finds it finished: the only way into a store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from clearbench.runs.cache import WorkerCache
+from clearbench.runs.stage import (
+    OnProgress,
+    Stage,
+    StageInputs,
+    StageOutcome,
+    read_outcome,
+)
+from clearbench.runs.store import Store
+
+
+def make_stage(
+    stage: Stage, store: Store, cache: WorkerCache, on_progress: OnProgress, wait: float = -1
+) -> StageOutcome | None:
+    """Makes a stage unless it is there; of several processes one makes it and the others wait.
+
+    Args:
+        stage: Its parents are finished.
+        store: Where it is kept.
+        cache: What the stages of this process share.
+        on_progress: Called as the work goes on.
+        wait: Seconds to wait for another process that makes it; negative waits for ever.
+
+    Returns:
+        How it ended; None where another process is still making it.
+    """
+    if not store.holds(stage.key):
+        with store.lock(stage.key, wait) as mine:
+            if not mine:
+                return None
+            if not store.holds(stage.key):
+                inputs = StageInputs(store, cache, store.scratch(stage.key), on_progress)
+                about = {"kind": stage.kind, "label": stage.label, **asdict(stage.ingredients)}
+                with store.new(stage.key, about) as folder:
+                    stage.make(folder, inputs)
+    return finished_outcome(stage, store)
+
+
+def finished_outcome(stage: Stage, store: Store) -> StageOutcome:
+    """Reads how a finished stage ended."""
+    outcome = read_outcome(store.folder(stage.key))
+    return StageOutcome(outcome["status"], outcome["reason"])

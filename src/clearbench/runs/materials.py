@@ -1,0 +1,71 @@
+"""Computes digests of what no stage made: files of data and of models, revisions of the hub."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+from clearbench.errors import DataError, ModelError
+from clearbench.storage import sha256_file
+
+#: Files of a repository that are there whatever it holds; one of them tells the cached revision.
+_ALWAYS = {"model": "config.json", "dataset": "README.md"}
+RepositoryType = Literal["model", "dataset"]
+
+
+def content_digest(source: str | Path, kind: RepositoryType) -> str:
+    """Computes the sha256 of a file's or a folder's content, or names the revision of a hub id.
+
+    Args:
+        source: A file, a folder, or the id of a repository of the hub.
+        kind: `model` or `dataset`, where it is a hub id.
+
+    Raises:
+        DataError: A dataset is neither here nor on the hub.
+        ModelError: A model is neither here nor on the hub.
+    """
+    path = Path(source)
+    if path.is_file():
+        return _file_digest(path, path.stat().st_size, path.stat().st_mtime_ns)
+    if path.is_dir():
+        return _folder_digest(path)
+    return _revision(str(source), kind)
+
+
+def _folder_digest(folder: Path) -> str:
+    """Hidden files, such as a version control system's, are no content."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder)
+        if not any(part.startswith(".") for part in name.parts):
+            about = path.stat()
+            digest = _file_digest(path, about.st_size, about.st_mtime_ns)
+            total.update(f"{name.as_posix()}\0{digest}\n".encode())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _file_digest(path: Path, size: int, changed: int) -> str:
+    return sha256_file(path)
+
+
+def _revision(repository: str, kind: RepositoryType) -> str:
+    """The commit that is cached here, or the newest one."""
+    try:
+        cached = try_to_load_from_cache(repository, _ALWAYS[kind], repo_type=kind)
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+        return str(HfApi().repo_info(repository, repo_type=kind).sha)
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+        family = ModelError if kind == "model" else DataError
+        raise family(
+            f"no such {kind}: neither a folder here nor in the hub's cache, and the hub says: "
+            + (str(error).strip() or type(error).__name__).splitlines()[0],
+            repository,
+            "give a folder, or a hub id that can be reached",
+        ) from error

@@ -1,0 +1,166 @@
+"""Stages: everything that a run makes and keeps, each named by what it is made of."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from clearbench.runs.cache import WorkerCache
+from clearbench.runs.code import code_digests
+from clearbench.runs.store import Store
+from clearbench.storage import canonical_json, content_hash, read_json, safe_name, write_json
+
+#: Libraries whose version decides what numbers come out.
+PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "rouge-score")
+OUTCOME = "outcome.json"
+Status = Literal["ok", "diverged", "failed"]
+#: Called with (what is being done, steps done, steps in all).
+OnProgress = Callable[[str, int, int], None]
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the libraries that decide what numbers come out."""
+    return {name: version(name) for name in PACKAGES}
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """All that decides the content of a stage, as its manifest records it.
+
+    Attributes:
+        settings: What was asked for, as JSON.
+        parents: Key of every stage it starts from, by role.
+        materials: Digest of the content of data and of model folders, by what they are.
+        code: sha256 of every source file that computes it, by module.
+        packages: Versions of the libraries it is computed with.
+    """
+
+    settings: dict[str, Any]
+    parents: dict[str, str]
+    materials: dict[str, str]
+    code: dict[str, str]
+    packages: dict[str, str]
+
+    def differences(self, other: Ingredients) -> list[str]:
+        """Says in words what differs from the ingredients of another stage of the same settings."""
+        said = []
+        for word, ours, theirs in (
+            ("starts from another", self.parents, other.parents),
+            ("changed:", self.materials, other.materials),
+            ("source changed:", self.code, other.code),
+            ("version changed:", self.packages, other.packages),
+        ):
+            names = [n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n)]
+            said += [f"{word} {name}" for name in names]
+        return said
+
+
+@dataclass(frozen=True)
+class StageInputs:
+    """What a stage is made with besides its own settings.
+
+    Attributes:
+        store: Holds the stages it starts from.
+        cache: What the stages of one worker process share.
+        scratch: Folder for checkpoints; it survives a kill and goes once the stage is finished.
+        on_progress: Called as the work goes on.
+    """
+
+    store: Store
+    cache: WorkerCache
+    scratch: Path
+    on_progress: OnProgress = lambda doing, done, total: None
+
+
+@dataclass(frozen=True)
+class Stage(ABC):
+    """One thing that is made once and kept in a store, under a key that says what it is made of.
+
+    A subclass holds the settings as fields; its module is part of what computes it.
+
+    Attributes:
+        kind: First word of the key.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Words of the key between kind and hash, for people."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What was asked for, as JSON, without parents and materials."""
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        """The stages it starts from, by role."""
+        return {}
+
+    @property
+    def materials(self) -> Mapping[str, str]:
+        """Digests of content that no stage made, by what it is."""
+        return {}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules that compute it besides the one of its class."""
+        return ()
+
+    @abstractmethod
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Writes the stage's files into an empty folder; `diverged` is kept like `ok`."""
+
+    @property
+    def weight(self) -> float:
+        """Rough cost beside other stages, for the order of work and the time left."""
+        return 1.0
+
+    @cached_property
+    def ingredients(self) -> Ingredients:
+        """Collects what decides its content."""
+        return Ingredients(
+            json.loads(canonical_json(self.settings)),
+            {role: parent.key for role, parent in self.parents.items()},
+            dict(self.materials),
+            code_digests((type(self).__module__, *self.modules)),
+            package_versions(),
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """Names its folder: kind, label and a hash of the ingredients."""
+        return safe_name(f"{self.kind}-{self.label}-{content_hash(vars(self.ingredients))}")
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """How the making of a stage ended.
+
+    Attributes:
+        status: `failed` is never kept: the stage is made anew by the next run.
+        reason: Why it is not `ok`.
+    """
+
+    status: Status
+    reason: str = ""
+
+
+def write_outcome(folder: Path, status: Status, reason: str = "", **more: Any) -> Status:
+    """Writes how a stage ended, and what its rows tell of it."""
+    write_json(folder / OUTCOME, {"status": status, "reason": reason, **more})
+    return status
+
+
+def read_outcome(folder: Path) -> dict[str, Any]:
+    """Reads what `write_outcome` wrote; stages without such a file are `ok`."""
+    path = folder / OUTCOME
+    return dict(read_json(path)) if path.is_file() else {"status": "ok", "reason": ""}

@@ -1,0 +1,1 @@
+"""One file per kind of stage: what decides it, and how it is made."""

@@ -1,0 +1,97 @@
+"""The records of one model: one pass over the measured rows, as they are or under a control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from clearbench.data.dataset import Dataset
+from clearbench.evaluation.controls import Control, control, images_only
+from clearbench.evaluation.engine import evaluate
+from clearbench.evaluation.records import SIDE, Records
+from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.runs.cost import metered
+from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
+from clearbench.runs.stages.model import ModelStage
+
+#: Rough cost of a measurement beside a training step of weight 1.
+MEASURE_WEIGHT = 1200.0
+
+
+@dataclass(frozen=True)
+class MeasureStage(Stage):
+    """Measures a model on everybody, with some people counted as forgotten.
+
+    Attributes:
+        model: The stage that left the model.
+        forgotten: People whose rows are the forget split.
+        evaluation: What is measured.
+        control: Images that take the place of the rows' own; None for their own.
+    """
+
+    kind: ClassVar[str] = "measure"
+
+    model: ModelStage
+    forgotten: tuple[int, ...]
+    evaluation: EvaluationSettings
+    control: Control | None = None
+
+    @property
+    def label(self) -> str:
+        """That of the model, and the control."""
+        return f"{self.model.label}-{self.control}" if self.control else self.model.label
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is measured, on whom, and under which control."""
+        return {
+            "measured": self.evaluation.measured,
+            "forgotten": list(self.forgotten),
+            "control": self.control,
+        }
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        """The model."""
+        return {"model": self.model}
+
+    @property
+    def weight(self) -> float:
+        """The same for all."""
+        return MEASURE_WEIGHT
+
+    def rows(self, inputs: StageInputs) -> Dataset:
+        """The measured rows, with the images of the control."""
+        dataset = self.model.data.dataset(inputs)
+        if self.forgotten:
+            dataset = dataset.forgetting(self.forgotten)
+        dataset = dataset.for_kind(self.model.base.kind)
+        return control(images_only(dataset), self.control) if self.control else dataset
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Measures and writes the records."""
+        settings = self.evaluation
+        if self.control is not None:
+            splits = tuple(split for split in settings.splits if split != SIDE)
+            settings = settings.model_copy(update={"splits": splits})
+        doing = f"measuring, {self.control} images" if self.control else "measuring"
+
+        def on_batch(done: int, batches: int) -> None:
+            inputs.on_progress(doing, done, batches)
+
+        with metered() as cost:
+            records = evaluate(
+                self.model.load(inputs),
+                self.rows(inputs),
+                settings,
+                parts=inputs.scratch,
+                on_batch=on_batch,
+            )
+        records.save(folder)
+        return write_outcome(folder, "ok", cost=cost)
+
+    def records(self, inputs: StageInputs) -> Records:
+        """The finished stage's records."""
+        return inputs.cache.records(inputs.store.folder(self.key))

@@ -1,0 +1,138 @@
+"""What the stages that leave a model share: where it starts, and how it is loaded again."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clearbench.batches.items import Kind
+from clearbench.builtin.models import base_folder, builtin_model
+from clearbench.data.dataset import Dataset
+from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
+from clearbench.models.base import Model
+from clearbench.models.guards import is_guard, load_guards
+from clearbench.models.heads import Head, with_head
+from clearbench.models.load import SMOLLM2, load_model, packaged_smollm2
+from clearbench.runs.materials import content_digest
+from clearbench.runs.stage import Stage, StageInputs
+from clearbench.runs.stages.data import StoredData
+from clearbench.training.checkpoint import History
+from clearbench.training.settings import TrainSettings
+
+BUILTIN = "builtin"
+#: Points of a training curve kept for the report.
+CURVE_POINTS = 60
+#: Cost of a training step beside each other.
+STEP_WEIGHTS: Mapping[str, float] = {"language": 2, "vision-language": 4, "classifier": 1}
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """The base that a model is taught from.
+
+    Attributes:
+        kind: Kind of model.
+        source: `builtin`, a folder, or a hub id.
+        head: Head of a classifier; None for the source's own kind.
+    """
+
+    kind: Kind
+    source: str
+    head: Head | None = None
+
+    @property
+    def digest(self) -> str:
+        """Digest of the weights, configuration and processor, or a hub revision."""
+        if self.source == BUILTIN:
+            return content_digest(base_folder(), "model")
+        place = packaged_smollm2() if self.source == SMOLLM2 else self.source
+        return content_digest(place, "model")
+
+    def load(self, dataset: Dataset, seed: int) -> Model:
+        """Loads the base; a classifier gets a head over the dataset's people."""
+        people = sorted(dataset.people("forget") | dataset.people("retain"))
+        labels = [dataset.names[person] for person in people] if self.kind == "classifier" else []
+        if self.source == BUILTIN:
+            model = builtin_model(self.kind, labels, seed)
+        else:
+            model = load_model(self.source, kind=self.kind)
+        return with_head(model, labels, self.head, seed) if self.kind == "classifier" else model
+
+
+@dataclass(frozen=True)
+class ModelStage(Stage):
+    """A stage that leaves a model, an adapter or a guard.
+
+    Attributes:
+        base: The base of the model, at the beginning of the chain of stages.
+        data: The rows of everybody.
+        train: The schedule.
+        seed: Seed for everything random.
+    """
+
+    base: ModelSource
+    data: StoredData
+    train: TrainSettings
+    seed: int
+
+    @property
+    def materials(self) -> Mapping[str, str]:
+        """The rows."""
+        return {"data": self.data.fingerprint}
+
+    @property
+    def weight(self) -> float:
+        """Training steps, weighted by kind of model."""
+        return self.train.steps * STEP_WEIGHTS[self.base.kind]
+
+    @abstractmethod
+    def start_model(self, inputs: StageInputs) -> Model:
+        """Loads the model that the stage changes."""
+
+    def load(self, inputs: StageInputs) -> Model:
+        """Loads the finished stage's model; adapters and guards are put on what they are for."""
+        folder = inputs.store.folder(self.key)
+        if is_guard(folder):
+            model = self.start_model(inputs)
+            model.guards = load_guards(folder)
+        elif is_adapter(folder):
+            model = self.start_model(inputs)
+            load_adapter(model, folder)
+            merge_adapters(model)
+        else:
+            model = load_model(folder, kind=self.base.kind)
+        return inputs.cache.shared(model, self.base.source)
+
+
+def curve_points(history: History, measured: set[int]) -> list[dict[str, float]]:
+    """Chooses about `CURVE_POINTS` evenly spread steps of a history, and every measured one.
+
+    Args:
+        history: Values of each step.
+        measured: Numbers of the steps, from 1, after which scores were measured.
+    """
+    every = max(1, len(history) // CURVE_POINTS)
+    return [
+        {"step": number, **values}
+        for number, values in enumerate(history, start=1)
+        if (number - 1) % every == 0 or number == len(history) or number in measured
+    ]
+
+
+def training_cost(model: Model, *, trains_weights: bool = True) -> dict[str, Any]:
+    """Counts what learned and how often the network was run."""
+    learned = sum(weight.numel() for weight in model.trainable().values())
+    return {
+        "trainable_parameters": learned if trains_weights else 0,
+        "forwards": model.forwards,
+        "backwards": model.backwards,
+    }
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Writes a whole model: adapters are merged into the weights that they belong to."""
+    merge_adapters(model)
+    model.save(folder)

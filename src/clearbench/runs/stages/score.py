@@ -1,0 +1,175 @@
+"""The scores of one model, from records of its own, of its gold and of its original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from clearbench.attacks.scoring import null_band, protocol_attacks, score
+from clearbench.data.modality import modalities
+from clearbench.evaluation.controls import Control, under_control
+from clearbench.evaluation.protocols import protocol
+from clearbench.evaluation.records import SIDE, Records
+from clearbench.evaluation.score import Score
+from clearbench.evaluation.scoring import truth_ratios
+from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.evaluation.statistics import eligible
+from clearbench.runs.code import modules_of
+from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
+from clearbench.runs.stages.measure import MeasureStage
+from clearbench.storage import read_json, write_json
+
+SCORES = "scores.json"
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """All measurements of one model.
+
+    Attributes:
+        plain: With the rows' own images.
+        controls: By control, with other images.
+    """
+
+    plain: MeasureStage
+    controls: Mapping[Control, MeasureStage]
+
+    @property
+    def stages(self) -> tuple[MeasureStage, ...]:
+        """All of them."""
+        return (self.plain, *self.controls.values())
+
+
+@dataclass(frozen=True)
+class ScoringStage(Stage):
+    """What is computed from records alone.
+
+    Attributes:
+        original: Measurements of the model before unlearning, which say which rows count.
+        evaluation: The protocol, its metrics, the controls, and which rows count.
+    """
+
+    original: MeasuredModel
+    evaluation: EvaluationSettings
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides scores besides the records."""
+        names = {"protocol", "controls", "eligible", "metrics"}
+        return self.evaluation.model_dump(mode="json", include=names)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The files of the metrics and attacks."""
+        chosen = protocol(self.evaluation.protocol)
+        metrics = (*chosen.metrics(), *self.evaluation.further_metrics)
+        return modules_of(*metrics, *protocol_attacks(chosen), *modalities().values())
+
+    def counted(self, model: MeasuredModel, inputs: StageInputs, name: Control | None) -> Records:
+        """A model's records, as they are or under a control, of the rows that count."""
+        records = model.plain.records(inputs)
+        if name is not None:
+            records = under_control(records, model.controls[name].records(inputs))
+        if self.evaluation.eligible == "all":
+            return records
+        blank = None
+        if self.evaluation.eligible == "known_by_sight" and "blank" in self.original.controls:
+            blank = self.original.controls["blank"].records(inputs)
+        return eligible(records, self.original.plain.records(inputs), blank)
+
+
+@dataclass(frozen=True)
+class ScoreStage(ScoringStage):
+    """Scores a model against its gold and its original.
+
+    Attributes:
+        ours: Measurements of the model that is scored.
+        gold: Measurements of its gold.
+    """
+
+    kind: ClassVar[str] = "score"
+
+    ours: MeasuredModel
+    gold: MeasuredModel
+
+    @property
+    def label(self) -> str:
+        """That of the model."""
+        return self.ours.plain.label
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        """All measurements."""
+        return {
+            f"{role} {stage.control or 'plain'}": stage
+            for role, model in (("own", self.ours), ("gold", self.gold), ("first", self.original))
+            for stage in model.stages
+        }
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Writes scores and truth ratios."""
+        scores = self._scores(inputs, None)
+        shown = [track for track, modality in modalities().items() if modality.media]
+        for name in self.evaluation.controls if self.ours.controls else ():
+            for key, value in self._scores(inputs, name).items():
+                split, track, _ = key.split(".")
+                if track in shown and split != SIDE:
+                    scores[f"{key}_{name}"] = value
+        ours = self.counted(self.ours, inputs, None)
+        ratios = {f"forget.{track}": truth_ratios(ours, track) for track in modalities()}
+        content = {
+            "scores": {key: value.model_dump(mode="json") for key, value in sorted(scores.items())},
+            "truth_ratios": {key: list(values) for key, values in ratios.items() if len(values)},
+        }
+        write_json(folder / SCORES, content)
+        return write_outcome(folder, "ok")
+
+    def _scores(self, inputs: StageInputs, name: Control | None) -> dict[str, Score]:
+        models = (self.ours, self.gold, self.original)
+        ours, gold, original = (self.counted(model, inputs, name) for model in models)
+        return score(
+            ours,
+            gold,
+            original,
+            self.evaluation.protocol,
+            metrics=self.evaluation.further_metrics,
+        )
+
+
+@dataclass(frozen=True)
+class NullBandStage(ScoringStage):
+    """Compares golds of different seeds: what a score is when nothing is left to forget.
+
+    Attributes:
+        golds: Measurements of two golds or more.
+    """
+
+    kind: ClassVar[str] = "nullband"
+
+    golds: tuple[MeasuredModel, ...]
+
+    @property
+    def label(self) -> str:
+        """That of the first gold."""
+        return self.golds[0].plain.label
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        """All measurements that are read."""
+        golds = {f"gold {number}": gold.plain for number, gold in enumerate(self.golds)}
+        first = {f"first {stage.control or 'plain'}": stage for stage in self.original.stages}
+        return golds | first
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Writes a band for every score."""
+        records = [self.counted(gold, inputs, None) for gold in self.golds]
+        found = null_band(records, self.evaluation.protocol)
+        write_json(folder / SCORES, {key: asdict(band) for key, band in found.items()})
+        return write_outcome(folder, "ok")
+
+
+def read_scores(folder: Path) -> dict[str, Any]:
+    """Reads what a scoring stage wrote."""
+    return dict(read_json(folder / SCORES))

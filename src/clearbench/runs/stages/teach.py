@@ -1,0 +1,89 @@
+"""An original or a gold: a base that is taught a dataset's people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from clearbench.models.base import Model
+from clearbench.runs.cost import metered
+from clearbench.runs.stage import StageInputs, Status, write_outcome
+from clearbench.runs.stages.model import ModelStage, curve_points, save_model, training_cost
+from clearbench.training.finetune import finetune
+from clearbench.training.watch import Diverged
+
+
+@dataclass(frozen=True)
+class TeachStage(ModelStage):
+    """Teaches a base everybody, or everybody but some.
+
+    Attributes:
+        without: People who are left out; nobody for an original.
+    """
+
+    kind: ClassVar[str] = "teach"
+
+    without: tuple[int, ...] = ()
+
+    @property
+    def role(self) -> Literal["original", "gold"]:
+        """What the model is compared as."""
+        return "gold" if self.without else "original"
+
+    @property
+    def label(self) -> str:
+        """Kind of model, role and seed."""
+        return f"{self.base.kind}-{self.role}-seed{self.seed}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Kind of model, schedule, seed, and who is left out."""
+        return {
+            "model": self.base.kind,
+            "head": self.base.head,
+            "train": self.train.model_dump(mode="json"),
+            "seed": self.seed,
+            "without": list(self.without),
+        }
+
+    @property
+    def materials(self) -> Mapping[str, str]:
+        """The rows and the base."""
+        return {**super().materials, "base model": self.base.digest}
+
+    def start_model(self, inputs: StageInputs) -> Model:
+        """Loads the base."""
+        model = self.base.load(self.data.dataset(inputs), self.seed)
+        return inputs.cache.shared(model, self.base.source)
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Trains the base and writes the model."""
+        dataset = self.data.dataset(inputs)
+        if self.without:
+            dataset = dataset.forgetting(self.without)
+
+        def on_step(done: int, steps: int, values: Mapping[str, float]) -> None:
+            inputs.on_progress("training", done, steps)
+
+        status, reason = "ok", ""
+        with metered() as cost:
+            model = self.start_model(inputs)
+            try:
+                history = finetune(
+                    model,
+                    dataset.for_kind(self.base.kind),
+                    self.train,
+                    self.seed,
+                    without=("forget",) if self.without else (),
+                    checkpoints=inputs.scratch,
+                    on_step=on_step,
+                )
+            except Diverged as error:
+                status, reason, history = "diverged", str(error), error.history
+        cost |= training_cost(model)
+        if status == "ok":
+            save_model(model, folder)
+        curve = curve_points(history, set())
+        return write_outcome(folder, status, reason, curve=curve, cost=cost)

@@ -1,0 +1,160 @@
+"""Worker processes: each makes one stage at a time and tells how far it is."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from clearbench.errors import ClearbenchError
+from clearbench.plugins import load_plugin
+from clearbench.quiet import quiet_libraries
+from clearbench.runs.cache import WorkerCache
+from clearbench.runs.making import make_stage
+from clearbench.runs.stage import Stage, StageOutcome
+from clearbench.runs.store import Store
+
+#: Seconds after which a worker gives a stage back that another process is making.
+PATIENCE = 1.0
+#: Seconds between two reports on one stage.
+REPORT_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is."""
+
+    doing: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a stage ended; no outcome where another process is making it."""
+
+    outcome: StageOutcome | None
+
+
+Message = Progress | Ended
+
+
+def _work(connection: Connection, root: Path, threads: int, plugins: tuple[str, ...]) -> None:
+    """Makes the stages that come in until the parent process ends or closes the connection."""
+    quiet_libraries()
+    _end_with_parent(os.getppid())
+    torch.set_num_threads(threads)
+    for path in plugins:
+        load_plugin(Path(path))
+    store, cache = Store(root), WorkerCache()
+    while True:
+        try:
+            stage: Stage = connection.recv()
+        except EOFError:
+            return
+        connection.send(Ended(_made(stage, store, cache, connection)))
+
+
+def _made(
+    stage: Stage, store: Store, cache: WorkerCache, connection: Connection
+) -> StageOutcome | None:
+    sent = [0.0]
+
+    def on_progress(doing: str, done: int, total: int) -> None:
+        if time.monotonic() - sent[0] > REPORT_SECONDS:
+            sent[0] = time.monotonic()
+            connection.send(Progress(doing, done, total))
+
+    try:
+        return make_stage(stage, store, cache, on_progress, PATIENCE)
+    except ClearbenchError as error:
+        return StageOutcome("failed", error.what)
+    except Exception as error:  # a stage's fault, a method's above all, ends no run
+        return StageOutcome("failed", repr(error))
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ends this process once its parent has ended, whatever killed that."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@dataclass
+class Worker:
+    """A worker process, and a new one in its place once it has died.
+
+    Attributes:
+        root: The folder of the store.
+        threads: Threads of the process.
+        plugins: Python files that it loads.
+        stage: What it makes at the moment.
+    """
+
+    root: Path
+    threads: int
+    plugins: tuple[str, ...]
+    stage: Stage | None = None
+    _process: BaseProcess | None = field(default=None, repr=False)
+    _connection: Connection | None = field(default=None, repr=False)
+
+    def start(self, stage: Stage) -> None:
+        """Gives the worker a stage to make."""
+        if self._process is None or not self._process.is_alive():
+            self._connection, self._process = self._spawned()
+        self.connection.send(stage)
+        self.stage = stage
+
+    @property
+    def connection(self) -> Connection:
+        """What messages of the running process come from."""
+        if self._connection is None:
+            raise RuntimeError("the worker has not been started")
+        return self._connection
+
+    def receive(self) -> Message:
+        """The next message; the death of the process is the failure of its stage."""
+        try:
+            message: Message = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            message = Ended(StageOutcome("failed", self._death()))
+        if isinstance(message, Ended):
+            self.stage = None
+        return message
+
+    def stop(self) -> None:
+        """Ends the process at once; what it was making can be taken up again."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.join()
+
+    def _spawned(self) -> tuple[Connection, BaseProcess]:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_work, args=(theirs, self.root, self.threads, self.plugins), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return ours, process
+
+    def _death(self) -> str:
+        """Waits for the end of the process and says what ended it."""
+        process = self._process
+        if process is None:
+            return "its worker process never began"
+        process.join()
+        code = process.exitcode or 0
+        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        return f"its worker process was {how}" if code < 0 else f"its worker process {how}"

@@ -1,0 +1,75 @@
+"""Progress in a pipe: a line when a stage begins and when it ends, and how long is left."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from rich.console import Console
+
+from clearbench.runs.display import BarDisplay, LineDisplay, display_for, duration
+from clearbench.runs.stage import Stage, StageInputs, StageOutcome, Status
+
+
+class Nothing(Stage):
+    """A stage that writes nothing."""
+
+    kind = "nothing"
+    label = "at-all"
+    settings: ClassVar[dict[str, Any]] = {}
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        return "ok"
+
+
+def test_a_run_in_a_pipe_says_every_stage(
+    clearbench: Callable[..., Any], small_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small_recipe))
+    words = ("run", tmp_path / "small.yaml", "--out", tmp_path / "out", "--workers", 1)
+    lines = clearbench(*words).stdout.splitlines()
+    begun = [line.split()[1:3] for line in lines if line.startswith("begin ")]
+    ended = [line for line in lines if line.startswith("end ")]
+    assert len(begun) == len(ended) == 9 and [line.split()[1:3] for line in ended] == begun
+    assert ["unlearn", "language-npo"] in begun and ["score", "language-npo"] in begun
+    pattern = re.compile(r"\((\d+ min )?\d+ s; (\d) of 9 done, \d+%, about .* left\)$")
+    assert [int(pattern.search(line)[2]) for line in ended] == list(range(1, 10))  # type: ignore[index]
+    again = clearbench(*words).stdout
+    assert "begin" not in again, "nothing is made twice"
+
+
+def test_lines_name_what_went_wrong_and_who_waits() -> None:
+    written, stage = io.StringIO(), Nothing()
+    display = display_for(Console(file=written, width=200), [stage])
+    assert isinstance(display, LineDisplay)
+    display.begin(stage)
+    display.wait(stage)
+    display.wait(stage)
+    display.begin(stage)
+    display.end(stage, StageOutcome("failed", "no rows"))
+    assert written.getvalue().splitlines() == [
+        "begin nothing at-all",
+        "wait  nothing at-all: another process is making it",
+        "end   nothing at-all: failed: no rows (0 s; 1 of 1 done, 100%, about 0 s left)",
+    ]
+
+
+def test_a_terminal_has_bars() -> None:
+    written, stage = io.StringIO(), Nothing()
+    console = Console(file=written, width=200, force_terminal=True)
+    with display_for(console, [stage]) as display:
+        assert isinstance(display, BarDisplay)
+        display.begin(stage)
+        display.advance(stage, "training", 1, 2)
+        display.wait(stage)
+        display.end(stage, StageOutcome("diverged", "not finite"))
+    assert "nothing at-all: diverged: not finite" in written.getvalue()
+    assert "all stages" in written.getvalue()
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0.4, 59.6, 75)] == ["0 s", "1 min 0 s", "1 min 15 s"]
