@@ -179,6 +179,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "listed": tables.person_words,
         "rates": tables.rates,
+        "headings": {name: each.heading or name for name, each in modalities().items()},
         "tracks": {name: each.title or name for name, each in modalities().items()},
         "side_effects": tables.SIDE_EFFECTS,
         "splits": _SPLITS,

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.halves import in_half
 from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.store_folder import write_rows
 from clearbench.errors import StorageError
 from clearbench.report.html import write_report
 from clearbench.runs import work
@@ -28,7 +28,7 @@ STAGES = "stages"
 
 
 def data_stage(recipe: Recipe, stages: Path) -> str:
-    """Writes the recipe's people as a folder in the layout of CLEAR; returns its name."""
+    """Writes the recipe's rows as a folder; returns its name."""
     part = recipe.data
     about = part.model_dump(exclude={"fold", "requests", "half"}) | {"version": STAGE_VERSION}
     if part.half:
@@ -38,7 +38,7 @@ def data_stage(recipe: Recipe, stages: Path) -> str:
     else:
         about["content"] = _dataset(recipe).fingerprint
     name = f"data-{content_hash(about)}"
-    once(stages / name, about, lambda folder: write_dataset(_dataset(recipe), folder))
+    once(stages / name, about, lambda folder: write_rows(_dataset(recipe), folder))
     return name
 
 
