@@ -130,12 +130,9 @@ def _recipes() -> Rows:
 
 
 def _datasets() -> Rows:
-    return [
-        {"name": "builtin", "what": "fictitious authors with portraits, made from a seed"},
-        {"name": "FOLDER", "what": "a folder from `clearbench build`, in the layout of CLEAR"},
-        {"name": "therem/CLEAR", "what": "CLEAR as published: hub, its cache, or a folder like it"},
-        {"name": "locuslab/TOFU", "what": "TOFU as published: hub, its cache, or a folder like it"},
-    ]
+    from clearbench.data.sources.base import sources
+
+    return [{"name": source.name, "what": source.shows} for source in sources()]
 
 
 def _models() -> Rows:

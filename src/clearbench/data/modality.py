@@ -30,6 +30,7 @@ class Modality:
             of a JSON row that holds a media file's path.
         position: Place in lists; lower is earlier.
         title: Heading of its answers on the page.
+        heading: Heading of its columns in tables.
         noun: What is forgotten of a person, in words (`faces`).
         introduction: Label of a question in the summary (`Shown a portrait`).
         media: Class of its rows' media; None where a question needs none.
@@ -51,6 +52,7 @@ class Modality:
     name: ClassVar[str] = ""
     position: ClassVar[int] = 100
     title: ClassVar[str] = ""
+    heading: ClassVar[str] = ""
     noun: ClassVar[str] = ""
     introduction: ClassVar[str] = "Question"
     media: ClassVar[type[Media] | None] = None

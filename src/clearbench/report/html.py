@@ -149,6 +149,7 @@ def _constants() -> dict[str, Any]:
     return {
         "listed": words.person_words,
         "rates": tables.rates,
+        "headings": {name: entry.heading or name for name, entry in modalities().items()},
         "tracks": {name: entry.title or name for name, entry in modalities().items()},
         "aims": _AIMS,
         "side_effects": tables.SIDE_EFFECTS,

@@ -24,6 +24,7 @@ class Image(Modality, name="image"):
 
     position = 1
     title = "Captions of portraits"
+    heading = "Pictures"
     noun = "faces"
     introduction = "Shown a portrait"
     media = EncodedImage

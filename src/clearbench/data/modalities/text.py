@@ -10,6 +10,7 @@ class Text(Modality, name="text"):
 
     position = 0
     title = "Text answers"
+    heading = "Text"
     noun = "text"
     tasks = ("qa", "choice")
     main_task = "qa"

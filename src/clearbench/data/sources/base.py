@@ -1,0 +1,114 @@
+"""The shape of a dataset source: what it recognises, and how it loads it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.tables import Tables
+from clearbench.errors import DataError
+from clearbench.registry import Registry
+
+_REGISTRY: Registry[DatasetSource]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Arguments of `load_dataset`, which says what they are."""
+
+    source: str
+    forget: int | str | None = None
+    retain: str | None = None
+    text: str | Path | None = None
+    people: int | None = None
+    strangers: int = 8
+    seed: int = 0
+
+    @property
+    def path(self) -> Path:
+        """The source as a path."""
+        return Path(self.source)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The source as configurations of a published dataset.
+
+        Raises:
+            DataError: When it is neither a folder nor within reach on the hub.
+        """
+        return Tables(self.source)
+
+
+class DatasetSource(ABC):
+    """Base of all sources. A named subclass registers itself.
+
+    `class Voices(DatasetSource, name="voices")` in a file of this folder, in a plugin or behind an
+    entry point of the group `clearbench.datasets` is all it takes.
+
+    Attributes:
+        name: What a user writes as the source.
+        shows: One line about it for `clearbench list datasets`.
+        position: Place in the list and among those asked; lower is earlier.
+    """
+
+    name: ClassVar[str] = ""
+    shows: ClassVar[str] = ""
+    position: ClassVar[int] = 50
+
+    def __init_subclass__(cls, name: str = "") -> None:
+        if name:
+            cls.name = name
+            _REGISTRY.add(name, cls)
+
+    def recognises(self, request: Request) -> bool:
+        """Whether it is the one to load this source; by default, whether it is called so."""
+        return request.source == self.name
+
+    @abstractmethod
+    def load(self, request: Request) -> Dataset:
+        """The dataset, divided by person as the request says.
+
+        Raises:
+            DataError: With every bad row, or for a division that is not possible.
+        """
+
+
+_REGISTRY = Registry("dataset source", "clearbench.data.sources", "clearbench.datasets")
+
+
+def sources() -> list[DatasetSource]:
+    """Every source, in the order in which they are asked."""
+    found = sorted(_REGISTRY.all().values(), key=lambda cls: (cls.position, cls.name))
+    return [cls() for cls in found]
+
+
+def last_forgotten(dataset: Dataset, count: int) -> Dataset:
+    """The same people, of whom the last `count` are forgotten."""
+    everybody = sorted(dataset.people("forget") | dataset.people("retain"))
+    return dataset.forgetting(everybody[-count:])
+
+
+def fewer(dataset: Dataset, forget: int | None, people: int | None) -> Dataset:
+    """The last `forget` of the forgotten, and of the others only the first, up to `people`."""
+    if forget is None and people is None:
+        return dataset
+    largest = sorted(dataset.people("forget"))
+    count = len(largest) if forget is None else forget
+    if not 1 <= count <= len(largest):
+        fix = f"choose 1 to {len(largest)}: only they have perturbed answers"
+        raise DataError(f"cannot forget {count} people", "forget", fix)
+    gone = set(largest[-count:])
+    others = sorted((dataset.people("retain") | set(largest)) - gone)
+    kept = others if people is None else others[: max(0, people - count)]
+    asked = {row.person for split in ("forget", "retain") for row in dataset.evaluation[split]}
+    if people is not None and not (kept and asked.issuperset(kept)):
+        raise DataError(
+            f"{people} people with {count} forgotten leaves {people - count} others",
+            "data.people",
+            "keep at least 1, and no more than the retain_perturbed rows are about",
+        )
+    return dataset.forgetting(gone, set(others) - set(kept))

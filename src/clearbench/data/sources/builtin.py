@@ -1,0 +1,29 @@
+"""The built-in world, made from a seed."""
+
+from __future__ import annotations
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.made_up import divide, make_world
+from clearbench.data.sources.base import DatasetSource, Request
+from clearbench.errors import DataError
+from clearbench.people.shipped import builtin_pool
+
+#: People who are taught, and who of them are forgotten, where nobody says how many.
+PEOPLE, FORGET = 40, 8
+
+
+class Builtin(DatasetSource, name="builtin"):
+    """Fictitious authors with portraits."""
+
+    shows = "fictitious authors with portraits, made from a seed"
+    position = 0
+
+    def load(self, request: Request) -> Dataset:
+        """Makes the world of a seed."""
+        forget, retain = request.forget, request.retain
+        if isinstance(forget, str) or retain is not None:
+            fix = "give a number of people to forget; the others are kept"
+            raise DataError("the built-in world has no named splits", str(retain or forget), fix)
+        people = request.people or PEOPLE
+        world = make_world(builtin_pool(), people, request.strangers, request.seed)
+        return divide(world, FORGET if forget is None else forget, request.seed)

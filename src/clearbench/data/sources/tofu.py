@@ -1,0 +1,28 @@
+"""TOFU as published: the hub's, its cache, or a folder with the same files."""
+
+from __future__ import annotations
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.sources.base import DatasetSource, Request, fewer
+from clearbench.data.tofu import is_tofu, read_tofu
+
+#: The largest published forget split: a number of people is counted from its end.
+LARGEST = "forget10"
+
+
+class Tofu(DatasetSource, name="locuslab/TOFU"):
+    """Questions about 200 fictitious authors."""
+
+    shows = "TOFU as published: hub, its cache, or a folder like it"
+    position = 91
+
+    def recognises(self, request: Request) -> bool:
+        """Whether it has TOFU's whole text."""
+        return is_tofu(request.tables)
+
+    def load(self, request: Request) -> Dataset:
+        """Reads the questions."""
+        split = request.forget if isinstance(request.forget, str) else LARGEST
+        dataset = read_tofu(request.tables, split, request.retain)
+        count = request.forget if isinstance(request.forget, int) else None
+        return fewer(dataset, count, request.people)
