@@ -14,12 +14,14 @@ from clearbench.cli import steps
 from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import blank, images_only, shuffled, under_control
 from clearbench.evaluation.engine import evaluate as measured
+from clearbench.evaluation.metrics.false_recognition import KNOWN
 from clearbench.evaluation.records import Records
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.statistics import eligible
 from clearbench.report.html import render
 from clearbench.runs import work
 from clearbench.runs.plan import Family
-from clearbench.runs.recipe import EvaluationPart, Recipe, parse_recipe
+from clearbench.runs.recipe import Recipe, parse_recipe
 from clearbench.runs.run import planned
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records
@@ -43,8 +45,7 @@ def test_images_are_exchanged_in_the_records() -> None:
     plain = records([choice(0.5), choice(0.5, **IMAGE), choice(0.9, split="side", task="x")])
     other = records([choice(0.1), choice(0.25, **IMAGE)])
     found = under_control(plain, other)
-    cells = found.cells()
-    assert set(cells) == {("forget", "text", "qa"), ("forget", "image", "name")}
+    assert set(found.groups()) == {("forget", "text", "qa"), ("forget", "image", "name")}
     values = score(found)
     assert values["forget.text.probability"].value == pytest.approx(0.5)
     assert values["forget.image.name_probability"].value == pytest.approx(0.25)
@@ -61,7 +62,9 @@ def test_controls_in_python() -> None:
     model, data = taught("vision-language"), tiny_dataset()
     for name, change in (("blank", blank), ("shuffled", shuffled)):
         found = score(evaluate(model, data, images=name, limit=2, max_new_tokens=1))
-        expected = score(measured(model, change(data), limit=2, max_new_tokens=1))
+        expected = score(
+            measured(model, change(data), EvaluationSettings(limit=2, max_new_tokens=1))
+        )
         assert found == expected
     with pytest.raises(RecipeError, match="did you mean 'blank'"):
         evaluate(model, data, images="blanc")
@@ -105,11 +108,11 @@ def test_the_recipe_measures_under_controls(gated: tuple[Path, Family, Recipe]) 
         assert len(set(names)) == 3 and all((root / name).is_dir() for name in names)
         for name in names[1:]:
             found = Records.load(root / name)
-            assert set(found.answers["track"]) == {"image"} and found.known.empty
-    gate = EvaluationPart(eligible="known_by_sight")
+            assert set(found.answers["track"]) == {"image"} and KNOWN.name not in found
+    gate = EvaluationSettings(eligible="known_by_sight")
     first, gold = family.original, family.golds[0]
     assert (first.controls(gate), gold.controls(gate)) == (("blank",), ())
-    assert first.controls(EvaluationPart(eligible="known")) == ()
+    assert first.controls(EvaluationSettings(eligible="known")) == ()
 
 
 def test_the_recipe_scores_what_is_eligible(gated: tuple[Path, Family, Recipe]) -> None:
