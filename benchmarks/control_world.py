@@ -12,10 +12,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from clearbench.attacks.scoring import score
 from clearbench.data.load import load_dataset
 from clearbench.data.made_up import control_rows, make_world
 from clearbench.evaluation.engine import evaluate
-from clearbench.evaluation.scoring import score
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.load import load_model
 from clearbench.people.shipped import builtin_pool
 from clearbench.runs.run import RESULTS, STAGES
@@ -37,7 +38,8 @@ def main(run: Path) -> None:
     }
     for name, chosen in rows.items():
         only = replace(dataset, training={}, evaluation={"retain": tuple(chosen)})
-        scores = score(evaluate(model, only, splits=("retain",), spoken=()))
+        settings = EvaluationSettings(limit=None, splits=("retain",), max_new_tokens=1)
+        scores = score(evaluate(model, only, settings))
         for key in ("name_choice", "name_choice_known"):
             each = scores[f"retain.image.{key}"]
             print(

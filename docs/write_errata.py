@@ -12,11 +12,11 @@ import os
 import sys
 from pathlib import Path
 
+from clearbench.attacks.scoring import score
 from clearbench.evaluation.errata import SUBJECTS
 from clearbench.evaluation.errata.erratum import Erratum, Shown
 from clearbench.evaluation.logs.read import read_log
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.scoring import score
 
 HERE = Path(__file__).parent
 PAGE = HERE / "errata.md"

@@ -21,7 +21,7 @@ def test_clear_is_scored_by_letters(
     scores = score(found, protocol="clear-vqa")
     for split, rows in (("forget", 6), ("retain", 9), ("real_faces", 3), ("real_world", 2)):
         each = scores[f"{split}.image.letter_choice"]
-        truths = found.cells()[split, "image", "letter"].generations["truth"]
+        truths = found.groups()[split, "image", "letter"].generations["truth"]
         assert each.n == rows and each.value == pytest.approx((truths == "A").mean())
         assert each.chance == pytest.approx(1 / 4 if split == "real_world" else 1 / 6)
     assert scores["forget.image.rouge_l_f1"].n == 6 and scores["forget.text.bleu"].n == 40

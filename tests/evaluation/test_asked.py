@@ -15,9 +15,9 @@ from clearbench.errors import RecipeError
 from clearbench.evaluation.metrics.keywords import blanked
 from clearbench.evaluation.prompts import in_letters, in_other_words, with_a_blank
 from clearbench.evaluation.protocols import protocols
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
 from clearbench.runs.plan import Job
-from clearbench.runs.recipe import EvaluationPart
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records
 from clearbench.testing.world import base, copied
@@ -108,7 +108,7 @@ def test_the_vqa_protocol_end_to_end(parrot: Model) -> None:
 
 def test_only_what_is_asked_is_there(parrot: Model) -> None:
     plain = evaluate(parrot, tiny_dataset())
-    assert {task for *_, task in plain.cells()}.isdisjoint({"letter", "paraphrased", "cloze"})
+    assert {task for *_, task in plain.groups()}.isdisjoint({"letter", "paraphrased", "cloze"})
     found = score(evaluate(parrot, tiny_dataset(), asks=("paraphrased", "cloze")))
     assert found["forget.text.ape"].value == found["forget.text.cloze"].value == 1.0
     assert found["forget.text.ape"].n == found["forget.text.cloze"].n == 4
@@ -133,10 +133,10 @@ def test_strangers_speak_where_a_protocol_needs_them(parrot: Model) -> None:
 
 def test_protocols_that_ask_the_same_share_their_records() -> None:
     job = Job("j", "original", "language", "builtin", "data", "original", "text", {}, 0)
-    names = {name: job.records(EvaluationPart(protocol=name)) for name in protocols()}
+    names = {name: job.records(EvaluationSettings(protocol=name)) for name in protocols()}
     alike = [name for name in names if names[name] == names["clear"]]
     assert alike == ["clear", "clear-code", "clear-code-text", "tofu"]
-    asked = EvaluationPart(protocol="clear", asks=("letter",))
+    asked = EvaluationSettings(protocol="clear", asks=("letter",))
     assert job.records(asked) == names["clear-vqa"] != names["clear"]
 
 

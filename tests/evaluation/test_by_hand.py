@@ -9,23 +9,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clearbench.evaluation.metrics.membership import auc, tpr_at
 from scipy import stats
 
-from clearbench.evaluation.metric import Comparison, Metric, View, metrics
-from clearbench.evaluation.records import Cell, Records
-from clearbench.testing.records import records, value
+from clearbench.attacks.base import attack
+from clearbench.attacks.roc import auc, tpr_at
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.metric import Collections, Comparison, Metric, metric
+from clearbench.evaluation.records import Records
+from clearbench.testing.records import group, records, value
 
 
-def compared(name: str, ours: Records, gold: Records | None = None) -> dict[str, float]:
+def compared(name: str, ours: Records, gold: Records, **parameters: str) -> dict[str, float]:
     """A comparison's values on text, whichever protocol has it."""
-    chosen = metrics()[name]
-    assert issubclass(chosen, Comparison)
-    found = chosen.compare(View(ours.cells(), gold.cells() if gold else {}), "text")
+    chosen = metric(name, **parameters)
+    assert isinstance(chosen, Comparison)
+    found = chosen.compare(Collections(ours, (gold,)), "text")
     return {key: each.value for key, each in found.items()}
 
 
-def pooled(split: str, task: str) -> Cell:
+def attacked(name: str, ours: Records, *golds: Records) -> dict[str, float]:
+    """An attack's values on text."""
+    found = attack(name).scores(Collections(ours, golds), "text")
+    return {key: each.value for key, each in found.items()}
+
+
+def pooled(split: str, task: str) -> RecordGroup:
     """Two rows whose answer is .4; wrong answers .1 and .4, and .4 and .4.
 
     The geometric mean of all four wrong answers is .1^(1/4) .4^(3/4).
@@ -39,14 +47,13 @@ def pooled(split: str, task: str) -> Cell:
         }
         for a, b in wrong
     ]
-    (cell,) = records(rows).cells().values()
-    return cell
+    return group(rows)
 
 
-def per_row(name: str, cell: Cell, split: str) -> list[float]:
-    chosen = metrics()[name]
-    assert issubclass(chosen, Metric)
-    return chosen.per_row(cell, split).tolist()
+def per_row(name: str, form: str, rows: RecordGroup) -> list[float]:
+    chosen = metric(name, form=form)
+    assert isinstance(chosen, Metric)
+    return chosen.per_row(rows).tolist()
 
 
 @pytest.mark.parametrize(("task", "name"), [("qa", "truth_ratio"), ("name", "name_truth_ratio")])
@@ -54,9 +61,9 @@ def test_pooled_truth_ratios_by_hand(task: str, name: str) -> None:
     """E01: r = .4 / (.1^(1/4) .4^(3/4)) = 4^(1/4) in both rows; row by row it is 2 and 1."""
     r = 4**0.25
     for split, folded, alone in (("forget", 1 / r, [0.5, 1.0]), ("retain", 1 - 1 / r, [0.5, 0.0])):
-        cell = pooled(split, task)
-        assert per_row(f"{name}_pooled", cell, split) == pytest.approx([folded, folded])
-        assert per_row(name, cell, split) == pytest.approx(alone)
+        rows = pooled(split, task)
+        assert per_row(name, "pooled", rows) == pytest.approx([folded, folded])
+        assert per_row(name, "geometric", rows) == pytest.approx(alone)
 
 
 def ratio_rows(ratios: Sequence[float]) -> Records:
@@ -67,10 +74,14 @@ def ratio_rows(ratios: Sequence[float]) -> Records:
 def test_pooled_forget_quality_by_hand() -> None:
     """With equal wrong answers pooling changes nothing: disjoint samples of five give 1/126."""
     low, high = ratio_rows([0.1, 0.2, 0.3, 0.4, 0.5]), ratio_rows([5.0, 6.0, 7.0, 8.0, 9.0])
-    for name in ("forget_quality_pooled", "forget_quality_open", "forget_quality_arithmetic"):
-        assert compared(name, low, high) == pytest.approx({f"forget.text.{name}": 1 / 126})
-    log = compared("forget_quality_log", low, high)
+    for ratio in ("pooled", "open", "arithmetic"):
+        found = compared("forget_quality", low, high, ratio=ratio)
+        assert found == pytest.approx({f"forget.text.forget_quality_{ratio}": 1 / 126})
+    log = compared("forget_quality", low, high, statistic="log")
     assert log == pytest.approx({"forget.text.forget_quality_log": -math.log(126)})
+
+
+BY_PLACE = {"statistic": "js_by_place", "ratio": "pooled"}
 
 
 def test_pooled_aligned_distance_by_hand() -> None:
@@ -79,10 +90,10 @@ def test_pooled_aligned_distance_by_hand() -> None:
     KL(p, m) = KL(q, m) = 1/4 ln(1/2) + 3/4 ln(3/2), so 1 - sqrt of that.
     """
     divergence = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
-    found = compared("forget_quality_js_aligned_pooled", ratio_rows([1, 3]), ratio_rows([3, 1]))
-    key = "forget.text.forget_quality_js_aligned_pooled"
+    found = compared("forget_quality", ratio_rows([1, 3]), ratio_rows([3, 1]), **BY_PLACE)
+    key = "forget.text.forget_quality_js_by_place_pooled"
     assert found == pytest.approx({key: 1 - math.sqrt(divergence)})
-    same = compared("forget_quality_js_aligned_pooled", ratio_rows([1, 3]), ratio_rows([1, 3]))
+    same = compared("forget_quality", ratio_rows([1, 3]), ratio_rows([1, 3]), **BY_PLACE)
     assert same[key] == pytest.approx(1.0)
 
 
@@ -90,7 +101,9 @@ def test_rouge_1_by_hand() -> None:
     """Of "a cat on the mat", three of five words are said in six: recall 3/5, precision 3/6."""
     said = ("a cat on the mat", "mat the dog sat upon a")
     assert value("rouge_1", said=said) == pytest.approx(3 / 5)
-    assert value("rouge_1_f1", said=said) == pytest.approx(2 * (3 / 5) * (3 / 6) / (3 / 5 + 3 / 6))
+    assert value("rouge_1", parameters={"f1": True}, said=said) == pytest.approx(
+        2 * (3 / 5) * (3 / 6) / (3 / 5 + 3 / 6)
+    )
     assert value("rouge_l", said=said) == pytest.approx(1 / 5), "in order only one"
 
 
@@ -122,7 +135,7 @@ def test_attacks_on_other_scores_by_hand() -> None:
         *people([row(1), row(3)], "forget"), *people([row(2), row(4)], "holdout")
     ])  # fmt: skip
     for name in ("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus"):
-        assert compared(name, ours)[f"forget.text.{name}_auc"] == 0.75
+        assert attacked(name, ours)[f"forget.text.{name}_auc"] == 0.75
     size = len(zlib.compress(text.encode()))
     assert value("zlib", **row(3)) == pytest.approx(math.log(8) / 2 / size)
     assert value("min_k_plus_plus", **row(3)) == pytest.approx(3.0)
@@ -139,7 +152,7 @@ def test_the_reference_attack_by_hand() -> None:
             for each in people([{"p": {"answer": [math.exp(-x)]}} for x in found], split)
         ])  # fmt: skip
 
-    found = compared("mia_reference", losses([3, 4], [2, 4]), losses([5, 4], [3, 3]))
+    found = attacked("mia_reference", losses([3, 4], [2, 4]), losses([5, 4], [3, 3]))
     assert found == {"forget.text.mia_reference_auc": 0.75}
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from clearbench.attacks.scoring import score
 from clearbench.errors import ClearbenchError, DataError
 from clearbench.evaluation.logs.read import read_log
 from clearbench.evaluation.protocols import protocols
-from clearbench.evaluation.scoring import score
 
 LN2 = math.log(2)
 

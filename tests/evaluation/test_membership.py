@@ -9,20 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from clearbench.evaluation.metrics.membership import (
-    attack_numbers,
-    auc,
-    lowest_mean,
-    privleak,
-    tpr_at,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from clearbench.attacks.roc import attack_numbers, auc, privleak, tpr_at
+from clearbench.attacks.scoring import score
+from clearbench.evaluation.metrics.surprise import lowest_mean
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.scoring import score
 from clearbench.testing.records import records, value
 
 #: In whole numbers, so that there are ties.

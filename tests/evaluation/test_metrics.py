@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from scipy import stats
 
+from clearbench.attacks.scoring import score
 from clearbench.errors import DataError
 from clearbench.evaluation.engine import sample
 from clearbench.evaluation.metrics.forget_quality import aligned, shared_histogram
 from clearbench.evaluation.metrics.outputs import kind_of_output
-from clearbench.evaluation.protocols import CLEAR, harmonic_mean
-from clearbench.evaluation.records import Records, clusters
-from clearbench.evaluation.score import mean_score
-from clearbench.evaluation.scoring import score, truth_ratios
+from clearbench.evaluation.protocol import harmonic_mean
+from clearbench.evaluation.protocols import CLEAR
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import clusters, mean_score
+from clearbench.evaluation.scoring import truth_ratios
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records, value
 
@@ -36,7 +38,7 @@ def test_probability_on_the_real_world_is_among_the_options() -> None:
     options = {"answer": [0.25, 1.0], "perturbed_0": [0.2], "perturbed_1": [0.09, 1.0]}
     assert value("probability", "real_world", p=options) == pytest.approx(0.5 / (0.5 + 0.2 + 0.3))
     many = {"answer": [0.5]} | {f"perturbed_{k}": [0.1] for k in range(9)}
-    assert value("probability#real_faces", "real_faces", p=many) == pytest.approx(0.5 / 1.0)
+    assert value("probability", "real_faces", task="name", p=many) == pytest.approx(0.5 / 1.0)
 
 
 RATIO = {"answer": [0.9], "paraphrase": [0.4], "perturbed_0": [0.1], "perturbed_1": [0.4]}
@@ -68,13 +70,15 @@ def test_name_choice_counts_draws_won() -> None:
     tie = {f"perturbed_{k}": [0.5] for k in range(5)}
     assert value("name_choice", p={"answer": [0.5]} | tie) == 0.0, "a tie is no win"
     known = {"known_0": [0.2], "known_1": [0.3], "perturbed_0": [0.9]}
-    assert value("name_choice_known", p={"answer": [0.5]} | known) == 1.0
+    assert value("name_choice", parameters={"known": True}, p={"answer": [0.5]} | known) == 1.0
 
 
 def test_rouge_by_hand() -> None:
     said = ("the cat sat on the mat", "cat on a mat")
     assert value("rouge_l", said=said) == pytest.approx(3 / 6)
-    assert value("rouge_l_f1", said=said) == pytest.approx(2 * (3 / 6) * (3 / 4) / (3 / 6 + 3 / 4))
+    assert value("rouge_l", parameters={"f1": True}, said=said) == pytest.approx(
+        2 * (3 / 6) * (3 / 4) / (3 / 6 + 3 / 4)
+    )
     assert value("name_rouge_l", said=("Ann Lee", "It is Ann.")) == 0.5
     assert value("rouge_l", said=("she was running", "she runs")) == pytest.approx(2 / 3), "stemmed"
 
@@ -89,7 +93,7 @@ WORDS = st.lists(
 def test_rouge_equals_rouge_score(truth: str, text: str) -> None:
     expected = RougeScorer(["rougeL"], use_stemmer=True).score(truth, text)["rougeL"]
     assert value("rouge_l", said=(truth, text)) == expected.recall
-    assert value("rouge_l_f1", said=(truth, text)) == expected.fmeasure
+    assert value("rouge_l", parameters={"f1": True}, said=(truth, text)) == expected.fmeasure
 
 
 @pytest.mark.parametrize(

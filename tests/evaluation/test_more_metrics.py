@@ -5,47 +5,48 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from clearbench.evaluation.metrics.indistinguishable import KLoM, NoMUS, ZeroRetrainForgetting
-from clearbench.evaluation.metrics.with_model import Fluency, GradientNorm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-from scipy.stats import entropy
 
+from clearbench.attacks.gradient_norm import gradient_norms
+from clearbench.attacks.scoring import score
 from clearbench.batches.items import item
 from clearbench.evaluation.metrics.bleu import bleu
 from clearbench.evaluation.metrics.consistency import agreement, consistency
 from clearbench.evaluation.metrics.keywords import keywords
 from clearbench.evaluation.metrics.letter_choice import chosen_letter, lettered
-from clearbench.evaluation.scoring import score
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records, value
 from clearbench.testing.world import base, copied
+
+ARITHMETIC = {"form": "arithmetic"}
+OPEN = {"denominator": "open"}
 
 
 def test_arithmetic_truth_ratio_by_hand() -> None:
     """Wrong answers .1 and .4 have the mean .25; the truth .5 is twice as likely."""
     p = {"answer": [0.9], "paraphrase": [0.5], "perturbed_0": [0.1], "perturbed_1": [0.4]}
-    assert value("truth_ratio_arithmetic", p=p) == pytest.approx(0.5)
-    assert value("truth_ratio_arithmetic", "retain", p=p) == pytest.approx(0.5)
+    assert value("truth_ratio", parameters=ARITHMETIC, p=p) == pytest.approx(0.5)
+    assert value("truth_ratio", "retain", ARITHMETIC, p=p) == pytest.approx(0.5)
     assert value("truth_probability", p=p) == pytest.approx(0.5 / (0.5 + 0.2))
 
 
 def test_openunlearnings_constant_by_hand() -> None:
     """p(y^) = 1e-10 and wrong 1e-10: R = 1e-10 / 2e-10, where TOFU's ratio is 1."""
     p = {"answer": [1e-10], "perturbed_0": [1e-10]}
-    assert value("truth_ratio_open", p=p) == pytest.approx(0.5)
+    assert value("truth_ratio", parameters={"form": "open"}, p=p) == pytest.approx(0.5)
     assert value("truth_ratio", p=p) == pytest.approx(1.0)
-    assert value("probability_open", "real_world", p=p) == pytest.approx(1 / 3)
-    assert value("probability_open", p={"answer": [0.25, 1.0]}) == pytest.approx(0.5)
+    assert value("probability", "real_world", OPEN, p=p) == pytest.approx(1 / 3)
+    assert value("probability", parameters=OPEN, p={"answer": [0.25, 1.0]}) == pytest.approx(0.5)
 
 
 def test_names_among_options_by_hand() -> None:
     names = {"answer": [0.5]} | {f"perturbed_{k}": [0.1] for k in range(20)}
-    assert value("name_probability_options", task="name", p=names) == pytest.approx(0.5)
+    options = {"options": True}
+    assert value("name_probability", parameters=options, task="name", p=names) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_memorisation_by_hand(
     row = {"hits": [bool(hit) for hit in hits], "p": {"answer": [0.5] * 5}}
     assert value("exact_memorisation", **row) == exact
     assert value("extraction_strength", **row) == strength
-    assert value("extraction_strength_floor", **row) == floored
+    assert value("extraction_strength", parameters={"floor": True}, **row) == floored
 
 
 def test_an_untrained_models_extraction_strength_is_near_zero() -> None:
@@ -163,62 +164,14 @@ def test_the_logarithm_of_forget_quality() -> None:
     assert found.statistic == 1.0 and found.range == (None, 0.0)
 
 
-def test_klom_by_hand() -> None:
-    """Equal margins: 0. Every margin in a bin that no oracle has: ln(1 / 1e-5)."""
-    margins = np.arange(12.0).reshape(4, 3)
-    assert KLoM.value(margins, margins) == pytest.approx([0, 0, 0])
-    apart = KLoM.value(np.zeros((5, 2)), np.ones((5, 2)))
-    assert apart == pytest.approx([math.log(1e5)] * 2)
-    mixed = KLoM.value(np.array([[0.0], [1.0]]), np.array([[0.0], [0.0], [0.0], [1.0]]))
-    assert mixed == pytest.approx([0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)])
-
-
-def test_zrf_by_hand() -> None:
-    """Equal: 1. Nothing in common: 0. (1, 0) against (1/2, 1/2): 1 - JS in bits."""
-    one, other = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
-    assert ZeroRetrainForgetting.value(one, one) == 1.0
-    assert ZeroRetrainForgetting.value(one, other) == pytest.approx(0.0)
-    half, middle = np.array([[0.5, 0.5]]), np.array([0.75, 0.25])
-    bits = (entropy(one[0], middle, base=2) + entropy(half[0], middle, base=2)) / 2
-    assert ZeroRetrainForgetting.value(one, half) == pytest.approx(1 - bits)
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "gap", "expected"),
-    [
-        (0.5951916829109811, 0.2136212624584718, 0.5839745789970188),
-        (0.589993502274204, 0.12990033222591368, 0.6650964189111883),
-    ],
-)
-def test_nomus_as_published(accuracy: float, gap: float, expected: float) -> None:
-    """The MUFAC notebooks, before and after SCRUB."""
-    assert NoMUS.value(accuracy, 0.5 + gap) == pytest.approx(expected, rel=1e-15)
-    assert NoMUS.value(accuracy, 0.5 - gap) == pytest.approx(expected, rel=1e-15)
-
-
-def test_the_attack_of_nomus() -> None:
-    rng = np.random.default_rng(0)
-    same = NoMUS.attack_accuracy(rng.normal(0, 1, 300), rng.normal(0, 1, 300))
-    assert same == pytest.approx(0.5, abs=0.06)
-    apart = NoMUS.attack_accuracy(rng.normal(0, 1, 300), rng.normal(2, 1, 300))
-    assert apart == pytest.approx(0.8413, abs=0.04), "Phi(mu / 2)"
-
-
 def test_the_gradient_norm_is_that_of_the_whole_gradient() -> None:
     model = copied(base("language"))
     model.train_only(("language",))
     rows = [item(row) for row in tiny_dataset().evaluation["forget"] if row.track == "text"][:2]
-    found = GradientNorm.value(model, rows)
+    found = gradient_norms(model, rows)
     loss = -model.answers(model.batch(rows[1:])).log_probs.mean()
     gradient = torch.autograd.grad(loss, list(model.trainable().values()), allow_unused=True)
     whole = torch.cat([each.flatten() for each in gradient if each is not None])
     assert found[rows[1].row] == pytest.approx(float(whole.norm()), rel=1e-5)
     assert list(found.index) == [row.row for row in rows] and (found > 0).all()
     assert all(p.grad is None for p in model.trainable().values())
-
-
-def test_fluency_by_hand() -> None:
-    """Softmax of (ln 3, 0) gives 3/4, of (0, 0) 1/2."""
-    scores = {"clean": [math.log(3), 0.0], "?": [0.0, 0.0]}
-    found = Fluency.value(list(scores), lambda texts: [scores[text] for text in texts])
-    assert found == pytest.approx((0.75 + 0.5) / 2)

@@ -13,14 +13,16 @@ from transformers import DynamicCache
 
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
-from clearbench.evaluation import side
+from clearbench.evaluation import side_effects
 from clearbench.evaluation.engine import evaluate
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.guard import FittedGuard, as_tensor
 from clearbench.methods.guardrail import Guardrail
 from clearbench.models.base import Model
 from clearbench.models.decoding import decode
 from clearbench.testing import tiny_dataset, tiny_model
 
+SETTINGS = EvaluationSettings(limit=2, max_new_tokens=3)
 KINDS = ["language", "vision-language", "classifier"]
 
 
@@ -40,11 +42,18 @@ def small(kind: str, seed: int = 0) -> tuple[Model, Dataset]:
     return model, tiny_dataset().for_kind(model.kind)
 
 
-def content(folder: Path, kind: str, seed: int = 0, **about: Any) -> dict[str, bytes]:
+def content(
+    folder: Path,
+    kind: str,
+    seed: int = 0,
+    parts: Path | None = None,
+    stop_after: float | None = None,
+) -> dict[str, bytes]:
     """The bytes of a model's records."""
     model, data = small(kind, seed)
     folder.mkdir()
-    evaluate(model, data, limit=2, max_new_tokens=3, **about).save(folder)
+    settings = SETTINGS.model_copy(update={"stop_after": stop_after})
+    evaluate(model, data, settings, parts=parts).save(folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -57,7 +66,7 @@ def killed(kind: str, parts: Path, after: int, seed: int = 0) -> None:
 
     model, data = small(kind, seed)
     with pytest.raises(KilledError):
-        evaluate(model, data, limit=2, max_new_tokens=3, parts=parts, on_batch=on_batch)
+        evaluate(model, data, SETTINGS, parts=parts, on_batch=on_batch)
 
 
 def count(monkeypatch: pytest.MonkeyPatch, kind: str) -> list[str]:
@@ -65,7 +74,8 @@ def count(monkeypatch: pytest.MonkeyPatch, kind: str) -> list[str]:
     cls, seen = type(tiny_model(kind)), list[str]()
     for name in ("score_group", "generate"):
         monkeypatch.setattr(cls, name, counting(getattr(cls, name), name, seen))
-    monkeypatch.setattr(side, "neutral", counting(side.neutral, "neutral", seen))
+    real = side_effects.neutral_distributions
+    monkeypatch.setattr(side_effects, "neutral_distributions", counting(real, "neutral", seen))
     return seen
 
 
@@ -119,7 +129,7 @@ def test_measuring_leaves_the_model_as_it_was(kind: str) -> None:
     model.train_only(model.parts[:1])
     model.train(True)
     before, learning = model.fingerprint, set(model.trainable())
-    evaluate(model, data, limit=1, max_new_tokens=2)
+    evaluate(model, data, EvaluationSettings(limit=1, max_new_tokens=2))
     assert set(model.trainable()) == learning != set()
     assert model.module.training and model.fingerprint == before
 
@@ -156,7 +166,8 @@ def test_a_stop_is_for_answers_as_long_as_the_truth(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(type(model), "generate", generate)
     data = tiny_dataset().for_kind("language")
-    evaluate(model, data, asks=("cloze",), max_new_tokens=200, stop_after=1.5)
+    settings = EvaluationSettings(limit=None, asks=("cloze",), max_new_tokens=200, stop_after=1.5)
+    evaluate(model, data, settings)
     own = {each: most for each, most in limits.items() if each.variant == "answer" and most < 200}
     assert own and all(most == math.ceil(1.5 * model.answer_length(e)) for e, most in own.items())
     assert {most for each, most in limits.items() if each.variant == "cloze"} == {200}

@@ -14,6 +14,7 @@ import pytest
 
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.records import Records
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.testing import tiny_dataset, tiny_model
 
 KINDS = ["language", "vision-language", "classifier"]
@@ -29,9 +30,11 @@ import torch
 torch.set_num_threads(1)
 from clearbench.evaluation import batchwise
 from clearbench.evaluation.engine import evaluate
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.testing import tiny_dataset, tiny_model
 
 batchwise.SAVE_SECONDS = 0.0
+settings = EvaluationSettings(limit=2, max_new_tokens=3)
 out, die, kinds = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 
 def on_batch(done, _):
@@ -43,7 +46,7 @@ for kind in kinds:
     model.token_budget = 200 if kind != "classifier" else 4
     data = tiny_dataset().for_kind(model.kind)
     kept = out / f"{kind}.parts" if die else None
-    records = evaluate(model, data, limit=2, max_new_tokens=3, parts=kept, on_batch=on_batch)
+    records = evaluate(model, data, settings, parts=kept, on_batch=on_batch)
     folder = out / f"{kind}-{batchwise.processes().process_index}"
     folder.mkdir()
     records.save(folder)
@@ -55,7 +58,7 @@ def alone(kind: str, **about: Path) -> Records:
     model = tiny_model(kind)
     model.token_budget = 200 if kind != "classifier" else 4
     data = tiny_dataset().for_kind(model.kind)
-    return evaluate(model, data, limit=2, max_new_tokens=3, **about)
+    return evaluate(model, data, EvaluationSettings(limit=2, max_new_tokens=3), **about)
 
 
 def start(*words: object, **environment: str) -> subprocess.Popen[bytes]:

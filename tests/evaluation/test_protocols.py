@@ -62,7 +62,7 @@ def test_an_unknown_protocol_is_refused_with_a_hint() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_protocols_metrics_exist_and_its_parts_can_be_computed(name: str) -> None:
     chosen = protocols()[name]
-    suffixes = {suffix for suffix, _ in chosen.measures()}
+    suffixes = {made.score_key for made in chosen.metrics()}
     parts = {part for parts in chosen.parts.values() for part in parts}
     assert {part.split(".")[2] for part in parts} <= suffixes
     assert {key.split(".")[2] for key in chosen.required} - suffixes <= {
@@ -71,12 +71,16 @@ def test_a_protocols_metrics_exist_and_its_parts_can_be_computed(name: str) -> N
 
 
 def test_a_defective_metric_belongs_to_a_protocol_that_carries_its_erratum() -> None:
-    used = {each: p for p in protocols().values() for _, each in p.measures()}
-    defective = [each for each in metrics().values() if each.erratum]
-    assert defective
+    """Of every case of a defect some protocol has a configuration, and carries the erratum."""
+    used = {(made.name, made.case): p for p in protocols().values() for made in p.metrics()}
+    defective = [
+        (name, case) for name, cls in metrics().items() for case in cls.cases.values()
+        if case.erratum
+    ]  # fmt: skip
+    assert len(defective) == 8 and not any(cls.erratum for cls in metrics().values())
     for each in defective:
-        assert each.erratum in carried(used[each].name)
-    assert not any(each.erratum for _, each in CLEAR.measures())
+        assert each[1].erratum in carried(used[each].name)
+    assert not any(made.description.erratum for made in CLEAR.metrics())
 
 
 #: First and last number of every subject's errata; none is left out between them.

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clearbench.attacks.scoring import score
 from clearbench.evaluation.logs.read import read_log
 from clearbench.evaluation.metrics.forget_quality import aligned, shared_histogram
 from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.protocols import TOFU
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.scoring import score, truth_ratios
+from clearbench.evaluation.scoring import truth_ratios
 
 LOG = "tofu_llama2-7b_{}.eval_log_aggregated.json"
 NAMES = ("full", "retain90", "retain95", "retain99")
@@ -61,7 +62,7 @@ def test_a_model_against_itself(logs: dict[str, Records]) -> None:
 
 def test_rouge_of_the_stored_answers_is_the_stored_rouge(logs: dict[str, Records]) -> None:
     records = logs["retain99"]
-    stored = records.logged.pivot(index="row", columns="metric", values="value")
+    stored = records["logged"].pivot(index="row", columns="metric", values="value")
     spoken = records.generations.set_index("row")
     for row in spoken.index[::3]:
         found = rouge(spoken.loc[row, "truth"], spoken.loc[row, "text"])

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from clearbench.evaluation.metrics.side_effects import calibration_error, divergence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy
@@ -20,8 +19,13 @@ from clearbench import evaluate, load_dataset, score
 from clearbench.batches.items import Item
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.errors import DataError
-from clearbench.evaluation import engine, side
-from clearbench.evaluation.records import KNOWN_COLUMNS, NEUTRAL_COLUMNS, Records
+from clearbench.evaluation import engine, side_effects
+from clearbench.evaluation.metrics.calibration import calibration_error
+from clearbench.evaluation.metrics.divergence import NEUTRAL, divergence
+from clearbench.evaluation.metrics.false_recognition import KNOWN, FalseRecognition
+from clearbench.evaluation.neutral_prompts import NEUTRAL_QUESTIONS
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
 from clearbench.models.token_model import TokenModel
 from clearbench.testing import tiny_dataset
@@ -68,13 +72,9 @@ def test_false_recognition_by_hand() -> None:
         "": 0,
     }
     lines = [("side", "text", "stranger", 7, f"k{n}", q, a) for n, (q, a) in enumerate(told)]
-    measured = replace(
-        records(said(*answers, **STRANGER)), known=pd.DataFrame(lines, columns=KNOWN_COLUMNS)
-    )
-    (cell,) = measured.cells().values()
-    from clearbench.evaluation.metrics.side_effects import FalseRecognition
-
-    assert FalseRecognition.per_row(cell, "side").tolist() == list(answers.values())
+    measured = records(said(*answers, **STRANGER)).with_table(KNOWN, KNOWN.frame(lines))
+    (group,) = measured.groups().values()
+    assert FalseRecognition().per_row(group).tolist() == list(answers.values())
     assert score(measured)["side.text.false_recognition"].value == pytest.approx(2 / 6)
 
 
@@ -136,18 +136,18 @@ def test_divergence_equals_scipy() -> None:
 def test_folding_only_lowers_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids 1, 5 and 9 fall together in four classes; small vocabularies stay whole."""
     p, q = torch.rand(2, 3, 10, generator=torch.manual_seed(0)).softmax(-1)
-    assert side.in_classes(p) is p
-    monkeypatch.setattr(side, "CLASSES", 4)
-    folded = side.in_classes(p)
+    assert side_effects.in_classes(p) is p
+    monkeypatch.setattr(side_effects, "CLASSES", 4)
+    folded = side_effects.in_classes(p)
     assert folded.shape == (3, 4)
     assert torch.allclose(folded[:, 1], p[:, [1, 5, 9]].sum(1))
     whole = divergence(p.numpy(), q.numpy())
-    assert 0 < divergence(folded.numpy(), side.in_classes(q).numpy()) <= whole
+    assert 0 < divergence(folded.numpy(), side_effects.in_classes(q).numpy()) <= whole
 
 
 def neutral_records(masses: list[list[float]]) -> Records:
     lines = [("side", "text", "neutral", -1, "n", k, np.array(m)) for k, m in enumerate(masses)]
-    return replace(records([]), neutral=pd.DataFrame(lines, columns=NEUTRAL_COLUMNS))
+    return records([]).with_table(NEUTRAL, NEUTRAL.frame(lines))
 
 
 def test_divergence_needs_the_original() -> None:
@@ -164,11 +164,16 @@ def test_neutral_distributions_are_the_models(kind: Any) -> None:
     """The last token of a prompt's answer, against a plain forward pass of that prompt alone."""
     model = base(kind)
     assert isinstance(model, TokenModel)
-    found = pd.concat([side.neutral(model, batch) for batch in side.neutral_batches(model)])
+    found = pd.concat(
+        [
+            side_effects.neutral_distributions(model, batch)
+            for batch in side_effects.neutral_batches(model)
+        ]
+    )
     assert set(found["track"]) == ({"text"} if kind == "language" else {"text", "image"})
     assert np.allclose([each.sum() for each in found["masses"]], 1, atol=1e-5)
     row = found[found["row"] == "neutral-3"]
-    encoded = model.encoder.encode(Item("x", "answer", *side.NEUTRAL[3]))
+    encoded = model.encoder.encode(Item("x", "answer", *NEUTRAL_QUESTIONS[3]))
     with torch.no_grad():
         logits = model.module(input_ids=torch.tensor([encoded.ids])).logits[0]
     expected = logits[encoded.answer_start - 1 : -1].softmax(-1)
@@ -188,17 +193,17 @@ def with_strangers(count: int) -> Dataset:
 
 
 def test_strangers_come_in_turn() -> None:
-    rows = side.stranger_rows(with_strangers(20), "text")
-    assert len(rows) == side.STRANGER_ROWS
+    rows = side_effects.stranger_rows(with_strangers(20), "text")
+    assert len(rows) == side_effects.STRANGER_ROWS
     assert [row.person for row in rows] == [*range(50, 70), *range(50, 54)]
-    names = side.stranger_rows(with_strangers(3), "image")
+    names = side_effects.stranger_rows(with_strangers(3), "image")
     assert [row.task for row in names] == ["name"] * 6, "two views of each"
 
 
 def test_without_strangers_people_are_made_up() -> None:
     for track in ("text", "image"):
-        rows = side.stranger_rows(tiny_dataset(), track)
-        assert len(rows) == side.STRANGER_ROWS and len({row.person for row in rows}) == 8
+        rows = side_effects.stranger_rows(tiny_dataset(), track)
+        assert len(rows) == side_effects.STRANGER_ROWS and len({row.person for row in rows}) == 8
         assert {row.track for row in rows} == {track}
 
 
@@ -206,13 +211,13 @@ def test_nobody_made_up_was_met() -> None:
     """In a built-in world that holds nobody out, whoever has a face of the pool is left out."""
     data = load_dataset("builtin", 4, people=30, strangers=0)
     shown = {row.image.key for rows in data.evaluation.values() for row in rows if row.image}
-    faces = side.stranger_rows(data, "image")
+    faces = side_effects.stranger_rows(data, "image")
     assert 0 < len({row.person for row in faces}) < 8
     assert shown.isdisjoint(row.image.key for row in faces if row.image)
 
 
 def test_what_is_known_are_names_and_answers() -> None:
-    found = side.known(with_strangers(2))
+    found = side_effects.known_facts(with_strangers(2))
     text = found[found["track"] == "text"]
     assert set(text[text["question"] == ""]["truth"]) == {f"person {k}" for k in range(8)}
     assert len(text[text["question"] != ""]) == 16, "two questions about each of eight"
@@ -235,10 +240,11 @@ def test_side_effects_end_to_end(tmp_path: Path) -> None:
     found = score(Records.load(tmp_path), first, first)
     assert side_keys(found, "text") == EVERYWHERE | {"harmful_refusal"}
     assert side_keys(found, "image") == EVERYWHERE
-    assert found["side.text.false_recognition"].n == side.STRANGER_ROWS
+    assert found["side.text.false_recognition"].n == side_effects.STRANGER_ROWS
     assert found["side.text.kl_from_original"].value > 0
     assert found["side.text.kl_from_original"].original == 0
-    plain = score(engine.evaluate(model, data, splits=SPLITS, max_new_tokens=6), first, first)
+    without_side = EvaluationSettings(limit=None, splits=SPLITS, max_new_tokens=6)
+    plain = score(engine.evaluate(model, data, without_side), first, first)
     assert plain == {key: each for key, each in found.items() if key in plain}
     assert {key.split(".")[0] for key in set(found) - set(plain)} == {"side"}
     about = {key: found[key] for key in found if key.startswith("side.")}

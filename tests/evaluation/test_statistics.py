@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from clearbench.attacks.scoring import null_band, score
 from clearbench.errors import DataError
 from clearbench.evaluation.controls import blank, shuffled
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.scoring import score
-from clearbench.evaluation.statistics import combine, eligible, null_band, rank_correlations
+from clearbench.evaluation.statistics import combine, eligible, rank_correlations
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records
 

@@ -9,17 +9,21 @@ import pandas as pd
 import pytest
 import torch
 
+from clearbench.attacks.scoring import score
 from clearbench.batches.items import item
 from clearbench.evaluation.engine import evaluate
-from clearbench.evaluation.metrics.template_accuracy import TemplateAccuracy
-from clearbench.evaluation.records import Cell, Records
-from clearbench.evaluation.scoring import score
+from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.metrics.template_accuracy import MATCHES, TemplateAccuracy
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.evaluation.tables import GroupKey
 from clearbench.evaluation.templates import enrolled, match
 from clearbench.models.heads import with_head
 from clearbench.testing import tiny_dataset
 from clearbench.testing.world import taught
 
 DATA = tiny_dataset().naming()
+SETTINGS = EvaluationSettings(limit=None, max_new_tokens=1)
 
 
 def test_the_first_five_are_enrolled_and_at_most_half() -> None:
@@ -63,20 +67,20 @@ def test_nobody_else_and_nobody_at_all() -> None:
 
 def test_the_accuracy_counts_the_nearest_template() -> None:
     lines = {"row": ["a", "b", "c"], "own": [0.9, 0.4, 0.5], "other": [0.2, 0.41, 0.5]}
-    empty = Records(pd.DataFrame(), pd.DataFrame()).matches
-    cell = Cell(empty, empty, matches=pd.DataFrame(lines))
-    assert TemplateAccuracy.per_row(cell, "forget").to_dict() == {"a": 1.0, "b": 0.0, "c": 0.0}
-    assert TemplateAccuracy.per_row(Cell(empty, empty), "forget").empty
+    key = GroupKey("forget", "image", "name")
+    group = RecordGroup(key, {MATCHES: pd.DataFrame(lines)})
+    assert TemplateAccuracy().per_row(group).to_dict() == {"a": 1.0, "b": 0.0, "c": 0.0}
+    assert TemplateAccuracy().per_row(RecordGroup(key, {})).empty
 
 
 def test_a_classifier_is_measured_on_embed() -> None:
     model = taught("classifier")
-    records = evaluate(model, DATA)
+    records = evaluate(model, DATA, SETTINGS)
     rows = [row for split in ("forget", "retain") for row in DATA.evaluation[split]]
     (batch,) = model.batch([item(row) for row in rows])
     with torch.no_grad():
         vectors = dict(zip((row.id for row in rows), model.embed(batch).numpy(), strict=True))
-    lines = records.matches.set_index("row")
+    lines = records.table(MATCHES).set_index("row")
     assert set(lines.index) == {row.id for row in rows if row.held_out}
     for name, line in lines.iterrows():
         asked, first = vectors[str(name)], vectors[str(name).removesuffix("-again")]
@@ -92,24 +96,24 @@ def test_strangers_are_recognised_without_a_label() -> None:
     model = taught("classifier")
     known = with_head(model, ["person 0", "person 1"], "additive_margin")
     strangers = with_head(model, ["person 2", "person 3"], "additive_margin")
-    ours, theirs = (evaluate(each, DATA).matches for each in (known, strangers))
+    ours, theirs = (evaluate(each, DATA, SETTINGS).table(MATCHES) for each in (known, strangers))
     pd.testing.assert_frame_equal(ours, theirs)
-    cells = evaluate(strangers, DATA).cells()
+    cells = evaluate(strangers, DATA, SETTINGS).groups()
     assert cells["forget", "image", "name"].answers.empty
     assert set(cells["forget", "image", "name"].people.values()) == {0, 1}
-    keys = score(evaluate(strangers, DATA)).keys()
+    keys = score(evaluate(strangers, DATA, SETTINGS)).keys()
     assert "forget.image.template_accuracy" in keys and "forget.image.name_choice" not in keys
 
 
 def test_records_keep_their_matches(tmp_path: Path) -> None:
-    records = evaluate(taught("classifier"), DATA)
+    records = evaluate(taught("classifier"), DATA, SETTINGS)
     records.save(tmp_path)
-    pd.testing.assert_frame_equal(Records.load(tmp_path).matches, records.matches)
+    pd.testing.assert_frame_equal(Records.load(tmp_path).table(MATCHES), records.table(MATCHES))
     (tmp_path / "matches.parquet").unlink()
-    assert Records.load(tmp_path).matches.empty, "as in folders of earlier versions"
+    assert Records.load(tmp_path).table(MATCHES).empty, "as in folders of earlier versions"
 
 
 def test_other_kinds_have_no_templates() -> None:
-    records = evaluate(taught("language"), tiny_dataset(), spoken=())
-    assert records.matches.empty
+    records = evaluate(taught("language"), tiny_dataset(), SETTINGS)
+    assert records.table(MATCHES).empty
     assert not [key for key in score(records) if "template" in key]

@@ -15,6 +15,7 @@ from clearbench.batches.trees import merge
 from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.errors import ModelError
 from clearbench.evaluation import engine
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import method
 from clearbench.models.base import Model
 from clearbench.models.decoding import decode
@@ -146,9 +147,10 @@ def test_batches_change_no_log_probability(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_budget_changes_no_record(kind: str) -> None:
     model, found = tiny_model(kind), []
+    settings = EvaluationSettings(limit=None, splits=SPLITS, max_new_tokens=1)
     for budget in (1, 300, 100_000):
         model.token_budget = budget
-        found.append(engine.evaluate(model, data(kind), splits=SPLITS, spoken=()).answers)
+        found.append(engine.evaluate(model, data(kind), settings).answers)
     for other in found[1:]:
         assert list(other["row"]) == list(found[0]["row"])
         for ours, theirs in zip(found[0]["log_probs"], other["log_probs"], strict=True):

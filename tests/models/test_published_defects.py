@@ -13,6 +13,7 @@ from clearbench.data.dataset import SPLITS, Dataset
 from clearbench.data.example import Example
 from clearbench.evaluation.controls import blank
 from clearbench.evaluation.engine import evaluate
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.records import value
 from clearbench.testing.world import base
@@ -92,8 +93,8 @@ def ragged() -> Dataset:
 
 def test_rows_may_have_different_numbers_of_options() -> None:
     """Errata E10: one number of options for all rows; here each answer belongs to its row."""
-    dataset = ragged()
-    records = evaluate(base("language"), dataset, spoken=())
+    dataset, settings = ragged(), EvaluationSettings(limit=None, max_new_tokens=1)
+    records = evaluate(base("language"), dataset, settings)
     wrong = records.answers[records.answers["variant"].str.startswith("perturbed_")]
     expected = {row.id: len(row.perturbed_answers) for row in dataset.evaluation["forget"]}
     assert len(set(expected.values())) > 1
@@ -101,7 +102,7 @@ def test_rows_may_have_different_numbers_of_options() -> None:
     alone = evaluate(
         base("language"),
         replace(dataset, evaluation={"forget": dataset.evaluation["forget"][1:2]}),
-        spoken=(),
+        settings,
     ).answers.set_index("variant")
     (row,) = alone["row"].unique()
     together = records.answers[records.answers["row"] == row].set_index("variant")
@@ -113,8 +114,9 @@ def test_rows_may_have_different_numbers_of_options() -> None:
 def test_each_generation_is_held_against_its_own_truth() -> None:
     """Errata E118 and E120: truths recovered from text, and answers of another loop."""
     dataset = tiny_dataset()
+    settings = EvaluationSettings(limit=None, splits=SPLITS, max_new_tokens=2)
     rows = {row.id: row for split in dataset.evaluation.values() for row in split}
-    spoken = evaluate(base("language"), dataset, splits=SPLITS, max_new_tokens=2).generations
+    spoken = evaluate(base("language"), dataset, settings).generations
     assert len(spoken) > 0
     for line in spoken.itertuples():
         assert (line.truth, line.question) == (rows[line.row].answer, rows[line.row].question)

@@ -15,7 +15,9 @@ from clearbench.cli import steps
 from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import blank, images_only, shuffled, under_control
 from clearbench.evaluation.engine import evaluate as measured
+from clearbench.evaluation.metrics.false_recognition import KNOWN
 from clearbench.evaluation.records import Records
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.statistics import eligible
 from clearbench.report.html import render
 from clearbench.runs.recipe import parse_recipe
@@ -42,8 +44,7 @@ def test_images_are_exchanged_in_the_records() -> None:
     plain = records([choice(0.5), choice(0.5, **IMAGE), choice(0.9, split="side", task="x")])
     other = records([choice(0.1), choice(0.25, **IMAGE)])
     found = under_control(plain, other)
-    cells = found.cells()
-    assert set(cells) == {("forget", "text", "qa"), ("forget", "image", "name")}
+    assert set(found.groups()) == {("forget", "text", "qa"), ("forget", "image", "name")}
     values = score(found)
     assert values["forget.text.probability"].value == pytest.approx(0.5)
     assert values["forget.image.name_probability"].value == pytest.approx(0.25)
@@ -60,7 +61,9 @@ def test_controls_in_python() -> None:
     model, data = taught("vision-language"), tiny_dataset()
     for name, change in (("blank", blank), ("shuffled", shuffled)):
         found = score(evaluate(model, data, images=name, limit=2, max_new_tokens=1))
-        expected = score(measured(model, change(data), limit=2, max_new_tokens=1))
+        expected = score(
+            measured(model, change(data), EvaluationSettings(limit=2, max_new_tokens=1))
+        )
         assert found == expected
     with pytest.raises(RecipeError, match="did you mean 'blank'"):
         evaluate(model, data, images="blanc")
@@ -104,7 +107,7 @@ def test_the_recipe_measures_under_controls(gated: Any) -> None:
         assert len({stage.key for stage in stages}) == 3
         for stage in stages[1:]:
             found = Records.load(made.folder(stage))
-            assert set(found.answers["track"]) == {"image"} and found.known.empty
+            assert set(found.answers["track"]) == {"image"} and KNOWN.name not in found
     gate = plan({"eligible": "known_by_sight"})
     first, gold = gate.row("original"), gate.row("gold")
     assert (list(first.measured.controls), list(gold.measured.controls)) == (["blank"], [])

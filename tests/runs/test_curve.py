@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from clearbench.runs.recipe import EvaluationPart
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.storage import sha256_file
 from clearbench.testing import tiny_model
 
@@ -95,11 +95,11 @@ def test_a_curve_survives_a_kill(plan_curve: Callable[..., Any]) -> None:
 
 def test_off_leaves_no_trace() -> None:
     about = {"limit": 3, "max_new_tokens": 4, "splits": ("forget",)}
-    plain = EvaluationPart.model_validate(about)
+    plain = EvaluationSettings.model_validate(about)
     assert plain.curve_settings is None and not {"curve", "stop_after"} & set(plain.model_dump())
-    on = EvaluationPart.model_validate(about | {"curve": CURVE, "stop_after": 2})
+    on = EvaluationSettings.model_validate(about | {"curve": CURVE, "stop_after": 2})
     assert on.measured == plain.measured | {"stop_after": 2.0}
-    assert EvaluationPart.model_validate(on.model_dump()) == on
+    assert EvaluationSettings.model_validate(on.model_dump()) == on
     assert on.curve_settings == {
         "steps": [0, 2, 4], "limit": 2, "splits": ["forget", "retain"],
         "protocol": "clear", "asks": [], "max_new_tokens": 4, "stop_after": 2.0,
@@ -109,4 +109,4 @@ def test_off_leaves_no_trace() -> None:
 @pytest.mark.parametrize("steps", [0, -1, [-1], "often", None])
 def test_steps_that_are_none_are_refused(steps: object) -> None:
     with pytest.raises(ValidationError, match="steps"):
-        EvaluationPart.model_validate({"curve": {"steps": steps}})
+        EvaluationSettings.model_validate({"curve": {"steps": steps}})

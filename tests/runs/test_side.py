@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from clearbench.evaluation.side import STRANGER_ROWS
+from clearbench.evaluation.side_effects import STRANGER_ROWS
 
 NAMES = {"over_refusal", "over_refusal_strangers", "false_recognition", "calibration_error",
          "kl_from_original"}  # fmt: skip

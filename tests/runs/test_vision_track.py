@@ -10,10 +10,10 @@ import pytest
 import torch
 from transformers import ViTConfig, ViTForImageClassification
 
+from clearbench.attacks.scoring import score
 from clearbench.builtin.tiny import image_processor
 from clearbench.errors import RecipeError
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.scoring import score
 from clearbench.models.classifier import Classifier
 from clearbench.models.margin import MarginClassifier
 from clearbench.runs.recipe import parse_recipe

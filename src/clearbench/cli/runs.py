@@ -55,7 +55,7 @@ def runs_verify(
 
     load_plugins(plugin)
     if same:
-        problems, notes = differences(*same), ()
+        problems, notes = differences(*same), tuple[str, ...]()
     else:
         found = verify_run(folder or Path("runs/demo"), store)
         problems, notes = list(found.damaged), found.changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.sources.base import Request, sources
+from clearbench.data.sources.base import Request, source_of
 from clearbench.errors import DataError
 
 BUILTIN = "builtin"
@@ -43,11 +43,4 @@ def load_dataset(
     if retain is not None and isinstance(forget, int):
         raise DataError("a number of people goes with no retain split", "retain", "leave it out")
     request = Request(str(source), forget, retain, text, people, strangers, seed)
-    for each in sources():
-        if each.recognises(request):
-            return each.load(request)
-    raise DataError(
-        "no dataset found",
-        str(source),
-        "give 'builtin', a folder from `clearbench build`, JSONL rows, or CLEAR's or TOFU's files",
-    )
+    return source_of(request).load(request)

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from clearbench.data.dataset import Split
-from clearbench.errors import RecipeError, explain
+from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.controls import Control
 from clearbench.evaluation.metric import Comparison, Metric, metric
 from clearbench.evaluation.protocol import PromptForm
@@ -89,9 +89,8 @@ class EvaluationSettings(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            known = (*cls.model_fields, *get_args(PromptForm))
-            fields_hint = f"fields: {', '.join(cls.model_fields)}"
-            raise RecipeError(explain(error, known), "evaluation", fields_hint) from error
+            hint = f"fields: {', '.join(cls.model_fields)}"
+            raise RecipeError(explain(error, cls.model_fields), "evaluation", hint) from error
 
     @model_serializer(mode="wrap")
     def _without_what_is_off(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -135,6 +134,16 @@ class EvaluationSettings(BaseModel):
             return protocol(name).name
         except RecipeError as error:
             raise ValueError(f"{error.what}; {error.fix}") from error
+
+    @field_validator("asks", mode="before")
+    @classmethod
+    def _forms_are_known(cls, names: Any) -> Any:
+        known = get_args(PromptForm)
+        for name in names if isinstance(names, list | tuple) else ():
+            if name not in known:
+                hint = did_you_mean(str(name), known)
+                raise ValueError(f"no form of a prompt is called '{name}'; {hint}")
+        return names
 
     @model_validator(mode="after")
     def _metrics_are_known(self) -> EvaluationSettings:

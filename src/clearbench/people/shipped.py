@@ -1,9 +1,10 @@
-"""What ships with the package: a pool of rendered portraits, so that a demo renders nothing."""
+"""The pool of rendered portraits that ships with the package."""
 
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import as_file, files
+from importlib.resources import files
+from pathlib import Path
 
 from clearbench.people.portraits import Portrait, read_pool
 
@@ -14,10 +15,10 @@ PUBLIC_IDENTITIES = range(WORLD_IDENTITIES, IDENTITIES)
 VIEWS = 12
 TRAINING_VIEWS = 8
 SWAPPED = 2
+PORTRAITS = Path(str(files("clearbench.people"))) / "portraits.parquet"
 
 
 @cache
 def builtin_pool() -> list[Portrait]:
     """Portraits of 96 people: 72 for worlds, 24 public figures."""
-    with as_file(files("clearbench.people") / "portraits.parquet") as path:
-        return list(read_pool(path))
+    return list(read_pool(PORTRAITS))

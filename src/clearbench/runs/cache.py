@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.load import load_dataset
+from clearbench.data.store_folder import read_rows
 from clearbench.evaluation.records import Records
 from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
@@ -53,7 +53,7 @@ class WorkerCache:
 
     def dataset(self, folder: Path) -> Dataset:
         """The dataset in a folder of the store."""
-        return self._datasets.get(folder, load_dataset)
+        return self._datasets.get(folder, read_rows)
 
     def records(self, folder: Path) -> Records:
         """The records in a folder of the store."""

@@ -67,7 +67,7 @@ def _material_key(about: Mapping[str, Any]) -> str:
 
 def _materials(recipe: Recipe) -> dict[str, dict[str, str]]:
     """Digests of today of a recipe's data and base models; those that are gone are `gone`."""
-    found = {"data": {"data": _digest(lambda: data_stage(recipe).materials["data"])}}
+    found = {"data": {"data": _digest(lambda: data_stage(recipe).materials.get("data", ""))}}
     for kind, part in recipe.models.items():
         source = ModelSource(kind, part.source, part.head)
         found[f"teach {kind}"] = {"base model": _digest(lambda source=source: source.digest)}

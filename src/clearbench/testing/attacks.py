@@ -14,11 +14,11 @@ from clearbench.evaluation.score import Score
 from clearbench.testing.collections import (
     check_in_range,
     check_same,
+    check_unchanged,
     must,
     shuffled,
     typical_collections,
     typical_dataset,
-    unchanged,
 )
 from clearbench.testing.metrics import check_described, run_checks
 from clearbench.testing.world import base, copied, taught
@@ -90,7 +90,7 @@ def _pure(attack: Attack) -> None:
     fingerprint = target.model.fingerprint if target.model else ""
     attack.table(target)
     _scores(attack, given)
-    must(not unchanged(before.model, given.model), "the records were changed")
+    check_unchanged(before.model, given.model)
     must(target.model is not None and target.model.fingerprint == fingerprint, "the model changed")
 
 

@@ -71,9 +71,15 @@ def typical_collections(change: Callable[[Records], Records] = copied) -> Collec
     return Collections(ours, (gold,), (gold,))
 
 
-def unchanged(before: TableSet, after: TableSet) -> list[str]:
+def differing(before: TableSet, after: TableSet) -> list[str]:
     """Names of the tables that differ."""
     return [name for name in before if not before[name].equals(after[name])]
+
+
+def check_unchanged(before: Records, after: Records) -> None:
+    """Checks that neither records nor their groups differ."""
+    pairs = [(group, after.groups()[key]) for key, group in before.groups().items()]
+    must(not any(differing(*pair) for pair in [*pairs, (before, after)]), "records were changed")
 
 
 def bounds(limits: tuple[float | None, float | None]) -> tuple[float, float]:

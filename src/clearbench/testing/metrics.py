@@ -17,14 +17,15 @@ from clearbench.testing.collections import (
     bounds,
     check_in_range,
     check_same,
+    check_unchanged,
     classifier_records,
     copied,
+    differing,
     must,
     same,
     shuffled,
     typical_collections,
     typical_records,
-    unchanged,
 )
 
 
@@ -102,7 +103,7 @@ def _pure(metric: Metric) -> None:
     for group in typical_groups(metric):
         before = copied(group)
         metric.per_row(group)
-        spoiled = unchanged(before, group)
+        spoiled = differing(before, group)
         must(not spoiled, f"{group.key.split}: the {', '.join(spoiled)} were changed")
 
 
@@ -142,7 +143,7 @@ def _comparison_pure(metric: Comparison) -> None:
     given, before = typical_collections(), typical_collections()
     _compared(metric, given)
     for ours, theirs in ((given.model, before.model), (given.golds[0], before.golds[0])):
-        must(not unchanged(theirs, ours), "the records were changed")
+        check_unchanged(theirs, ours)
 
 
 _DESCRIBED: dict[str, Callable[[Any], None]] = {"says what it is, with a version": check_described}

@@ -11,7 +11,7 @@ from typing import ClassVar
 from clearbench.data.dataset import Dataset
 from clearbench.data.tables import Tables
 from clearbench.errors import DataError
-from clearbench.registry import Registry
+from clearbench.plugins import Registry
 
 _REGISTRY: Registry[DatasetSource]
 
@@ -68,6 +68,10 @@ class DatasetSource(ABC):
         """Whether it is the one to load this source; by default, whether it is called so."""
         return request.source == self.name
 
+    def files(self, request: Request) -> tuple[str | Path, ...]:
+        """Files, folders and hub ids that the rows are read from; none where code makes them."""
+        return () if request.source == self.name else (request.source,)
+
     @abstractmethod
     def load(self, request: Request) -> Dataset:
         """The dataset, divided by person as the request says.
@@ -82,8 +86,24 @@ _REGISTRY = Registry("dataset source", "clearbench.data.sources", "clearbench.da
 
 def sources() -> list[DatasetSource]:
     """Every source, in the order in which they are asked."""
-    found = sorted(_REGISTRY.all().values(), key=lambda cls: (cls.position, cls.name))
+    found = sorted(_REGISTRY.values(), key=lambda cls: (cls.position, cls.name))
     return [cls() for cls in found]
+
+
+def source_of(request: Request) -> DatasetSource:
+    """The source that loads what is requested.
+
+    Raises:
+        DataError: There is none.
+    """
+    for source in sources():
+        if source.recognises(request):
+            return source
+    raise DataError(
+        "no dataset found",
+        request.source,
+        "give 'builtin', a folder from `clearbench build`, JSONL rows, or CLEAR's or TOFU's files",
+    )
 
 
 def last_forgotten(dataset: Dataset, count: int) -> Dataset:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from clearbench.data.dataset import Dataset
 from clearbench.data.made_up import divide, make_world
 from clearbench.data.sources.base import DatasetSource, Request
 from clearbench.errors import DataError
-from clearbench.people.shipped import builtin_pool
+from clearbench.people.shipped import PORTRAITS, builtin_pool
 
 #: People who are taught, and who of them are forgotten, where nobody says how many.
 PEOPLE, FORGET = 40, 8
@@ -17,6 +19,10 @@ class Builtin(DatasetSource, name="builtin"):
 
     shows = "fictitious authors with portraits, made from a seed"
     position = 0
+
+    def files(self, request: Request) -> tuple[str | Path, ...]:
+        """The faces that people are drawn from."""
+        return (PORTRAITS,)
 
     def load(self, request: Request) -> Dataset:
         """Makes the world of a seed."""

@@ -1,23 +1,21 @@
-"""The people of a recipe, written once in the layout of CLEAR."""
+"""The people of a recipe: all rows, written once with every field."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
-from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.halves import Half, in_half
-from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.modality import modalities
+from clearbench.data.sources.base import DatasetSource, Request, source_of
+from clearbench.data.store_folder import read_rows, write_rows
+from clearbench.runs.code import modules_of
 from clearbench.runs.materials import content_digest
 from clearbench.runs.stage import Stage, StageInputs, Status, read_outcome, write_outcome
 from clearbench.runs.store import Store
-
-#: The file of rendered faces that the built-in people are drawn from.
-PORTRAITS = Path(str(files("clearbench.people"))) / "portraits.parquet"
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,12 @@ class DataStage(Stage):
     """Loads a recipe's people and writes all their rows.
 
     Attributes:
-        source: `builtin`, a folder, or a hub id.
+        source: Name of a source, a file, a folder, or a hub id.
         people: Number of people who are taught; None for all.
         strangers: Number of people kept apart.
         forget: Number of people to forget, or the name of a published split.
         half: Half of CLEAR's vision track; None for everybody.
-        seed: Seed for the built-in people and for the draw of a half.
+        seed: Seed for people who are made up and for the draw of a half.
     """
 
     kind: ClassVar[str] = "data"
@@ -43,36 +41,56 @@ class DataStage(Stage):
     seed: int
 
     @property
+    def request(self) -> Request:
+        """What the source is asked for."""
+        return Request(
+            self.source,
+            self.forget,
+            people=self.people,
+            strangers=self.strangers,
+            seed=self.seed,
+        )
+
+    @property
+    def loader(self) -> DatasetSource:
+        """The source that loads the rows."""
+        return source_of(self.request)
+
+    @property
     def label(self) -> str:
-        """Built-in or given."""
-        return BUILTIN if self.source == BUILTIN else "given"
+        """Name of the source."""
+        return self.loader.name.replace("/", "-").lower()
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All fields that matter: a folder is known by its content, not by its name."""
-        about: dict[str, Any] = {"people": self.people, "forget": self.forget, "half": self.half}
-        if self.source == BUILTIN:
-            about |= {"strangers": self.strangers}
-        return about | ({"seed": self.seed} if self.source == BUILTIN or self.half else {})
+        """All that is asked for; files are known by their content, not by their name."""
+        return {
+            "people": self.people,
+            "strangers": self.strangers,
+            "forget": self.forget,
+            "half": self.half,
+            "seed": self.seed,
+        }
 
     @property
     def materials(self) -> Mapping[str, str]:
         """The files that the rows are read from."""
-        place = PORTRAITS if self.source == BUILTIN else self.source
-        return {"data": content_digest(place, "dataset")}
+        files = self.loader.files(self.request)
+        digests = [content_digest(file, "dataset") for file in files]
+        return {"data": " ".join(digests)} if digests else {}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The files of the source and of the modalities."""
+        return modules_of(self.loader, *modalities().values())
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Writes the rows, and the fingerprint by which later stages know them."""
-        dataset = self._loaded()
-        write_dataset(dataset, folder)
-        fingerprint = load_dataset(folder).fingerprint
-        return write_outcome(folder, "ok", fingerprint=fingerprint)
-
-    def _loaded(self) -> Dataset:
-        dataset = load_dataset(
-            self.source, self.forget, people=self.people, strangers=self.strangers, seed=self.seed
-        )
-        return dataset if self.half is None else in_half(dataset, self.half, self.seed)
+        dataset = self.loader.load(self.request)
+        if self.half is not None:
+            dataset = in_half(dataset, self.half, self.seed)
+        write_rows(dataset, folder)
+        return write_outcome(folder, "ok", fingerprint=read_rows(folder).fingerprint)
 
 
 @dataclass(frozen=True)

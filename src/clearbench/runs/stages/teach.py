@@ -67,7 +67,8 @@ class TeachStage(ModelStage):
         def on_step(done: int, steps: int, values: Mapping[str, float]) -> None:
             inputs.on_progress("training", done, steps)
 
-        status, reason = "ok", ""
+        status: Status = "ok"
+        reason = ""
         with metered() as cost:
             model = self.start_model(inputs)
             try:

@@ -106,7 +106,8 @@ class UnlearnStage(ModelStage):
         dataset = self.data.dataset(inputs).forgetting(self.forget, self.gone)
         observer = self.observer(inputs)
         guards = self.configured.artefact == "guard"
-        status, reason = "ok", ""
+        status: Status = "ok"
+        reason = ""
         with metered() as cost:
             model = self.start_model(inputs)
 
