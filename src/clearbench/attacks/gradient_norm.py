@@ -10,9 +10,10 @@ import pandas as pd
 from clearbench.attacks.base import ATTACKED, Target
 from clearbench.attacks.membership import SIDES, MembershipAttack
 from clearbench.batches.items import Item, item
+from clearbench.data.modality import modality
 from clearbench.errors import RecipeError
 from clearbench.evaluation.groups import RecordGroup
-from clearbench.evaluation.metric import MAIN_TASK, Collections
+from clearbench.evaluation.metric import Collections
 from clearbench.models.base import Model
 
 
@@ -41,7 +42,7 @@ class GradientNorm(
             item(row): (split, row)
             for split in SIDES
             for row in target.dataset.evaluation.get(split, ())
-            if row.task == MAIN_TASK[row.track] and target.model.accepts(item(row))
+            if row.task == modality(row.track).main_task and target.model.accepts(item(row))
         }
         norms = gradient_norms(target.model, list(rows))
         return ATTACKED.frame(

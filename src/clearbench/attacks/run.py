@@ -70,7 +70,7 @@ def _attacked(
     """The records of a model with the attack's table among them."""
     if isinstance(model, Records):
         return model
-    settings = EvaluationSettings(
+    settings = EvaluationSettings.of(
         protocol="openunlearning", splits=SIDES, limit=None, max_new_tokens=1
     )
     records = evaluate(model, rows, settings)

@@ -95,8 +95,11 @@ def _planned(model: Model, whole: Dataset, dataset: Dataset, settings: Evaluatio
         dataset, settings.splits, settings.generated_splits, settings.prompt_forms
     )
     beside = side_effects.side_prompts(whole) if side else []
-    accepted = (tuple(p for p in found if model.accepts(p.item)) for found in (prompts, beside))
-    return _Plan(scored, *accepted, side=side)
+    own, others = (
+        tuple(prompt for prompt in wanted if model.accepts(prompt.item))
+        for wanted in (prompts, beside)
+    )
+    return _Plan(scored, own, others, side)
 
 
 def evaluate(

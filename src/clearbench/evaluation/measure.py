@@ -121,7 +121,7 @@ class Measure(BaseModel):
         title = cls.model_config.get("title")  # pydantic takes this class keyword for itself
         inherited = getattr(cls.__mro__[1], "model_config", {}).get("title")
         own = title is not None and title != inherited
-        cls.title = title if own else name.replace("_", " ").capitalize()
+        cls.title = str(title) if own else name.replace("_", " ").capitalize()
         if cls.registry is not None:
             cls.registry.add(name, cls)
 

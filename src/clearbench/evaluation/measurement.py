@@ -18,7 +18,8 @@ from clearbench.evaluation import side_effects
 from clearbench.evaluation.batchwise import OnBatch, Parts, measure
 from clearbench.evaluation.groups import TOKEN_COLUMNS
 from clearbench.evaluation.metrics.divergence import NEUTRAL
-from clearbench.models.base import Model, TokenStatistics
+from clearbench.models.base import Model
+from clearbench.models.token_statistics import TokenStatistics
 from clearbench.storage import content_hash
 
 #: Columns of a batch: the number of an item, and its token statistics or the generated text.

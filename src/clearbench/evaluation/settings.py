@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -28,6 +29,11 @@ Measured = Split | Literal["side"]
 _NOT_MEASURED = ("protocol", "asks", "controls", "eligible", "curve", "metrics")
 #: Settings that are left out where they are off: recipes keep the hash they had before these came.
 _OMITTED_WHEN_OFF = ("stop_after", "curve", "metrics")
+
+
+def configured_metric(entry: Mapping[str, Any]) -> Metric | Comparison:
+    """Makes a metric from its entry in a recipe: its name, its parameters and a `key`."""
+    return metric(**entry)
 
 
 class CurveSettings(BaseModel):
@@ -110,7 +116,7 @@ class EvaluationSettings(BaseModel):
     @property
     def further_metrics(self) -> tuple[Metric | Comparison, ...]:
         """The configured metrics besides the protocol's."""
-        return tuple(metric(**entry) for entry in self.metrics)
+        return tuple(configured_metric(entry) for entry in self.metrics)
 
     @property
     def measured(self) -> dict[str, Any]:
@@ -154,7 +160,7 @@ class EvaluationSettings(BaseModel):
                     f"metrics: {entry} has no 'name'; write {{name: min_k, share: 0.2}}"
                 )
             try:
-                chosen = metric(**entry)
+                chosen = configured_metric(entry)
             except RecipeError as error:
                 raise ValueError(f"metrics: {error.what}; {error.fix}") from error
             if taken.setdefault(chosen.score_key, chosen) != chosen:

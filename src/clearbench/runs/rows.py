@@ -124,6 +124,11 @@ class AnyRow(Stored):
     verdict: Verdict | None = Field(default=None, exclude_if=is_none)
 
     @property
+    def first_seed(self) -> int:
+        """The seed of training, or the first of several."""
+        raise NotImplementedError
+
+    @property
     def ok(self) -> bool:
         """Whether the run ended as it should."""
         return self.status == "ok"
