@@ -41,7 +41,7 @@ class Method(BaseModel):
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language", "classifier")
     modalities: ClassVar[tuple[str, ...]] = ("text", "image", "both")
     needs: ClassVar[tuple[str, ...]] = ("forget",)
-    artefact: ClassVar[Literal["weights", "adapter", "guard"]] = "weights"
+    artefact: ClassVar[Literal["weights", "guard"]] = "weights"
     status: ClassVar[Literal["verified", "unverified"]] = "verified"
     #: `up` when the loss on the forget set should rise, `down` when it should fall, None if neither
     forget_loss: ClassVar[Literal["up", "down"] | None] = "up"

@@ -41,7 +41,7 @@ class Guard(Method):
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language")
-    artefact: ClassVar[Literal["weights", "adapter", "guard"]] = "guard"
+    artefact: ClassVar[Literal["weights", "guard"]] = "guard"
 
     def stages(self) -> Sequence[Stage]:
         """One edit: the guard takes its place."""
