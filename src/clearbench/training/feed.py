@@ -51,7 +51,7 @@ def mixed_feed(roles: Mapping[str, Sequence[Pool]]) -> Feed:
 
 
 def both(rows: int) -> dict[Track, int]:
-    """The same number of rows of each track."""
+    """The same number of rows for the tracks text and image."""
     return {"text": rows, "image": rows}
 
 
