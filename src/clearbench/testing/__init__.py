@@ -1,4 +1,4 @@
-"""Contract checks that any method or metric must pass, on models and data of a few kilobytes.
+"""Checks the contracts of methods and metrics on models and data of a few kilobytes.
 
     from clearbench.testing import check_method, check_metric
     check_method(MyMethod)

@@ -61,7 +61,7 @@ class Roles:
         return bank[rng.integers(len(bank))] if bank else ""
 
     def _others(self, forget: Item, split: str) -> list[str]:
-        """Wrong answers for this row: same task, track and split; other people's if there are any."""
+        """Wrong answers for this row: same task, track and split; of other people if any."""
         rows = [row for row in self._alike(forget, split) if row.answer != forget.answer]
         others = [row for row in rows if row.person != forget.person]
         return [row.answer for row in others or rows]
