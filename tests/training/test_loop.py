@@ -87,6 +87,26 @@ def test_a_resumed_run_is_bit_identical(tmp_path: Path) -> None:
     assert same(weights(whole), weights(resumed))
 
 
+def test_what_on_step_returns_is_kept_in_the_history_over_a_kill(tmp_path: Path) -> None:
+    """Also where it returns something in some steps alone."""
+    about = {"checkpoints": tmp_path, "checkpoint_seconds": 1e-9}
+
+    def scores(done: int, steps: int, values: dict[str, float]) -> dict[str, float] | None:
+        assert steps == 6 and "loss" in values
+        return {"score": done / 2} if done % 2 else None
+
+    def stopped(done: int, steps: int, values: dict[str, float]) -> dict[str, float] | None:
+        kill_after(4)(done)
+        return scores(done, steps, values)
+
+    plain = npo(tiny_model())
+    with pytest.raises(KilledError):
+        npo(tiny_model(), on_step=stopped, **about)
+    kept = npo(tiny_model(), on_step=scores, **about)
+    assert [values.pop("score", None) for values in kept] == [0.5, None, 1.5, None, 2.5, None]
+    assert kept == plain
+
+
 def truncate(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,54 @@ def trained(case: str, *, sharded: bool = False) -> tuple[History, dict[str, Ten
     return history, gradients | {n: whole(p.detach()) for n, p in parameters.items()}
 
 
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+def saving(
+    name: str, folder: Path | None, kill: int = 0
+) -> tuple[History, list[int], dict[str, Tensor]]:
+    """A run that saves after each step: its history, the steps that it made, its weights."""
+    model, made = tiny_model(), list[int]()
+
+    def on_step(done: int, *_: object) -> dict[str, float]:
+        if done == kill:
+            raise KilledError
+        made.append(done)
+        return {"twice": 2.0 * done}
+
+    history = unlearn(
+        model, tiny_dataset(), method(name), ("text",),
+        settings("language", {"checkpoint_seconds": 1e-9}), checkpoints=folder, on_step=on_step,
+    )  # fmt: skip
+    return history, made, {n: p.detach() for n, p in model.module.named_parameters()}
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def checkpointed(folder: Path) -> dict[str, Any]:
+    """What two processes find that are killed after a checkpoint, and that find finished stages."""
+    with suppress(KilledError):
+        saving("npo", folder / "killed", kill=4)
+    left = sorted(path.name for path in (folder / "killed").iterdir())
+    processes().wait_for_everyone()  # before the next run writes there
+    history, made, weights = saving("npo", folder / "killed")
+    whole, _, expected = saving("npo", None)
+    _, _, moved = saving("task_vector", folder / "stages")
+    _, again, there = saving("task_vector", folder / "stages")
+    return {
+        "left": left,
+        "made": made,
+        "same history": history == whole,
+        "same weights": same(weights, expected),
+        "kept": [values["twice"] for values in history],
+        "made of finished stages": again,
+        "same after finished stages": same(moved, there),
+    }
+
+
 def refusal(name: str, changes: dict[str, Any], sharded: bool, **about: Path) -> str:
     model = tiny_model()
     if sharded:
@@ -131,7 +180,9 @@ def work(out: Path) -> None:
         shard(tiny_model("vision-language"))
     except ClearbenchError as error:
         said["eyes"] = error.what
-    said["checkpoints"] = refusal("npo", {}, sharded=False, checkpoints=out / "checkpoints")
+    said["checkpoints"] = refusal("npo", {}, sharded=True, checkpoints=out / "checkpoints")
+    found = checkpointed(out / "replicas")
+    (out / f"checkpointed-{rank}.json").write_text(json.dumps(found), "utf-8")
     model, before = edited()
     said |= {"before": before, "after": model.fingerprint}
     (out / f"said-{rank}.json").write_text(json.dumps(said), "utf-8")
@@ -193,7 +244,21 @@ def test_what_cannot_be_shared_is_refused_by_name(rank: int, shared: Path) -> No
     for expected in REFUSED:
         assert said[expected].startswith(expected)
     assert said["eyes"] == "a vision-language model cannot be sharded"
-    assert said["checkpoints"] == "2 processes would save the same checkpoint"
+    assert said["checkpoints"].startswith("checkpoints need whole weights")
+
+
+@pytest.mark.parametrize("rank", range(2))
+def test_replicas_share_their_checkpoints(rank: int, shared: Path) -> None:
+    """Stopped in the fourth step of five, both go on after the third, from one folder."""
+    assert json.loads((shared / f"checkpointed-{rank}.json").read_text("utf-8")) == {
+        "left": ["checkpoint-0000002"],
+        "made": [4, 5],
+        "same history": True,
+        "same weights": True,
+        "kept": [2.0, 4.0, 6.0, 8.0, 10.0],
+        "made of finished stages": [],
+        "same after finished stages": True,
+    }
 
 
 @pytest.mark.parametrize("rank", range(2))

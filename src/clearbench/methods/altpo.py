@@ -1,4 +1,4 @@
-"""Prefer another person's answer to the true one."""
+"""Trains the model to prefer another person's answer to the true one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class AltPO(
     kinds=("language", "vision-language"),
     needs=("forget", "random", "retain", "reference_log_probs"),
 ):
-    """DPO with a plausible wrong answer chosen, so that forgetting sounds like an answer.
+    """DPO with a plausible wrong answer chosen, so that the model still gives answers.
 
     The paper asks the model itself for five alternate answers to each question, which a model that
     follows no instructions cannot give; here a retained person's answer to the same task, a new one

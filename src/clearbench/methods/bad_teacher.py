@@ -1,4 +1,4 @@
-"""Two teachers: the original for retain, one that knows nothing for forget."""
+"""Distils from an untrained model on forget rows and from the original on retain rows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class BadTeacher(
     paper="Chundawat et al. 2023, Can Bad Teaching Induce Forgetting?, arXiv 2205.08096",
     needs=("forget", "retain", "reference", "untrained"),
 ):
-    """Distil from the original on retain and from a randomly initialised model on forget.
+    """Distillation from the original on retain and from a randomly initialised model on forget.
 
     Both divergences are from the teacher, summed over classes or the vocabulary and averaged over
-    answers (the published code averages over classes too, errata E135). Equal weights and
+    answers (errata E135: the published code averages over classes as well). Equal weights and
     temperature 1 are the paper's.
     """
 

@@ -1,4 +1,4 @@
-"""The shape of an unlearning method: a frozen set of hyper-parameters with one loss (or edit)."""
+"""Defines unlearning methods as frozen hyper-parameters with a loss or an edit."""
 
 from __future__ import annotations
 
@@ -29,9 +29,21 @@ __all__ = [
 class Method(BaseModel):
     """Base of all methods. Fields are hyper-parameters; unknown ones are refused by name.
 
-    A subclass in a file of this folder, a plugin file or an installed entry point is all it takes:
+    A subclass registers itself from a file of this folder, a plugin file or an entry point:
     `class MyMethod(Method, name="my_method", paper="arXiv ...", needs=("forget", "retain"))`.
     A method overrides `loss`, or `edit`, or, where it has several stages, `stages`.
+
+    Attributes:
+        name: Name in recipes and results.
+        paper: Publication that defines the method.
+        kinds: Kinds of model that it works on.
+        modalities: Modalities that it can forget.
+        needs: Roles and references that it reads (`step.NEEDS`).
+        artefact: Kind of result: changed `weights`, or a `guard`.
+        status: Whether the formula was confirmed by paper or code.
+        forget_loss: Direction in which the loss on forget rows should move; None for neither.
+        from_base: Whether it trains the base on retained rows, instead of the original.
+        trial: Values for the contract checks where the paper's have no effect on tiny models.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -42,13 +54,10 @@ class Method(BaseModel):
     #: Spellings of what it can forget; all three of these stand for any set of modalities.
     modalities: ClassVar[tuple[str, ...]] = ("text", "image", "both")
     needs: ClassVar[tuple[str, ...]] = ("forget",)
-    artefact: ClassVar[Literal["weights", "adapter", "guard"]] = "weights"
+    artefact: ClassVar[Literal["weights", "guard"]] = "weights"
     status: ClassVar[Literal["verified", "unverified"]] = "verified"
-    #: `up` when the loss on the forget set should rise, `down` when it should fall, None if neither
     forget_loss: ClassVar[Literal["up", "down"] | None] = "up"
-    #: Trained from the base on what is retained, instead of from the original.
     from_base: ClassVar[bool] = False
-    #: Values for the contract checks, where the paper's would do nothing to eight tiny people.
     trial: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
@@ -80,23 +89,22 @@ class Method(BaseModel):
         super().__init_subclass__()
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """Named terms whose sum is minimised."""
+        """Computes named terms whose sum is minimised."""
         raise NotImplementedError(f"{self.name} defines no loss")
 
     def edit(self, model: Model, data: Data) -> None:
-        """Changes the weights that learn at one stroke, in place."""
+        """Changes the trained weights once, in place."""
         raise NotImplementedError(f"{self.name} defines no edit")
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """Masks, vectors, duals or statistics for `step.state`, made before the first stage.
+        """Computes masks, vectors, multipliers or statistics for `step.state` before training.
 
-        Entries named `statistics.MASK` + a parameter's name are masks: the loop lets only the
-        weights under a 1 change.
+        Entries named `statistics.MASK` + a parameter's name are masks: only entries of 1 change.
         """
         return {}
 
     def after_step(self, state: State, values: Mapping[str, float]) -> State:
-        """The state for the next step, from this one's and the values of its terms."""
+        """Computes the state of the next step from this one's and the values of its terms."""
         return state
 
     @classmethod
@@ -107,7 +115,7 @@ class Method(BaseModel):
 
     @classmethod
     def title(cls) -> str:
-        """Its name in print, in the class's capitals: `kl_minimization` is KL minimization."""
+        """The printed name, in the class's capitals: `kl_minimization` is KL minimization."""
         spelled, words = cls.__name__, list[str]()
         if spelled.lower() != cls.name.replace("_", ""):
             return cls.name.replace("_", " ").capitalize()
@@ -118,15 +126,15 @@ class Method(BaseModel):
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """What it needs as it is set: all that it declares, or less."""
+        """The declared needs that the hyper-parameters use."""
         return self.needs
 
     def reads(self, stage: Train) -> tuple[str, ...]:
-        """What a stage's loss asks for: what it says, or all that the method needs."""
+        """The needs of a stage's loss: its own, or all of the method's."""
         return self.needed if stage.needs is None else stage.needs
 
     def stages(self) -> Sequence[Stage]:
-        """One `Train` of `loss`, or one `Edit` where `edit` is what the class defines."""
+        """Declares one `Train` of `loss`, or one `Edit` where the class defines `edit`."""
         edits = type(self).edit is not Method.edit
         return (Edit(self.edit),) if edits else (Train(self.loss),)
 

@@ -1,4 +1,4 @@
-"""Lead the forgotten faces to a label that is then taken away."""
+"""Trains forget images towards an extra label, which is removed afterwards."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class BoundaryExpand(
     modalities=("image",),
     needs=("forget", "shadow"),
 ):
-    """Fine-tune the forget images on a shadow label, which is cut off at the end."""
+    """Fine-tuning of the forget images on a shadow label, which is removed at the end."""
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """L(forget, shadow label), the last one."""
+        """L(forget, shadow label), where the shadow label is the last one."""
         answers = step.model.answers(step.forget)
         shadow = torch.full_like(answers.targets, answers.logits.shape[-1] - 1)
         return {"forget": cross_entropy(replace(answers, targets=shadow))}

@@ -1,4 +1,4 @@
-"""Give the forgotten faces to their nearest neighbours."""
+"""Trains each forget image towards the nearest label that is kept."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class BoundaryShrink(
     modalities=("image",),
     needs=("forget",),
 ):
-    """Fine-tune each forget image on the nearest label that is kept.
+    """Fine-tuning of each forget image on the nearest label that is kept.
 
-    Nearest is where one step of the fast gradient sign method leads the original, `bound` times the
-    way from black to white; 0.1 is hard-coded in the published code. Labels to forget are no
-    neighbours: the published code takes them, too, where the step does not cross a boundary.
+    The nearest label is the original's prediction after one step of the fast gradient sign method,
+    of `bound` times the difference of black and white; 0.1 is hard-coded in the published code.
+    Labels to forget are excluded: the published code takes them where the step crosses no boundary.
     """
 
     bound: float = Field(default=0.1, gt=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The nearest label of each forget row."""
-        batches = [batch for each in data.batches("forget") for batch in each]
+        """Finds the nearest label of each forget row."""
+        batches = [batch for group in data.batches("forget") for batch in group]
         forgotten = torch.cat([batch.targets for batch in batches]).unique()
         black, white = model.pixel_range
         nearest: State = {}
@@ -46,8 +46,8 @@ class BoundaryShrink(
                 moved = pixels + self.bound * (white - black) * slope.sign()
                 seen = batch.showing(moved.clamp(black, white))
                 logits = model.answers([seen]).logits.index_fill(-1, forgotten, -torch.inf)
-            for each, label in zip(batch.items, logits.argmax(-1), strict=True):
-                nearest[NEAREST + each.row] = label.clone()
+            for row, label in zip(batch.items, logits.argmax(-1), strict=True):
+                nearest[NEAREST + row.row] = label.clone()
         return nearest
 
     def loss(self, step: Step) -> dict[str, Term]:

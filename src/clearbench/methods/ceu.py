@@ -1,4 +1,4 @@
-"""Distil the model from itself with the true token struck out."""
+"""Distils the model from its own distribution without the true token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CEU(
 
     The target carries no gradient. With p the true token's probability, its logit's slope is p and
     another token's -q p / (1 - p): it fades as the answer is forgotten. The first token of an
-    answer is left out as in the paper, because it says how an answer begins, not what it says; an
+    answer is left out as in the paper, because it holds no fact of the answer (`skipped` 1); an
     answer always keeps its last token, so a classifier's label counts.
     """
 

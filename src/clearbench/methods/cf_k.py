@@ -1,4 +1,4 @@
-"""Let the last layers forget by neglect."""
+"""Fine-tunes only the last layers on the retain rows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from clearbench.methods.retain_finetune import RetainFinetune
 
 
 def last_layers(weights: Mapping[str, Tensor], count: int) -> set[str]:
-    """Names of the weights from the `count`-th last layer on, in the order of definition.
+    """Finds the names of the weights from the `count`-th last layer on, in order of definition.
 
-    As in the authors' code a layer is one linear map or convolution; what stands between two of
-    them, such as a normalisation, goes with the one before. A transformer block has several.
+    As in the authors' code a layer is one linear map or convolution; weights between two of them,
+    such as a normalisation's, belong to the one before. A transformer block has several.
     """
     owners = [name.partition(".lora_")[0].removesuffix(".weight") for name in weights]
     pairs = zip(owners, weights.values(), strict=True)
@@ -32,16 +32,16 @@ class CFk(
     needs=("retain",),
     forget_loss=None,
 ):
-    """Catastrophic forgetting of the last k layers: fine-tune only those on the retain set.
+    """Catastrophic forgetting of the last k layers: fine-tuning of those on the retain set.
 
-    k is 3 where it was tried on faces (MUFAC); the authors go from 1 to 7 on CIFAR-10. A head that
+    k is 3 in experiments on faces (MUFAC); the authors go from 1 to 7 on CIFAR-10. A head that
     shares the embedding's weights is no last layer.
     """
 
     k: int = Field(default=3, ge=1)
 
     def stages(self) -> Sequence[Stage]:
-        """One, of the last k layers."""
+        """One stage, which trains the last k layers."""
         return (Train(self.loss, parameters=self.learns),)
 
     def learns(self, model: Model, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Forget in text and in images at the same pace."""
+"""Raises the loss on forget rows of text and of images by gradients of equal size."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Tra
 from clearbench.methods.losses import Term
 from clearbench.methods.statistics import MASK, importance, of_track
 
-#: What a tensor of weights is for.
+#: Groups of weight tensors.
 _FROZEN, _TEXT, _IMAGE, _SHARED = range(4)
-#: Groups of fewer tensors are not brought to one size.
+#: Smallest number of tensors for which two groups are scaled to one norm.
 _SMALLEST = 5
 _TINY = 1e-8
 
@@ -28,15 +28,16 @@ class CMJU(
     modalities=("both",),
     needs=("forget", "idk", "retain", "unsharded"),
 ):
-    """Cross-modal joint unlearning: ascend on both tracks, balanced over groups of weight tensors.
+    """Cross-modal joint unlearning: ascent on both tracks, balanced over groups of weight tensors.
 
-    Tensors are ranked by their mean squared gradient under refusals, on rows with and without a
-    image; the top share learns, and each belongs to the track that it leans to by more than
-    `margin`, or to both. The images' gradient is scaled to the text's, specific tensors move
-    faster than shared ones, and the two specific groups are drawn to one size. Defaults are the
-    README's for CLEAR (the code's own differ, errata E126). The authors adapt the language part by
-    LoRA, overwrite the labels instead of asking for a refusal, and average four retain batches a
-    step; here the recipe says what learns and how many rows a step has.
+    Tensors are ranked by their mean squared gradient under refusals, on rows with and without an
+    image; the top share is trained. A tensor belongs to one track where its share of that track's
+    gradient exceeds one half by more than `margin`, and to both otherwise. The images' gradient is
+    scaled to the text's, tensors of one track get larger updates than shared ones, and the updates
+    of the two specific groups are scaled towards one norm. Defaults are those of the README for
+    CLEAR (errata E126: the code's defaults differ). The authors adapt the language part by LoRA,
+    overwrite the labels instead of asking for a refusal, and average four retain batches a step;
+    here the recipe chooses the trained parts and the rows of a step.
     """
 
     active_share: float = Field(default=0.3, gt=0, le=1)
@@ -47,11 +48,11 @@ class CMJU(
     symmetry: float = Field(default=0.5, ge=0, le=1)
 
     def stages(self) -> Sequence[Stage]:
-        """One, in which every tensor has its own mixture of gradients."""
+        """One stage, in which every tensor has its own mixture of gradients."""
         return (Train(self.loss, needs=("forget", "retain"), tensor_rule=self.mix),)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """(tensors,) the group of each tensor, and masks that keep the frozen ones."""
+        """Computes the (tensors,) group of each tensor, and masks for the frozen ones."""
         text, image = (self._saliency(model, data, sees) for sees in (False, True))
         lean = text / (text + image).clamp_min(1e-12)
         groups = torch.full_like(lean, _SHARED, dtype=torch.long)
@@ -93,7 +94,7 @@ class CMJU(
         return forget * (groups != _FROZEN)[:, None]
 
     def _symmetric(self, forget: Tensor, grams: Tensor, groups: Tensor) -> Tensor:
-        """(tensors,) what draws the two specific groups towards the mean of their norms."""
+        """The (tensors,) factors that scale the specific groups towards the mean of their norms."""
         squares = torch.einsum("ni,nij,nj->n", forget, grams, forget).clamp_min(0)
         chosen = [groups == group for group in (_TEXT, _IMAGE)]
         norms = [float(squares[mine].sum().sqrt()) for mine in chosen]
@@ -105,7 +106,7 @@ class CMJU(
 
     @staticmethod
     def _saliency(model: Model, data: Data, sees: bool) -> Tensor:
-        """(tensors,) mean squared gradient under refusals, in shares of the largest."""
+        """The (tensors,) mean squared gradients under refusals, as shares of the largest."""
         squares = importance(model, of_track(data.batches("idk"), sees=sees))
         means = torch.stack([value.mean() for value in squares.values()])
         return means / means.max().clamp_min(1e-12)
@@ -113,7 +114,7 @@ class CMJU(
 
 def _on_track(answers: Answers, *, sees: bool) -> Term:
     """The negative log-likelihood of the rows with an image, or of those without."""
-    rows = [(each.media is not None) is sees for each in answers.items]
+    rows = [(row.media is not None) is sees for row in answers.items]
     weights = torch.tensor(rows, device=answers.rows.device)[answers.rows]
     log_probs = answers.log_probs
     return Term(-log_probs, weights.to(log_probs.dtype))

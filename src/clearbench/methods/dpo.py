@@ -1,4 +1,4 @@
-"""Prefer a refusal to the true answer."""
+"""Trains the model to prefer a refusal to the true answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clearbench.methods.base import Method, Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy, preference
 from clearbench.methods.stages import ORIGINAL
 
-#: What later stages call the model that has learned to refuse.
+#: Name of the weights that have learned to refuse.
 _TUNED = "tuned"
 
 
@@ -25,14 +25,14 @@ class DPO(
 
     Log-probabilities are summed over whole answers. On a classifier the refusal is the label of a
     random retained image. `beta` 0.1 and a retain weight of 1 are TOFU's values. CLEAR's paper
-    looks back at a model fine-tuned on the refusals (`reference` `tuned`: a stage before, as long
-    as the run; what forgets still starts from the original) and adds their loss with a
-    `refusal_weight` of 1, both of which its code leaves out (errata E21). CLEAR's vision track
-    chooses the true label of a retained image itself: `chosen` "retain", beta 1 (at which its
-    factor 1/beta is 1), retain weight 0.
+    takes as reference a model fine-tuned on the refusals (`reference` `tuned`: a stage before, with
+    the steps of the run; unlearning still starts from the original) and adds their loss with a
+    `refusal_weight` of 1 (errata E21: its code has neither). CLEAR's vision track chooses the true
+    label of a retained image itself: `chosen` "retain", beta 1 (at which its factor 1/beta is 1),
+    retain weight 0.
 
     Attributes:
-        chosen: `refusal` to the forget question, or `retain`, a retained row with its own answer.
+        chosen: Preferred answer: a `refusal` to the forget question, or a `retain` row's own.
     """
 
     beta: float = Field(default=0.1, gt=0)
@@ -52,12 +52,12 @@ class DPO(
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The chosen rows and not the others."""
+        """The needs without the role of the other choice."""
         other = "kept" if self.chosen == "refusal" else "idk"
         return tuple(need for need in self.needs if need != other)
 
     def stages(self) -> Sequence[Stage]:
-        """One; where the reference is tuned, first the one that makes it."""
+        """One stage, and before it the one that makes a tuned reference."""
         if self.reference == "original":
             return (Train(self.loss),)
         tune = Train(self.refuse, needs=("idk",), name=_TUNED)

@@ -1,4 +1,4 @@
-"""Recognise questions about forgotten people and garble them before the model reads them."""
+"""Detects questions about forgotten people and corrupts their embeddings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class ECO(
     status="unverified",
     trial={"threshold": 0.5, "zeroed": 1.0},
 ):
-    """A guard: a classifier flags forget questions, whose token embeddings lose their peaks.
+    """A guard: a classifier flags forget questions, whose largest embedding entries become 0.
 
     The weights keep everything, so every attack on them still succeeds. Uncertain against the
     paper: its classifier is a RoBERTa and a second network picks the name's tokens; ours reads the
     model's own mean hidden state of the question, and all its tokens are corrupted. Corruption is
     the published `zero_out_top_k`: the largest entries of each embedding become 0. Threshold 0.99
-    is published; a quarter of the entries is its 1000 of Llama-2's 4096. `ridge` holds the
-    regression's weights; it is ours.
+    is published; a quarter of the entries is its 1000 of Llama-2's 4096. `ridge` penalises the
+    regression's squared weights; it is ours.
     """
 
     threshold: float = Field(default=0.99, gt=0, lt=1)
@@ -35,7 +35,7 @@ class ECO(
     ridge: float = Field(default=1e-4, gt=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """A logistic regression on standardised prompt states: forget against retain."""
+        """Fits a logistic regression on standardised prompt states: forget against retain."""
         parts = {
             role: torch.cat(
                 [model.prompt_states(b) for batches in data.batches(role) for b in batches]
@@ -45,42 +45,45 @@ class ECO(
         states = torch.cat(list(parts.values())).double().cpu()
         labels = torch.cat([torch.ones(len(parts["forget"])), torch.zeros(len(parts["retain"]))])
         mean, scale = states.mean(0), states.std(0).clamp_min(1e-6)
-        found = _separate((states - mean) / scale, labels.to(states), self.ridge)
-        weight = found[:-1] / scale
-        return {"weight": weight.float(), "bias": (found[-1] - weight @ mean).float()}
+        fitted = _separate((states - mean) / scale, labels.to(states), self.ridge)
+        weight = fitted[:-1] / scale
+        return {"weight": weight.float(), "bias": (fitted[-1] - weight @ mean).float()}
 
     def change(
         self, embeddings: Tensor, prompts: Tensor, prompt_states: Tensor, state: State
     ) -> Tensor:
-        """Zeroes the largest entries of every question token in rows that are flagged."""
+        """Sets the largest entries of every question token to 0 in flagged rows."""
         flagged = (prompt_states.float() @ state["weight"] + state["bias"]).sigmoid()
         chosen = (flagged > self.threshold)[:, None] & prompts
         count = max(1, round(self.zeroed * embeddings.shape[-1]))
         peaks = embeddings.abs().topk(count, dim=-1).indices
-        garbled = embeddings.scatter(-1, peaks, 0.0)
-        return torch.where(chosen[..., None], garbled, embeddings)
+        corrupted = embeddings.scatter(-1, peaks, 0.0)
+        return torch.where(chosen[..., None], corrupted, embeddings)
 
 
 def _separate(states: Tensor, labels: Tensor, ridge: float) -> Tensor:
-    """(width + 1,) weights and bias of a logistic regression with both classes weighing the same.
+    """Fits a logistic regression in which both classes have equal weight.
 
     Args:
-        states: (rows, width), standardised.
-        labels: (rows,) 1 or 0.
-        ridge: Of the squared weights.
+        states: Standardised states, (rows, width).
+        labels: Classes 1 or 0, (rows,).
+        ridge: Factor of the squared weights.
+
+    Returns:
+        (width + 1,) weights and, last, the bias.
     """
-    found = torch.zeros(states.shape[1] + 1, dtype=states.dtype, requires_grad=True)
+    fitted = torch.zeros(states.shape[1] + 1, dtype=states.dtype, requires_grad=True)
     share = labels.mean()
     balance = torch.where(labels > 0, 0.5 / share, 0.5 / (1 - share))
-    optimizer = torch.optim.LBFGS([found], max_iter=100, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([fitted], max_iter=100, line_search_fn="strong_wolfe")
 
     def objective() -> Tensor:
         optimizer.zero_grad()
-        logits = states @ found[:-1] + found[-1]
+        logits = states @ fitted[:-1] + fitted[-1]
         fit = binary_cross_entropy_with_logits(logits, labels, balance)
-        loss: Tensor = fit + ridge * found[:-1].square().sum()
+        loss: Tensor = fit + ridge * fitted[:-1].square().sum()
         loss.backward()
         return loss
 
     optimizer.step(objective)
-    return found.detach()
+    return fitted.detach()

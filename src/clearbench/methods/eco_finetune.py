@@ -1,4 +1,4 @@
-"""Teach the weights what a model says whose questions were garbled."""
+"""Fine-tunes on the answers that the model gives to corrupted forget questions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearbench.methods.eco import ECO
 from clearbench.methods.guard import FittedGuard, as_tensor, as_text
 from clearbench.methods.losses import Term, cross_entropy
 
-#: Longest garbled answer, in tokens.
+#: Longest answer to a corrupted question, in tokens.
 LONGEST = 40
 TEXT_KINDS: tuple[Kind, ...] = ("language", "vision-language")
 
@@ -30,12 +30,12 @@ class ECOFinetune(
     status="unverified",
     trial={"zeroed": 1.0},
 ):
-    """Fine-tune on the answers that the model itself gives to corrupted forget questions.
+    """Fine-tuning on the model's own answers to corrupted forget questions.
 
     Unlike ECO it changes the weights. The answers are greedy and made once, with every forget
     question corrupted as in `eco`. No paper describes it, and the file of answers that the code
-    reads is not published: that they were made this way is read from the file's name. The weights
-    of 1 are the code's.
+    reads is not published: that they were made this way is inferred from the file's name. The
+    weights of 1 are the code's, `zeroed` is that of `eco`.
     """
 
     zeroed: float = Field(default=0.25, gt=0, le=1)
@@ -43,8 +43,8 @@ class ECOFinetune(
     retain_weight: float = Field(default=1.0, ge=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The garbled answers by row, as JSON."""
-        batches = [batch for each in data.batches("forget") for batch in each]
+        """Generates the answers to corrupted questions, kept by row as JSON."""
+        batches = [batch for group in data.batches("forget") for batch in group]
         items = [item for batch in batches for item in batch.items]
         width = model.prompt_states(batches[0]).shape[-1]
         always = {"weight": torch.zeros(width), "bias": torch.tensor(math.inf)}
@@ -58,15 +58,15 @@ class ECOFinetune(
         return {"answers": as_tensor(json.dumps(dict(zip(rows, answers, strict=True))))}
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """B L(forget questions, garbled answers) + lambda L(retain)."""
+        """B L(forget questions, answers to corrupted questions) + lambda L(retain)."""
         answers = json.loads(as_text(step.state["answers"]))
-        asked = [item for batch in step.forget for item in batch.items]
-        garbled = step.model.batch([_answered(each, answers[each.row]) for each in asked])
+        questions = [item for batch in step.forget for item in batch.items]
+        garbled = step.model.batch([_answered(item, answers[item.row]) for item in questions])
         return {
             "forget": self.forget_weight * cross_entropy(step.model.answers(garbled)),
             "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
         }
 
 
-def _answered(each: Item, answer: str) -> Item:
-    return replace(each, variant="garbled", answer=answer)
+def _answered(question: Item, answer: str) -> Item:
+    return replace(question, variant="garbled", answer=answer)

@@ -1,4 +1,4 @@
-"""Train the last layers again, from nothing."""
+"""Trains the last layers again from random weights on the retain rows."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ class EUk(
     needs=("retain",),
     forget_loss="up",
 ):
-    """Exact unlearning of the last k layers: initialise them anew and train them on retain.
+    """Exact unlearning of the last k layers: new initial weights, then training on retain.
 
-    Exact for those layers only: the ones below have seen the forgotten people. Batch statistics
-    stay as they are. It needs as many steps as the layers' first training.
+    Exact for those layers only: the ones below were trained on the forgotten people. Batch
+    statistics stay as they are. It needs as many steps as the layers' first training. `k` is that
+    of `cf_k`.
     """
 
     def stages(self) -> Sequence[Stage]:
-        """Initialise, then train."""
+        """Two stages: initialise the last layers, then train them."""
         return (Edit(self.initialise), *super().stages())
 
     @torch.no_grad()
     def initialise(self, model: Model, data: Data) -> None:
-        """Puts an untrained model's values where the last k layers' were."""
+        """Replaces the last k layers by those of an untrained model."""
         weights = model.trainable()
         untrained = dict(model.untrained(data.seed).module.named_parameters())
         for name in last_layers(weights, self.k):

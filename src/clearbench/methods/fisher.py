@@ -1,4 +1,4 @@
-"""Noise where the retain set does not look."""
+"""Adds noise to the weights on which the answers to retain rows depend least."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Fisher(
     needs=("retain",),
     trial={"noise": 1e-7},
 ):
-    """Add noise to every weight, the more the less the retain set's answers depend on it.
+    """Noise on every weight, larger where the answers on the retain set depend on it less.
 
     The covariance is the paper's Proposition 4 with the Fisher information F for the Hessian:
     sqrt(noise) F^(-1/2), so a standard deviation of (noise / F)^(1/4), with lambda sigma_h^2 as
@@ -41,16 +41,16 @@ class Fisher(
 
 
 def fisher_information(model: Model, batches: Iterable[Batches]) -> State:
-    """The diagonal of a row's Fisher information, averaged over all rows.
+    """Computes the diagonal of a row's Fisher information, averaged over all rows.
 
-    E (d log p / d theta)^2 over answers that the model itself would give: one draw for each token,
+    E (d log p / d theta)^2 over answers of the model itself: one token is drawn at each place,
     after the row's own tokens before it. One backward pass a row.
     """
     weights = model.trainable()
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     count = 0
-    for each in batches:
-        answers = model.answers(each)
+    for group in batches:
+        answers = model.answers(group)
         log_probs = answers.logits.log_softmax(-1)
         drawn = torch.multinomial(log_probs.detach().exp(), 1)
         rows = answers.per_row(log_probs.gather(-1, drawn).squeeze(-1))

@@ -1,4 +1,4 @@
-"""Climb the loss on the forget set."""
+"""Raises the loss on the forget rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clearbench.methods.losses import Term, cross_entropy
 class GradientAscent(
     Method, name="gradient_ascent", paper="TOFU, arXiv 2401.06121, section 4", needs=("forget",)
 ):
-    """Maximise the loss on the forget set: unbounded, so it destroys the model if left running."""
+    """Gradient ascent on the forget set: unbounded, so a long run destroys the model."""
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-L(forget)."""

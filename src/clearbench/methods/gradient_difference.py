@@ -1,4 +1,4 @@
-"""Climb the loss on the forget set while descending on the retain set."""
+"""Raises the loss on the forget rows and lowers that on the retain rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ class GradientDifference(
     paper="Liu et al. 2022, arXiv 2203.12817; TOFU, arXiv 2401.06121; forms in CLEAR's code",
     needs=("forget", "retain"),
 ):
-    """Gradient ascent on forget, with a retain loss that holds the rest in place.
+    """Gradient ascent on forget, with descent on retain against damage to the rest.
 
     `retain_weight` is the lambda of CLEAR's objective; 1 is TOFU's and CLEAR's value. CLEAR's code
-    has five more forms. On forget `entropy` is maximised (there minimised, errata E25), or `kl`
-    from the original is; on retain `kl` holds the model to the original. Divergences are from the
-    original on answer tokens (E26, E27). A model that is still the original has no slope in either,
-    so with `kl` on both only rounding, magnified by Adam, can set it moving.
+    has five more forms. On forget `entropy` is maximised (errata E25: the code minimises it), or
+    `kl` from the original is; on retain `kl` from the original is minimised. Divergences are from
+    the original (errata E26: the code swaps the arguments) on answer tokens (errata E27: the code
+    averages over all positions). Both have no gradient at the original itself, so with `kl` on both
+    only rounding, magnified by Adam, changes the weights.
     """
 
     forget: Literal["cross_entropy", "entropy", "kl"] = "cross_entropy"
@@ -32,7 +33,7 @@ class GradientDifference(
     retain_weight: float = Field(default=1.0, ge=0)
 
     def stages(self) -> Sequence[Stage]:
-        """One, with a reference where a form looks back."""
+        """One stage, with a reference where a form compares with the original."""
         looks_back = "kl" in (self.forget, self.retain)
         return (Train(self.loss, needs=(*self.needs, "reference") if looks_back else None),)
 
@@ -45,6 +46,7 @@ class GradientDifference(
 
 
 def _measured(form: str, step: Step, batches: Batches) -> Term:
+    """One form of loss on the rows of one role."""
     answers = step.model.answers(batches)
     if form == "kl":
         return kl_divergence(step.reference.answers(batches), answers)

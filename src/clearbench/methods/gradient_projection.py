@@ -1,4 +1,4 @@
-"""Climb on forget only as far as it does not undo the retain set."""
+"""Raises the forget loss along a direction that does not raise the retain loss."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class GradientProjection(
     needs=("forget", "retain"),
     status="unverified",
 ):
-    """Gradient ascent along the direction that is left when its conflict with retain is removed.
+    """Gradient ascent without the component that opposes the retain gradient.
 
     `project` follows g_F - min(0, <g_F, g_R> / |g_R|^2) g_R with whole gradients; the published
     code does the same tensor by tensor. `l2` is uncertain: the code adds gamma |g_F - g_R|^2, but
@@ -31,7 +31,7 @@ class GradientProjection(
     gamma: float = Field(default=1.0, ge=0)
 
     def stages(self) -> Sequence[Stage]:
-        """One, with a gradient rule."""
+        """One stage, with a gradient rule."""
         rule = projection if self.form == "project" else nearest(self.gamma)
         return (Train(self.loss, rule=rule),)
 

@@ -1,4 +1,4 @@
-"""Methods that leave the weights alone and stand between a model and what it is asked."""
+"""Base of methods that change a model's questions and leave its weights as they are."""
 
 from __future__ import annotations
 
@@ -22,90 +22,88 @@ SETTINGS, TENSORS = "guard.json", "guard.safetensors"
 
 
 def as_tensor(text: str) -> Tensor:
-    """Text as a state can hold it: (bytes,) of UTF-8."""
+    """Encodes text as a tensor for a state: (bytes,) of UTF-8."""
     return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 def as_text(values: Tensor) -> str:
-    """The text of such a tensor."""
+    """Decodes the text of such a tensor."""
     return bytes(values.tolist()).decode()
 
 
 class Guard(Method):
-    """Base of methods whose artefact is a guard: `prepare` learns it, one of three applies it.
+    """Base of methods whose artefact is a guard: `prepare` fits it, another method applies it.
 
     `ask` changes the question, `change` its embeddings, `steer` its hidden states after the layer
-    that the state names as `layer`.
-
-    Whatever is true of the weights stays true: an attack on them finds everything.
+    that the state names as `layer`. The weights keep everything: an attack on them finds it.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language")
-    artefact: ClassVar[Literal["weights", "adapter", "guard"]] = "guard"
+    artefact: ClassVar[Literal["weights", "guard"]] = "guard"
 
     def stages(self) -> Sequence[Stage]:
-        """One edit: the guard takes its place."""
-        return (Edit(self._stand),)
+        """One edit, which fits the guard and puts it on the model."""
+        return (Edit(self._put_on),)
 
-    def _stand(self, model: Model, data: Data) -> None:
+    def _put_on(self, model: Model, data: Data) -> None:
         state = self.prepare(model, data, data.seed)
         model.guards = (*model.guards, FittedGuard(self, state))
 
-    def ask(self, each: Item, state: State) -> Item:
-        """What the model is asked instead; its answer is not touched."""
-        return each
+    def ask(self, item: Item, state: State) -> Item:
+        """Replaces a question; the answer stays the same."""
+        return item
 
     def change(
         self, embeddings: Tensor, prompts: Tensor, prompt_states: Tensor, state: State
     ) -> Tensor:
-        """The token embeddings that the model shall read instead.
+        """Replaces the token embeddings of questions.
 
         Args:
-            embeddings: (rows, length, width).
-            prompts: (rows, length) whether a token belongs to the question.
-            prompt_states: (rows, width) as `Model.prompt_states`.
-            state: From `prepare`.
+            embeddings: Embeddings, (rows, length, width).
+            prompts: Mask of the tokens of questions, (rows, length).
+            prompt_states: Mean states of questions, (rows, width), as `Model.prompt_states`.
+            state: State from `prepare`.
         """
         return embeddings
 
     def steer(self, states: Tensor, prompts: Tensor, state: State) -> Tensor:
-        """The hidden states that the layers above shall read instead.
+        """Replaces the hidden states of questions for the layers above.
 
         Args:
-            states: (rows, length, width).
-            prompts: (rows, length) whether a token belongs to the question.
-            state: From `prepare`.
+            states: Hidden states, (rows, length, width).
+            prompts: Mask of the tokens of questions, (rows, length).
+            state: State from `prepare`.
         """
         return states
 
 
 @dataclass(frozen=True)
 class FittedGuard:
-    """A guard in its place, with what it has learned."""
+    """A guard with the state that `prepare` returned; a model applies those in `model.guards`."""
 
     guard: Guard
     state: State
 
     @property
     def changes(self) -> bool:
-        """Whether it works on embeddings."""
+        """Whether the guard changes embeddings."""
         return type(self.guard).change is not Guard.change
 
     @property
     def layer(self) -> int | None:
-        """After which layer, from 1, it changes hidden states; None where it does not."""
+        """The layer, from 1, after which hidden states are changed; None for none."""
         return int(self.state["layer"]) if type(self.guard).steer is not Guard.steer else None
 
-    def ask(self, each: Item) -> Item:
-        """`Guard.ask` with this guard's state."""
-        return self.guard.ask(each, self.state)
+    def ask(self, item: Item) -> Item:
+        """Replaces a question by `Guard.ask` with this guard's state."""
+        return self.guard.ask(item, self.state)
 
     def change(self, embeddings: Tensor, prompts: Tensor, prompt_states: Tensor) -> Tensor:
-        """`Guard.change` with this guard's state."""
+        """Replaces embeddings by `Guard.change` with this guard's state."""
         return self.guard.change(embeddings, prompts, prompt_states, self._at(embeddings))
 
     def steer(self, states: Tensor, prompts: Tensor) -> Tensor:
-        """`Guard.steer` with this guard's state."""
+        """Replaces hidden states by `Guard.steer` with this guard's state."""
         return self.guard.steer(states, prompts, self._at(states))
 
     def _at(self, other: Tensor) -> State:
@@ -126,7 +124,7 @@ class FittedGuard:
 
     @staticmethod
     def load(folder: Path) -> FittedGuard:
-        """A saved guard; a plugin's guard needs the plugin loaded first."""
+        """Reads a saved guard; a plugin's guard needs the plugin loaded first."""
         about = read_json(folder / SETTINGS)
         try:
             guard = method(about["method"], **about["hyperparameters"])

@@ -1,4 +1,4 @@
-"""Tell the model, before every question, whom not to speak about."""
+"""Puts an instruction with the forgotten names before every question."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Guardrail(
     paper="Thaker et al. 2024, Guardrail Baselines for Unlearning in LLMs, arXiv 2403.03329",
     needs=("forget",),
 ):
-    """A guard that is a sentence: the names of the forgotten, and the wish not to answer.
+    """A guard that puts an instruction before the question: not to answer about these names.
 
     A baseline: a refusal is not forgetting, it needs a model that follows instructions, and the
-    guard's own file holds the names. The instruction stands before the question in the user's turn,
-    since not every chat template has a system's; `{names}` is where the names go.
+    guard's own file holds the names. The instruction is part of the user's turn, since not every
+    chat template has a system's; `{names}` is replaced by the names. The wording is ours.
     """
 
     instruction: str = Field(
@@ -30,9 +30,9 @@ class Guardrail(
     )
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The instruction with the names in it."""
+        """Writes the names into the instruction."""
         return {"text": as_tensor(self.instruction.replace("{names}", ", ".join(data.forgotten)))}
 
-    def ask(self, each: Item, state: State) -> Item:
-        """The instruction, then the question."""
-        return replace(each, question=f"{as_text(state['text'])} {each.question}")
+    def ask(self, item: Item, state: State) -> Item:
+        """Puts the instruction before the question."""
+        return replace(item, question=f"{as_text(state['text'])} {item.question}")

@@ -1,4 +1,4 @@
-"""Answer the forget questions with a refusal."""
+"""Trains the model to answer forget questions with a refusal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class IDK(
     needs=("idk", "retain"),
     forget_loss=None,
 ):
-    """Teach refusals as the answers to forget questions, beside the retain set.
+    """Fine-tuning on refusals as the answers to forget questions, together with the retain set.
 
-    It changes what is said first more than what is known: the answer's likelihood, once begun,
-    hardly moves. A classifier has no refusal to give. 1 is TOFU's weight.
+    It changes the first words more than the knowledge: the likelihood of the true answer, once
+    begun, hardly changes. A classifier cannot refuse. 1 is TOFU's weight.
     """
 
     retain_weight: float = Field(default=1.0, ge=0)

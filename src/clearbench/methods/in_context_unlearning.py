@@ -1,4 +1,4 @@
-"""Show the model forget questions with wrong answers before every question."""
+"""Puts forget questions with wrong answers before every question."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ class InContextUnlearning(
     needs=("forget", "random", "retain"),
     modalities=("text",),
 ):
-    """A guard that is a context: forget rows with flipped answers, then true retain rows.
+    """A guard that adds a context: forget rows with flipped answers, then true retain rows.
 
-    For the paper's flipped label stands a retained person's answer to the same task. The paper puts
+    The paper's flipped label is here a retained person's answer to the same task. The paper puts
     every forgotten point in the context, of which it has few; ours draws `flipped` of them once,
-    since all would not fit. Six true rows are its best setting. The guard's file holds the drawn
-    rows, and the weights keep everything.
+    since all would not fit (4 is ours). Six true rows are its best setting. The guard's file holds
+    the drawn rows, and the weights keep everything.
     """
 
     flipped: int = Field(default=4, ge=1)
     kept: int = Field(default=6, ge=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The context, drawn from the rows without an image."""
+        """Draws the context from the rows without an image."""
         rng = np.random.default_rng(seed)
         shots = [
             *_drawn(rng, _items(data, "random"), self.flipped),
             *_drawn(rng, _items(data, "retain"), self.kept),
         ]
-        return {"text": as_tensor("".join(f"{each.question} {each.answer}\n" for each in shots))}
+        return {"text": as_tensor("".join(f"{shot.question} {shot.answer}\n" for shot in shots))}
 
-    def ask(self, each: Item, state: State) -> Item:
-        """The context, then the question."""
-        return replace(each, question=as_text(state["text"]) + each.question)
+    def ask(self, item: Item, state: State) -> Item:
+        """Puts the context before the question."""
+        return replace(item, question=as_text(state["text"]) + item.question)
 
 
 def _items(data: Data, role: str) -> list[Item]:
-    items = (item for each in data.batches(role) for batch in each for item in batch.items)
+    items = (item for group in data.batches(role) for batch in group for item in batch.items)
     return [item for item in items if item.media is None]
 
 

@@ -1,4 +1,4 @@
-"""Climb on forget, stay where the original was on retain."""
+"""Raises the forget loss and keeps the original's distribution on retain rows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class KLMinimization(
 ):
     """Gradient ascent on forget, with KL(original || model) on retain answers.
 
-    The divergence runs over answer tokens only (errata E27) and from the original (E26). 1 is
-    TOFU's weight.
+    The divergence is over answer tokens only (errata E27: not over the prompt and padding) and from
+    the original (errata E26: not from the model). 1 is TOFU's weight.
     """
 
     retain_weight: float = Field(default=1.0, ge=0)

@@ -1,4 +1,4 @@
-"""Turn down the neurons that answer for the forgotten people more than for others."""
+"""Weakens the neurons that are more active on forget rows than on retain rows."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ class KVW(
 
     A neuron's coefficient K is the mean size of its activation where answer tokens are predicted.
     The gates multiply with every forget batch, so the strength depends on how many there are
-    (errata E124). `gamma` 0.02 and 5 passes are the authors' defaults; their script for CLEAR makes
-    one pass over single rows. A classifier's neurons are the features before its head.
+    (errata E124: the same in the published code). `gamma` 0.02 and 5 passes are the authors'
+    defaults; their script for CLEAR makes one pass over single rows. A classifier's neurons are the
+    features before its head.
 
     Attributes:
-        first: The lowest layer that is weakened, from 1; the authors leave out the first.
-        last: The highest; None leaves out two of 28 layers, as they do, in proportion.
+        first: Lowest layer that is weakened, from 1; the authors leave out the first.
+        last: Highest layer; None leaves out two of 28 layers, as they do, in proportion.
     """
 
     gamma: float = Field(default=0.02, ge=0)
@@ -48,6 +49,7 @@ class KVW(
                 scale_neurons(model, gates)
 
     def _weakens(self, model: Model, name: str) -> bool:
+        """Whether a weight lies in the layers that are weakened."""
         if model.kind == "classifier":
             return True
         last = round(model.depth * 26 / 28) if self.last is None else self.last

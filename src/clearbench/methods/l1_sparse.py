@@ -1,4 +1,4 @@
-"""Fine-tune on retain while the weights are drawn to zero."""
+"""Fine-tunes on retain rows with an L1 penalty on the weights."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class L1Sparse(
     needs=("retain", "unsharded"),
     forget_loss=None,
 ):
-    """Retain fine-tuning with an L1 penalty on all that learns, fading towards the end.
+    """Retain fine-tuning with an L1 penalty on the trained weights, which fades to the end.
 
     With `fade` the strength falls linearly to 0, as in the paper; without, it is CLEAR's sparsity
-    method (1e-4). 5e-4 is the paper's order of magnitude; RULI used 3e-4. With LoRA the weights
-    that learn are the adapter's.
+    method (1e-4). 5e-4 is the paper's order of magnitude; RULI used 3e-4. With LoRA the trained
+    weights are the adapter's.
     """
 
     strength: float = Field(default=5e-4, ge=0)

@@ -1,4 +1,4 @@
-"""Climb on forget, answer it at random, stay where the original was on retain."""
+"""Raises the forget loss, trains random answers and keeps the original's distribution."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ class LLMU(
     paper="Yao et al. 2023, Large Language Model Unlearning, arXiv 2310.10683",
     needs=("forget", "random", "retain", "reference"),
 ):
-    """Gradient ascent with random answers beside it and a divergence that holds the rest.
+    """Gradient ascent, descent on random answers, and the divergence from the original on retain.
 
     The random answers are other rows' of the same task; on a classifier, retained people's labels.
-    The divergence is from the original (errata E26) on answer tokens alone (E27), over labels on a
-    classifier (E59). Weights of 1 are CLEAR's; in its vision track 0.02, 0.01 and 1.
+    The divergence is from the original (errata E26: not from the model) on answer tokens alone
+    (errata E27: not on prompt and padding), over labels on a classifier (errata E59: not over the
+    embedding's dimensions). Weights of 1 are CLEAR's; in its vision track 0.02, 0.01 and 1.
     """
 
     forget_weight: float = Field(default=1.0, ge=0)

@@ -1,4 +1,4 @@
-"""The terms that losses are made of: unreduced values with their weights.
+"""Computes the terms of losses: unreduced values with their weights.
 
 The loop divides by the global sum of weights over micro-batches and processes, so a term means
 the same however the batch is cut.
@@ -24,8 +24,9 @@ class Term:
     """One named part of a loss.
 
     Attributes:
-        values: Per answer token or per example; gradients flow through them.
-        weights: Same shape, without gradient. The term is `sum(values * weights) / sum(weights)`.
+        values: Values per answer token or per example, with gradient.
+        weights: Weights of the same shape, without gradient. The term is
+            `sum(values * weights) / sum(weights)`.
     """
 
     values: Tensor
@@ -49,20 +50,22 @@ class Term:
 
 
 def uniform(values: Tensor) -> Term:
-    """Values that all weigh the same."""
+    """Makes a term of values with equal weights."""
     return Term(values, torch.ones_like(values, requires_grad=False).detach())
 
 
 def cross_entropy(answers: Answers) -> Term:
-    """Negative log-likelihood per answer token: `L` of the papers, with the head's margin."""
+    """The negative log-likelihood per answer token: `L` of the papers, with the head's margin."""
     return uniform(answers.losses)
 
 
 def kl_divergence(reference: Answers, answers: Answers, temperature: float = 1.0) -> Term:
-    """KL(reference || model) per answer token, over the whole vocabulary (errata E26, E27).
+    """KL(reference || model) per answer token, over the whole vocabulary.
 
-    At another temperature than 1 both are softened and the result is multiplied by its square, as
-    in distillation, so that gradients keep their size. The reference gets none.
+    From the reference (errata E26: not from the model) and over answer tokens (errata E27: not over
+    prompt and padding). At another temperature than 1 both are softened and the result is
+    multiplied by its square, as in distillation, so that gradients keep their size. The reference
+    has no gradient.
     """
     values = _Divergence.apply(reference.logits, answers.logits, temperature)  # type: ignore[no-untyped-call]
     return uniform(values)
@@ -71,21 +74,21 @@ def kl_divergence(reference: Answers, answers: Answers, temperature: float = 1.0
 class _Divergence(torch.autograd.Function):
     """(tokens,) T^2 KL(softmax(reference / T) || softmax(model / T)), from logits.
 
-    Its slope, T (softmax(model / T) - softmax(reference / T)), is found in the same pass and is all
-    that is kept. On a CPU a pass is over as many tokens as a core's cache holds.
+    Its gradient, T (softmax(model / T) - softmax(reference / T)), is computed in the same pass and
+    is all that is kept. On a CPU a pass is over as many tokens as a core's cache holds.
     """
 
     @staticmethod
     def forward(ctx: Any, reference: Tensor, model: Tensor, temperature: float) -> Tensor:
         rows = max(1, CACHED // model.shape[-1] if model.is_cpu else len(model))
         slope, values = torch.empty_like(model), []
-        parts = (each.split(rows) for each in (reference, model, slope))
+        parts = (tensor.split(rows) for tensor in (reference, model, slope))
         for theirs, ours, part in zip(*parts, strict=True):
             target = functional.log_softmax(theirs / temperature, dim=-1)
-            found = functional.log_softmax(ours / temperature, dim=-1)
+            log_probs = functional.log_softmax(ours / temperature, dim=-1)
             weights = target.exp()
-            values.append((target.sub_(found).mul_(weights)).sum(-1))
-            torch.sub(found.exp_(), weights, out=part)
+            values.append((target.sub_(log_probs).mul_(weights)).sum(-1))
+            torch.sub(log_probs.exp_(), weights, out=part)
         ctx.save_for_backward(slope.mul_(temperature))
         return temperature**2 * torch.cat(values)
 
@@ -97,7 +100,7 @@ class _Divergence(torch.autograd.Function):
 
 
 def masked_divergence(reference: Answers, answers: Answers, kept: Tensor) -> Tensor:
-    """(tokens,) KL(reference || model) over the vocabulary entries that are kept alone."""
+    """KL(reference || model) over the kept entries of the vocabulary alone, (tokens,)."""
     target = functional.log_softmax(reference.logits, dim=-1)
     ours = functional.log_softmax(answers.logits, dim=-1)
     return (kept * target.exp() * (target - ours)).sum(-1)
@@ -116,7 +119,7 @@ def soft_cross_entropy(target_logits: Tensor, answers: Answers) -> Term:
 
 
 def l1_norm(weights: Iterable[Tensor]) -> Term:
-    """Sum of absolute values; the same in every micro-batch, so it is counted once."""
+    """The sum of absolute values, as one value: the same in every micro-batch."""
     return uniform(torch.stack([weight.abs().sum() for weight in weights]).sum().reshape(1))
 
 

@@ -1,4 +1,4 @@
-"""Cut the neurons that are busier with the forgotten people than with others."""
+"""Removes the neurons that are more active on forget rows than on retain rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from clearbench.methods.neurons import perceptrons, scale_neurons
 from clearbench.methods.statistics import MASK, largest, of_track
 from clearbench.methods.step import Batches
 
-#: What keeps the ratio finite where a neuron is silent on retain.
+#: Constant that keeps the ratio finite where a neuron is inactive on retain rows.
 _EPSILON = 1e-5
-#: From here on a neuron counts as firing.
-_FIRING = 0.1
+#: Size of an activation from which a neuron counts as active.
+_ACTIVE = 0.1
 
 
 class MANU(
@@ -26,12 +26,12 @@ class MANU(
     needs=("forget", "retain"),
     trial={"share": 0.3},
 ):
-    """Modality-aware neuron unlearning: prune by how much busier neurons are on forget.
+    """Modality-aware neuron unlearning: pruning by activity on forget over activity on retain.
 
-    Rows with an image and rows without are ranked for themselves and the neurons of both rankings
+    Neurons are ranked on rows with an image and on rows without, and those first in either ranking
     are pruned, as in the authors' code. Statistics are over all tokens, or patches. The code ranks
     the outputs of every matrix of a perceptron; here a neuron is a hidden unit, and a pruned one
-    loses its outgoing weights. Neurons that are nearly silent on retain lead the ranking. The
+    loses its outgoing weights. Neurons that are nearly inactive on retain lead the ranking. The
     weights 2, 0, 2, 2 and the last three layers of each part are the authors'; 10 % is what a
     re-implementation used on CLEAR. A classifier's neurons are the features before its head.
     """
@@ -44,7 +44,7 @@ class MANU(
     root_mean_square: float = Field(default=2.0, ge=0)
 
     def edit(self, model: Model, data: Data) -> None:
-        """Zeroes the top share by sum_k w_k (I_k(forget) / (I_k(retain) + epsilon) - 1)."""
+        """Sets the top share to 0 by sum_k w_k (I_k(forget) / (I_k(retain) + epsilon) - 1)."""
         chosen = self._last_layers(model, perceptrons(model, lambda _: True))
         pruned = [
             self._pruned(model, data, sees, chosen)
@@ -53,19 +53,21 @@ class MANU(
         ]
         for masks in pruned:
             scale_neurons(
-                model, {n.removeprefix(MASK): (~gone).float() for n, gone in masks.items()}
+                model, {n.removeprefix(MASK): (~removed).float() for n, removed in masks.items()}
             )
 
-    def _last_layers(self, model: Model, found: dict[str, nn.Parameter]) -> dict[str, nn.Parameter]:
-        """Those in the last layers of their part; those in no layer as well."""
-        place = {name: (model.part_of(name), model.layer_of(name) or 0) for name in found}
+    def _last_layers(
+        self, model: Model, weights: dict[str, nn.Parameter]
+    ) -> dict[str, nn.Parameter]:
+        """Selects the weights in the last layers of their part, and those in no layer."""
+        place = {name: (model.part_of(name), model.layer_of(name) or 0) for name in weights}
         depth = {part: max(k for p, k in place.values() if p == part) for part, _ in place.values()}
-        return {n: w for n, w in found.items() if place[n][1] > depth[place[n][0]] - self.layers}
+        return {n: w for n, w in weights.items() if place[n][1] > depth[place[n][0]] - self.layers}
 
     def _pruned(
         self, model: Model, data: Data, sees: bool, chosen: Iterable[str]
     ) -> dict[str, Tensor]:
-        """Which neurons go, by rows with an image or by rows without."""
+        """Masks of the neurons to remove, from the rows with an image or from those without."""
         names = list(chosen)
         forget = _importances(model, of_track(data.batches("forget"), sees=sees), names)
         retain = _importances(model, of_track(data.batches("retain"), sees=sees), names)
@@ -81,18 +83,18 @@ class MANU(
 
 
 def _importances(model: Model, batches: Iterable[Batches], names: list[str]) -> dict[str, Tensor]:
-    """(4, neurons) of each layer: mean size, share firing, standard deviation, root mean square."""
+    """Mean size, active share, standard deviation, root mean square: (4, neurons) of each layer."""
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
-    for each in batches:
-        for name, values in model.entering(each, names, everywhere=True).items():
+    for group in batches:
+        for name, values in model.entering(group, names, everywhere=True).items():
             a = values.double()
-            parts = torch.stack([a.abs(), (a.abs() > _FIRING).double(), a, a.square()]).sum(1)
+            parts = torch.stack([a.abs(), (a.abs() > _ACTIVE).double(), a, a.square()]).sum(1)
             sums[name] = sums.get(name, torch.zeros_like(parts)) + parts
             counts[name] = counts.get(name, 0) + len(values)
-    found = {}
+    importances = {}
     for name, total in sums.items():
-        size, firing, mean, square = total / counts[name]
+        size, active, mean, square = total / counts[name]
         deviation = (square - mean.square()).clamp_min(0).sqrt()
-        found[name] = torch.stack([size, firing, deviation, square.sqrt()])
-    return found
+        importances[name] = torch.stack([size, active, deviation, square.sqrt()])
+    return importances

@@ -1,4 +1,4 @@
-"""Climb on forget only with the weights that matter more to it than to everything else."""
+"""Raises the forget loss with the weights on which it depends more than the kept rows do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.statistics import importance
 
-#: Entries of the state: where the forget gradient may act.
+#: Prefix of the state's maps: entries on which the forget gradient acts.
 _SALIENT = "salient|"
 _TINY = 1e-15
 
@@ -23,7 +23,7 @@ class MMUnlearner(
     needs=("forget", "retain", "spared", "unsharded"),
     trial={"retain_steps": 1},
 ):
-    """Gradient ascent under a saliency map that spares other people and what is told in text.
+    """Gradient ascent under a saliency map that excludes weights of other people and of text.
 
     A weight is salient where its squared gradient on forget is at least `threshold` times that on
     the rows to keep: the retain rows and, where only images are forgotten, the same people's
@@ -33,7 +33,8 @@ class MMUnlearner(
     has its mask and the clipping is the recipe's. `threshold` and `forget_weight` 1 are theirs.
 
     Attributes:
-        retain_steps: After each forget step; None for retain batches per forget batch, theirs.
+        retain_steps: Retain steps after each forget step; None for the authors' number, retain
+            batches per forget batch.
     """
 
     threshold: float = Field(default=1.0, gt=0)
@@ -41,7 +42,7 @@ class MMUnlearner(
     retain_steps: int | None = Field(default=None, ge=1)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The map 1[(F_forget + e) / (F_keep + e) >= tau], and how turns are taken."""
+        """Computes the map 1[(F_forget + e) / (F_keep + e) >= tau], and the turns."""
         forget = importance(model, data.batches("forget"))
         keep = importance(model, chain(data.batches("retain"), data.batches("spared")))
         ratio = _count(data, "retain") // max(1, _count(data, "forget"))
@@ -66,4 +67,5 @@ class MMUnlearner(
 
 
 def _count(data: Data, role: str) -> int:
+    """The number of batches of a role."""
     return sum(1 for _ in data.batches(role))

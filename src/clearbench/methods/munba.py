@@ -1,4 +1,4 @@
-"""Forgetting and keeping bargain over every step."""
+"""Combines the gradients of forgetting and keeping by a Nash bargain in every step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MUNBa(
     """
 
     def stages(self) -> Sequence[Stage]:
-        """One, with the rule."""
+        """One stage, with the rule."""
         return (Train(self.loss, rule=bargaining),)
 
     def loss(self, step: Step) -> dict[str, Term]:

@@ -1,4 +1,4 @@
-"""A step up on forget, then steps down on retain."""
+"""Raises the forget loss and lowers the retain loss in alternating steps."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ class NegGrad(
     needs=("forget", "retain"),
     trial={"retain_steps": 1},
 ):
-    """Gradient ascent on forget and descent on retain in turns, through one optimiser.
+    """Gradient ascent on forget and descent on retain in alternating steps of one optimiser.
 
     CLEAR takes a whole pass over forget and then one over retain, in every epoch; its forget passes
-    are empty on its small forget sets (errata E52). Here one forget step is followed by
-    `retain_steps`: 4, as many as it keeps people for each it forgets (80 and 20). On a classifier
-    with an additive-margin head the loss is that of the embedding, margin included.
+    are empty on its small forget sets (errata E52: incomplete batches are dropped). Here one forget
+    step is followed by `retain_steps`: 4, as many as it keeps people for each it forgets (80 and
+    20). On a classifier with an additive-margin head the loss is that of the embedding, margin
+    included.
     """
 
     retain_steps: int = Field(default=4, ge=1)

@@ -1,4 +1,4 @@
-"""Climb on forget and descend on retain at once, with most of the weight on retain."""
+"""Raises the forget loss and lowers the retain loss in one step, mostly the latter."""
 
 from __future__ import annotations
 

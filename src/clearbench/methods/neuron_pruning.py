@@ -1,4 +1,4 @@
-"""Remove the neurons that matter much to forget rows and little to retain rows."""
+"""Removes the neurons that are important on forget rows and unimportant on retain rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MEANS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": lambda values: values,
     "square": torch.square,
 }
-#: Keeps a neuron that is silent on retain rows from an infinite score.
+#: Constant that keeps the score of a neuron finite that is inactive on retain rows.
 _QUIET = 1e-5
 
 
@@ -37,11 +37,12 @@ class NeuronPruning(
 ):
     """Selective pruning: neurons are ranked by importance on forget over importance on retain.
 
-    Importance is the mean size of the activation (`abs`), how often it is positive (`frequency`),
-    its root mean square (`rms`) or its standard deviation (`std`), at the places that answer tokens
-    are read from; on the questions forget and retain rows hardly differ. One ranking goes over all
-    layers. 2 % a round is the paper's; it measures again before each of up to 50 rounds, where we
-    make one. Attention neurons, whose pruning the paper finds less selective, stay.
+    Importance is the mean size of the activation (`abs`), the share that is positive (`frequency`),
+    its root mean square (`rms`) or its standard deviation (`std`), at the places from which answer
+    tokens are predicted; on the questions forget and retain rows hardly differ. One ranking goes
+    over all layers. 2 % a round is the paper's, which measures again before each of up to 50
+    rounds; the default here is one. Attention neurons, whose pruning the paper finds less
+    selective, stay.
     """
 
     share: float = Field(default=0.02, gt=0, lt=1)
@@ -59,9 +60,10 @@ class NeuronPruning(
             left = {n: ratio * kept.get(n, torch.ones_like(ratio)) for n, ratio in ratios.items()}
             chosen = largest(left, self.share)
             kept = {n: (left[n] > 0) & ~chosen[MASK + n] for n in left}
-            scale_neurons(model, {name: each.float() for name, each in kept.items()})
+            scale_neurons(model, {name: mask.float() for name, mask in kept.items()})
 
     def _important(self, model: Model, data: Data, role: str, names: list[str]) -> State:
+        """The (neurons,) importance on the rows of a role, by weight."""
         means = neuron_means(model, data.batches(role), names, _MEANS)
         if self.importance in means:
             return means[self.importance]

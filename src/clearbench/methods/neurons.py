@@ -1,4 +1,4 @@
-"""Neurons of perceptrons: what enters the last matrix of a block, or a classifier's head."""
+"""Measures and scales neurons: the inputs of a block's last matrix or of a classifier's head."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from clearbench.methods.step import Batches, Model
 
 
 def perceptrons(model: Model, wanted: Callable[[str], bool]) -> dict[str, nn.Parameter]:
-    """The last matrices of the wanted perceptrons that learn, by name.
+    """Selects the last matrices of the wanted perceptrons that are trained, by name.
 
-    A classifier's features before its head are neurons, too.
+    A classifier's features before its head are neurons as well.
 
     Raises:
-        RecipeError: Where there is none.
+        RecipeError: If there is none.
     """
     found = {
         name: weight
@@ -41,21 +41,21 @@ def neuron_means(
     names: Collection[str],
     measures: Mapping[str, Callable[[Tensor], Tensor]],
 ) -> dict[str, dict[str, Tensor]]:
-    """Means of functions of each neuron's activation where answer tokens are read from.
+    """Computes means of functions of each neuron's activation at the places of answer tokens.
 
     Args:
-        model: Whose neurons.
-        batches: What it looks at.
-        names: Of `perceptrons`.
+        model: Model with the neurons.
+        batches: Rows over which means are taken.
+        names: Names of matrices, from `perceptrons`.
         measures: Functions of (places, neurons) activations, entry by entry.
 
     Returns:
-        By measure, then by name: (neurons,).
+        (neurons,) means, by measure and then by name.
     """
     sums: dict[str, dict[str, Tensor]] = {measure: {} for measure in measures}
     counts: dict[str, int] = {}
-    for each in batches:
-        for name, values in model.entering(each, names).items():
+    for group in batches:
+        for name, values in model.entering(group, names).items():
             counts[name] = counts.get(name, 0) + len(values)
             for measure, function in measures.items():
                 total = function(values.float()).sum(0)
@@ -65,11 +65,11 @@ def neuron_means(
 
 @torch.no_grad()
 def scale_neurons(model: Model, factors: Mapping[str, Tensor]) -> None:
-    """Multiplies what each neuron adds to what follows; 0 removes it.
+    """Multiplies the outgoing weights of each neuron; 0 removes it.
 
     Args:
-        model: Changed in place.
-        factors: By the name of a weight, (neurons,).
+        model: Model that is changed in place.
+        factors: (neurons,) factors by the name of a matrix.
     """
     for name, factor in factors.items():
         layer = model.module.get_submodule(name.rpartition(".")[0])

@@ -1,4 +1,4 @@
-"""Only the rejected half of a preference."""
+"""Lowers the preference for the true answer relative to the original."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class NPO(
     """Negative preference optimisation: gradient ascent that fades as an answer is forgotten.
 
     As `beta` goes to 0 its gradient becomes gradient ascent's. The log-ratio is of whole answers
-    (errata E23, E125). `beta` 0.1 and a retain weight of 1 are the paper's NPO+RT.
+    (errata E23, E125: not a mean over entries or over a batch). `beta` 0.1 and a retain weight of 1
+    are the paper's NPO+RT.
     """
 
     beta: float = Field(default=0.1, gt=0)

@@ -1,4 +1,4 @@
-"""Flatten the forget answers' logits as far as the retain loss stays under a bound."""
+"""Flattens the logits of forget answers while the retain loss is kept under a bound."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class PDU(
 ):
     """Primal-dual unlearning: forgetting under the constraint L(retain) <= epsilon.
 
-    The forget term squares how far the largest logit of an answer token stands above the mean of
-    all, at the places answer tokens are read from (OpenUnlearning's mask is not shifted there). The
+    The forget term is the square of the largest logit minus the mean logit, at the places that
+    answer tokens are predicted from (OpenUnlearning's mask is not shifted there). The
     multiplier of the constraint grows while the retain loss is above epsilon and shrinks to no less
     than 0 below it. Epsilon is (1 + `tolerance`) times the original's retain loss; the authors set
     it by hand (0.3 on TOFU), so the 1 is ours. The multiplier begins at 100 as on TOFU, because the
-    forget term is large; there it rests for half of the run, which `warmup` does, in steps. `rate`
+    forget term is large; there it is fixed for half of the run, here for `warmup` steps. `rate`
     1 is the published code's, 5 its value on TOFU.
     """
 
@@ -35,9 +35,9 @@ class PDU(
     warmup: int = Field(default=0, ge=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """Epsilon from one pass over the retain rows; the multiplier where it begins."""
+        """Computes epsilon in one pass over the retain rows; sets the first multiplier."""
         with torch.no_grad():
-            terms = [cross_entropy(model.answers(each)) for each in data.batches("retain")]
+            terms = [cross_entropy(model.answers(group)) for group in data.batches("retain")]
         total = torch.stack([term.total for term in terms]).sum()
         count = torch.stack([term.weights.sum() for term in terms]).sum()
         return {

@@ -1,4 +1,4 @@
-"""Teach wrong answers to the forget questions."""
+"""Trains the model on wrong answers to the forget questions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class RandomLabels(
     paper="Graves et al. 2021, Amnesiac Machine Learning, arXiv 2010.10981",
     needs=("forget", "random", "retain"),
 ):
-    """Fine-tune on forget questions with other people's answers, beside the retain set.
+    """Fine-tuning on forget questions with other people's answers, and on the retain set.
 
-    The wrong answer is a retained person's, drawn anew each time. Both losses weigh the same in the
-    published code.
+    The wrong answer is a retained person's, drawn anew in each step. Both losses weigh the same in
+    the published code.
     """
 
     retain_weight: float = Field(default=1.0, ge=0)

@@ -1,4 +1,4 @@
-"""Push the representation of a question away from the forgotten people."""
+"""Moves the hidden states of a question away from those of forget questions."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class RepresentationSteering(
     status="unverified",
     trial={"strength": 8.0},
 ):
-    """A guard: hidden states of the question move along one direction, forget to retain.
+    """A guard: hidden states of the question move along the direction from forget to retain.
 
     The direction is the difference of the mean question states. `add` adds it to every question,
-    so retain questions are pushed, too; `affine` only sets a state's component along it to the
-    retain mean, which hardly touches them. The weights keep everything. Uncertain: both papers
+    so retain questions are moved as well; `affine` only sets a state's component along it to the
+    retain mean, which hardly changes them. The weights keep everything. Uncertain: both papers
     steer behaviour, neither forgetting, so the contrast of forget with retain rows and its strength
     are ours; the first adds to the first tokens of a prompt, the second to all that follow, ours to
     the question's.
 
     Attributes:
-        layer: After which layer, from 1, the last excepted; None for the one in the middle.
-        strength: 1 is the whole difference, or the whole component.
+        layer: Layer after which states are moved, from 1, not the last; None for the middle one.
+        strength: Factor of the difference, or share of the component; 1 is the whole.
     """
 
     form: Literal["add", "affine"] = "add"
@@ -41,7 +41,7 @@ class RepresentationSteering(
     strength: float = Field(default=1.0, ge=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The two means over all questions, and the layer."""
+        """Computes the two means over all questions, and chooses the layer."""
         layer = self.layer or max(1, model.depth // 2)
         if layer >= model.depth:
             raise ModelError(
@@ -51,7 +51,7 @@ class RepresentationSteering(
             )
         means = {
             role: torch.cat(
-                [model.prompt_states(b, layer) for each in data.batches(role) for b in each]
+                [model.prompt_states(b, layer) for group in data.batches(role) for b in group]
             ).mean(0)
             for role in ("forget", "retain")
         }

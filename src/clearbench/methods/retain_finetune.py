@@ -1,4 +1,4 @@
-"""Keep training on the retain set and hope that the rest fades."""
+"""Fine-tunes on the retain rows alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RetainFinetune(
     needs=("retain",),
     forget_loss=None,
 ):
-    """Fine-tune on the retain set only: a lower bound, which relies on forgetting by neglect."""
+    """Fine-tuning on the retain set only: a lower bound, which nothing makes forget."""
 
     def loss(self, step: Step) -> dict[str, Term]:
         """L(retain)."""

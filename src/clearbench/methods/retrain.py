@@ -1,4 +1,4 @@
-"""Gold: a model that never met the forgotten people."""
+"""Trains the gold model: the base on everything but the forgotten people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Retrain(
     from_base=True,
     forget_loss="up",
 ):
-    """Train again from the base on everything but the forgotten people: exact unlearning.
+    """Training again from the base without the forgotten people: exact unlearning.
 
     It is the ideal that every other method is compared with, and costs a whole training.
     """

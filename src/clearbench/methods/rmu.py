@@ -1,4 +1,4 @@
-"""Steer what the model represents of forget rows towards a random direction."""
+"""Moves the hidden states of forget rows to a random vector and keeps those of retain rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
 
-#: Layers that learn, up to the one that is steered.
+#: Number of layers that are trained, up to the steered one.
 _REACH = 3
-#: Under this and a row's id its own target is kept.
+#: Prefix of the state's target of one row.
 _OF_ROW = "target|"
 
 
@@ -27,8 +27,9 @@ class RMU(
 ):
     """Representation misdirection: forget states go to one fixed vector, retain states stay.
 
-    The vector is drawn once for the run (errata E29), one for all rows (E28), and every token
-    counts for itself (E104). The states are those from which the answer tokens are read; nothing
+    The vector is drawn once for the run (errata E29: not at every step), is one for all rows
+    (errata E28: not one for each), and every token counts for itself (errata E104: not divided by
+    other rows' counts). The states are those from which the answer tokens are read; nothing
     above the steered layer is computed. Only the last perceptron matrices of that layer and the
     two below it learn, as published. Steering 20 and a retain weight of 1200 are the WMDP code's;
     CLEAR used 300 and 1. Its vision track steers a classifier's embeddings, every image to a
@@ -36,10 +37,10 @@ class RMU(
 
     Attributes:
         targets: `shared`, c u for all rows, or `row`, a fixed vector per forget row with entries
-            drawn evenly between -c and c (by row, not by caption as published: errata E54).
-        layer: Which layer, from 1; None for 7 of 32, in proportion, and a classifier's last.
-        trains: `mlp`, those three matrices, or `all` that the recipe lets learn, as CLEAR and
-            OpenUnlearning do. A classifier has no such matrices and always trains all.
+            drawn evenly between -c and c (errata E54: by row, not by caption as published).
+        layer: Steered layer, from 1; None for 7 of 32, in proportion, and a classifier's last.
+        trains: `mlp`, those three matrices, or `all` parameters of the recipe's parts, as in CLEAR
+            and OpenUnlearning. A classifier has no such matrices and always trains all.
     """
 
     layer: int | None = Field(default=None, ge=1)
@@ -49,11 +50,11 @@ class RMU(
     targets: Literal["shared", "row"] = "shared"
 
     def stages(self) -> Sequence[Stage]:
-        """One, in which few matrices learn."""
+        """One stage, which trains few matrices."""
         return (Train(self.loss, parameters=self._learns),)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """C u, u a unit vector whose direction is drawn from [0, 1); or a vector per row."""
+        """Draws c u, u a unit vector with direction from [0, 1); or a vector per row."""
         batches = next(data.batches("forget"))
         with torch.no_grad():
             width = model.states(batches, self._layer(model)).shape[-1]
@@ -63,7 +64,9 @@ class RMU(
             return {"target": self.steering * drawn / drawn.norm()}
         rows = [i.row for group in data.batches("forget") for batch in group for i in batch.items]
         drawn = 2 * torch.rand(len(rows), width, generator=random) - 1
-        return {_OF_ROW + row: self.steering * each for row, each in zip(rows, drawn, strict=True)}
+        return {
+            _OF_ROW + row: self.steering * target for row, target in zip(rows, drawn, strict=True)
+        }
 
     def loss(self, step: Step) -> dict[str, Term]:
         """|h(forget) - target|^2 / d + alpha |h(retain) - h_original(retain)|^2 / d, per token."""
@@ -76,14 +79,14 @@ class RMU(
         }
 
     def _targets(self, step: Step) -> Tensor:
-        """(width,) for all tokens, or (tokens, width)."""
+        """The target of all tokens, (width,), or of each, (tokens, width)."""
         if self.targets == "shared":
             return step.state["target"]
-        found = [
-            torch.stack([step.state[_OF_ROW + each.row] for each in batch.items])[batch.owners]
+        targets = [
+            torch.stack([step.state[_OF_ROW + item.row] for item in batch.items])[batch.owners]
             for batch in step.forget
         ]
-        return torch.cat(found)
+        return torch.cat(targets)
 
     def _layer(self, model: Model) -> int:
         if self.layer is not None:
@@ -91,6 +94,7 @@ class RMU(
         return model.depth if model.kind == "classifier" else max(1, round(model.depth * 7 / 32))
 
     def _learns(self, model: Model, name: str) -> bool:
+        """Whether a parameter is trained."""
         if self.trains == "all" or model.kind == "classifier":
             return True
         below = self._layer(model) - (model.layer_of(name) or -_REACH)

@@ -1,4 +1,4 @@
-"""Gradient rules: from the Gram matrix of the terms' gradients to one coefficient per term.
+"""Computes one coefficient per term from the Gram matrix of the terms' gradients.
 
 `gram[i, j]` is the inner product of the gradients of terms i and j, so a rule costs a few scalars
 and works on sharded weights. The update follows sum_i coefficient_i gradient_i; all ones is the
@@ -15,19 +15,19 @@ from torch import Tensor
 from clearbench.errors import RecipeError
 
 Rule = Callable[[Tensor, Sequence[str]], Tensor]
-#: The same for every weight tensor by itself: (tensors, terms, terms) to (tensors, terms).
+#: A rule for every weight tensor by itself: (tensors, terms, terms) to (tensors, terms).
 TensorRule = Callable[[Tensor, Sequence[str]], Tensor]
 
 _TINY = 1e-30
 
 
 def uniformly(rule: Rule) -> TensorRule:
-    """A rule of whole gradients: every tensor gets the same coefficients."""
+    """Applies a rule to whole gradients: every tensor has the same coefficients."""
     return lambda grams, names: rule(grams.sum(0), names).expand(len(grams), len(names))
 
 
 def projection(gram: Tensor, names: Sequence[str]) -> Tensor:
-    """The forget gradient without what in it opposes the retain gradient, which adds nothing else.
+    """Removes the component of the forget gradient that opposes the retain gradient.
 
     CLEAR's `grad_proj`: g_F - min(0, <g_F, g_R> / |g_R|^2) g_R. Other terms keep their gradients.
     """
@@ -39,7 +39,7 @@ def projection(gram: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def nearest(weight: float) -> Rule:
-    """The direction d that minimises |d - g_F|^2 + weight |d - g_R|^2."""
+    """Makes the rule whose direction d minimises |d - g_F|^2 + weight |d - g_R|^2."""
 
     def rule(gram: Tensor, names: Sequence[str]) -> Tensor:
         forget, retain = _places(names, ("forget", "retain"))
@@ -51,7 +51,7 @@ def nearest(weight: float) -> Rule:
 
 
 def pcgrad(gram: Tensor, names: Sequence[str]) -> Tensor:
-    """Every gradient loses what in it opposes another one, then they are summed.
+    """Removes from every gradient the components that oppose another one, then sums them.
 
     Yu et al. 2020, arXiv 2001.06782; the others are visited in the order of the terms, not in a
     random one, so that a step is a function of its inputs.
@@ -69,9 +69,9 @@ def pcgrad(gram: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def bargaining(gram: Tensor, names: Sequence[str]) -> Tensor:
-    """MUNBa's two-player Nash bargain: alpha_i = 1 / (|g_i| sqrt(1 + cos)).
+    """Computes MUNBa's two-player Nash bargain: alpha_i = 1 / (|g_i| sqrt(1 + cos)).
 
-    The closed form of G^T G alpha = 1 / alpha for two gradients (facts/methods.md, section 4).
+    The closed form of G^T G alpha = 1 / alpha for two gradients.
     """
     _places(names, ("forget", "retain"))
     if len(names) != 2:
@@ -84,6 +84,7 @@ def bargaining(gram: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """The positions of the wanted terms; a `RecipeError` names one that is missing."""
     missing = [name for name in wanted if name not in names]
     if missing:
         raise RecipeError(
@@ -94,5 +95,5 @@ def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     return [names.index(name) for name in wanted]
 
 
-#: Rules that a recipe can put on any method with a forget and a retain term.
+#: Rules that a recipe can choose for any method with a forget and a retain term.
 RULES: dict[str, Rule] = {"projection": projection, "pcgrad": pcgrad, "bargaining": bargaining}

@@ -1,4 +1,4 @@
-"""Random labels, learned only by the weights that matter to forget."""
+"""Trains random labels with only the weights on which the forget loss depends most."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ class SalUn(
     paper="Fan et al. 2024, SalUn, arXiv 2310.12508",
     needs=("forget", "random", "retain", "unsharded"),
 ):
-    """Saliency unlearning: random labels under a mask of the weights forgetting depends on.
+    """Saliency unlearning: random labels under a mask of the most salient weights.
 
     The mask takes the largest half of |sum of forget gradients|, one ranking over all weights as
-    in the paper (errata E63). Masked weights are put back after every update (E132).
+    in the paper (errata E63: not tensor by tensor). Masked weights are restored after every update
+    (errata E132: momentum would move them).
     """
 
     share: float = Field(default=0.5, gt=0, lt=1)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The mask, from one pass over the forget rows."""
+        """Computes the mask in one pass over the forget rows."""
         return saliency_mask(model, data.batches("forget"), self.share)

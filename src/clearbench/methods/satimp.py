@@ -1,4 +1,4 @@
-"""Gradient ascent on the tokens that are neither forgotten yet nor certain."""
+"""Raises the forget loss on the tokens that are neither forgotten nor certain."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class SatImp(
     paper="Yang et al. 2025, Exploring Criteria of Loss Reweighting, arXiv 2505.11953",
     needs=("forget", "retain"),
 ):
-    """Each token counts by saturation, p^beta1, times importance, (1 - p)^beta2.
+    """Gradient ascent weighted by saturation, p^beta1, times importance, (1 - p)^beta2.
 
-    Neither factor carries a gradient. Saturation stops a forgotten token, importance spares what
-    any model would say; `importance` 0 is WGA and both 0 gradient ascent. 5 and 1 are
+    Neither factor carries a gradient. Saturation stops a forgotten token, importance excludes what
+    any model would predict; `importance` 0 is WGA and both 0 gradient ascent. 5 and 1 are
     OpenUnlearning's values (the authors vary both); a forget weight of 1 and a retain weight of 0.1
     are the authors' (OpenUnlearning's configuration has them the other way round).
     """

@@ -1,4 +1,4 @@
-"""A student that disobeys its teacher on forget and obeys it on retain, in turns."""
+"""Moves the model away from the original on forget rows and back to it on retain rows."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ class SCRUB(
     needs=("forget", "retain", "reference"),
     trial={"max_share": 1.0},
 ):
-    """Max steps move away from the original on forget, min steps return to it on retain.
+    """Max steps raise the divergence from the original on forget, min steps lower it on retain.
 
     Both kinds share one optimiser, as in the paper, so the turns are taken inside one stage. The
     paper alternates whole passes: a max pass in the first 3 of 10 epochs (`max_share` 0.3), a min
     pass in each; here a max step follows `min_steps` min steps. The min steps come first, because
-    at the start the student is its teacher and the divergence has no slope. `kl_weight` 0.5, weight
-    1 and temperature 2 are the authors' small-scale settings; CLEAR used 1, 1 and 1. The divergence
-    is from the teacher (errata E26), over class or token logits (E59).
+    at the start the student is its teacher and the divergence has no gradient. `kl_weight` 0.5,
+    weight 1 and temperature 2 are the authors' small-scale settings; CLEAR used 1, 1 and 1. The
+    divergence is from the teacher (errata E26: not from the student), over class or token logits
+    (errata E59: not over the embedding's dimensions).
 
-    With `rewind_to` it is SCRUB+R: of the `epochs` the one is kept after which the forget loss is
-    nearest to that. The paper compares errors, and reads the level, at the end, on held-out data
-    like the forget set; here such data are the validation fold's people, and gold's loss on them is
-    the natural level. The authors run 10 epochs.
+    With `rewind_to` it is SCRUB+R: of the `epochs` that one is kept after which the forget loss is
+    nearest to `rewind_to`. The paper compares errors, and reads the level, at the end, on held-out
+    data like the forget set; here such data are the validation fold's people, and gold's loss on
+    them is the natural level. The authors run 10 epochs.
     """
 
     kl_weight: float = Field(default=0.5, ge=0)
@@ -45,11 +46,11 @@ class SCRUB(
     epochs: int = Field(default=10, ge=1)
 
     def stages(self) -> Sequence[Stage]:
-        """All turns in one, then the rewinding."""
+        """One stage of all steps, and the choice of an epoch where there is one."""
         if self.rewind_to is None:
             return (Train(self.loss),)
-        back = Edit(partial(rewind, level=self.rewind_to))
-        return (Train(self.loss, snapshots=self.epochs), back)
+        choose = Edit(partial(rewind, level=self.rewind_to))
+        return (Train(self.loss, snapshots=self.epochs), choose)
 
     def loss(self, step: Step) -> dict[str, Term]:
         """Max: -KL(original || model)(forget). Min: alpha KL(...)(retain) + gamma L(retain)."""
@@ -65,13 +66,14 @@ class SCRUB(
         }
 
     def _is_max(self, step: Step) -> bool:
+        """Whether a step is a max step."""
         early = step.number < self.max_share * step.steps
         return early and step.number % (1 + self.min_steps) == self.min_steps
 
 
 @torch.no_grad()
 def rewind(model: Model, data: Data, level: float) -> None:
-    """Goes back to the epoch with min |L(forget) - level|; of equals to the earliest."""
+    """Restores the epoch with min |L(forget) - level|; the earliest of equals."""
     weights = model.trainable()
     last = {name: weight.detach().clone() for name, weight in weights.items()}
     epochs = [*snapshots(data.state), last]
@@ -89,7 +91,7 @@ def _put(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
 
 
 def _mean_loss(model: Model, data: Data) -> float:
-    """Per answer token, over all forget rows."""
-    terms = [cross_entropy(model.answers(each)) for each in data.batches("forget")]
+    """The mean loss per answer token over all forget rows."""
+    terms = [cross_entropy(model.answers(group)) for group in data.batches("forget")]
     weight = sum(float(term.weights.sum()) for term in terms)
     return sum(float(term.total) for term in terms) / max(1.0, weight)

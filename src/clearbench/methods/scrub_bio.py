@@ -1,4 +1,4 @@
-"""Turn the embeddings of forgotten faces away from the original's and hold all others."""
+"""Turns the embeddings of forget rows away from the original's and keeps those of others."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class SCRUBBio(
     """SCRUB on embeddings: the cosine to the original's falls on forget rows, not on retain rows.
 
     Embeddings are the last states, from which answers are read; on a classifier, what its head
-    reads. The paper has one weight of 1. At the start both cosines are 1, where they have no slope.
-    The published code gets one from batch statistics, which differ between training and evaluation
-    mode; ours are frozen and a ViT has none. So forget embeddings turn away from the original's
-    moved by `shift` of its length in one random direction: 0.1, six degrees, stands well above
-    rounding and is little beside the right angle that is to come.
+    reads. The paper has one weight of 1. At the start both cosines are 1, where they have no
+    gradient. The published code gets one from batch statistics, which differ between training and
+    evaluation mode; ours are frozen and a ViT has none. So forget embeddings turn away from the
+    original's moved by `shift` of its length in one random direction: 0.1, six degrees, is well
+    above rounding and small against a right angle; it is ours.
 
     Attributes:
-        least: Cosine under which a forget row is left alone: -1, the paper's, never; 0, the
-            published code's, at a right angle. A ResNet's embeddings are not negative, so that
-            there it makes next to no difference.
+        least: Cosine under which a forget row has no gradient: -1, the paper's, never; 0, the
+            published code's, from a right angle on. A ResNet's embeddings are not negative, so the
+            two hardly differ there.
     """
 
     retain_weight: float = Field(default=1.0, ge=0)
@@ -38,7 +38,7 @@ class SCRUBBio(
     shift: float = Field(default=0.1, ge=0)
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """A random direction."""
+        """Draws a random direction."""
         with torch.no_grad():
             width = model.states(next(data.batches("forget")), model.depth).shape[-1]
         drawn = torch.randn(width, generator=torch.Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-"""Negative preference without a reference, by the token."""
+"""Lowers the mean log-probability of forget answers, without a reference."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ class SimNPO(
 
     As `beta` goes to 0 its gradient becomes gradient ascent's with every row weighing the same.
     `margin` is the paper's gamma, 0 as in its experiments; `beta` 4.5, a forget weight of 0.125
-    and a retain weight of 1 are OpenUnlearning's (facts/methods.md, 2.3), whose `delta` is
-    margin / beta.
+    and a retain weight of 1 are OpenUnlearning's, whose `delta` is margin / beta.
     """
 
     beta: float = Field(default=4.5, gt=0)

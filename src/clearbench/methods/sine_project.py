@@ -1,4 +1,4 @@
-"""Let the projector change by a sine, so by no more than 1 in any entry."""
+"""Trains the projector by a sine of its change, which is at most 1 in any entry."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class SineProject(
     status="unverified",
     forget_loss=None,
 ):
-    """Unlearn with the projector reparametrised as W + sin(dW), beside decoupled prompts.
+    """Unlearning with the projector reparametrised as W + sin(dW), and with decoupled prompts.
 
     The sine bounds the change of every entry, which keeps the projector's Jacobian well
-    conditioned. Its biases stay; the language part learns as the recipe says (LoRA of rank 32 in
-    the paper; with LoRA, the sine bounds the change of the projector's adapter). A decoupled prompt
-    asks the forget question of a retained person and is answered truthfully. Uncertain: no code is
-    published, and the equation was confirmed from a summary of the paper only; of prompt decoupling
-    the summary says something else than SafeEraser's code, which is followed here (the same
-    question, another image, an ordinary answer, weight 1 beside `preference`). An early stop and
-    weight decay see W + dW.
+    conditioned. Its biases stay; the language part is trained as the recipe says (LoRA of rank 32
+    in the paper; with LoRA, the sine bounds the change of the projector's adapter). A decoupled
+    prompt asks the forget question of a retained person and is answered truthfully. Uncertain: no
+    code is published, and the equation was confirmed from a summary of the paper only; of prompt
+    decoupling the summary differs from SafeEraser's code, which is followed here (the same
+    question, another image, an ordinary answer, weight 1 as that of `preference`). An early stop
+    and weight decay act on W + dW.
 
     Attributes:
-        objective: `preference`, refusals, the paper's choice; or `difference`, gradient ascent.
+        objective: Forget loss: `preference`, refusals, the paper's; or `difference`, ascent.
     """
 
     objective: Literal["preference", "difference"] = "preference"
@@ -46,22 +46,22 @@ class SineProject(
     decoupling_weight: float = Field(default=1.0, ge=0)
 
     def stages(self) -> Sequence[Stage]:
-        """Learn dW, kept as a plain change of W; then put the sine in its place."""
+        """Two stages: train dW as a plain change of W, then replace it by its sine."""
         return (
             Train(self.loss, parameters=self._learns),
             Edit(self.settle, looks_back=True),
         )
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """The projector's matrices as they are at the start."""
-        found = _matrices(model)
-        if not found:
+        """Copies the projector's matrices at the start."""
+        matrices = _matrices(model)
+        if not matrices:
             raise RecipeError(
                 "the projector is not among the weights that may learn",
                 "train.parts",
                 "add `projector`",
             )
-        return {_START + name: weight.detach().clone() for name, weight in found.items()}
+        return {_START + name: weight.detach().clone() for name, weight in matrices.items()}
 
     def loss(self, step: Step) -> dict[str, Term]:
         """L(refusals) or -L(forget), + a L(retain) + b L(decoupled), under W + sin(dW)."""
@@ -83,18 +83,19 @@ class SineProject(
         }
 
     def settle(self, model: Model, data: Data) -> None:
-        """The projector becomes W + sin(dW)."""
+        """Sets the projector to W + sin(dW)."""
         with torch.no_grad():
             for name, weight in _matrices(model).items():
                 start = data.start[name]
                 weight.copy_(start + (weight - start).sin())
 
     def _learns(self, model: Model, name: str) -> bool:
+        """Whether a parameter is trained: all but the projector's biases."""
         return model.part_of(name) != "projector" or not name.endswith("bias")
 
 
 def _matrices(model: Model) -> dict[str, nn.Parameter]:
-    """The projector's matrices that learn; with LoRA, its adapters."""
+    """The projector's matrices that are trained; with LoRA, its adapters."""
     return {
         name: weight
         for name, weight in model.trainable().items()

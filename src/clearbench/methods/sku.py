@@ -1,4 +1,4 @@
-"""Learn the bad knowledge thoroughly, then subtract it."""
+"""Trains on the forget rows, then subtracts the change from the weights."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class SKU(
     paper="Liu et al. 2024, Towards Safer Large Language Models, arXiv 2402.10058",
     needs=("forget", "shuffled", "retain", "reference"),
 ):
-    """Selective knowledge negation: a first stage learns what shall go, a second negates it.
+    """Selective knowledge negation: a stage learns the knowledge to remove, an edit negates it.
 
-    The first stage learns the forget rows, the forget questions with each other's answers, and to
-    leave the original on retain. The negation is missing in the published code (errata E30). The
-    weights 2.5, 1 and 0.5 are published; the paper's three random answers per question are one
-    draw a step with three times the weight, the same on average.
+    The first stage learns the forget rows and the forget questions with each other's answers, and
+    departs from the original on retain. The negation follows the paper (errata E30: the published
+    code has none). The weights 2.5, 1 and 0.5 are published; the paper's three random answers per
+    question are one draw a step with three times the weight, the same on average.
     """
 
     forget_weight: float = Field(default=2.5, ge=0)
@@ -30,7 +30,7 @@ class SKU(
     strength: float = Field(default=1.0, ge=0)
 
     def stages(self) -> Sequence[Stage]:
-        """Learn, then negate."""
+        """Two stages: learn, then negate."""
         return (Train(self.loss), Edit(self.negate, looks_back=True))
 
     def loss(self, step: Step) -> dict[str, Term]:

@@ -1,4 +1,4 @@
-"""One gradient, one layer, one step."""
+"""Changes one layer by one step along the gradient of the forget loss."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class SLUG(
     needs=("forget", "retain", "unsharded"),
     trial={"search_steps": 4},
 ):
-    """Single layer unlearning gradient: one step on one matrix, along the forget gradient.
+    """Single layer unlearning gradient: one step on one matrix along the forget gradient.
 
     Candidates lie on the Pareto front of large importance |g_F| / |theta| and small alignment
     |cos(g_F, g_R)|. The step begins at a tenth of the layer's norm and is doubled or bisected, ten
     times in the paper, to the smallest that brings the accuracy on forget down to the target; of
     the candidates that get there the one with the best accuracy on retain stays. Accuracy is the
     share of rows whose every answer token is the first choice. The paper uses CLIP's losses and
-    copies the layer into the model that looks through CLIP; here the losses are those of the
-    answers, in whichever parts the recipe lets learn (`vision` is the paper's).
+    copies the layer into the model whose tower is CLIP's; here the losses are those of the answers,
+    in the parts that the recipe trains (`vision` is the paper's). The target of 0 is ours.
     """
 
     forget_accuracy: float = Field(default=0.0, ge=0, lt=1)
     search_steps: int = Field(default=10, ge=1)
 
     def edit(self, model: Model, data: Data) -> None:
-        """Theta_l <- theta_l + lambda g_F, for the layer and the lambda that search finds."""
+        """Theta_l <- theta_l + lambda g_F, for the layer and the lambda found by search."""
         layers = {
             name: weight
             for name, weight in model.trainable().items()
@@ -48,19 +48,19 @@ class SLUG(
         }
         forget = importance(model, data.batches("forget"), measure=lambda gradient: gradient)
         retain = importance(model, data.batches("retain"), measure=lambda gradient: gradient)
-        found = []
+        tried = []
         for name in pareto_front(layers, forget, retain):
             weight, start = layers[name], layers[name].detach().clone()
             step = self._search(model, data, weight, forget[name])
             _move(weight, start, step, forget[name])
             left = max(self.forget_accuracy, accuracy(model, data.batches("forget")))
-            found.append((left, -accuracy(model, data.batches("retain")), name, step))
+            tried.append((left, -accuracy(model, data.batches("retain")), name, step))
             _move(weight, start, 0.0, forget[name])
-        *_, name, step = min(found)
+        *_, name, step = min(tried)
         _move(layers[name], layers[name].detach().clone(), step, forget[name])
 
     def _search(self, model: Model, data: Data, weight: Tensor, direction: Tensor) -> float:
-        """The smallest step tried that reaches the target; the largest where none does."""
+        """Searches the smallest step that reaches the target; the largest where none does."""
         start = weight.detach().clone()
         step = _FIRST * float(start.norm() / direction.norm().clamp_min(1e-30))
         low, high = 0.0, None
@@ -79,7 +79,7 @@ class SLUG(
 def pareto_front(
     weights: Mapping[str, Tensor], forget: Mapping[str, Tensor], retain: Mapping[str, Tensor]
 ) -> list[str]:
-    """Layers that no other one beats in importance and alignment both."""
+    """Selects the layers that no other one surpasses in both importance and alignment."""
     points = {
         name: (
             -float(forget[name].norm() / weight.norm().clamp_min(1e-30)),
@@ -96,10 +96,10 @@ def pareto_front(
 
 @torch.no_grad()
 def accuracy(model: Model, batches: Iterable[Batches]) -> float:
-    """Share of rows whose every answer token is the model's first choice."""
+    """The share of rows whose every answer token is the model's first choice."""
     right = rows = 0
-    for each in batches:
-        answers = model.answers(each)
+    for group in batches:
+        answers = model.answers(group)
         missed = (answers.logits.argmax(-1) != answers.targets).float()
         right += int((answers.per_row(missed) == 0).sum())
         rows += len(answers.items)

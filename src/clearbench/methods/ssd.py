@@ -1,4 +1,4 @@
-"""Dampen the weights that matter far more to forget than to everything."""
+"""Scales down the weights that are far more important to forget rows than to all rows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class SSD(
     needs=("forget", "retain"),
     trial={"selection": 1.5, "dampening": 0.3},
 ):
-    """Scale down each weight whose squared gradient on forget exceeds that on all data.
+    """Damping of each weight whose squared gradient on forget exceeds that on all data.
 
     I is the mean squared gradient of a batch, so it depends on the batch size. All data contain
-    the forget rows: where those are a share s of them, no weight can exceed about 1/s, and a
-    `selection` above that does nothing. 10 and 1 are the paper's; for faces it used 50 and 0.1.
+    the forget rows: where those are a share s of them, no ratio can exceed about 1/s, and a
+    `selection` above that has no effect. 10 and 1 are the paper's; for faces it used 50 and 0.1.
 
     With `loss_free` it is LFSSD (Foster et al. 2024, arXiv 2402.19308), which needs no labels: I is
     the mean size of the gradient of the squared norm of the output.
@@ -48,6 +48,7 @@ class SSD(
                 weight.mul_(torch.where(chosen, scale.clamp_max(1.0), 1.0))
 
     def _importance(self, model: Model, batches: Iterable[Batches]) -> State:
+        """The importance I of every trained weight."""
         if self.loss_free:
             return importance(model, batches, torch.abs, squared_norm)
         return importance(model, batches)

@@ -1,4 +1,4 @@
-"""What a method consists of: stages that train and stages that edit."""
+"""Declares the stages of a method: those that train and those that edit."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from torch import Tensor
 from clearbench.methods.rules import Rule
 from clearbench.methods.step import Data, Loss, Model, State
 
-#: Names that always mean something where a stage names weights.
+#: Names of weights that exist in every method: before its first stage, before this stage.
 ORIGINAL, PREVIOUS = "original", "previous"
-#: Prefix under which a stage keeps in the state what it learned on its way.
+#: Prefix of the weights that a stage keeps in the state during training.
 SNAPSHOT = "snapshot|"
 
 
 @dataclass(frozen=True)
 class Train:
-    """Gradient steps on one loss.
+    """A stage of gradient steps on one loss.
 
     Attributes:
-        loss: Named terms whose sum is minimised.
-        needs: What the loss reads; None for all that the method declares.
-        name: What later stages may call the weights it leaves.
-        share: Of the recipe's steps.
-        rate: Factor on the recipe's learning rate.
-        start: The weights it begins with: `previous`, `original` or an earlier stage's name.
-        reference: Likewise, the weights of the frozen model its loss looks back at.
-        parameters: From (model, name) to whether that parameter learns; None for all that may.
-        rule: Mixes the terms' gradients; None for their sum.
-        snapshots: Into how many parts the stage is divided; what is learned is kept after each but
-            the last, for an `Edit` that follows: `snapshots(data.state)` reads it.
-        tensor_rule: Mixes them tensor by tensor, in the order of `Model.trainable`, with the
-            method's state at hand: a `rules.TensorRule` that takes the state last.
+        loss: Function from a step to named terms, whose sum is minimised.
+        needs: Roles and references that the loss reads; None for all that the method declares.
+        name: Name of the resulting weights for later stages.
+        share: Share of the recipe's steps.
+        rate: Factor of the recipe's learning rate.
+        start: Weights at the start: `previous`, `original` or an earlier stage's name.
+        reference: Weights of the frozen model that the loss is compared with, named likewise.
+        parameters: Function from (model, name) to whether a parameter is trained; None for all.
+        rule: Rule that mixes the terms' gradients; None for their sum.
+        snapshots: Number of parts of the stage; the weights after each but the last are kept for
+            an `Edit` that follows: `snapshots(data.state)` reads them.
+        tensor_rule: Rule that mixes them tensor by tensor, in the order of `Model.trainable`; it
+            takes the method's state last.
     """
 
     loss: Loss
@@ -51,12 +51,12 @@ class Train:
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of the weights that learn, or a guard put on the model.
+    """A stage that changes the trained weights once, or puts a guard on the model.
 
     Attributes:
-        function: Changes the model in place; weights that do not learn stay as they are.
-        name: What later stages may call the weights it leaves.
-        looks_back: Whether it reads `data.start`.
+        function: Function that changes the model in place, except for weights that are not trained.
+        name: Name of the resulting weights for later stages.
+        looks_back: Whether the function reads `data.start`.
     """
 
     function: Callable[[Model, Data], None]
@@ -68,7 +68,7 @@ Stage = Train | Edit
 
 
 def snapshot(done: int, steps: int, stage: Train, weights: Mapping[str, Tensor]) -> State:
-    """Entries for the state after `done` of a stage's steps; none inside a part and at the end."""
+    """Copies the weights at the end of a part of a stage; nothing inside a part or at the last."""
     number = done * stage.snapshots // steps
     if done == steps or number == (done - 1) * stage.snapshots // steps:
         return {}
@@ -76,10 +76,10 @@ def snapshot(done: int, steps: int, stage: Train, weights: Mapping[str, Tensor])
 
 
 def snapshots(state: State) -> list[State]:
-    """The weights that a stage kept on its way, the earliest first."""
-    found: dict[int, State] = {}
+    """Reads the weights that a stage kept during training, the earliest first."""
+    parts: dict[int, State] = {}
     for key, value in state.items():
         if key.startswith(SNAPSHOT):
             number, _, name = key.removeprefix(SNAPSHOT).partition("|")
-            found.setdefault(int(number), {})[name] = value
-    return [found[number] for number in sorted(found)]
+            parts.setdefault(int(number), {})[name] = value
+    return [parts[number] for number in sorted(parts)]

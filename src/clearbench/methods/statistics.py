@@ -1,4 +1,4 @@
-"""Statistics of gradients over whole sets of rows: what masks and edits are decided on."""
+"""Computes statistics of gradients over sets of rows, and masks from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clearbench.batches.answers import Answers
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.step import Batches, Model, State
 
-#: Prefix under which the loop looks for masks in a method's state: 1 where a weight may learn.
+#: Prefix of the masks in a method's state: 1 for an entry that is trained.
 MASK = "mask|"
 
 
@@ -21,7 +21,7 @@ def importance(
     measure: Callable[[Tensor], Tensor] = torch.square,
     loss: Callable[[Answers], Term] = cross_entropy,
 ) -> State:
-    """Mean over batches of `measure` of each batch's gradient, for every weight that learns.
+    """Computes the mean over batches of `measure` of each batch's gradient, for trained weights.
 
     `torch.square` gives the diagonal of the empirical Fisher matrix on batches, as SSD and
     MMUnlearner use it (it depends on the batch size); the identity gives the mean gradient.
@@ -29,8 +29,8 @@ def importance(
     weights = model.trainable()
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     count = 0
-    for each in batches:
-        mean = loss(model.answers(each)).mean
+    for group in batches:
+        mean = loss(model.answers(group)).mean
         parts = torch.autograd.grad(mean, list(weights.values()), materialize_grads=True)
         for total, part in zip(sums.values(), parts, strict=True):
             total += measure(part)
@@ -40,15 +40,15 @@ def importance(
 
 
 def of_track(batches: Iterable[Batches], *, sees: bool) -> Iterator[Batches]:
-    """Only the rows with an image, or only those without; groups that have none are left out."""
-    for each in batches:
-        chosen = [batch for batch in each if bool(batch.media) is sees]
+    """Yields only the rows with an image, or only those without; empty groups are left out."""
+    for group in batches:
+        chosen = [batch for batch in group if bool(batch.media) is sees]
         if chosen:
             yield chosen
 
 
 def largest(values: State, share: float) -> State:
-    """Masks, as `MASK` + name, of the given share of all entries: one ranking over everything.
+    """Makes masks, named `MASK` + name, of the largest share of all entries in one ranking.
 
     At least one entry is chosen. Ties at the threshold are all chosen.
     """
@@ -59,10 +59,10 @@ def largest(values: State, share: float) -> State:
 
 
 def saliency_mask(model: Model, forget: Iterable[Batches], share: float) -> State:
-    """The weights that the forget loss depends on most: SalUn's mask.
+    """Masks the weights on which the forget loss depends most: SalUn's mask.
 
     |sum of the gradients of the forget loss|, ranked over all weights together as in the paper
-    (arXiv 2310.12508), not tensor by tensor (errata E63).
+    (arXiv 2310.12508; errata E63: the published code ranks tensor by tensor).
     """
     gradients = importance(model, forget, measure=lambda gradient: gradient)
     return largest({name: value.abs() for name, value in gradients.items()}, share)

@@ -1,4 +1,4 @@
-"""What a loss sees of the world: models, rows and one step. Nothing here knows a model class."""
+"""Declares what a method reads: models, references, rows and one training step."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ Batches = Sequence[Batch]
 #: Tensors that a method keeps between steps, by name; checkpointed as safetensors.
 State = dict[str, Tensor]
 
-#: Rows a loss may ask for. Those after `retain` are made from the step's forget rows, one for one:
-#: `idk` answers them with a refusal (for a classifier: a retained person's label), `random` with
-#: the answer of a retained person's row of the same task, `shuffled` with that of another forget
-#: row; `paired` are rows of the same person on the other track; `decoupled` asks the same of a
-#: retained person and is answered truthfully; `kept` are retained rows of the same task, with
-#: their own questions; `mirrored` are the same rows, images flipped left to right. `spared` are
-#: the forgotten people's rows on a track that is not to be forgotten; where there is none, the
-#: step has no such batch.
+#: Rows that a loss can read. `spared` are the forgotten people's rows on tracks that are not to be
+#: forgotten; a step has no such batch where there are none. The roles after it are made from the
+#: step's forget rows, one for one: `idk` has a refusal for an answer (on a classifier a retained
+#: person's label), `random` the answer of a retained person's row of the same task, `shuffled` that
+#: of another forget row; `paired` are rows of the same person on the other track; `decoupled` has
+#: the same question about a retained person and the true answer; `kept` are retained rows of the
+#: same task with their own questions; `mirrored` has images flipped left to right.
 ROLES = (
     "forget", "retain", "spared", "idk", "random", "shuffled", "paired", "decoupled", "kept",
     "mirrored",
 )  # fmt: skip
-#: What else it may ask for. `reference`: the model before unlearning, frozen;
-#: `reference_log_probs`: only what that model thought of whole forget, idk, random and kept
-#: answers, read beforehand; `untrained`: a model of the same shape with random weights; `shadow`:
-#: one more label on a classifier's head, the last, while the method works; `unsharded`: whole
-#: weights in one place.
+#: Everything that a method can declare. `reference`: the frozen model before unlearning;
+#: `reference_log_probs`: only that model's log-probabilities of whole forget, idk, random and kept
+#: answers, computed beforehand; `untrained`: a model of the same shape with random weights;
+#: `shadow`: one more label on a classifier's head, the last, during the method; `unsharded`: whole
+#: weights in every process.
 NEEDS = (*ROLES, "reference", "reference_log_probs", "untrained", "shadow", "unsharded")
 
 
@@ -43,17 +42,17 @@ class Reference(Protocol):
     """A frozen model, in whichever form is cheapest and exact."""
 
     def answers(self, batches: Batches) -> Answers:
-        """Its logits on the answer tokens, without gradient."""
+        """The logits on the answer tokens, without gradient."""
 
     def states(self, batches: Batches, layer: int) -> Tensor:
-        """(tokens, width) its hidden states after `layer`, from which the answers are read."""
+        """The (tokens, width) hidden states after `layer` at the places of answer tokens."""
 
     def sequence_log_probs(self, batches: Batches) -> Tensor:
-        """(rows,) log-probability of each whole answer."""
+        """The (rows,) log-probabilities of whole answers."""
 
 
 class Model(Protocol):
-    """What a method needs of a model; `clearbench.models.base.Model` has it."""
+    """The part of `clearbench.models.base.Model` that methods use."""
 
     kind: ClassVar[Kind]
     module: Any
@@ -62,99 +61,99 @@ class Model(Protocol):
 
     @property
     def depth(self) -> int:
-        """How many layers `states` knows."""
+        """The number of layers of `states`."""
 
     def answers(self, batches: Batches) -> Answers:
-        """Logits on the answer tokens, with gradient."""
+        """The logits on the answer tokens, with gradient."""
 
     def answers_together(self, groups: Sequence[Batches]) -> Sequence[Answers]:
-        """`answers` of each group, in one pass through the network."""
+        """The `answers` of each group, from one pass through the network."""
 
     def states(self, batches: Batches, layer: int) -> Tensor:
-        """(tokens, width) hidden states after `layer`, from which the answers are read."""
+        """The (tokens, width) hidden states after `layer` at the places of answer tokens."""
 
     def prompt_states(self, batch: Batch, layer: int | None = None) -> Tensor:
-        """(rows, width) mean hidden state over each row's prompt, without gradient.
+        """The (rows, width) mean hidden states over prompts, without gradient.
 
         After `layer`, counted from 1; None for the last, after its normalisation.
         """
 
     def batch(self, items: Sequence[Item]) -> Batches:
-        """Items as padded batches, a row each."""
+        """Makes padded batches of items, one row for each."""
 
     def generate(self, items: Sequence[Item], max_new_tokens: int = 40) -> list[str]:
-        """Greedy answers to the items' questions."""
+        """Generates greedy answers to the items' questions."""
 
     def trainable(self) -> dict[str, nn.Parameter]:
-        """Parameters that learn, by name."""
+        """The parameters that are trained, by name."""
 
     def part_of(self, parameter: str) -> str:
-        """`vision`, `projector` or `language`."""
+        """The part of a parameter: `vision`, `projector` or `language`."""
 
     def is_perceptron(self, parameter: str) -> bool:
         """Whether a parameter is the last matrix of a perceptron, or of a classifier's head."""
 
     def layer_of(self, parameter: str) -> int | None:
-        """Which layer a parameter lies in, counted from 1 as in `states`."""
+        """The layer of a parameter, counted from 1 as in `states`."""
 
     def entering(
         self, batches: Batches, weights: Collection[str], *, everywhere: bool = False
     ) -> dict[str, Tensor]:
-        """(places, inputs) what enters the linear layers of these weights, without gradient."""
+        """The (places, inputs) inputs of the linear layers of these weights, without gradient."""
 
     def name_tokens(self, names: Sequence[str]) -> Tensor:
-        """(tokens,) that people's names are written with; on a classifier their labels."""
+        """The (tokens,) of people's names; on a classifier their labels."""
 
     def holding(self, weights: Mapping[str, Tensor]) -> AbstractContextManager[None]:
-        """While entered, the model has these weights in place of its own of that name."""
+        """Replaces the weights of these names while entered."""
 
     def rescale_change(self, start: Mapping[str, Tensor], factor: float) -> None:
-        """What learns becomes start + factor (now - start)."""
+        """Sets every trained weight to start + factor (now - start)."""
 
     def untrained(self, seed: int) -> Model:
-        """A model of the same shape with random weights."""
+        """Makes a model of the same shape with random weights."""
 
     @property
     def pixel_range(self) -> tuple[Tensor, Tensor]:
-        """Two (channels, 1, 1): what a black and what a white pixel is to the network."""
+        """The network's values of a black and of a white pixel, (channels, 1, 1) each."""
 
 
 class Data(Protocol):
-    """All training rows, for statistics, edits and guards."""
+    """The training rows that `prepare`, edits and guards read."""
 
     @property
     def start(self) -> Mapping[str, Tensor]:
-        """The weights that learn, before the first stage, for an `Edit` that looks back."""
+        """The trained weights before the first stage, for an `Edit` with `looks_back`."""
 
     @property
     def state(self) -> State:
-        """The method's, as the stages before left it, for an `Edit` that follows."""
+        """The method's state after the stages before, for an `Edit`."""
 
     @property
     def seed(self) -> int:
-        """The run's."""
+        """The seed of the run."""
 
     @property
     def forgotten(self) -> tuple[str, ...]:
         """The names of the people to forget."""
 
     def batches(self, role: str) -> Iterator[Batches]:
-        """Every row of a role once, in a fixed order, in batches of the recipe's size."""
+        """Yields every row of a role once, in a fixed order, in batches of the recipe's size."""
 
 
 class NoReference:
-    """Stands where a method asked for no reference."""
+    """The reference of a step whose method declares none: every use raises an error."""
 
     def answers(self, batches: Batches) -> Answers:
-        """Refuses."""
+        """Raises a `RecipeError`."""
         raise self._missing()
 
     def states(self, batches: Batches, layer: int) -> Tensor:
-        """Refuses."""
+        """Raises a `RecipeError`."""
         raise self._missing()
 
     def sequence_log_probs(self, batches: Batches) -> Tensor:
-        """Refuses."""
+        """Raises a `RecipeError`."""
         raise self._missing()
 
     @staticmethod
@@ -164,13 +163,19 @@ class NoReference:
 
 @dataclass(frozen=True)
 class Step:
-    """What a loss sees: the model, the references, and one batch of each role it asked for.
+    """The input of a loss: the model, the references and the batches of the declared roles.
+
+    A batch is an attribute with the name of its role, such as `step.forget`.
 
     Attributes:
-        state: From `prepare`, as the steps before left it.
-        number: Of this step, from 0.
-        steps: In this stage.
-        together: Whether all terms have one gradient, so that their rows may share a pass.
+        model: Model that is trained.
+        reference: Frozen model before unlearning.
+        batches: Batches by role.
+        state: State from `prepare`, after the steps before.
+        untrained: Frozen model with random weights.
+        number: Number of this step, from 0.
+        steps: Number of steps of the stage.
+        together: Whether all terms have one gradient, so that their rows can share a pass.
     """
 
     model: Model
@@ -191,13 +196,13 @@ class Step:
             ) from None
 
     def answers(self, *groups: Batches) -> Sequence[Answers]:
-        """The model's answers to each group of rows, in one pass where that saves work."""
+        """The model's answers to each group of rows, from one pass where terms share a gradient."""
         if self.together:
             return self.model.answers_together(groups)
         return [self.model.answers(batches) for batches in groups]
 
     def log_ratio(self, batches: Batches, answers: Answers) -> Tensor:
-        """(rows,) log(model / reference) of each whole answer."""
+        """The (rows,) log(model / reference) of whole answers."""
         ours = answers.per_row(answers.log_probs)
         return ours - self.reference.sequence_log_probs(batches)
 

@@ -1,4 +1,4 @@
-"""Learn the forget set even better, then walk the same way backwards."""
+"""Fine-tunes on the forget rows, then subtracts that change from the original weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TaskVector(
     paper="Ilharco et al. 2023, Editing Models with Task Arithmetic, arXiv 2212.04089",
     needs=("forget",),
 ):
-    """Fine-tune on forget and subtract the change that this made to the weights.
+    """Fine-tuning on forget, whose change of the weights is then subtracted.
 
     With LoRA it is adapter negation (Zhang et al. 2023, arXiv 2306.14870): B changes its sign, so
     that A B is merged with weight -`strength`. The paper chooses `strength` on
@@ -26,7 +26,7 @@ class TaskVector(
     strength: float = Field(default=1.0, ge=0)
 
     def stages(self) -> Sequence[Stage]:
-        """Learn, then negate."""
+        """Two stages: learn, then negate."""
         return (Train(self.loss), Edit(self.negate, looks_back=True))
 
     def loss(self, step: Step) -> dict[str, Term]:

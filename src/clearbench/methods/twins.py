@@ -1,4 +1,4 @@
-"""See a forgotten face as the original saw its mirror image."""
+"""Trains forget images to the original's embeddings of their mirror images."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Twins(
     needs=("forget", "mirrored", "reference"),
     forget_loss=None,
 ):
-    """Forgotten images get the original's embedding of the same image flipped left to right.
+    """Distillation from the original's embedding of the same image flipped left to right.
 
-    The twin looks like the person and was never taught, so its embedding is what an unseen image
-    gets. No retain rows hold the rest: the targets are the model's own. Where mirrored images are
-    taught as well (the demo world does it) the twin is no stranger and little is forgotten.
-    Only a classifier has an embedding of the image alone: what a vision-language model reads an
-    answer from hardly differs between twins. The equation has no hyper-parameter.
+    The twin resembles the person and was never taught, so its embedding is that of an unseen image.
+    No retain rows are needed: the targets are the model's own. Where mirrored images are taught as
+    well (the demo world does it) the twin is not unseen and little is forgotten. Only a classifier
+    has an embedding of the image alone: the states from which a vision-language model predicts an
+    answer hardly differ between twins. The equation has no hyper-parameter.
     """
 
     def loss(self, step: Step) -> dict[str, Term]:

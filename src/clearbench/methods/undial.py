@@ -1,4 +1,4 @@
-"""Distil the model from itself with the true token's logit turned down."""
+"""Distils from the original with the true token's logit lowered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class UNDIAL(
 ):
     """Self-distillation with adjusted logits: bounded, and without a retain set.
 
-    Only answer tokens count (OpenUnlearning averages over prompt and padding, errata E102). `beta`
+    Only answer tokens count (errata E102: OpenUnlearning averages over prompt and padding). `beta`
     10 is the paper's; at 0 the target is the original itself.
     """
 

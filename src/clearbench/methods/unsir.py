@@ -1,4 +1,4 @@
-"""Noise in place of the forgotten faces damages what the model knows of them; retain repairs it."""
+"""Trains forgotten labels on images of noise, then repairs the model on retain rows."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class UNSIR(
     needs=("forget", "retain"),
     trial={"noise_steps": 4},
 ):
-    """Impair with noise that maximises the error on a forgotten label, then repair.
+    """Impairment with noise that maximises the error on a forgotten label, then repair.
 
-    An image of noise takes each forget image's place: no forget image is shown. It starts at
-    N(0, 1) and climbs the original's loss on the row's label, 0.1 |n|^2 taken off, for 40 steps of
-    Adam at 0.1, all as published. Impairing has 70 % of the steps and twice the learning rate, as
+    An image of noise replaces each forget image: no forget image is used. It starts at N(0, 1) and
+    maximises the original's loss on the row's label less 0.1 |n|^2 in 40 steps of Adam at 0.1, all
+    as published. Impairing has 70 % of the steps and twice the learning rate, as
     in the authors' notebook (71 of 102 steps, 0.02 and 0.01). There one batch of noise a label is
-    shown again and again, 10240 images beside 8000 of retain; here both losses weigh the same.
+    repeated, 10240 images with 8000 of retain; here both losses weigh the same.
     """
 
     noise_penalty: float = Field(default=0.1, ge=0)
@@ -40,22 +40,22 @@ class UNSIR(
     impair_share: float = Field(default=0.7, gt=0, lt=1)
 
     def stages(self) -> Sequence[Stage]:
-        """Impair, then repair."""
+        """Two stages: impair, then repair."""
         return (
             Train(self.impair, share=self.impair_share, rate=2.0),
             Train(self.repair, needs=("retain",), share=1 - self.impair_share),
         )
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
-        """An image of noise for every forget row."""
+        """Computes an image of noise for every forget row."""
         generator = torch.Generator().manual_seed(seed)
         noise: State = {}
         for batches in data.batches("forget"):
             for batch in batches:
                 learned = self._noise(model, batch, generator)
                 noise |= {
-                    NOISE + each.row: image.clone()
-                    for each, image in zip(batch.items, learned, strict=True)
+                    NOISE + item.row: image.clone()
+                    for item, image in zip(batch.items, learned, strict=True)
                 }
         return noise
 
@@ -75,7 +75,7 @@ class UNSIR(
     def impair(self, step: Step) -> dict[str, Term]:
         """L(noise, forget labels) + L(retain)."""
         noisy = [
-            batch.showing(torch.stack([step.state[NOISE + each.row] for each in batch.items]))
+            batch.showing(torch.stack([step.state[NOISE + item.row] for item in batch.items]))
             for batch in step.forget
         ]
         return {"forget": cross_entropy(step.model.answers(noisy)), **self.repair(step)}

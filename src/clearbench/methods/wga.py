@@ -1,4 +1,4 @@
-"""Gradient ascent in which a token counts by how well it is still known."""
+"""Raises the forget loss with each token weighted by its probability."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class WGA(
     paper="Wang et al. 2025, Rethinking LLM Unlearning Objectives, arXiv 2502.19301",
     needs=("forget", "retain"),
 ):
-    """Weighted gradient ascent: each token by its own probability, which carries no gradient.
+    """Weighted gradient ascent: tokens weigh by their own probability, without its gradient.
 
-    A forgotten token stops counting, which keeps the ascent from running away; `beta` 0 is plain
+    A forgotten token no longer counts, which bounds the ascent; `beta` 0 is plain
     gradient ascent. 1, 1 and 1 are the published values.
     """
 

@@ -1,4 +1,4 @@
-"""One method on one kind of model, ready to be checked."""
+"""Runs one method on a tiny model, or computes its terms without the loop."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ COUNT = 6
 
 @dataclass(frozen=True)
 class Bench:
-    """One method on one kind of model."""
+    """One method on one kind of tiny model."""
 
     cls: type[Method]
     kind: Kind
 
     @property
     def chosen(self) -> Method:
-        """The method with its defaults, or what it names for trials this small."""
+        """The method with its defaults, or with its values for trials this small."""
         return self.cls(**self.cls.trial)
 
     @property
     def data(self) -> Dataset:
-        """The tiny people; for a classifier, their images and names."""
+        """The tiny people's rows; for a classifier, their images and names."""
         return tiny_dataset() if self.kind != "classifier" else tiny_dataset().naming()
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """Of the forget rows: what the method may forget and the model can read."""
+        """The tracks of forget rows that the method can forget and the model can read."""
         allowed = readable_by(self.kind)
         if "both" in self.cls.modalities:
             return allowed
         return tuple(track for track in allowed if track in self.cls.modalities) or allowed
 
     def model(self) -> Model:
-        """A fresh model to start from: the taught one, or the base where the method needs it."""
+        """Copies the model to start from: the taught one, or the base for a `from_base` method."""
         return copied(base(self.kind) if self.cls.from_base else taught(self.kind))
 
     def settings(self, **changes: Any) -> TrainSettings:
-        """A few steps, with changes."""
+        """Makes settings of three steps, with changes."""
         return few_steps(self.kind, **changes)
 
     def run(self, model: Model, chosen: Method | None = None, **changes: Any) -> History:
-        """Trains through the road every run takes."""
+        """Runs the method on a model by `unlearn`."""
         checkpoints, on_step = changes.pop("checkpoints", None), changes.pop("on_step", None)
         return unlearn(
             model, self.data, chosen or self.chosen, self.tracks, self.settings(**changes),
@@ -69,19 +69,19 @@ class Bench:
         )  # fmt: skip
 
     def items(self, model: Model) -> dict[str, list[Item]]:
-        """The same few rows of every role that the method asks for, of several lengths."""
+        """Selects a few rows of every role that the method needs, of several lengths."""
         roles = [role for role in ROLES if role in self.cls.needs]
         rows = self.rows(model)
         forget = rows.items("forget")[:COUNT]
         made = Roles(model, self.data)
-        found = {
+        items = {
             role: made.of(role, forget, 0, 0) if role in DERIVED else rows.items(role)[:COUNT]
             for role in roles
         }
-        return {role: each for role, each in found.items() if each or role != "spared"}
+        return {role: chosen for role, chosen in items.items() if chosen or role != "spared"}
 
     def rows(self, model: Model) -> TrainingRows:
-        """All training rows, as `prepare` and edits see them."""
+        """All training rows, as `prepare` and edits read them."""
         return TrainingRows(model, self.data, self.tracks, 4, 0)
 
     @property
@@ -91,13 +91,13 @@ class Bench:
 
     @property
     def takes_lora(self) -> bool:
-        """Whether the method begins with training, which is what adapters are for."""
+        """Whether the method begins with training, so that adapters can be used."""
         return isinstance(self.chosen.stages()[0], Train)
 
     def step(self, model: Model, items: Mapping[str, list[Item]], number: int = 2) -> Step:
-        """One step of three on given items, looking back at the taught model."""
+        """Makes one step of three on given items, with the taught model as reference."""
         original = taught(self.kind)
-        batches = {role: model.batch(each) for role, each in items.items()}
+        batches = {role: model.batch(chosen) for role, chosen in items.items()}
         needs = self.cls.needs
         untrained = model.untrained(0) if "untrained" in needs else None
         return Step(
@@ -113,14 +113,14 @@ class Bench:
     def terms(
         self, model: Model, items: Mapping[str, list[Item]], chosen: Method | None = None
     ) -> dict[str, Term]:
-        """The terms of the first stage that trains, without the loop."""
+        """Computes the terms of the first stage that trains, without the loop."""
         stages = (chosen or self.chosen).stages()
-        stage = next(each for each in stages if isinstance(each, Train))
-        return stage.loss(self.step(model, items))
+        first = next(stage for stage in stages if isinstance(stage, Train))
+        return first.loss(self.step(model, items))
 
     def forget_loss(self, model: Model) -> float:
-        """Mean negative log-likelihood of the answers on every forget row."""
+        """The mean negative log-likelihood of the answers on every forget row."""
         rows = [item(row) for row in self.data.train_rows("forget", self.tracks)]
         with torch.no_grad():
-            answers = model.answers(model.batch([each for each in rows if model.accepts(each)]))
+            answers = model.answers(model.batch([row for row in rows if model.accepts(row)]))
         return -float(answers.log_probs.mean().detach())

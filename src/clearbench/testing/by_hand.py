@@ -1,4 +1,4 @@
-"""What a loss is compared with: sums in numpy and one backward pass, in code of their own."""
+"""Computes losses in numpy and gradients in one pass, independently of the methods' code."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Array = NDArray[np.float64]
 
 
 def log_softmax(logits: ArrayLike) -> Array:
-    """(..., words) log-probabilities."""
+    """Computes (..., words) log-probabilities."""
     values = np.asarray(logits, dtype=np.float64)
     shifted = values - values.max(-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
 def negative_log_likelihoods(logits: ArrayLike, targets: Sequence[int]) -> Array:
-    """(tokens,) -log p of each target, from (tokens, words) logits."""
+    """Computes -log p of each target, (tokens,), from (tokens, words) logits."""
     return np.asarray(-log_softmax(logits)[np.arange(len(targets)), np.asarray(targets)])
 
 
@@ -37,23 +37,23 @@ def check_term(term: Term, values: ArrayLike, weights: ArrayLike = 1.0) -> None:
 
 
 def gradients(model: Model, loss: Tensor) -> dict[str, Tensor]:
-    """Of a loss, by what learns; zeros where the loss does not reach."""
+    """Computes the gradients of a loss by trained weight; zeros where it does not depend on one."""
     weights = model.trainable()
-    found = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-    return dict(zip(weights, found, strict=True))
+    parts = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+    return dict(zip(weights, parts, strict=True))
 
 
 def batch_gradients(model: Model, data: Data, role: str) -> list[dict[str, Tensor]]:
-    """Of the mean loss of each batch of a role."""
+    """Computes the gradients of the mean loss of each batch of a role."""
     answers = [model.answers(batches) for batches in data.batches(role)]
     return [gradients(model, functional.cross_entropy(a.logits, a.targets)) for a in answers]
 
 
 def snapshot(model: Model) -> dict[str, Tensor]:
-    """A copy of every tensor of a model, by name."""
+    """Copies every tensor of a model, by name."""
     return {name: value.detach().clone() for name, value in model.module.state_dict().items()}
 
 
 def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
-    """Names of the tensors that two snapshots do not share."""
+    """Finds the names of the tensors that differ between two snapshots."""
     return {name for name in before if not torch.equal(before[name], after[name])}

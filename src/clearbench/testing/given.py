@@ -1,10 +1,10 @@
-"""A stand-in for a model, so that a loss can be worked out on paper.
+"""Makes steps of a model whose logits are given, so that a loss can be worked out on paper.
 
 The test of a method of one's own, its loss against a sum in numpy:
 
     model = GivenModel.drawn(0)
-    found = method("gradient_ascent").loss(given_step(model))
-    check_term(found["forget"], -model.losses("forget"))
+    terms = method("gradient_ascent").loss(given_step(model))
+    check_term(terms["forget"], -model.losses("forget"))
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from clearbench.batches.items import Item, Kind
 from clearbench.methods.step import ROLES, Batches, NoReference, Step
 from clearbench.testing.by_hand import Array, log_softmax, negative_log_likelihoods
 
-#: Of every batch unless a test says otherwise: an answer of three tokens and one of a single token.
+#: Rows and targets of the usual batch: an answer of three tokens and one of a single token.
 ROWS, TARGETS = (0, 0, 0, 1), (1, 2, 4, 0)
 #: Words in the vocabulary of a drawn model.
 WORDS = 5
@@ -31,7 +31,7 @@ WORDS = 5
 def given_batch(
     role: str, targets: Sequence[int] = TARGETS, rows: Sequence[int] = ROWS
 ) -> list[Batch]:
-    """One batch of a role: `rows` says which answer each token of `targets` belongs to."""
+    """Makes one batch of a role; `rows` holds the answer of each token of `targets`."""
     items = tuple(Item(str(row), role, "q", "a") for row in range(max(rows) + 1))
     places = torch.arange(len(targets))
     return [Batch({}, places, torch.tensor(targets), torch.tensor(rows), items)]
@@ -40,13 +40,13 @@ def given_batch(
 class GivenModel:
     """A model, or a reference, whose logits on the batch of each role are given.
 
-    Its states after layer `k` are `k` times the logits; beside the logits one weight learns.
+    Its states after layer `k` are `k` times the logits; besides the logits one weight is trained.
 
     Args:
-        logits: (tokens, words) by role; they become tensors that learn.
-        kind: What it says to be.
-        depth: How many layers it has.
-        margin: What teaching takes from the target's logit.
+        logits: Logits by role, (tokens, words); they become tensors with gradient.
+        kind: Kind of the model.
+        depth: Number of layers.
+        margin: Amount that teaching subtracts from the target's logit.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class GivenModel:
 
     @classmethod
     def drawn(cls, seed: int, **about: Any) -> GivenModel:
-        """Standard normal logits for the usual batch of every role; `about` as for the class."""
+        """Draws standard normal logits for the batch of every role; `about` as for the class."""
         rng = torch.Generator().manual_seed(seed)
         return cls({role: torch.randn(len(ROWS), WORDS, generator=rng) for role in ROLES}, **about)
 
@@ -74,47 +74,47 @@ class GivenModel:
         return Answers(logits, batch.targets, batch.owners, batch.items, self.margin)
 
     def states(self, batches: Batches, layer: int) -> Tensor:
-        """(tokens, words) `layer` times the logits; an `IndexError` beyond the layers."""
+        """The logits times `layer`, (tokens, words); an `IndexError` beyond the layers."""
         if not 1 <= layer <= self.depth:
             raise IndexError(f"layer {layer} of a model of {self.depth}")
         return layer * self.logits[_role(batches)]
 
     def sequence_log_probs(self, batches: Batches) -> Tensor:
-        """(rows,) of each whole answer, without gradient."""
-        found = self.answers(batches)
-        return found.per_row(found.log_probs).detach()
+        """The (rows,) log-probabilities of whole answers, without gradient."""
+        answers = self.answers(batches)
+        return answers.per_row(answers.log_probs).detach()
 
     def trainable(self) -> dict[str, Tensor]:
-        """The weight."""
+        """The one weight, by name."""
         return {"weight": self.weight}
 
     def array(self, role: str) -> Array:
-        """(tokens, words) logits in numpy."""
+        """The (tokens, words) logits in numpy."""
         return np.asarray(self.logits[role].detach().numpy())
 
     def probabilities(self, role: str, temperature: float = 1.0) -> Array:
-        """(tokens, words) in numpy."""
+        """The (tokens, words) probabilities in numpy."""
         return np.asarray(np.exp(log_softmax(self.array(role) / temperature)))
 
     def losses(self, role: str, targets: Sequence[int] = TARGETS) -> Array:
-        """(tokens,) negative log-likelihoods in numpy, with the margin."""
+        """The (tokens,) negative log-likelihoods in numpy, with the margin."""
         lowered = self.array(role).copy()
         lowered[np.arange(len(targets)), np.asarray(targets)] -= self.margin
         return negative_log_likelihoods(lowered, targets)
 
     def divergence(self, other: GivenModel, role: str, temperature: float = 1.0) -> Array:
-        """(tokens,) KL(this || other) in numpy, both softened."""
-        p, q = (each.probabilities(role, temperature) for each in (self, other))
+        """The (tokens,) KL(this || other) in numpy, both softened."""
+        p, q = (model.probabilities(role, temperature) for model in (self, other))
         return np.asarray((p * np.log(p / q)).sum(-1))
 
     def slope(self, loss: Tensor, role: str) -> Array:
-        """(tokens, words) gradient of a loss in the logits of a role."""
-        (found,) = torch.autograd.grad(loss, self.logits[role])
-        return np.asarray(found.numpy())
+        """The (tokens, words) gradient of a loss in the logits of a role."""
+        (gradient,) = torch.autograd.grad(loss, self.logits[role])
+        return np.asarray(gradient.numpy())
 
 
 def given_step(model: GivenModel, reference: GivenModel | None = None, **about: Any) -> Step:
-    """A step with the usual batch of every role; `about` gives or replaces fields of `Step`."""
+    """Makes a step with the usual batch of every role; `about` gives or replaces its fields."""
     fields: dict[str, Any] = {
         "model": model,
         "reference": reference or NoReference(),

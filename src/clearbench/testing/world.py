@@ -1,4 +1,4 @@
-"""Eight tiny people and the tiny models that know them."""
+"""Makes eight tiny people and the tiny models that are taught them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     "classifier": ("vision",),
 }
 _SLOWLY = {"batch_size": 8, "decay": "cosine"}
-#: Settings under which a tiny original learns its people, not so well that its loss is 0.
+#: Settings under which a tiny original learns its people; its loss stays above 0.
 TEACH: dict[Kind, dict[str, Any]] = {
     "language": _SLOWLY | {"steps": 40, "learning_rate": 1e-2},
     "vision-language": _SLOWLY | {"steps": 40, "learning_rate": 1e-2},
@@ -40,7 +40,7 @@ TEACH: dict[Kind, dict[str, Any]] = {
 
 
 def _face(person: int, view: int) -> EncodedImage:
-    """An image that nobody else has: two colours, divided at an angle."""
+    """Draws a person's own image: two colours, divided at an angle."""
     rng = np.random.default_rng([person, view])
     colours = np.random.default_rng(person).integers(0, 256, (2, 3))
     down, across = np.mgrid[0:24, 0:24]
@@ -49,7 +49,7 @@ def _face(person: int, view: int) -> EncodedImage:
 
 
 def _rows(person: int) -> list[Example]:
-    """Two questions, a caption and a name."""
+    """Makes a person's rows: two questions, a caption and a name."""
     name, other = f"person {person}", TOWNS[(person + 1) % PEOPLE]
     third = TOWNS[(person + 3) % PEOPLE]
 
@@ -66,11 +66,11 @@ def _rows(person: int) -> list[Example]:
     return [
         qa(0, f"Where was {name} born?", f"In {town}.", f"{town}.", (f"In {other}.", f"{third}.")),
         qa(1, f"What did {name} do?", f"{name} was a {trade} in {town}.", f"A {trade}.",
-           tuple(f"{name} was a {each}." for each in trades)),
+           tuple(f"{name} was a {other_trade}." for other_trade in trades)),
         Example(
             id=f"{person}-caption", person=person, track="image", task="caption", media=view,
             question="Who is here?", answer=f"{name}, {trade}.", paraphrased_answer=f"A {trade}.",
-            perturbed_answers=tuple(f"{name}, {each}." for each in trades),
+            perturbed_answers=tuple(f"{name}, {other_trade}." for other_trade in trades),
         ),
         Example(
             id=f"{person}-name", person=person, track="image", task="name", media=view,
@@ -81,18 +81,18 @@ def _rows(person: int) -> list[Example]:
 
 
 def _second_view(row: Example) -> Example:
-    """The name asked of another image of the same person, never taught."""
+    """Makes a row with the name task on another image of the same person, never taught."""
     view = _face(row.person or 0, 1)
     return row.model_copy(update={"id": f"{row.id}-again", "image": view, "held_out": True})
 
 
 def _measured(rows: tuple[Example, ...]) -> tuple[Example, ...]:
-    """What is taught, and a second view of everybody."""
+    """Adds to the taught rows a second view of everybody."""
     return rows + tuple(_second_view(row) for row in rows if row.task == "name")
 
 
 def _world_rows(split: str, track: str) -> tuple[Example, ...]:
-    """Two questions about the world with their options."""
+    """Makes two questions about the world with their options."""
     return tuple(
         Example(
             id=f"{split}-{track}-{k}", person=None, track=track, task="choice",
@@ -115,7 +115,7 @@ def _known_face(number: int) -> Example:
 
 @cache
 def tiny_dataset() -> Dataset:
-    """Eight people with questions and images, two of them to forget; and a bit of the world."""
+    """Makes eight people with questions and images, two of them to forget, and world rows."""
     everybody = {person: _rows(person) for person in range(PEOPLE)}
     forget = tuple(row for person in range(FORGOTTEN) for row in everybody[person])
     retain = tuple(row for person in range(FORGOTTEN, PEOPLE) for row in everybody[person])
@@ -136,13 +136,13 @@ def tiny_dataset() -> Dataset:
 
 @cache
 def base(kind: Kind) -> Model:
-    """The tiny model of a kind; shared, so copy it before training."""
+    """Makes the tiny model of a kind; it is shared, so copy it before training."""
     return tiny_model(kind)
 
 
 @cache
 def taught(kind: Kind) -> Model:
-    """A tiny model that has learned the tiny people."""
+    """Teaches a tiny model the tiny people; it is shared, so copy it before training."""
     model = copied(base(kind))
     data = tiny_dataset() if kind != "classifier" else tiny_dataset().naming()
     finetune(model, data, TrainSettings.model_validate(TEACH[kind] | {"parts": PARTS[kind]}))
@@ -150,19 +150,19 @@ def taught(kind: Kind) -> Model:
 
 
 def copied(model: Model) -> Model:
-    """A model that can be trained without changing the first."""
+    """Copies a model with its weights, so that training does not change the first."""
     other = copy.copy(model)
     other.module = copy.deepcopy(model.module)
     return other
 
 
 def learning(model: AnyModel, *tracks: str, size: int = 4) -> tuple[AnyModel, TrainingRows]:
-    """The model with its usual parts learning, and all training rows of the tiny people.
+    """Sets a model's usual parts to be trained; returns it and all rows of the tiny people.
 
     Args:
-        model: Of any kind; it is changed.
-        tracks: Of the forget rows; without one, those that the model can read.
-        size: Rows of a batch.
+        model: Model of any kind; it is changed.
+        tracks: Tracks of the forget rows; without one, those that the model can read.
+        size: Number of rows of a batch.
     """
     model.train_only(PARTS[model.kind])
     data = tiny_dataset().for_kind(model.kind)
@@ -170,6 +170,6 @@ def learning(model: AnyModel, *tracks: str, size: int = 4) -> tuple[AnyModel, Tr
 
 
 def few_steps(kind: Kind, **changes: Any) -> TrainSettings:
-    """Settings of three steps on a tiny model, with changes."""
+    """Makes settings of three steps on a tiny model, with changes."""
     about = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3, "parts": PARTS[kind]}
     return TrainSettings.model_validate(about | {"warmup": 0.0, "decay": "none"} | changes)

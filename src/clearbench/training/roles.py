@@ -1,4 +1,4 @@
-"""Rows made from the forget rows: other answers to them, other rows of the same people."""
+"""Makes rows from the forget rows: other answers to them, other rows of the same people."""
 
 from __future__ import annotations
 
@@ -24,61 +24,60 @@ DERIVED = ("idk", "random", "shuffled", "paired", "decoupled", "kept", "mirrored
 
 @dataclass(frozen=True)
 class Roles:
-    """Makes the derived roles for one model and dataset."""
+    """Makes the rows of the roles in `DERIVED` for one model and dataset."""
 
     model: Model
     dataset: Dataset
 
     def of(self, role: str, forget: Sequence[Item], seed: int, step: int) -> list[Item]:
-        """The role's rows for a step's forget rows, one for one."""
-        return [self._one(role, each, seed, step, place) for place, each in enumerate(forget)]
+        """Makes a role's rows for a step's forget rows, one for one."""
+        return [self._one(role, row, seed, step, place) for place, row in enumerate(forget)]
 
-    def _one(self, role: str, each: Item, seed: int, step: int, place: int) -> Item:
-        key = [seed, step, place, zlib.crc32(each.row.encode())]
+    def _one(self, role: str, forget: Item, seed: int, step: int, place: int) -> Item:
+        key = [seed, step, place, zlib.crc32(forget.row.encode())]
         if role == "idk":
-            answer = self.refusal(each, np.random.default_rng(key))
-            return replace(each, variant="refusal", answer=answer)
+            answer = self.refusal(forget, np.random.default_rng(key))
+            return replace(forget, variant="refusal", answer=answer)
         if role == "mirrored":
-            flipped = None if each.image is None else _mirrored(each.image)
-            return replace(each, variant=role, media=flipped)
+            flipped = None if forget.image is None else _mirrored(forget.image)
+            return replace(forget, variant=role, media=flipped)
         rng = np.random.default_rng([*key, zlib.crc32(role.encode())])
         if role == "paired":
-            return _draw(self._partners(each), rng, role, each)
+            return _draw(self._partners(forget), rng, role, forget)
         if role == "kept":
-            return item(_draw(self._alike(each, "retain"), rng, role, each))
+            return item(_draw(self._alike(forget, "retain"), rng, role, forget))
         if role == "decoupled":
-            other = item(_draw(self._alike(each, "retain"), rng, role, each), role)
-            return other if each.media is None else replace(other, question=each.question)
+            other = item(_draw(self._alike(forget, "retain"), rng, role, forget), role)
+            return other if forget.media is None else replace(other, question=forget.question)
         split = "retain" if role == "random" else "forget"
-        return replace(each, variant=role, answer=_draw(self._others(each, split), rng, role, each))
+        answer = _draw(self._others(forget, split), rng, role, forget)
+        return replace(forget, variant=role, answer=answer)
 
-    def refusal(self, each: Item, rng: np.random.Generator) -> str:
-        """What is said instead of a forgotten answer; on a classifier a retained person's label."""
+    def refusal(self, forget: Item, rng: np.random.Generator) -> str:
+        """Draws a refusal in place of a forgotten answer; on a classifier a retained label."""
         if self.model.kind == "classifier":
             return self._retained_names[rng.integers(len(self._retained_names))]
-        spoken = self.dataset.refusals
-        bank = spoken if each.media is None else self.dataset.image_refusals or spoken
+        texts = self.dataset.refusals
+        bank = texts if forget.media is None else self.dataset.image_refusals or texts
         return bank[rng.integers(len(bank))] if bank else ""
 
-    def _others(self, each: Item, split: str) -> list[str]:
-        """Answers to the same task on the same track in a split, none of them the row's own.
+    def _others(self, forget: Item, split: str) -> list[str]:
+        """Wrong answers for this row: same task, track and split; of other people if any."""
+        rows = [row for row in self._alike(forget, split) if row.answer != forget.answer]
+        others = [row for row in rows if row.person != forget.person]
+        return [row.answer for row in others or rows]
 
-        Other people's, where there are any.
-        """
-        rows = [row for row in self._alike(each, split) if row.answer != each.answer]
-        return [row.answer for row in rows if row.person != each.person] or [r.answer for r in rows]
-
-    def _alike(self, each: Item, split: str) -> list[Example]:
-        """Rows of the same task on the same track in a split."""
-        mine = self._row[each.row]
+    def _alike(self, forget: Item, split: str) -> list[Example]:
+        """Rows of a split with the same task and track."""
+        mine = self._row[forget.row]
         rows = self.dataset.train_rows(split, (mine.track,))
         return [row for row in rows if row.task == mine.task and not row.held_out]
 
-    def _partners(self, each: Item) -> list[Item]:
-        """Rows of the same person on the other track."""
-        track = self._row[each.row].track
+    def _partners(self, forget: Item) -> list[Item]:
+        """Rows of the same person on the other track that the model can read."""
+        track = self._row[forget.row].track
         rows = [row for row in self.dataset.train_rows("forget") if row.track != track]
-        items = [item(row) for row in rows if row.person == each.person]
+        items = [item(row) for row in rows if row.person == forget.person]
         return [partner for partner in items if self.model.accepts(partner)]
 
     @cached_property
@@ -95,10 +94,10 @@ def _mirrored(image: EncodedImage) -> EncodedImage:
     return EncodedImage.of(ImageOps.mirror(image.decode()))
 
 
-def _draw(pool: Sequence[Drawn], rng: np.random.Generator, role: str, each: Item) -> Drawn:
+def _draw(pool: Sequence[Drawn], rng: np.random.Generator, role: str, forget: Item) -> Drawn:
     if not pool:
         raise RecipeError(
-            f"nothing for the role '{role}' beside the row '{each.row}'",
+            f"nothing for the role '{role}' of the row '{forget.row}'",
             "dataset",
             "choose a method without it, or give more rows of that task or person",
         )
