@@ -14,6 +14,7 @@ import pandas as pd
 
 from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.roc import above, attack_numbers, auc
+from clearbench.data.dataset import Split
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Description
 from clearbench.evaluation.metric import Collections, main_group
@@ -21,7 +22,7 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Range, Score, clustered_error, interval
 
 #: People who were in the training data, and people who were not.
-SIDES = ("forget", "holdout")
+SIDES: tuple[Split, ...] = ("forget", "holdout")
 #: Numbers of a membership attack in print.
 NUMBERS = {
     "auc": "AUC",

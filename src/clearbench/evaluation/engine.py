@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,14 +88,17 @@ def _planned(model: Model, whole: Dataset, dataset: Dataset, settings: Evaluatio
         if model.accepts(answer)
     )
     if model.kind == "classifier":
-        return _Plan(scored, (), (), side=False)
+        return _Plan(scored, (), (), False)
     side = SIDE in settings.splits
     prompts = generation_prompts(
         dataset, settings.splits, settings.generated_splits, settings.prompt_forms
     )
     beside = side_effects.side_prompts(whole) if side else []
-    accepted = (tuple(p for p in found if model.accepts(p.item)) for found in (prompts, beside))
-    return _Plan(scored, *accepted, side=side)
+    return _Plan(scored, _accepted(model, prompts), _accepted(model, beside), side)
+
+
+def _accepted(model: Model, prompts: Iterable[Prompt]) -> tuple[Prompt, ...]:
+    return tuple(prompt for prompt in prompts if model.accepts(prompt.item))
 
 
 def evaluate(

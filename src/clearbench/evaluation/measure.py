@@ -120,8 +120,8 @@ class Measure(BaseModel):
         cls.name = name
         title = cls.model_config.get("title")  # pydantic takes this class keyword for itself
         inherited = getattr(cls.__mro__[1], "model_config", {}).get("title")
-        own = title is not None and title != inherited
-        cls.title = title if own else name.replace("_", " ").capitalize()
+        in_words = name.replace("_", " ").capitalize()
+        cls.title = in_words if title is None or title == inherited else title
         if cls.registry is not None:
             cls.registry.add(name, cls)
 

@@ -28,6 +28,8 @@ Measured = Split | Literal["side"]
 _NOT_MEASURED = ("protocol", "asks", "controls", "eligible", "curve", "metrics")
 #: Settings that are left out where they are off: recipes keep the hash they had before these came.
 _OMITTED_WHEN_OFF = ("stop_after", "curve", "metrics")
+#: A metric in a recipe: its name and, if wished, parameters and a key.
+MetricEntry = dict[str, str | float | int | bool]
 
 
 class CurveSettings(BaseModel):
@@ -73,7 +75,7 @@ class EvaluationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocol: str = "clear"
-    metrics: tuple[dict[str, str | float | int | bool], ...] = ()
+    metrics: tuple[MetricEntry, ...] = ()
     limit: int | None = Field(default=120, ge=1)
     max_new_tokens: int = Field(default=32, ge=1)
     stop_after: float | None = Field(default=None, ge=1, allow_inf_nan=False)
@@ -110,7 +112,7 @@ class EvaluationSettings(BaseModel):
     @property
     def further_metrics(self) -> tuple[Metric | Comparison, ...]:
         """The configured metrics besides the protocol's."""
-        return tuple(metric(**entry) for entry in self.metrics)
+        return tuple(_configured(entry) for entry in self.metrics)
 
     @property
     def measured(self) -> dict[str, Any]:
@@ -154,7 +156,7 @@ class EvaluationSettings(BaseModel):
                     f"metrics: {entry} has no 'name'; write {{name: min_k, share: 0.2}}"
                 )
             try:
-                chosen = metric(**entry)
+                chosen = _configured(entry)
             except RecipeError as error:
                 raise ValueError(f"metrics: {error.what}; {error.fix}") from error
             if taken.setdefault(chosen.score_key, chosen) != chosen:
@@ -163,3 +165,8 @@ class EvaluationSettings(BaseModel):
                     "give one of them another 'key'"
                 )
         return self
+
+
+def _configured(entry: MetricEntry) -> Metric | Comparison:
+    parameters: dict[str, Any] = {key: value for key, value in entry.items() if key != "name"}
+    return metric(str(entry["name"]), **parameters)

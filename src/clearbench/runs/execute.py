@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from clearbench.errors import ClearbenchError, StorageError
+from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.runs import work
 from clearbench.runs.plan import Family, Job
-from clearbench.runs.recipe import EvaluationPart
 from clearbench.storage import is_finished, read_json
 
 #: Rough weight of a measurement beside a training step, for the time left.
@@ -83,14 +83,14 @@ def _tell(*event: Any) -> None:
     _EVENTS.put(event)
 
 
-def _make_and_measure(root: Path, job: Job, evaluation: EvaluationPart) -> str:
+def _make_and_measure(root: Path, job: Job, evaluation: EvaluationSettings) -> str:
     status = work.make_model(root, job, _tell)
     if status == "ok":
         work.measure(root, job, evaluation, _tell)
     return status
 
 
-def is_done(root: Path, job: Job, evaluation: EvaluationPart) -> bool:
+def is_done(root: Path, job: Job, evaluation: EvaluationSettings) -> bool:
     """Whether nothing is left to do for a job."""
     return is_finished(root / job.stage) and (
         all(is_finished(root / name) for name in job.all_records(evaluation))
@@ -106,7 +106,7 @@ def _cost(job: Job) -> int:
 def execute(
     root: Path,
     families: list[Family],
-    evaluation: EvaluationPart,
+    evaluation: EvaluationSettings,
     runtime: Runtime,
     console: Console,
     then: Callable[[Any, Outcome], None],
@@ -149,7 +149,7 @@ def _schedule(
     pool: ProcessPoolExecutor,
     root: Path,
     todo: list[Job],
-    evaluation: EvaluationPart,
+    evaluation: EvaluationSettings,
     outcome: Outcome,
     display: _Display,
     events: Any,
