@@ -100,5 +100,5 @@ def attack(name: str, **parameters: Any) -> Attack:
     Raises:
         RecipeError: For an unknown name, an unknown parameter or a value out of range.
     """
-    found: Attack = configured(ATTACKS, name, parameters)
-    return found
+    made: Attack = configured(ATTACKS, name, parameters)
+    return made

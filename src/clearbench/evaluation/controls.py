@@ -21,7 +21,7 @@ GREY = (128, 128, 128)
 def blank(dataset: Dataset) -> Dataset:
     """Every measured image replaced by plain grey of its size.
 
-    What a model knows then, it knows from the question alone.
+    A model that still answers knows it from the question alone.
     """
 
     def grey(rows: tuple[Example, ...]) -> tuple[Example, ...]:

@@ -93,8 +93,8 @@ def _planned(model: Model, whole: Dataset, dataset: Dataset, settings: Evaluatio
     prompts = generation_prompts(
         dataset, settings.splits, settings.generated_splits, settings.prompt_forms
     )
-    beside = side_effects.side_prompts(whole) if side else []
-    return _Plan(scored, _accepted(model, prompts), _accepted(model, beside), side)
+    side_prompts = side_effects.side_prompts(whole) if side else []
+    return _Plan(scored, _accepted(model, prompts), _accepted(model, side_prompts), side)
 
 
 def _accepted(model: Model, prompts: Iterable[Prompt]) -> tuple[Prompt, ...]:
@@ -178,6 +178,6 @@ def _longest(model: Model, prompt: Item, most: int, stop_after: float | None) ->
 
 
 def _generation(prompt: Prompt, text: str) -> tuple[object, ...]:
-    asked = prompt.item
-    person = -1 if asked.person is None else asked.person
-    return (*prompt.key, person, asked.row, asked.question, asked.answer, text)
+    row = prompt.item
+    person = -1 if row.person is None else row.person
+    return (*prompt.key, person, row.row, row.question, row.answer, text)

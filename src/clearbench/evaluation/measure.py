@@ -172,25 +172,28 @@ class Measure(BaseModel):
     @property
     def case(self) -> Case:
         """The first case of its parameters; an empty one for the default configuration."""
-        for field, value in self.parameters.items():
-            found = self.cases.get(field if isinstance(value, bool) else str(value))
-            if found is not None:
-                return found
-        return Case()
+        cases = (self._case(*parameter) for parameter in self.parameters.items())
+        return next((case for case in cases if case is not None), Case())
+
+    def _case(self, field: str, value: Any) -> Case | None:
+        return self.cases.get(field if isinstance(value, bool) else str(value))
+
+    def _words(self, field: str, value: Any) -> str:
+        case = self._case(field, value)
+        if case is not None and case.title:
+            return case.title
+        if isinstance(value, bool):
+            return field if value else f"no {field}"
+        return (value if isinstance(value, str) else f"{field} {value:g}").replace("_", " ")
 
     @property
     def description(self) -> Description:
         """The class's description with what the parameters change in it."""
-        case, words = self.case, []
-        for field, value in self._named():
-            if isinstance(value, bool):
-                words.append(field if value else f"no {field}")
-            else:
-                words.append(value if isinstance(value, str) else f"{field} {value:g}")
-        told = case.title or ", ".join(words).replace("_", " ")
+        case = self.case
+        parameters = ", ".join(self._words(*parameter) for parameter in self._named())
         return Description(
             key=self.score_key,
-            title=f"{self.title} ({told})" if told else self.title,
+            title=f"{self.title} ({parameters})" if parameters else self.title,
             group=self.group,
             shows=case.shows or self.shows,
             paper=case.paper or self.paper,

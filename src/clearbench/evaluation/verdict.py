@@ -1,4 +1,4 @@
-"""Whether a run forgot as a model that never knew: plain arithmetic on three sets of scores."""
+"""The verdict on a run, from its scores, gold's and the original's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: What a run is judged on, by what it was asked to forget.
+#: Score keys that a run is judged on, by the modality it was to forget.
 JUDGED: dict[str, tuple[str, ...]] = {
     "text": ("forget.text.probability",),
     "image": ("forget.image.probability", "forget.image.name_choice"),
@@ -17,9 +17,9 @@ JUDGED: dict[str, tuple[str, ...]] = {
         "forget.image.name_choice",
     ),
 }
-#: A classifier has no words: it is judged on its labels, whatever it was asked to forget.
+#: A classifier has no words: it is judged on its labels, whatever it was to forget.
 JUDGED_CLASSIFIER = ("forget.image.name_probability", "forget.image.name_choice_known")
-#: What must survive, and the least share of the original's score that counts as surviving.
+#: Scores that must survive, with the least share of the original's score that counts.
 KEPT: dict[str, float] = {
     "retain.text.probability": 0.8,
     "retain.image.probability": 0.8,
@@ -39,7 +39,7 @@ Scores = Mapping[str, float]
 
 
 class Verdict(BaseModel):
-    """What was found about one run, measured against gold and original.
+    """The findings about one run, measured against gold and original.
 
     Attributes:
         nearer_to_gold: For each judged score, whether it lies nearer to gold than to original.
@@ -77,8 +77,8 @@ def judged_keys(modality: str, model: str) -> tuple[str, ...]:
     """The scores that a run is judged on.
 
     Args:
-        modality: What it was asked to forget: `text`, `image` or `both`.
-        model: Its kind: `language`, `vision-language` or `classifier`.
+        modality: Modality that it was to forget: `text`, `image` or `both`.
+        model: Kind of model: `language`, `vision-language` or `classifier`.
     """
     return JUDGED_CLASSIFIER if model == "classifier" else JUDGED[modality]
 
@@ -99,14 +99,14 @@ def judge(
     """Judges one run. Nothing is raised for a missing score: it is named, and the run fails.
 
     Args:
-        scores: The run's scores by key.
-        gold_scores: Those of the model that never saw the forgotten people.
-        original_scores: Those of the model before unlearning.
-        modality: What the run was asked to forget: `text`, `image` or `both`.
-        model: Its kind: `language`, `vision-language` or `classifier`.
+        scores: Scores of the run by key.
+        gold_scores: Scores of the model that never saw the forgotten people.
+        original_scores: Scores of the model before unlearning.
+        modality: Modality that the run was to forget: `text`, `image` or `both`.
+        model: Kind of model: `language`, `vision-language` or `classifier`.
         null_gaps: By key, the largest distance between two golds, where there are several.
     """
-    run, gold, original = (_finite(each) for each in (scores, gold_scores, original_scores))
+    run, gold, original = (_finite(values) for values in (scores, gold_scores, original_scores))
     gaps = null_gaps or {}
     judged = judged_keys(modality, model)
     garbage = () if model == "classifier" else _garbage_keys(judged)
@@ -158,8 +158,8 @@ def _distance(gap: float, gold: float, original: float) -> float:
 
 
 def _mean(numbers: Iterable[float]) -> float | None:
-    found = list(numbers)
-    return sum(found) / len(found) if found else None
+    known = list(numbers)
+    return sum(known) / len(known) if known else None
 
 
 def _overshoots(value: float, gold: float, original: float) -> bool:
