@@ -42,7 +42,7 @@ class MembershipAttack(Attack):
         """Per row, higher for what is less likely training data; empty where records lack it.
 
         Args:
-            collections: What the model is compared with.
+            collections: Records of the models that it is compared with.
             group: Rows of one split of the attacked model, or of gold.
         """
 

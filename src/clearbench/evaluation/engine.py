@@ -117,7 +117,7 @@ def evaluate(
     Args:
         model: The measured model; left as it was.
         dataset: Its measured splits.
-        settings: What is measured: `settings.measured` decides the records.
+        settings: Settings of which `settings.measured` decides the records.
         parts: Folder that keeps what is done of a long measurement, for after a kill.
         on_batch: Function called with (batches done, batches in all) by each process.
     """

@@ -19,7 +19,7 @@ _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class Case:
-    """What one value of a parameter changes in the description of its class.
+    """The changes that one value of a parameter makes to the description of its class.
 
     Attributes:
         title: Words in place of the value in the title.
@@ -70,15 +70,15 @@ class Measure(BaseModel):
         name: Name in recipes; last part of the score keys of the default configuration.
         title: Name in print; by default the name in words.
         group: Heading under which a page lists its scores.
-        needs: What it is computed from.
+        needs: Inputs that it is computed from, in words.
         directions: Where more is better (`up`), less (`down`) or gold's value is (`gold`), by
             split; `*` for the rest. On forgotten people the ideal is always gold's value.
         range: Bounds of its values.
         version: Number that is raised whenever the value changes its meaning.
         erratum: Published defect that every configuration reproduces; empty for a right one.
         shows: Paragraph on what it shows and what it does not.
-        cases: What single values of its parameters change in this description, by value (by
-            field for a switch).
+        cases: Changes of this description by single values of its parameters, by value (by field
+            for a switch).
         unnamed: Parameters that only choose rows and are no part of keys and titles.
         variants: Parameters of the configurations that protocol `clear` computes.
         key: Last part of the score keys; by default the name and every parameter that differs

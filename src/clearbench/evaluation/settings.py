@@ -1,4 +1,4 @@
-"""What an evaluation measures and scores: the `evaluation` part of a recipe."""
+"""The settings of an evaluation: the `evaluation` part of a recipe."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CurveSettings(BaseModel):
 
 
 class EvaluationSettings(BaseModel):
-    """What is measured and scored.
+    """Everything that decides what is measured and scored.
 
     Attributes:
         protocol: Set of metrics and aggregates.
@@ -68,8 +68,8 @@ class EvaluationSettings(BaseModel):
             another person's (`shuffled`). The scores end in `_blank` and `_shuffled`.
         eligible: Rows that count: `all`; `known`, what the original knew; `known_by_sight`, and
             of image rows only what the original did not know from a blank image.
-        curve: What is measured during unlearning, for `curve` in the results; None for losses
-            alone. It changes nothing in what is learned.
+        curve: Scores during unlearning, for `curve` in the results; None for losses alone. They
+            change nothing in what is learned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
