@@ -18,7 +18,7 @@ from clearbench.evaluation.tables import ROW_COLUMNS, Table
 from clearbench.models.base import Model
 from clearbench.plugins import Registry
 
-#: What an attack may have to be given besides its parameters.
+#: Inputs that an attack may have to be given besides its parameters.
 Need = Literal["records", "gradients", "shadow_models", "media", "training"]
 #: One line per attack and attacked row; `value` is higher for what is less likely training data.
 ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
@@ -26,7 +26,7 @@ ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
 
 @dataclass(frozen=True)
 class Target:
-    """What an attack is made on.
+    """The models, records and rows that an attack is made on.
 
     Attributes:
         collections: Records of the attacked model and of those it is compared with.
@@ -46,9 +46,9 @@ class Attack(Measure, ABC):
     file of this folder, a plugin file or an installed entry point is all it takes.
 
     Attributes:
-        needs: What it must be given: `records`, `gradients`, `shadow_models`, `media` (images that
-            it may change), `training` (further training of the model).
-        reads: What it is computed from, in words.
+        needs: Inputs that it must be given: `records`, `gradients`, `shadow_models`, `media`
+            (images that it may change), `training` (further training of the model).
+        reads: Inputs that it is computed from, in words.
         written: The table that it writes.
     """
 
@@ -100,5 +100,5 @@ def attack(name: str, **parameters: Any) -> Attack:
     Raises:
         RecipeError: For an unknown name, an unknown parameter or a value out of range.
     """
-    found: Attack = configured(ATTACKS, name, parameters)
-    return found
+    made: Attack = configured(ATTACKS, name, parameters)
+    return made

@@ -14,6 +14,7 @@ import pandas as pd
 
 from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.roc import above, attack_numbers, auc
+from clearbench.data.dataset import Split
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Description
 from clearbench.evaluation.metric import Collections, main_group
@@ -21,7 +22,7 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Range, Score, clustered_error, interval
 
 #: People who were in the training data, and people who were not.
-SIDES = ("forget", "holdout")
+SIDES: tuple[Split, ...] = ("forget", "holdout")
 #: Numbers of a membership attack in print.
 NUMBERS = {
     "auc": "AUC",
@@ -41,7 +42,7 @@ class MembershipAttack(Attack):
         """Per row, higher for what is less likely training data; empty where records lack it.
 
         Args:
-            collections: What the model is compared with.
+            collections: Records of the models that it is compared with.
             group: Rows of one split of the attacked model, or of gold.
         """
 

@@ -119,7 +119,7 @@ def descriptions(protocol: str = "clear", further: FurtherMetrics = ()) -> dict[
     """
     chosen = named_protocol(protocol)
     others = [made for cls in METRICS.values() for made in cls.configured()]
-    told = {made.score_key: made.description for made in (*others, *chosen.metrics(), *further)}
+    words = {made.score_key: made.description for made in (*others, *chosen.metrics(), *further)}
     for made in (*protocol_attacks(chosen), *(cls() for cls in ATTACKS.values())):
-        told |= made.numbers()
-    return told | {aggregate.name: aggregate.description for aggregate in AGGREGATES}
+        words |= made.numbers()
+    return words | {aggregate.name: aggregate.description for aggregate in AGGREGATES}

@@ -21,7 +21,7 @@ Control = Literal["blank", "shuffled"]
 def blank(dataset: Dataset) -> Dataset:
     """Every measured image replaced by plain grey of its size.
 
-    What a model knows then, it knows from the question alone.
+    A model that still answers knows it from the question alone.
     """
 
     def grey(rows: tuple[Example, ...]) -> tuple[Example, ...]:

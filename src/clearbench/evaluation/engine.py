@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,17 +89,17 @@ def _planned(model: Model, whole: Dataset, dataset: Dataset, settings: Evaluatio
         if model.accepts(answer)
     )
     if model.kind == "classifier":
-        return _Plan(scored, (), (), side=False)
+        return _Plan(scored, (), (), False)
     side = SIDE in settings.splits
     prompts = generation_prompts(
         dataset, settings.splits, settings.generated_splits, settings.prompt_forms
     )
-    beside = side_effects.side_prompts(whole) if side else []
-    own, others = (
-        tuple(prompt for prompt in wanted if model.accepts(prompt.item))
-        for wanted in (prompts, beside)
-    )
-    return _Plan(scored, own, others, side)
+    side_prompts = side_effects.side_prompts(whole) if side else []
+    return _Plan(scored, _accepted(model, prompts), _accepted(model, side_prompts), side)
+
+
+def _accepted(model: Model, prompts: Iterable[Prompt]) -> tuple[Prompt, ...]:
+    return tuple(prompt for prompt in prompts if model.accepts(prompt.item))
 
 
 def evaluate(
@@ -118,7 +118,7 @@ def evaluate(
     Args:
         model: The measured model; left as it was.
         dataset: Its measured splits.
-        settings: What is measured: `settings.measured` decides the records.
+        settings: Settings of which `settings.measured` decides the records.
         parts: Folder that keeps what is done of a long measurement, for after a kill.
         on_batch: Function called with (batches done, batches in all) by each process.
     """
@@ -179,6 +179,6 @@ def _longest(model: Model, prompt: Item, most: int, stop_after: float | None) ->
 
 
 def _generation(prompt: Prompt, text: str) -> tuple[object, ...]:
-    asked = prompt.item
-    person = -1 if asked.person is None else asked.person
-    return (*prompt.key, person, asked.row, asked.question, asked.answer, text)
+    row = prompt.item
+    person = -1 if row.person is None else row.person
+    return (*prompt.key, person, row.row, row.question, row.answer, text)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from clearbench.errors import DataError
 from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey, Table, TableSet
 
-#: One list a cell: natural log-probability of each token, whether it was the model's first choice,
-#: mean and variance of the log-probability under the model's own distribution.
+#: Per answer a list with a value per token: natural log-probability, whether it was the model's
+#: first choice, mean and variance of the log-probability under the model's own distribution.
 TOKEN_COLUMNS = ("log_probs", "hits", "means", "variances")
 #: In place of the token columns, where a published log holds nothing finer.
 MEAN = "mean_log_prob"

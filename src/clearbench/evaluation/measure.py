@@ -19,7 +19,7 @@ _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class Case:
-    """What one value of a parameter changes in the description of its class.
+    """The changes that one value of a parameter makes to the description of its class.
 
     Attributes:
         title: Words in place of the value in the title.
@@ -70,15 +70,15 @@ class Measure(BaseModel):
         name: Name in recipes; last part of the score keys of the default configuration.
         title: Name in print; by default the name in words.
         group: Heading under which a page lists its scores.
-        needs: What it is computed from.
+        needs: Inputs that it is computed from, in words.
         directions: Where more is better (`up`), less (`down`) or gold's value is (`gold`), by
             split; `*` for the rest. On forgotten people the ideal is always gold's value.
         range: Bounds of its values.
         version: Number that is raised whenever the value changes its meaning.
         erratum: Published defect that every configuration reproduces; empty for a right one.
         shows: Paragraph on what it shows and what it does not.
-        cases: What single values of its parameters change in this description, by value (by
-            field for a switch).
+        cases: Changes of this description by single values of its parameters, by value (by field
+            for a switch).
         unnamed: Parameters that only choose rows and are no part of keys and titles.
         variants: Parameters of the configurations that protocol `clear` computes.
         key: Last part of the score keys; by default the name and every parameter that differs
@@ -120,8 +120,8 @@ class Measure(BaseModel):
         cls.name = name
         title = cls.model_config.get("title")  # pydantic takes this class keyword for itself
         inherited = getattr(cls.__mro__[1], "model_config", {}).get("title")
-        own = title is not None and title != inherited
-        cls.title = str(title) if own else name.replace("_", " ").capitalize()
+        in_words = name.replace("_", " ").capitalize()
+        cls.title = in_words if title is None or title == inherited else title
         if cls.registry is not None:
             cls.registry.add(name, cls)
 
@@ -172,25 +172,28 @@ class Measure(BaseModel):
     @property
     def case(self) -> Case:
         """The first case of its parameters; an empty one for the default configuration."""
-        for field, value in self.parameters.items():
-            found = self.cases.get(field if isinstance(value, bool) else str(value))
-            if found is not None:
-                return found
-        return Case()
+        cases = (self._case(*parameter) for parameter in self.parameters.items())
+        return next((case for case in cases if case is not None), Case())
+
+    def _case(self, field: str, value: Any) -> Case | None:
+        return self.cases.get(field if isinstance(value, bool) else str(value))
+
+    def _words(self, field: str, value: Any) -> str:
+        case = self._case(field, value)
+        if case is not None and case.title:
+            return case.title
+        if isinstance(value, bool):
+            return field if value else f"no {field}"
+        return (value if isinstance(value, str) else f"{field} {value:g}").replace("_", " ")
 
     @property
     def description(self) -> Description:
         """The class's description with what the parameters change in it."""
-        case, words = self.case, []
-        for field, value in self._named():
-            if isinstance(value, bool):
-                words.append(field if value else f"no {field}")
-            else:
-                words.append(value if isinstance(value, str) else f"{field} {value:g}")
-        told = case.title or ", ".join(words).replace("_", " ")
+        case = self.case
+        parameters = ", ".join(self._words(*parameter) for parameter in self._named())
         return Description(
             key=self.score_key,
-            title=f"{self.title} ({told})" if told else self.title,
+            title=f"{self.title} ({parameters})" if parameters else self.title,
             group=self.group,
             shows=case.shows or self.shows,
             paper=case.paper or self.paper,

@@ -86,8 +86,8 @@ class Measurement:
             {items[line[ITEM]]: str(line[TEXT]) for line in _lines(done, len(groups))}
             for items, groups in zip(map(list, self.prompts), generating, strict=True)
         )
-        told = pd.concat(done, ignore_index=True) if neutral else NEUTRAL.frame()
-        return Results(statistics, texts, told)
+        distributions = pd.concat(done, ignore_index=True) if neutral else NEUTRAL.frame()
+        return Results(statistics, texts, distributions)
 
     def _score(self, groups: Sequence[Sequence[Tree]]) -> Iterator[MeasureBatch]:
         numbers = {scored: number for number, scored in enumerate(self.scored)}

@@ -45,16 +45,16 @@ class Metric(Measure, ABC):
         Raises:
             DataError: A value is not finite.
         """
-        found = group.logged_values(self.own_key)
-        if found.empty:
-            found = self.per_row(group)
-        if not np.isfinite(found).all():
+        values = group.logged_values(self.own_key)
+        if values.empty:
+            values = self.per_row(group)
+        if not np.isfinite(values).all():
             raise DataError(
-                f"{self.own_key} is not finite on {int((~np.isfinite(found)).sum())} rows",
+                f"{self.own_key} is not finite on {int((~np.isfinite(values)).sum())} rows",
                 group.key.split,
                 "the model's outputs are not finite; its run has diverged",
             )
-        return found
+        return values
 
     def score(self, group: RecordGroup) -> Score | None:
         """The mean over the rows; None where the records lack what it needs."""
@@ -151,5 +151,5 @@ def metric(name: str, **parameters: Any) -> Metric | Comparison:
     Raises:
         RecipeError: For an unknown name, an unknown parameter or a value out of range.
     """
-    found: Metric | Comparison = configured(METRICS, name, parameters)
-    return found
+    made: Metric | Comparison = configured(METRICS, name, parameters)
+    return made

@@ -214,7 +214,7 @@ CLEAR_VQA = Protocol(
 )
 
 _ALL = (CLEAR, CLEAR_CODE, CLEAR_CODE_TEXT, TOFU, OPENUNLEARNING, CLEAR_VQA)
-_PROTOCOLS = {each.name: each for each in _ALL}
+_PROTOCOLS = {chosen.name: chosen for chosen in _ALL}
 
 
 def protocols() -> dict[str, Protocol]:

@@ -15,7 +15,7 @@ from clearbench.errors import StorageError
 from clearbench.evaluation.groups import ANSWERS, GENERATIONS, RecordGroup
 from clearbench.evaluation.tables import KEYS, GroupKey, Table, TableSet
 
-#: The split of rows that are asked to find side effects of unlearning.
+#: Split of the prompts that find side effects of unlearning.
 SIDE = "side"
 #: Parquet metadata that names a table's row key; empty for None.
 _ROW_KEY = b"clearbench.row_key"

@@ -1,8 +1,7 @@
-"""What an evaluation measures and scores: the `evaluation` part of a recipe."""
+"""The settings of an evaluation: the `evaluation` part of a recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -29,11 +28,8 @@ Measured = Split | Literal["side"]
 _NOT_MEASURED = ("protocol", "asks", "controls", "eligible", "curve", "metrics")
 #: Settings that are left out where they are off: recipes keep the hash they had before these came.
 _OMITTED_WHEN_OFF = ("stop_after", "curve", "metrics")
-
-
-def configured_metric(entry: Mapping[str, Any]) -> Metric | Comparison:
-    """Makes a metric from its entry in a recipe: its name, its parameters and a `key`."""
-    return metric(**entry)
+#: A metric in a recipe: its name and, if wished, parameters and a key.
+MetricEntry = dict[str, str | float | int | bool]
 
 
 class CurveSettings(BaseModel):
@@ -54,7 +50,7 @@ class CurveSettings(BaseModel):
 
 
 class EvaluationSettings(BaseModel):
-    """What is measured and scored.
+    """Everything that decides what is measured and scored.
 
     Attributes:
         protocol: Set of metrics and aggregates.
@@ -72,14 +68,14 @@ class EvaluationSettings(BaseModel):
             another person's (`shuffled`). The scores end in `_blank` and `_shuffled`.
         eligible: Rows that count: `all`; `known`, what the original knew; `known_by_sight`, and
             of image rows only what the original did not know from a blank image.
-        curve: What is measured during unlearning, for `curve` in the results; None for losses
-            alone. It changes nothing in what is learned.
+        curve: Scores during unlearning, for `curve` in the results; None for losses alone. They
+            change nothing in what is learned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocol: str = "clear"
-    metrics: tuple[dict[str, str | float | int | bool], ...] = ()
+    metrics: tuple[MetricEntry, ...] = ()
     limit: int | None = Field(default=120, ge=1)
     max_new_tokens: int = Field(default=32, ge=1)
     stop_after: float | None = Field(default=None, ge=1, allow_inf_nan=False)
@@ -116,7 +112,7 @@ class EvaluationSettings(BaseModel):
     @property
     def further_metrics(self) -> tuple[Metric | Comparison, ...]:
         """The configured metrics besides the protocol's."""
-        return tuple(configured_metric(entry) for entry in self.metrics)
+        return tuple(_configured(entry) for entry in self.metrics)
 
     @property
     def measured(self) -> dict[str, Any]:
@@ -160,7 +156,7 @@ class EvaluationSettings(BaseModel):
                     f"metrics: {entry} has no 'name'; write {{name: min_k, share: 0.2}}"
                 )
             try:
-                chosen = configured_metric(entry)
+                chosen = _configured(entry)
             except RecipeError as error:
                 raise ValueError(f"metrics: {error.what}; {error.fix}") from error
             if taken.setdefault(chosen.score_key, chosen) != chosen:
@@ -169,3 +165,8 @@ class EvaluationSettings(BaseModel):
                     "give one of them another 'key'"
                 )
         return self
+
+
+def _configured(entry: MetricEntry) -> Metric | Comparison:
+    parameters: dict[str, Any] = {key: value for key, value in entry.items() if key != "name"}
+    return metric(str(entry["name"]), **parameters)

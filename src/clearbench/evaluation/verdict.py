@@ -1,4 +1,4 @@
-"""Whether a run forgot as a model that never knew: plain arithmetic on three sets of scores."""
+"""The verdict on a run, from its scores, gold's and the original's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Scores = Mapping[str, float]
 
 
 class Verdict(BaseModel):
-    """What was found about one run, measured against gold and original.
+    """The findings about one run, measured against gold and original.
 
     Attributes:
         nearer_to_gold: For each judged score, whether it lies nearer to gold than to original.
@@ -55,8 +55,8 @@ def judged_keys(modality: str, model: str) -> tuple[str, ...]:
     """The scores that a run is judged on.
 
     Args:
-        modality: What it was asked to forget: `text`, `image` or `both`.
-        model: Its kind: `language`, `vision-language` or `classifier`.
+        modality: Modality that it was to forget: `text`, `image` or `both`.
+        model: Kind of model: `language`, `vision-language` or `classifier`.
     """
     able = readable_by(model)
     names = [name for name in parse_modalities(modality) if name in able] or able
@@ -79,14 +79,14 @@ def judge(
     """Judges one run. Nothing is raised for a missing score: it is named, and the run fails.
 
     Args:
-        scores: The run's scores by key.
-        gold_scores: Those of the model that never saw the forgotten people.
-        original_scores: Those of the model before unlearning.
-        modality: What the run was asked to forget: `text`, `image` or `both`.
-        model: Its kind: `language`, `vision-language` or `classifier`.
+        scores: Scores of the run by key.
+        gold_scores: Scores of the model that never saw the forgotten people.
+        original_scores: Scores of the model before unlearning.
+        modality: Modality that the run was to forget: `text`, `image` or `both`.
+        model: Kind of model: `language`, `vision-language` or `classifier`.
         null_gaps: By key, the largest distance between two golds, where there are several.
     """
-    run, gold, original = (_finite(each) for each in (scores, gold_scores, original_scores))
+    run, gold, original = (_finite(values) for values in (scores, gold_scores, original_scores))
     gaps = null_gaps or {}
     judged = judged_keys(modality, model)
     garbage = () if model == "classifier" else _garbage_keys(judged)
@@ -138,8 +138,8 @@ def _distance(gap: float, gold: float, original: float) -> float:
 
 
 def _mean(numbers: Iterable[float]) -> float | None:
-    found = list(numbers)
-    return sum(found) / len(found) if found else None
+    known = list(numbers)
+    return sum(known) / len(known) if known else None
 
 
 def _overshoots(value: float, gold: float, original: float) -> bool:

@@ -24,19 +24,19 @@ UNKNOWN = 0
 def rows(content: Any, name: str, where: str) -> dict[int, Any]:
     """The values of a field by row, from a dictionary or a list, in the order of the file."""
     if isinstance(content, list):
-        found = dict(enumerate(content))
+        by_row = dict(enumerate(content))
     elif isinstance(content, Mapping):
         try:
-            found = {int(row): value for row, value in content.items()}
+            by_row = {int(row): value for row, value in content.items()}
         except ValueError as error:
             raise DataError(f"a row of '{name}' is no number: {error}", where) from error
     else:
         raise DataError(f"'{name}' is neither a dictionary nor a list of rows", where)
-    if len(found) < len(content):
+    if len(by_row) < len(content):
         raise DataError(f"'{name}' has a row twice", where)
-    if not found:
+    if not by_row:
         raise DataError(f"'{name}' is empty", where, "the log was cut short; make it again")
-    return found
+    return by_row
 
 
 def number(value: Any, name: str, row: int, where: str) -> float:
@@ -54,14 +54,14 @@ def numbers(value: Any, name: str, row: int, where: str) -> list[float]:
     """A list of at least one finite number."""
     if not isinstance(value, list) or not value:
         raise DataError(f"'{name}' of row {row} is {value!r}, not a list of numbers", where)
-    return [number(each, name, row, where) for each in value]
+    return [number(element, name, row, where) for element in value]
 
 
 def same_rows(fields: Mapping[str, Mapping[int, Any]], where: str) -> list[int]:
     """The rows that every field has; refuses fields that differ."""
     first, *others = fields.items()
-    for name, found in others:
-        odd = found.keys() ^ first[1].keys()
+    for name, values in others:
+        odd = values.keys() ^ first[1].keys()
         if odd:
             raise DataError(
                 f"'{first[0]}' and '{name}' do not have the same rows: {min(odd)} is in one only",

@@ -1,4 +1,4 @@
-"""`TOFU_EVAL.json` of OpenUnlearning: a metric per key, its value by row under each."""
+"""`TOFU_EVAL.json` of OpenUnlearning: a metric per key, and under it its values by row."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def _by_row(content: Any, where: str) -> dict[int, Log]:
     """The rows of a metric; rows that the evaluation skipped are null and left out."""
     if not isinstance(content, Mapping) or ROWS not in content:
         raise DataError(f"there is no field '{ROWS}'", where, "give the log with values by row")
-    found = rows(content[ROWS], ROWS, where)
-    kept = {row: value for row, value in found.items() if value is not None}
+    by_row = rows(content[ROWS], ROWS, where)
+    kept = {row: value for row, value in by_row.items() if value is not None}
     for row, value in kept.items():
         if not isinstance(value, Mapping):
             raise DataError(f"row {row} of '{ROWS}' holds no fields", where)
@@ -103,13 +103,13 @@ def _read_losses(
 ) -> None:
     losses = _field(fields, "avg_loss", row, where)
     losses = losses if isinstance(losses, list) else [losses]
-    found = [number(each, "avg_loss", row, where) for each in losses]
+    numbers = [number(loss, "avg_loss", row, where) for loss in losses]
     if metric == "PERT_Prob":
-        for k, loss in enumerate(found):
+        for k, loss in enumerate(numbers):
             builder.answer(about, f"perturbed_{k}", -loss)
         return
     variant = "answer" if metric == "Prob" else "paraphrase"
-    builder.answer(about, variant, -sum(found) / len(found))
+    builder.answer(about, variant, -sum(numbers) / len(numbers))
     if metric == "Prob" and not about["split"].startswith("real_") and "prob" in fields:
         probability = number(fields["prob"], "prob", row, where)
         builder.value(about, "probability_open", probability)

@@ -1,4 +1,4 @@
-"""Which reader a log needs."""
+"""Reads records from our folders and from published logs, by their content."""
 
 from __future__ import annotations
 

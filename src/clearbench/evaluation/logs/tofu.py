@@ -71,8 +71,8 @@ def _names(split: str, tasks: Log) -> dict[int, str]:
     texts = known.get("generated_text") if isinstance(known, Mapping) else None
     if not texts:
         return {}
-    found = rows(texts, "generated_text", f"eval_{split}_facerec")
-    return {row: str(value[-1]) for row, value in found.items() if isinstance(value, list)}
+    by_row = rows(texts, "generated_text", f"eval_{split}_facerec")
+    return {row: str(value[-1]) for row, value in by_row.items() if isinstance(value, list)}
 
 
 def _read_task(
@@ -87,21 +87,26 @@ def _read_task(
     for name in LOSSES:
         if name not in fields:
             raise DataError(f"there is no field '{name}'", where, "make the log again")
-    found = {name: rows(fields[name], name, where) for name in LOSSES}
-    found |= {name: rows(fields[name], name, where) for name in _rouge_fields(fields, where)}
+    by_field = {name: rows(fields[name], name, where) for name in LOSSES}
+    by_field |= {name: rows(fields[name], name, where) for name in _rouge_fields(fields, where)}
     people = {name: number for number, name in enumerate(dict.fromkeys(names.values()))}
-    for row in same_rows(found, where):
+    for row in same_rows(by_field, where):
         person = people.get(names.get(row, ""), UNKNOWN)
         if place.track == "text":
             person = row // ROWS_PER_PERSON
         if place.split.startswith("real_"):
             person = WORLD
         about = builder.about(place, person, f"{task}:{row}")
-        _read_row(builder, about, {name: each[row] for name, each in found.items()}, row, where)
+        _read_row(
+            builder, about, {name: values[row] for name, values in by_field.items()}, row, where
+        )
 
 
 def _rouge_fields(fields: Log, where: str) -> list[str]:
-    """The fields that ROUGE is known from; it is computed where the log has none (errata E07)."""
+    """The fields that give ROUGE; it is computed where the log has none.
+
+    Errata E07 (the logged ROUGE of multimodal tasks is empty).
+    """
     named = [name for name in ("generated_text", *ROUGES) if fields.get(name)]
     if "generated_text" not in named and "rougeL_recall" not in named:
         raise DataError("there is no field 'rougeL_recall'", where, "or give 'generated_text'")
@@ -120,10 +125,10 @@ def _read_row(
             own = f"name_{metric}" if about["task"] == "name" else metric
             builder.value(about, own, number(values[name], name, row, where))
     if "generated_text" in values:
-        told = values["generated_text"]
-        if not isinstance(told, list) or len(told) < 3:
+        exchange = values["generated_text"]
+        if not isinstance(exchange, list) or len(exchange) < 3:
             raise DataError(
                 f"'generated_text' of row {row} is not [prompt, generated, truth]", where
             )
-        question, text, truth = map(str, told[:3])
+        question, text, truth = map(str, exchange[:3])
         builder.generation(about, question, truth, text)

@@ -114,11 +114,11 @@ class ForgetQuality(
         if group is None or gold is None:
             return {}
         ours, best = RATIOS[self.ratio](group), RATIOS[self.ratio](gold)
-        found = self.value(ours, best) if len(ours) and len(best) else None
-        if found is None:
+        compared = self.value(ours, best) if len(ours) and len(best) else None
+        if compared is None:
             return {}
         people = {group.people[str(row)] for row in ours.index}
-        score = self.scored(found[0], len(ours), len(people), found[1])
+        score = self.scored(compared[0], len(ours), len(people), compared[1])
         return {f"forget.{track}.{self.score_key}": score}
 
     def value(self, ours: pd.Series, gold: pd.Series) -> Compared | None:

@@ -32,8 +32,8 @@ def lettered(answer: str, others: Sequence[str], row: str, seed: int = 0) -> tup
 
 def chosen_letter(text: str) -> str | None:
     """The first capital letter that is a word of its own; None where there is none."""
-    found = _LETTER.search(text)
-    return found.group(1) if found else None
+    letter = _LETTER.search(text)
+    return letter.group(1) if letter else None
 
 
 class LetterChoice(

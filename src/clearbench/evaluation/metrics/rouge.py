@@ -25,12 +25,12 @@ def _scorer() -> RougeScorer:
 @cache
 def rouge(truth: str, text: str) -> dict[str, float]:
     """ROUGE-1 and ROUGE-L with stemming, recall and F1, of one answer."""
-    found = _scorer().score(truth, text)
+    scores = _scorer().score(truth, text)
     return {
-        "rouge_1": float(found["rouge1"].recall),
-        "rouge_1_f1": float(found["rouge1"].fmeasure),
-        "rouge_l": float(found["rougeL"].recall),
-        "rouge_l_f1": float(found["rougeL"].fmeasure),
+        "rouge_1": float(scores["rouge1"].recall),
+        "rouge_1_f1": float(scores["rouge1"].fmeasure),
+        "rouge_l": float(scores["rougeL"].recall),
+        "rouge_l_f1": float(scores["rougeL"].fmeasure),
     }
 
 

@@ -16,7 +16,7 @@ from clearbench.evaluation.metrics.probability import ADDED, OPEN_PAPER, OTHER_N
 
 TASKS = ("qa", "caption", "choice")
 CODE = "CLEAR's code, mm/calculate_metrics.py"
-#: How a row's ratio is formed from the truth and its wrong answers.
+#: Forms of the ratio of the truth to its wrong answers.
 Form = Literal["geometric", "arithmetic", "pooled", "open"]
 
 
