@@ -144,7 +144,7 @@ def ranks(rows: Sequence[AnyRow]) -> tuple[RankCorrelation, ...]:
         One square matrix for each kind of model and track with at least five runs that ended well.
     """
     tried = [row for row in rows if not row.is_anchor]
-    tables = []
+    tables: list[RankCorrelation] = []
     for model in dict.fromkeys(row.model for row in tried):
         for track in TRACKS_OF["both"]:
             runs = [
@@ -177,7 +177,7 @@ def _rank_table(
     metrics = tuple(key for key in _keys(track) if key in correlations)
     if len(metrics) > 1:
         keys = list(metrics)
-        matrix = correlations.loc[keys, keys].to_numpy().tolist()
+        matrix = tuple(map(tuple, correlations.loc[keys, keys].to_numpy().tolist()))
         yield RankCorrelation(
             model=model, track=track, runs=len(runs), metrics=metrics, spearman=matrix
         )

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -18,6 +18,7 @@ from clearbench.runs.compare import combined, null_gaps, ranks
 from clearbench.runs.execute import Outcome, Runtime
 from clearbench.runs.plan import Job
 from clearbench.runs.recipe import EvaluationPart, Recipe
+from clearbench.runs.rows import Status
 from clearbench.runs.schema import (
     Cost,
     Environment,
@@ -85,7 +86,7 @@ def result_row(
         reference=_reference(job, settings),
         gold=gold.id,
         protocol=evaluation.protocol,
-        status=status,
+        status=cast(Status, status),
         reason=outcome.reason.get(job.id, ""),
         scores=scored.scores if scored else {},
         curve=made.get("curve", ()),

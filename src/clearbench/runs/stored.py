@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clearbench.errors import StorageError
 from clearbench.storage import read_json, write_json
 
-SCHEMA = 2
+SCHEMA: Final = 2
 #: Problems of a damaged file that are named at once.
 _MOST_PROBLEMS = 5
 
