@@ -19,15 +19,15 @@ from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.load import load_model
 from clearbench.people.shipped import builtin_pool
-from clearbench.runs.run import RESULTS, STAGES
-from clearbench.storage import read_json
+from clearbench.runs.recipe import load_recipe
+from clearbench.runs.run import RECIPE, STAGES
 
 
 def main(run: Path) -> None:
     """Prints both numbers with their intervals."""
-    recipe = read_json(run / RESULTS)["recipe"]
-    data, seed = recipe["data"], recipe["seed"]
-    world = make_world(builtin_pool(), data["people"] or 40, data["strangers"], seed)
+    recipe = load_recipe(run / RECIPE)
+    data, seed = recipe.data, recipe.seed
+    world = make_world(builtin_pool(), data.people or 40, data.strangers, seed)
     stages = run / STAGES
     dataset = load_dataset(next(stages.glob("data-*")))
     model = load_model(next(stages.glob("model-vision-language-original-*")))

@@ -1,6 +1,6 @@
 """Draws docs/images/architecture.svg: the rooms in their order, the way of a row and of a method.
 
-    python docs/write_architecture.py
+python docs/write_architecture.py
 """
 
 from __future__ import annotations

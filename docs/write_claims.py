@@ -19,6 +19,8 @@ from typing import Any
 from claims import plots, rules, tables, words
 from claims.figures import About, Measured, from_json, measured
 
+from clearbench.runs.schema import Row, read_results
+
 HERE = Path(__file__).parent
 
 
@@ -27,8 +29,8 @@ class Claim:
     """One claim.
 
     Attributes:
-        about: What tells its settings apart, from a row of `results.json`.
-        checks: The rule.
+        about: Reads from a row the values that tell its settings apart.
+        checks: The rule of the claim.
     """
 
     words: words.Words
@@ -38,21 +40,25 @@ class Claim:
     plot: Callable[[Measured, Path], None]
 
 
-def _l1(row: Mapping[str, Any]) -> dict[str, Any]:
-    penalty = row["variant"]["penalty"] or {"reduce": None, "strength": 0.0}
-    return {"rank": row["variant"]["rank"]} | {k: penalty[k] for k in ("reduce", "strength")}
+def _l1(row: Row) -> dict[str, Any]:
+    penalty = row.variant.penalty
+    return {
+        "rank": row.variant.rank,
+        "reduce": penalty.reduce if penalty else None,
+        "strength": penalty.strength if penalty else 0.0,
+    }
 
 
-def _both(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"method": row["method"], "modality": row["modality"]}
+def _both(row: Row) -> dict[str, Any]:
+    return {"method": row.method, "modality": row.modality}
 
 
-def _destroy(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"method": row["method"], "rate": row["training"]["learning_rate"]}
+def _destroy(row: Row) -> dict[str, Any]:
+    return {"method": row.method, "rate": row.training.learning_rate}
 
 
-def _lambda(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"retain_weight": row["hyperparameters"]["retain_weight"]}
+def _lambda(row: Row) -> dict[str, Any]:
+    return {"retain_weight": row.hyperparameters["retain_weight"]}
 
 
 #: By the name of the recipe, in the order of the page.
@@ -68,38 +74,38 @@ CLAIMS = {
 }
 
 
-def page(found: Mapping[str, Measured]) -> str:
+def page(measured_runs: Mapping[str, Measured]) -> str:
     """The whole page, of the claims that were run."""
-    run = {name: CLAIMS[name] for name in CLAIMS if name in found}
-    parts = [words.HEAD, *_summary(run, found)]
-    for name, claim in run.items():
-        parts += _section(name, claim, found[name])
+    claims = {name: CLAIMS[name] for name in CLAIMS if name in measured_runs}
+    parts = [words.HEAD, *_summary(claims, measured_runs)]
+    for name, claim in claims.items():
+        parts += _section(name, claim, measured_runs[name])
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _summary(run: Mapping[str, Claim], found: Mapping[str, Measured]) -> Iterator[str]:
+def _summary(claims: Mapping[str, Claim], measured_runs: Mapping[str, Measured]) -> Iterator[str]:
     yield from ("| claim | verdict | checks that hold |", "|---|---|---|")
-    for name, claim in run.items():
-        checks = claim.checks(found[name])
+    for name, claim in claims.items():
+        checks = claim.checks(measured_runs[name])
         held = sum(check.holds for check in checks)
         yield f"| {claim.words.title} | {rules.verdict(checks)} | {held} of {len(checks)} |"
     yield ""
 
 
-def _section(name: str, claim: Claim, found: Measured) -> Iterator[str]:
-    said, checks = claim.words, claim.checks(found)
-    seeds = ", ".join(map(str, found.seeds))
-    yield f"## {said.title}\n"
-    yield _paragraph(f"**The paper.** {said.says}")
-    yield _paragraph(f"**Why that does not settle it.** {said.unsettled}")
-    ran = f"`recipes/{name}.yaml`, {found.steps} steps, seeds {seeds}."
-    yield _paragraph(f"**Run here.** {said.run} {ran}")
-    yield _paragraph(f"**Rule.** {said.rule}")
+def _section(name: str, claim: Claim, run: Measured) -> Iterator[str]:
+    prose, checks = claim.words, claim.checks(run)
+    seeds = ", ".join(map(str, run.seeds))
+    yield f"## {prose.title}\n"
+    yield _paragraph(f"**The paper.** {prose.says}")
+    yield _paragraph(f"**Why that does not settle it.** {prose.unsettled}")
+    ran = f"`recipes/{name}.yaml`, {run.steps} steps, seeds {seeds}."
+    yield _paragraph(f"**Run here.** {prose.run} {ran}")
+    yield _paragraph(f"**Rule.** {prose.rule}")
     yield f"**Verdict: {rules.verdict(checks)}.**\n"
     yield from (f"- {check.says}: {'yes' if check.holds else 'no'}" for check in checks)
-    yield f"\n![{said.image}](images/{name}.png)\n"
-    yield _paragraph(f"**Seen afterwards**, and no part of the verdict. {said.seen}")
-    yield from claim.table(found)
+    yield f"\n![{prose.image}](images/{name}.png)\n"
+    yield _paragraph(f"**Seen afterwards**, and no part of the verdict. {prose.seen}")
+    yield from claim.table(run)
     yield ""
 
 
@@ -110,14 +116,14 @@ def _paragraph(text: str) -> str:
 def load(path: Path) -> dict[str, Measured]:
     """The figures of earlier runs, by recipe."""
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {name: from_json(each) for name, each in content.items()}
+    return {name: from_json(entry) for name, entry in content.items()}
 
 
-def dump(found: Mapping[str, Measured], path: Path) -> None:
+def dump(measured_runs: Mapping[str, Measured], path: Path) -> None:
     """Writes the figures, one setting a line."""
     parts = []
-    for name, each in found.items():
-        about = each.json()
+    for name, run in measured_runs.items():
+        about = run.json()
         rows = ",\n".join(f"  {json.dumps(row)}" for row in about.pop("settings"))
         parts.append(f' "{name}": {json.dumps(about)[:-1]}, "settings": [\n{rows}\n ]}}')
     path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
@@ -125,8 +131,8 @@ def dump(found: Mapping[str, Measured], path: Path) -> None:
 
 def read_run(folder: Path) -> tuple[str, Measured]:
     """The recipe's name and the figures of a run."""
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    name = results["recipe"]["name"]
+    results = read_results(folder)
+    name = results.recipe.name
     if name not in CLAIMS:
         raise SystemExit(f"{folder} is a run of '{name}'; claims are: {', '.join(CLAIMS)}")
     return name, measured(results, CLAIMS[name].about)
@@ -135,16 +141,16 @@ def read_run(folder: Path) -> tuple[str, Measured]:
 def main(runs: Sequence[str], docs: Path = HERE) -> None:
     """Writes the page, the plots and, from runs, the figures."""
     kept = docs / "claims.json"
-    found = load(kept)
+    measured_runs = load(kept)
     if runs:
-        found |= dict(read_run(Path(folder)) for folder in runs)
-        found = {name: found[name] for name in CLAIMS if name in found}
-        dump(found, kept)
-    if not found:
+        measured_runs |= dict(read_run(Path(folder)) for folder in runs)
+        measured_runs = {name: measured_runs[name] for name in CLAIMS if name in measured_runs}
+        dump(measured_runs, kept)
+    if not measured_runs:
         raise SystemExit(f"nothing was run yet: python {Path(__file__).name} RUN...")
-    for name, each in found.items():
-        CLAIMS[name].plot(each, docs / "images" / f"{name}.png")
-    (docs / "claims.md").write_text(page(found), encoding="utf-8")
+    for name, run in measured_runs.items():
+        CLAIMS[name].plot(run, docs / "images" / f"{name}.png")
+    (docs / "claims.md").write_text(page(measured_runs), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ five epochs), as `tofu_llama2-7b_full.eval_log_aggregated.json` and so on. The v
 def page(records: Records, gold: Records) -> str:
     """The whole page."""
     parts = [HEAD]
-    for subject, found in SUBJECTS.items():
-        parts += [f"## {subject}\n", *(_section(each, records, gold) for each in found)]
+    for subject, errata in SUBJECTS.items():
+        parts += [f"## {subject}\n", *(_section(erratum, records, gold) for erratum in errata)]
     return "\n".join(parts)
 
 

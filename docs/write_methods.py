@@ -13,15 +13,17 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from clearbench.evaluation.verdict import Verdict, judge, judged_keys
+from clearbench.evaluation.verdict import Verdict, judged_keys
 from clearbench.methods.base import Edit, Method, methods
 from clearbench.methods.guard import Guard
+from clearbench.runs.schema import Cost, Results, Row, Variant, read_results
 from clearbench.testing.bench import Bench
 
 FOLDER = Path(__file__).parent / "methods"
@@ -35,31 +37,84 @@ KEPT = {
 }
 
 
-def measured(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is shown of each run: settings, judged scores beside gold's, the verdict, the cost."""
-    rows = results["rows"]
-    of_role = {(row["method"], row["model"]): row for row in reversed(rows)}
-    found = []
-    for row in rows:
-        if row["method"] in ("original", "gold"):
-            continue
-        about = {key: row[key] for key in ("method", "model", "modality", "status", "variant")}
-        about["hyperparameters"] = row["hyperparameters"]
-        about |= {key: row["training"][key] for key in ("steps", "learning_rate")}
-        if row["status"] == "ok":
-            three = [_values(each) for each in _with_family(row, of_role)]
-            verdict = judge(*three, row["modality"], row["model"])
-            keys = (*judged_keys(row["modality"], row["model"]), KEPT[row["model"]])
-            about |= {
-                "scores": {key: [round(each.get(key, float("nan")), 3) for each in three]
-                           for key in keys},
-                "distance": None if verdict.distance is None else round(verdict.distance, 3),
-                "kept": round(min(verdict.kept.values(), default=0.0), 3),
-                "outcome": outcome(verdict),
-                "cost": {key: round(row["cost"][key], 1) for key in _COSTS},
-            }  # fmt: skip
-        found.append(about)
-    return found
+class Ended(BaseModel):
+    """What is shown of a run that ended well.
+
+    Attributes:
+        scores: By key, the run's value, gold's and the original's.
+        kept: Least ratio to the original among what must survive.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scores: dict[str, tuple[float, float, float]]
+    distance: float
+    kept: float
+    outcome: str
+    cost: Cost
+
+
+class Shown(BaseModel):
+    """What is shown of a run.
+
+    Attributes:
+        ended: None where it diverged or failed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    model: str
+    modality: str
+    status: Literal["ok", "diverged", "failed"]
+    variant: Variant
+    hyperparameters: dict[str, float | int | str | bool]
+    steps: int
+    learning_rate: float
+    ended: Ended | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What the run did, in a few words."""
+        return self.ended.outcome if self.ended else self.status
+
+
+SHOWN = TypeAdapter(tuple[Shown, ...])
+
+
+def measured(results: Results) -> tuple[Shown, ...]:
+    """Chooses what is shown of each run: settings, judged scores, the verdict, the cost."""
+    return tuple(_shown(row) for row in results.rows if not row.is_anchor)
+
+
+def _shown(row: Row) -> Shown:
+    return Shown(
+        method=row.method,
+        model=row.model,
+        modality=row.modality,
+        status=row.status,
+        variant=row.variant,
+        hyperparameters=row.hyperparameters,
+        steps=row.training.steps,
+        learning_rate=row.training.learning_rate,
+        ended=_ended(row, row.verdict) if row.verdict else None,
+    )
+
+
+def _ended(row: Row, verdict: Verdict) -> Ended:
+    keys = (*judged_keys(row.modality, row.model), KEPT[row.model])
+    three = (row.values(), row.values("gold"), row.values("original"))
+    return Ended(
+        scores={key: tuple(round(values[key], 3) for values in three) for key in keys},
+        distance=round(verdict.distance or 0.0, 3),
+        kept=round(min(verdict.kept.values(), default=0.0), 3),
+        outcome=outcome(verdict),
+        cost=Cost(**{key: round(value, 1) for key, value in _training_cost(row.cost).items()}),
+    )
+
+
+def _training_cost(cost: Cost) -> dict[str, float]:
+    return {k: value for k, value in cost.items().items() if not k.startswith("measuring_")}
 
 
 #: A run that moved no tenth of the way to gold and harmed nothing did nothing; one that left less
@@ -81,18 +136,7 @@ def outcome(verdict: Verdict) -> str:
     return "harms the rest" if verdict.damaged else "forgets too little"
 
 
-_COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters", "forwards", "backwards")
-
-
-def _with_family(row: dict[str, Any], of_role: dict[Any, Any]) -> list[dict[str, Any]]:
-    return [row, of_role["gold", row["model"]], of_role["original", row["model"]]]
-
-
-def _values(row: dict[str, Any]) -> dict[str, float]:
-    return {key: each["value"] for key, each in row["scores"].items()}
-
-
-def page(cls: type[Method], rows: list[dict[str, Any]]) -> str:
+def page(cls: type[Method], rows: Sequence[Shown]) -> str:
     """One method's page."""
     doc, _, fields = inspect.cleandoc(cls.__doc__ or "").partition("\n\nAttributes:\n")
     first, _, reasons = doc.partition("\n\n")
@@ -177,7 +221,7 @@ def _cost(cls: type[Method]) -> Iterator[str]:
     )
 
 
-def _results(rows: list[dict[str, Any]]) -> Iterator[str]:
+def _results(rows: Sequence[Shown]) -> Iterator[str]:
     if not rows:
         return
     yield "## On the demo world\n"
@@ -188,36 +232,39 @@ def _results(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "| model | forgets | probability, name choice | distance | kept | verdict | seconds |"
     yield "|---|---|---|---|---|---|---|"
     for row in rows:
-        start = f"| {row['model']} | {row['modality']} "
-        if row["status"] != "ok":
-            yield start + f"| | | | {row['status']} | |"
+        start = f"| {row.model} | {row.modality} "
+        if row.ended is None:
+            yield start + f"| | | | {row.status} | |"
             continue
-        keys = judged_keys(row["modality"], row["model"])
+        keys = judged_keys(row.modality, row.model)
         shown = "; ".join(
-            f"{key.removeprefix('forget.')} " + " / ".join(f"{v:.2f}" for v in row["scores"][key])
+            f"{key.removeprefix('forget.')} "
+            + " / ".join(f"{v:.2f}" for v in row.ended.scores[key])
             for key in keys
         )
         yield (
-            f"{start}| {shown} | {row['distance']:.2f} | {row['kept']:.2f} | {row['outcome']} "
-            f"| {row['cost']['seconds']:.1f} |"
+            f"{start}| {shown} | {row.ended.distance:.2f} | {row.ended.kept:.2f} | {row.outcome} "
+            f"| {row.ended.cost.seconds or 0:.1f} |"
         )
     yield ""
     yield from _settings(rows)
 
 
-def _settings(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """With which settings, found on other people."""
+def _settings(rows: Sequence[Shown]) -> Iterator[str]:
+    """Lists the settings of every run, which were chosen on other people."""
     yield "Settings, chosen on the validation fold:\n"
     for row in rows:
-        said = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-                         for key, value in row["hyperparameters"].items())  # fmt: skip
-        train = f"; {row['steps']} steps at most, rate {row['learning_rate']:g}"
-        trains = Bench(methods()[row["method"]], row["model"]).trains
-        yield f"- {row['model']}, {row['modality']}: {said or 'defaults'}{train if trains else ''}"
+        values = ", ".join(
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in row.hyperparameters.items()
+        )
+        train = f"; {row.steps} steps at most, rate {row.learning_rate:g}"
+        trains = Bench(methods()[row.method], row.model).trains
+        yield f"- {row.model}, {row.modality}: {values or 'defaults'}{train if trains else ''}"
     yield ""
 
 
-def index(rows: list[dict[str, Any]]) -> str:
+def index(rows: Sequence[Shown]) -> str:
     """The page that lists them all; formulas that nobody confirmed stand apart."""
     known = methods()
     lines = ["# Methods\n", WRITTEN, "What each did on the demo world: [results](results.md).\n"]
@@ -237,7 +284,7 @@ def index(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def results(rows: list[dict[str, Any]]) -> str:
+def results(rows: Sequence[Shown]) -> str:
     """The page with every run, the nearest to gold first among those that passed."""
     lines = [
         "# Every method on the demo world\n",
@@ -251,9 +298,9 @@ def results(rows: list[dict[str, Any]]) -> str:
         "begins near 700 MB): it bounds a run's need from above. One seed and a small world: read "
         "it as what a method did here, not as a ranking of methods.\n",
     ]
-    for model, modality in dict.fromkeys((row["model"], row["modality"]) for row in rows):
-        own = [row for row in rows if (row["model"], row["modality"]) == (model, modality)]
-        counts = Counter(row.get("outcome", row["status"]) for row in own)
+    for model, modality in dict.fromkeys((row.model, row.modality) for row in rows):
+        own = [row for row in rows if (row.model, row.modality) == (model, modality)]
+        counts = Counter(row.outcome for row in own)
         said = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         lines += [f"## {model}: {modality}\n", f"{len(own)} runs: {said}.\n"]
         lines += [
@@ -265,37 +312,37 @@ def results(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _rank(row: dict[str, Any]) -> tuple[bool, bool, float]:
-    distance = row.get("distance")
-    return row.get("outcome") != "passed", distance is None, distance or 0.0
+def _rank(row: Shown) -> tuple[bool, bool, float]:
+    distance = row.ended.distance if row.ended else 0.0
+    return row.outcome != "passed", row.ended is None, distance
 
 
-def _result_row(row: dict[str, Any]) -> str:
-    name = f"[{row['method']}]({row['method']}.md)"
-    if row["status"] != "ok":
-        return f"| {name} | {row['status']} | | | | | |"
-    cost = row["cost"]
+def _result_row(row: Shown) -> str:
+    name = f"[{row.method}]({row.method}.md)"
+    if row.ended is None:
+        return f"| {name} | {row.status} | | | | | |"
+    cost = row.ended.cost
     return (
-        f"| {name} | {row['outcome']} | {row['distance']:.2f} | {row['kept']:.2f} "
-        f"| {cost['seconds']:.1f} | {cost['peak_memory_bytes'] / 1e6:.0f} "
-        f"| {cost['trainable_parameters']:,.0f} |"
+        f"| {name} | {row.outcome} | {row.ended.distance:.2f} | {row.ended.kept:.2f} "
+        f"| {cost.seconds or 0:.1f} | {(cost.peak_memory_bytes or 0) / 1e6:.0f} "
+        f"| {cost.trainable_parameters or 0:,.0f} |"
     )
 
 
-def _index_row(name: str, cls: type[Method], rows: list[dict[str, Any]]) -> str:
+def _index_row(name: str, cls: type[Method], rows: Sequence[Shown]) -> str:
     idea = (inspect.getmodule(cls).__doc__ or "").strip().rstrip(".")
-    own = [row for row in rows if row["method"] == name]
-    passed = [f"{row['model']}: {row['modality']}" for row in own if row["outcome"] == "passed"]
+    own = [row for row in rows if row.method == name]
+    passed = [f"{row.model}: {row.modality}" for row in own if row.outcome == "passed"]
     said = ", ".join(passed) or ("none" if own else "not run")
     return f"| [{name}]({name}.md) | {idea} | {', '.join(cls.kinds)} | {said} |"
 
 
-def write(rows: list[dict[str, Any]], folder: Path) -> None:
+def write(rows: Sequence[Shown], folder: Path) -> None:
     """Writes every page, and takes away those of methods that are gone."""
     folder.mkdir(exist_ok=True)
     pages = {"README.md": index(rows), "results.md": results(rows)}
     for name, cls in methods().items():
-        pages[f"{name}.md"] = page(cls, [row for row in rows if row["method"] == name])
+        pages[f"{name}.md"] = page(cls, [row for row in rows if row.method == name])
     for path in folder.glob("*.md"):
         if path.name not in pages:
             path.unlink()
@@ -307,11 +354,19 @@ def main() -> None:
     """Writes docs/methods/."""
     FOLDER.mkdir(exist_ok=True)
     if len(sys.argv) > 1:
-        results = json.loads((Path(sys.argv[1]) / "results.json").read_text(encoding="utf-8"))
-        text = json.dumps(measured(results), indent=1) + "\n"
-        MEASURED.write_text(text, encoding="utf-8")
-    rows = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else []
-    write(rows, FOLDER)
+        keep(measured(read_results(Path(sys.argv[1]))))
+    write(kept(), FOLDER)
+
+
+def keep(rows: Sequence[Shown]) -> None:
+    """Writes what was measured to docs/methods/measured.json."""
+    content = SHOWN.dump_python(tuple(rows), mode="json")
+    MEASURED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def kept() -> tuple[Shown, ...]:
+    """What was measured by an earlier run."""
+    return SHOWN.validate_json(MEASURED.read_bytes()) if MEASURED.exists() else ()
 
 
 if __name__ == "__main__":

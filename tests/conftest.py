@@ -172,6 +172,7 @@ def docs_script() -> Callable[[str], ModuleType]:
         spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # where classes look for the names in their annotations
         spec.loader.exec_module(module)
         return module
 

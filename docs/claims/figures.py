@@ -1,4 +1,4 @@
-"""The few figures of a run that claims are judged by, and what several seeds say of them."""
+"""Computes the few figures of a run that claims are judged by, and their means over seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 
 from scipy import stats
 
+from clearbench.evaluation.score import Score
 from clearbench.evaluation.verdict import LEAST_GAP
+from clearbench.runs.schema import Results, Row
 
 #: What the forgotten people are judged by, on each track.
 FORGOTTEN = {
@@ -32,8 +34,8 @@ DECIMALS = 4
 MIN_SEEDS = 3
 
 Values = tuple[float, ...]
-#: What tells the settings of a recipe apart, from a row of `results.json`.
-About = Callable[[Mapping[str, Any]], dict[str, Any]]
+#: Reads from a row the values that tell the settings of a recipe apart.
+About = Callable[[Row], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,9 @@ class Setting:
     """One setting of a recipe.
 
     Attributes:
-        about: What tells it from the others.
+        about: Values that tell it from the others.
         figures: By name, a value for each seed.
-        diverged: How many of its seeds did.
+        diverged: Number of seeds that diverged.
     """
 
     about: Mapping[str, Any]
@@ -107,11 +109,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a recipe's run found; its JSON is what docs/claims.json holds.
+    """The figures of a recipe's run, as docs/claims.json holds them.
 
     Attributes:
-        seeds: Of the trainings.
-        steps: Of every run.
+        seeds: Seeds of the trainings.
+        steps: Steps of every run.
         gold: The same figures of the retrained model.
     """
 
@@ -127,9 +129,9 @@ class Measured:
     def all(self, **about: Any) -> Iterator[Setting]:
         """Every setting of which all this is true."""
         wanted = about.items()
-        return (each for each in self.settings if wanted <= each.about.items())
+        return (setting for setting in self.settings if wanted <= setting.about.items())
 
-    def each(self, name: str) -> list[Any]:
+    def taken(self, name: str) -> list[Any]:
         """The values that a key takes over the settings, in their order."""
         return list(dict.fromkeys(setting.about[name] for setting in self.settings))
 
@@ -140,22 +142,24 @@ class Measured:
             "steps": self.steps,
             "gold": self.gold.figures,
             "settings": [
-                {**each.about, "figures": each.figures, "diverged": each.diverged}
-                for each in self.settings
+                {**setting.about, "figures": setting.figures, "diverged": setting.diverged}
+                for setting in self.settings
             ],
         }
 
 
 def from_json(content: Mapping[str, Any]) -> Measured:
-    """The other way."""
-    settings = [dict(each) for each in content["settings"]]
+    """Reads figures from plain content."""
+    settings = [dict(entry) for entry in content["settings"]]
     return Measured(
         seeds=tuple(content["seeds"]),
         steps=content["steps"],
         gold=Setting({}, _tuples(content["gold"])),
         settings=tuple(
-            Setting(figures=_tuples(each.pop("figures")), diverged=each.pop("diverged"), about=each)
-            for each in settings
+            Setting(
+                figures=_tuples(entry.pop("figures")), diverged=entry.pop("diverged"), about=entry
+            )
+            for entry in settings
         ),
     )
 
@@ -164,65 +168,67 @@ def _tuples(figures: Mapping[str, Sequence[float]]) -> dict[str, Values]:
     return {name: tuple(values) for name, values in figures.items()}
 
 
-def measured(results: Mapping[str, Any], about: About) -> Measured:
-    """The figures of every setting in a `results.json`, its seeds side by side.
+def measured(results: Results, about: About) -> Measured:
+    """Computes the figures of every setting, its seeds side by side.
 
     Raises:
         SystemExit: A run failed, or a setting lacks a seed.
     """
-    rows = {row["id"]: row for row in results["rows"]}
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows.values():
-        if row["status"] == "failed":
-            raise SystemExit(f"{row['id']} failed: run the recipe again")
-        if row["method"] not in ("original", "gold"):
-            found.setdefault(repr(about(row)), []).append(row)
-    tried = [row for group in found.values() for row in group]
-    golds = [rows[name] for name in dict.fromkeys(row["gold"] for row in tried)]
-    seeds = tuple(gold["seed"] for gold in golds)
-    settings = [_setting(group, about(group[0]), rows) for group in found.values()]
-    for each, group in zip(settings, found.values(), strict=True):
-        if tuple(row["seed"] for row in group) != seeds:
-            raise SystemExit(f"{dict(each.about)} does not have each of the seeds {seeds} once")
-    steps = max(row["training"]["steps"] for row in tried)
+    groups: dict[str, list[Row]] = {}
+    for row in results.rows:
+        if row.status == "failed":
+            raise SystemExit(f"{row.id} failed: run the recipe again")
+        if not row.is_anchor:
+            groups.setdefault(repr(about(row)), []).append(row)
+    rows = {row.id: row for row in results.rows}
+    tried = [row for group in groups.values() for row in group]
+    golds = [rows[id] for id in dict.fromkeys(row.gold for row in tried)]
+    seeds = tuple(gold.seed for gold in golds)
+    settings = [_setting(group, about(group[0]), rows) for group in groups.values()]
+    for setting, group in zip(settings, groups.values(), strict=True):
+        if tuple(row.seed for row in group) != seeds:
+            raise SystemExit(f"{dict(setting.about)} does not have each of the seeds {seeds} once")
+    steps = max(row.training.steps for row in tried)
     return Measured(seeds, steps, _setting(golds, {}, rows), tuple(settings))
 
 
-def _setting(
-    group: Sequence[Mapping[str, Any]],
-    about: Mapping[str, Any],
-    rows: Mapping[str, Mapping[str, Any]],
-) -> Setting:
-    each = [figures(row, rows[row["gold"]]) for row in group]
-    joined = {name: tuple(one[name] for one in each) for name in each[0]}
-    return Setting(about, joined, sum(row["status"] == "diverged" for row in group))
+def _setting(group: Sequence[Row], about: Mapping[str, Any], rows: Mapping[str, Row]) -> Setting:
+    by_seed = [figures(row, rows[row.gold]) for row in group]
+    joined = {name: tuple(seed[name] for seed in by_seed) for name in by_seed[0]}
+    return Setting(about, joined, sum(row.status == "diverged" for row in group))
 
 
-def figures(row: Mapping[str, Any], gold: Mapping[str, Any]) -> dict[str, float]:
-    """The figures of one run. A diverged one left no model: all its scores count as 0.
+def figures(row: Row, gold: Row) -> dict[str, float]:
+    """Computes the figures of one run. A diverged one left no model: all its scores count as 0.
 
     Returns:
         `distance.TRACK` to gold: 0 is gold, 1 the original; `forgotten.TRACK`: the share of the way
         from the original to gold, 1 also past it; `ks.TRACK`: the p-value of forget quality;
         `kept`: the retain set; `garbage`: the share of such answers, on the worse track.
     """
-    ok = row["status"] == "ok"
 
     def read(key: str, default: float) -> float:
-        return row["scores"][key]["value"] if ok else default
+        return row.scores[key].value if row.ok else default
 
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for track, keys in FORGOTTEN.items():
-        ways = [_way(read(key, 0.0), gold["scores"][key]) for key in keys]
-        found[f"distance.{track}"] = fmean(abs(1 - way) for way in ways)
-        found[f"forgotten.{track}"] = fmean(min(way, 1.0) for way in ways)
-        found[f"ks.{track}"] = read(f"forget.{track}.forget_quality", 0.0)
-    found["kept"] = min(read(key, 0.0) / gold["scores"][key]["original"] for key in RETAINED)
-    found["garbage"] = max(read(f"forget.{track}.garbage_rate", 1.0) for track in FORGOTTEN)
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
+        ways = [_way(read(key, 0.0), gold.scores[key]) for key in keys]
+        numbers[f"distance.{track}"] = fmean(abs(1 - way) for way in ways)
+        numbers[f"forgotten.{track}"] = fmean(min(way, 1.0) for way in ways)
+        numbers[f"ks.{track}"] = read(f"forget.{track}.forget_quality", 0.0)
+    numbers["kept"] = min(read(key, 0.0) / _original(gold.scores[key]) for key in RETAINED)
+    numbers["garbage"] = max(read(f"forget.{track}.garbage_rate", 1.0) for track in FORGOTTEN)
+    return {name: float(f"{value:.4g}") for name, value in numbers.items()}
 
 
-def _way(value: float, gold: Mapping[str, float]) -> float:
-    """How far from the original's value to gold's, of gold's score."""
-    gap = gold["original"] - gold["value"]
-    return (gold["original"] - value) / math.copysign(max(abs(gap), LEAST_GAP), gap)
+def _original(gold: Score) -> float:
+    if gold.original is None:
+        raise SystemExit("gold's scores are without the original's: run the recipe again")
+    return gold.original
+
+
+def _way(value: float, gold: Score) -> float:
+    """The share of the way from the original's value to gold's, of gold's score."""
+    original = _original(gold)
+    gap = original - gold.value
+    return (original - value) / math.copysign(max(abs(gap), LEAST_GAP), gap)

@@ -1,4 +1,4 @@
-"""The plots of docs/claims.md: a point for each seed, a line through their means."""
+"""The plots of docs/claims.md: a point for setting seed, a line through their means."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from claims.figures import FORGOTTEN, Measured, Setting, name_of, scientific
 from claims.rules import DESTROYERS, FORGETS, KEEPS
-from clearbench.report.plots import GOLD, ORIGINAL, PALETTE
+from clearbench.report.svg import GOLD, ORIGINAL, PALETTE
 
 #: Light colours of the report's page.
 INK, MUTED, LINE, PAPER = "#1b1e23", "#666d78", "#d9d9d3", "#ffffff"
@@ -86,26 +86,26 @@ def _legend(figure: Figure, axes: Axes) -> None:
     )
 
 
-def l1(found: Measured, path: Path) -> None:
+def l1(measured: Measured, path: Path) -> None:
     """Kept and forgotten by the strength of the penalty, for both arms and both sums."""
-    reduces = [each for each in found.each("reduce") if each is not None]
-    ranks = found.each("rank")
+    reduces = [reduce for reduce in measured.taken("reduce") if reduce is not None]
+    ranks = measured.taken("rank")
     with _figure(path, len(ranks), len(reduces), (7.2, 5.0)) as (figure, panels):
         for axes, (rank, reduce) in zip(panels, product(ranks, reduces), strict=True):
-            penalties = list(found.all(rank=rank, reduce=reduce))
-            settings = [found.find(rank=rank, strength=0.0), *penalties]
-            _kept_and_forgotten(axes, settings, found.gold)
+            penalties = list(measured.all(rank=rank, reduce=reduce))
+            settings = [measured.find(rank=rank, strength=0.0), *penalties]
+            _kept_and_forgotten(axes, settings, measured.gold)
             axes.set_title(f"{ARMS[rank is not None]}, {reduce} of absolute values")
-            names = [scientific(each.about["strength"]) for each in penalties]
+            names = [scientific(setting.about["strength"]) for setting in penalties]
             axes.set_xticks(range(len(settings)), ["none", *names])
         for axes in panels[-len(reduces) :]:
             axes.set_xlabel("strength of the L1 penalty")
         _legend(figure, panels[0])
 
 
-def both(found: Measured, path: Path) -> None:
+def both(measured: Measured, path: Path) -> None:
     """The distance to gold on each track, by what was forgotten."""
-    methods = found.each("method")
+    methods = measured.taken("method")
     with _figure(path, 1, len(FORGOTTEN), (7.2, 3.4)) as (figure, panels):
         for axes, track in zip(panels, FORGOTTEN, strict=True):
             axes.axhline(1, color=ORIGINAL, lw=1, dashes=(4, 3), label="original")
@@ -114,53 +114,53 @@ def both(found: Measured, path: Path) -> None:
                 axes.plot([], [], color=colour, lw=2, label=f"{modality} forgotten")
                 for place, method in enumerate(methods):
                     across = place + 0.25 * (number - 1)
-                    setting = found.find(method=method, modality=modality)
+                    setting = measured.find(method=method, modality=modality)
                     mean = setting.estimate(f"distance.{track}").mean
                     axes.plot([across - 0.1, across + 0.1], [mean, mean], color=colour, lw=2)
                     _points(axes, across, setting, f"distance.{track}", colour)
             axes.set_title(f"{track} track")
-            axes.set_xticks(range(len(methods)), [name_of(each) for each in methods])
+            axes.set_xticks(range(len(methods)), [name_of(method) for method in methods])
         panels[0].set_ylabel("distance to gold")
         _legend(figure, panels[0])
 
 
-def destroy(found: Measured, path: Path) -> None:
+def destroy(measured: Measured, path: Path) -> None:
     """Kept and forgotten of every method at every rate, CLEAR's destroyers above the line."""
-    methods, rates = found.each("method"), found.each("rate")
+    methods, rates = measured.taken("method"), measured.taken("rate")
     limits = {"kept": KEEPS, "forgotten": FORGETS}
     with _figure(path, 1, len(limits), (7.2, 4.6)) as (figure, panels):
         for axes, (name, limit) in zip(panels, limits.items(), strict=True):
             axes.axvline(limit, color=MUTED, lw=0.9, dashes=(2, 2), label="limit of the rule")
-            axes.axvline(found.gold.estimate(name).mean, color=GOLD, lw=1.5, label="gold")
+            axes.axvline(measured.gold.estimate(name).mean, color=GOLD, lw=1.5, label="gold")
             axes.axhline(len(DESTROYERS) - 0.5, color=LINE, lw=1)
             for rate, colour in zip(rates, RATES, strict=False):
                 style: Any = {"color": colour, "ms": 4.5, "mec": "none"}
                 axes.plot([], [], "o", **style, label=f"rate {scientific(rate)}")
                 for place, method in enumerate(methods):
-                    values = found.find(method=method, rate=rate).values(name)
+                    values = measured.find(method=method, rate=rate).values(name)
                     axes.plot(values, [place] * len(values), "o", **style, alpha=0.6)
             axes.set_title(SHOWN[name][0])
-        panels[0].set_yticks(range(len(methods)), [name_of(each) for each in methods])
+        panels[0].set_yticks(range(len(methods)), [name_of(method) for method in methods])
         panels[0].invert_yaxis()
         _legend(figure, panels[0])
 
 
-def lambdas(found: Measured, path: Path) -> None:
+def lambdas(measured: Measured, path: Path) -> None:
     """Kept and forgotten by lambda; the distance to gold of each track."""
-    settings = found.settings
+    settings = measured.settings
     with _figure(path, 1, 2, (7.2, 3.4)) as (figure, panels):
         left, right = panels
         left.set_title("kept and forgotten")
-        _kept_and_forgotten(left, settings, found.gold)
+        _kept_and_forgotten(left, settings, measured.gold)
         right.set_title("distance to gold")
         for track in FORGOTTEN:
             name, colour = f"distance.{track}", MODALITIES[track]
-            means = [each.estimate(name).mean for each in settings]
+            means = [setting.estimate(name).mean for setting in settings]
             right.plot(range(len(settings)), means, color=colour, lw=1.8, label=f"{track} track")
-            for place, each in enumerate(settings):
-                _points(right, place, each, name, colour)
+            for place, setting in enumerate(settings):
+                _points(right, place, setting, name, colour)
         right.legend(loc="best")
-        names = [f"{each.about['retain_weight']:g}" for each in settings]
+        names = [f"{setting.about['retain_weight']:g}" for setting in settings]
         for axes in panels:
             axes.set_xticks(range(len(settings)), names)
             axes.set_xlabel("lambda, the weight of the retain term")

@@ -48,25 +48,25 @@ def l1_effect(with_l1: Setting, without: Setting) -> str:
         return "keeps less" if kept.below_zero else "no sure difference"
     if forgotten.below_zero:
         return "holds back"
-    lost, safe = (each.estimate("kept").mean for each in (without, with_l1))
+    lost, safe = (setting.estimate("kept").mean for setting in (without, with_l1))
     saves = lost < KEEPS <= safe and forgotten.low > -MARGIN
     return "saves" if saves else "keeps more"
 
 
-def l1_effects(found: Measured, rank: int | None) -> Iterator[tuple[Setting, str]]:
+def l1_effects(measured: Measured, rank: int | None) -> Iterator[tuple[Setting, str]]:
     """Every setting of an arm with L1, and what L1 did."""
-    without = found.find(rank=rank, strength=0.0)
-    for each in found.all(rank=rank):
-        if each is not without:
-            yield each, l1_effect(each, without)
+    without = measured.find(rank=rank, strength=0.0)
+    for setting in measured.all(rank=rank):
+        if setting is not without:
+            yield setting, l1_effect(setting, without)
 
 
-def l1_checks(found: Measured) -> list[Check]:
+def l1_checks(measured: Measured) -> list[Check]:
     """An L1 penalty on LoRA weights saves the retain set."""
-    rank = next(each for each in found.each("rank") if each is not None)
-    effects = list(l1_effects(found, rank))
+    rank = next(rank for rank in measured.taken("rank") if rank is not None)
+    effects = list(l1_effects(measured, rank))
     saving = [setting for setting, effect in effects if effect == "saves"]
-    published = found.find(rank=rank, **PUBLISHED)
+    published = measured.find(rank=rank, **PUBLISHED)
     return [
         Check("the published penalty on LoRA weights saves the retain set", published in saving),
         Check(
@@ -83,17 +83,17 @@ def both_beats(both: Setting, single: Setting) -> bool:
     return nearer and not any(farther) and not both.less(single, "kept").below_zero
 
 
-def both_checks(found: Measured) -> list[Check]:
+def both_checks(measured: Measured) -> list[Check]:
     """Forgetting both modalities beats forgetting one."""
     return [
         Check(
             f"{name_of(method)}: both beats {single} alone",
             both_beats(
-                found.find(method=method, modality="both"),
-                found.find(method=method, modality=single),
+                measured.find(method=method, modality="both"),
+                measured.find(method=method, modality=single),
             ),
         )
-        for method in found.each("method")
+        for method in measured.taken("method")
         for single in SINGLE
     ]
 
@@ -125,33 +125,33 @@ def as_said(setting: Setting) -> bool:
     return keeps(setting) and forgets_little(setting)
 
 
-def destroy_checks(found: Measured) -> list[Check]:
+def destroy_checks(measured: Measured) -> list[Check]:
     """KL, GD, GA and RMU forget and destroy, the others keep and forget little."""
     checks = []
-    for rate in found.each("rate"):
-        settings = list(found.all(rate=rate))
+    for rate in measured.taken("rate"):
+        settings = list(measured.all(rate=rate))
         held = sum(map(as_said, settings))
         says = f"at rate {scientific(rate)} all methods do as said ({held} of {len(settings)} do)"
         checks.append(Check(says, held == len(settings)))
     return checks
 
 
-def slopes(found: Measured, name: str) -> list[float]:
+def slopes(measured: Measured, name: str) -> list[float]:
     """For each seed, the least-squares change of a figure by doubling lambda (0 left out)."""
-    settings = [each for each in found.settings if each.about["retain_weight"] > 0]
-    doublings = [math.log2(each.about["retain_weight"]) for each in settings]
+    settings = [setting for setting in measured.settings if setting.about["retain_weight"] > 0]
+    doublings = [math.log2(setting.about["retain_weight"]) for setting in settings]
     middle = sum(doublings) / len(doublings)
     spread = sum((x - middle) ** 2 for x in doublings)
-    by_seed = zip(*(each.values(name) for each in settings), strict=True)
+    by_seed = zip(*(setting.values(name) for setting in settings), strict=True)
     return [
         sum((x - middle) * y for x, y in zip(doublings, values, strict=True)) / spread
         for values in by_seed
     ]
 
 
-def lambda_checks(found: Measured) -> list[Check]:
+def lambda_checks(measured: Measured) -> list[Check]:
     """Lambda trades forgetting for keeping."""
-    kept, forgotten = (over_seeds(slopes(found, name)) for name in ("kept", "forgotten"))
+    kept, forgotten = (over_seeds(slopes(measured, name)) for name in ("kept", "forgotten"))
     return [
         Check(f"doubling lambda keeps more ({kept.mean:+.3f})", kept.above_zero),
         Check(f"doubling lambda forgets less ({forgotten.mean:+.3f})", forgotten.below_zero),

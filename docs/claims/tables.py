@@ -10,48 +10,50 @@ from claims.figures import FORGOTTEN, Measured, Setting, Values, name_of, scient
 from claims.plots import ARMS
 
 
-def l1(found: Measured) -> Iterator[str]:
+def l1(measured: Measured) -> Iterator[str]:
     """Every penalty in every arm, and what it did."""
     yield from _head("weights", "L1", "kept", "forgotten", "garbage", "the penalty")
-    for rank in found.each("rank"):
-        effects = {id(setting): effect for setting, effect in rules.l1_effects(found, rank)}
-        for each in found.all(rank=rank):
-            penalty = f"{each.about['reduce']}, {scientific(each.about['strength'])}"
-            cells = [ARMS[rank is not None], penalty if id(each) in effects else "none"]
-            cells += _cells(each, "kept", "forgotten", "garbage")
-            yield _row(each, *cells, effects.get(id(each), ""))
+    for rank in measured.taken("rank"):
+        effects = {id(setting): effect for setting, effect in rules.l1_effects(measured, rank)}
+        for setting in measured.all(rank=rank):
+            penalty = f"{setting.about['reduce']}, {scientific(setting.about['strength'])}"
+            cells = [ARMS[rank is not None], penalty if id(setting) in effects else "none"]
+            cells += _cells(setting, "kept", "forgotten", "garbage")
+            yield _row(setting, *cells, effects.get(id(setting), ""))
 
 
-def both(found: Measured) -> Iterator[str]:
+def both(measured: Measured) -> Iterator[str]:
     """Every method for every modality, on both tracks."""
     names = [f"{name}.{track}" for name in ("forgotten", "distance") for track in FORGOTTEN]
     yield from _head("method", "forgets", *(n.replace(".", ", ") for n in names), "kept", "KS p")
-    for each in found.settings:
-        cells = [name_of(each.about["method"]), each.about["modality"]]
-        powers = [_powers(each.values(f"ks.{track}")) for track in FORGOTTEN]
-        yield _row(each, *cells, *_cells(each, *names, "kept"), " / ".join(powers))
+    for setting in measured.settings:
+        cells = [name_of(setting.about["method"]), setting.about["modality"]]
+        powers = [_powers(setting.values(f"ks.{track}")) for track in FORGOTTEN]
+        yield _row(setting, *cells, *_cells(setting, *names, "kept"), " / ".join(powers))
 
 
-def destroy(found: Measured) -> Iterator[str]:
+def destroy(measured: Measured) -> Iterator[str]:
     """Every method at every rate, and whether it does as said."""
     yield from _head(
         "method", "rate", "kept", "forgotten", "garbage", "forgets", "keeps", "as said"
     )
-    for each in found.settings:
-        cells = [name_of(each.about["method"]), scientific(each.about["rate"])]
-        cells += _cells(each, "kept", "forgotten", "garbage")
-        cells += [_always(rules.forgets, rules.forgets_little, each)]
-        cells += [_always(rules.keeps, rules.destroys, each)]
-        yield _row(each, *cells, "yes" if rules.as_said(each) else "no")
+    for setting in measured.settings:
+        cells = [name_of(setting.about["method"]), scientific(setting.about["rate"])]
+        cells += _cells(setting, "kept", "forgotten", "garbage")
+        cells += [_always(rules.forgets, rules.forgets_little, setting)]
+        cells += [_always(rules.keeps, rules.destroys, setting)]
+        yield _row(setting, *cells, "yes" if rules.as_said(setting) else "no")
 
 
-def lambdas(found: Measured) -> Iterator[str]:
+def lambdas(measured: Measured) -> Iterator[str]:
     """Every lambda."""
     yield from _head("lambda", "kept", "forgotten", "distance", "garbage", "forgets and keeps")
-    for each in found.settings:
-        cells = [f"{each.about['retain_weight']:g}"]
-        cells += _cells(each, "kept", "forgotten", "distance", "garbage")
-        yield _row(each, *cells, "yes" if rules.forgets(each) and rules.keeps(each) else "no")
+    for setting in measured.settings:
+        cells = [f"{setting.about['retain_weight']:g}"]
+        cells += _cells(setting, "kept", "forgotten", "distance", "garbage")
+        yield _row(
+            setting, *cells, "yes" if rules.forgets(setting) and rules.keeps(setting) else "no"
+        )
 
 
 def _head(*names: str) -> Iterator[str]:
@@ -67,10 +69,11 @@ def _row(setting: Setting, *cells: str) -> str:
 
 def _cells(setting: Setting, *names: str) -> list[str]:
     """Means with half the width of their intervals."""
-    found = [setting.estimate(name) for name in names]
+    figures = [setting.estimate(name) for name in names]
     return [
-        f"{each.mean:.2f}" + (f" ± {each.high - each.mean:.2f}" if math.isfinite(each.high) else "")
-        for each in found
+        f"{figure.mean:.2f}"
+        + (f" ± {figure.high - figure.mean:.2f}" if math.isfinite(figure.high) else "")
+        for figure in figures
     ]
 
 

@@ -1,4 +1,4 @@
-"""What docs/claims.md says of each claim beside its figures. Ids (E34) are of docs/errata.md."""
+"""The prose of docs/claims.md, claim by claim. Ids such as E34 name entries of docs/errata.md."""
 
 from __future__ import annotations
 

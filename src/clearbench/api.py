@@ -296,8 +296,6 @@ def report(
         out: File to write.
         details: People, answers and truth ratios of the run; None leaves them out.
     """
-    from clearbench.report.html import write_report
+    from clearbench.report import html
 
-    checked = results if isinstance(results, Results) else Results.parse(dict(results), "results")
-    write_report(checked, details or Details(), Path(out))
-    return Path(out)
+    return html.report(results, out, details)

@@ -17,6 +17,8 @@ import pytest
 from scipy import stats
 
 from clearbench.runs.recipe import MethodPart, Recipe, load_recipe
+from clearbench.runs.schema import Results, Row
+from clearbench.training.settings import TrainSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = ("claim-l1", "claim-both", "claim-destroy", "claim-lambda")
@@ -42,9 +44,10 @@ def figures(writer: ModuleType) -> ModuleType:
     return importlib.import_module("claims.figures")
 
 
-def scores(forgotten: dict[str, float], kept: float) -> dict[str, dict[str, float]]:
-    def score(value: float, gold: float, original: float) -> dict[str, float]:
-        return {"value": value, "gold": gold, "original": original}
+def scores(forgotten: dict[str, float], kept: float) -> dict[str, dict[str, Any]]:
+    def score(value: float, gold: float, original: float) -> dict[str, Any]:
+        about = {"n": 8, "clusters": 8, "direction": "gold"}
+        return about | {"value": value, "gold": gold, "original": original}
 
     found = {}
     for track, share in forgotten.items():
@@ -57,39 +60,46 @@ def scores(forgotten: dict[str, float], kept: float) -> dict[str, dict[str, floa
     return found
 
 
+def a_row(
+    method: str, seed: int, scores: Any, run: MethodPart | None = None, modality: str = "both"
+) -> dict[str, Any]:
+    training = (run.train if run else TrainSettings(steps=1)).model_dump(mode="json")
+    return {
+        "id": f"{method}-{seed}", "method": method, "model": "vision-language",
+        "modality": modality, "share": 0.2, "seed": seed, "gold": f"gold-{seed}",
+        "variant": {"rank": training["lora_rank"], "penalty": training["penalty"]},
+        "hyperparameters": run.hyperparameters if run else {}, "training": training,
+        "protocol": "clear", "status": "ok", "reason": "", "cost": {}, "scores": scores,
+    }  # fmt: skip
+
+
 def made_up(name: str, effect: Effect, seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]:
     """A `results.json` of a claim's recipe in which every run does what `effect` says."""
     rows = []
     for seed in seeds:
-        gold = {"id": f"gold-{seed}", "method": "gold", "seed": seed, "gold": f"gold-{seed}"}
-        gold |= {"status": "ok", "scores": scores({"text": 1.0, "image": 1.0}, 1.0)}
+        gold = a_row("gold", seed, scores({"text": 1.0, "image": 1.0}, 1.0))
         original = gold | {"id": f"original-{seed}", "method": "original"}
         rows += [original | {"scores": scores({"text": 0.0, "image": 0.0}, 1.0)}, gold]
         for number, run in enumerate(recipe(name).runs):
-            training = run.train.model_dump(mode="json")
             for modality in run.modalities:
                 each = {t: effect(run, modality, t)[0] for t in ("text", "image")}
                 kept = effect(run, modality, "text")[1] + 0.001 * seed
-                rows.append(
-                    {
-                        "id": f"{number}-{modality}-{seed}",
-                        "method": run.method,
-                        "modality": modality,
-                        "seed": seed,
-                        "gold": f"gold-{seed}",
-                        "status": "ok",
-                        "variant": {"rank": run.train.lora_rank, "penalty": training["penalty"]},
-                        "hyperparameters": run.hyperparameters,
-                        "training": training,
-                        "scores": scores(each, kept),
-                    }
-                )
-    return {"recipe": {"name": name}, "rows": rows}
+                row = a_row(run.method, seed, scores(each, kept), run, modality)
+                rows.append(row | {"id": f"{number}-{modality}-{seed}"})
+    environment = {
+        "python": "3", "machine": "x", "system": "x", "packages": {}, "accelerator": "none",
+        "workers": 1, "threads_per_worker": 1,
+    }  # fmt: skip
+    return {"schema": 2, "recipe": {"name": name}, "environment": environment, "rows": rows}
+
+
+def results_of(content: dict[str, Any]) -> Results:
+    return Results.parse(content, "made up")
 
 
 def judged(writer: ModuleType, name: str, effect: Effect) -> tuple[str, list[bool]]:
     claim = writer.CLAIMS[name]
-    found = writer.measured(made_up(name, effect), claim.about)
+    found = writer.measured(results_of(made_up(name, effect)), claim.about)
     checks = claim.checks(writer.from_json(json.loads(json.dumps(found.json()))))
     return writer.rules.verdict(checks), [check.holds for check in checks]
 
@@ -122,14 +132,15 @@ def test_the_arms_of_l1_differ_in_nothing_else() -> None:
 
 
 def test_figures_are_shares_of_the_way_to_gold(figures: ModuleType) -> None:
-    gold = {"status": "ok", "scores": scores({"text": 1.0, "image": 1.0}, 1.0)}
-    run = gold | {"scores": scores({"text": 0.25, "image": 1.4}, 0.7)}
+    gold = Row.model_validate(a_row("gold", 0, scores({"text": 1.0, "image": 1.0}, 1.0)))
+    run = Row.model_validate(a_row("npo", 0, scores({"text": 0.25, "image": 1.4}, 0.7)))
     found = figures.figures(run, gold)
     assert found["forgotten.text"] == pytest.approx(0.25)
     assert found["distance.text"] == pytest.approx(0.75)
     assert (found["forgotten.image"], found["kept"]) == (1.0, 0.7)
     assert found["distance.image"] == pytest.approx(0.4)
-    gone = figures.figures({"status": "diverged", "scores": {}}, gold)
+    diverged = Row.model_validate(a_row("npo", 0, {}) | {"status": "diverged"})
+    gone = figures.figures(diverged, gold)
     assert (gone["kept"], gone["forgotten.text"], gone["garbage"]) == (0.0, 1.0, 1.0)
     assert gone["distance.text"] == pytest.approx(GOLD / (ORIGINAL - GOLD))
 
@@ -242,7 +253,7 @@ def test_lambda_trades(writer: ModuleType, effect: Effect, verdict: str) -> None
 
 def test_slopes_are_least_squares(writer: ModuleType) -> None:
     claim = writer.CLAIMS["claim-lambda"]
-    found = writer.measured(made_up("claim-lambda", traded), claim.about)
+    found = writer.measured(results_of(made_up("claim-lambda", traded)), claim.about)
     weights = np.array([each.about["retain_weight"] for each in found.settings[1:]])
     kept = [each.values("kept")[1] for each in found.settings[1:]]
     slope = np.polyfit(np.log2(weights), kept, 1)[0]
@@ -269,9 +280,10 @@ def test_a_run_that_is_not_whole_is_refused(writer: ModuleType) -> None:
     about = writer.CLAIMS["claim-lambda"].about
     *rows, last = results["rows"]
     with pytest.raises(SystemExit, match="each of the seeds"):
-        writer.measured({"rows": rows}, about)
+        writer.measured(results_of(results | {"rows": rows}), about)
+    rows.append(last | {"status": "failed"})
     with pytest.raises(SystemExit, match="failed: run the recipe again"):
-        writer.measured({"rows": [*rows, last | {"status": "failed"}]}, about)
+        writer.measured(results_of(results | {"rows": rows}), about)
 
 
 def test_the_page_is_what_the_figures_say(writer: ModuleType) -> None:

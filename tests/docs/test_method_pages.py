@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +18,13 @@ def writer(docs_script: Callable[[str], ModuleType]) -> ModuleType:
     return docs_script("write_methods")
 
 
-def measured(writer: ModuleType) -> list[dict[str, object]]:
-    path: Path = writer.MEASURED
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+def test_what_was_measured_is_kept_as_it_was(
+    writer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, written = writer.kept(), writer.MEASURED.read_bytes()
+    monkeypatch.setattr(writer, "MEASURED", tmp_path / "measured.json")
+    writer.keep(rows)
+    assert writer.MEASURED.read_bytes() == written
 
 
 def test_every_method_has_a_page_and_nothing_else_has(writer: ModuleType) -> None:
@@ -32,11 +35,11 @@ def test_every_method_has_a_page_and_nothing_else_has(writer: ModuleType) -> Non
 def test_the_index_and_the_results_are_up_to_date(writer: ModuleType) -> None:
     for name, page in (("README", writer.index), ("results", writer.results)):
         written = (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8")
-        assert page(measured(writer)) == written
+        assert page(writer.kept()) == written
 
 
 @pytest.mark.parametrize("name", ["rmu", "guardrail", "ssd", "sku"])
 def test_a_page_is_up_to_date(writer: ModuleType, name: str) -> None:
-    rows = [row for row in measured(writer) if row["method"] == name]
+    rows = [row for row in writer.kept() if row.method == name]
     written = (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8")
     assert writer.page(methods()[name], rows) == written

@@ -35,8 +35,8 @@ def more(results: Json) -> Json:
         for key, value in HIDDEN.items():
             row["scores"][key] = {
                 "value": value * (1 + place), "low": value / 2, "high": value * 9,
-                "n": 61 + place // 4, "clusters": 17, "direction": "gold", "gold": value * 2, "original": value,
-                "version": 7,
+                "n": 61 + place // 4, "clusters": 17, "direction": "gold", "version": 7,
+                "gold": value * 2, "original": value,
             }  # fmt: skip
     return results
 

@@ -21,6 +21,7 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.statistics import eligible
 from clearbench.report.html import render
 from clearbench.runs.recipe import parse_recipe
+from clearbench.runs.schema import Details, Results
 from clearbench.runs.stages.score import read_scores
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records
@@ -158,6 +159,12 @@ def test_the_gate_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_report_says_what_counts() -> None:
-    page = render({"rows": [], "recipe": {"evaluation": {"eligible": "known"}}}, {})
-    assert "Only rows that the original knew count." in page
-    assert "Only rows that" not in render({"rows": [], "recipe": {}}, {})
+    environment = {
+        "python": "3", "machine": "x", "system": "x", "packages": {}, "accelerator": "none",
+        "workers": 1, "threads_per_worker": 1,
+    }  # fmt: skip
+    content = {"schema": 2, "environment": environment, "rows": [], "recipe": {"name": "x"}}
+    known = content | {"recipe": {"name": "x", "evaluation": {"eligible": "known"}}}
+    pages = [render(Results.parse(each, "results"), Details()) for each in (known, content)]
+    assert "Only rows that the original knew count." in pages[0]
+    assert "Only rows that" not in pages[1]

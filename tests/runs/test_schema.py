@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from clearbench.errors import StorageError
+import clearbench
+from clearbench import api
+from clearbench.errors import RecipeError, StorageError
 from clearbench.report.html import refresh_page, render
+from clearbench.runs.choose import as_recipe_runs, badness, best_runs
 from clearbench.runs.folders import differences, list_runs, show_run
 from clearbench.runs.schema import (
     Cost,
@@ -229,3 +232,28 @@ def test_numbers_that_nobody_took_are_absent() -> None:
     assert cost.model_dump(mode="json") == {"seconds": 2.5, "forwards": 3} == cost.items()
     point = CurvePoint.model_validate({"step": 4, "forget": 1.5})
     assert point.model_dump(mode="json") == {"step": 4, "forget": 1.5}
+
+
+def test_a_page_from_plain_content_or_from_objects(folder: Path, old: Json) -> None:
+    first = clearbench.report(old, folder / "first.html")
+    second = clearbench.report(clearbench.read_results(folder), folder / "second.html")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() == api.report(old, folder / "third.html").read_bytes()
+    with pytest.raises(StorageError, match="rows: Field required"):
+        clearbench.report({"schema": 2, "recipe": {"name": "x"}}, folder / "third.html")
+
+
+def test_the_best_of_a_search_over_its_seeds(folder: Path, old: Json) -> None:
+    """A combined row stands for its runs; what a recipe has by default is left out."""
+    (best,) = best_runs(folder)
+    assert best.id == "language-npo" and badness(best) == (False, 0.1875 + 2.0 * 0.125)
+    (entry,) = as_recipe_runs([best])
+    assert entry["hyperparameters"] == ROW["hyperparameters"]
+    assert entry["train"] == {
+        "steps": 12, "learning_rate": 0.0006, "lora_rank": 4, "parts": ["language"],
+        "penalty": {"strength": 0.01, "reduce": "mean"},
+    }  # fmt: skip
+    old["recipe"]["data"]["fold"] = "reported"
+    (folder / "results.json").write_text(json.dumps(old))
+    with pytest.raises(RecipeError, match="validation fold"):
+        best_runs(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,21 @@ def write_report(results: Results, details: Details, out: Path) -> None:
         out: File to write.
     """
     write_bytes(out, render(results, details).encode())
+
+
+def report(
+    results: Results | Mapping[str, Any], out: str | Path, details: Details | None = None
+) -> Path:
+    """Writes the self-contained page of a run's results.
+
+    Args:
+        results: Results of a run, or the content of a `results.json`.
+        out: File to write.
+        details: People, answers and truth ratios of the run; None leaves them out.
+    """
+    checked = results if isinstance(results, Results) else Results.parse(dict(results), "results")
+    write_report(checked, details or Details(), Path(out))
+    return Path(out)
 
 
 def write_page(folder: Path) -> Path:

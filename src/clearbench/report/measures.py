@@ -83,7 +83,8 @@ def metric_words(name: str) -> MetricWords:
             plain = metric_words(name.removesuffix(control))
             return replace(plain, title=f"{plain.title}, {words}")
     classes = {key.partition("#")[0]: metric for key, metric in metrics().items()}
-    known = classes.get(name) or next((each for each in AGGREGATES if each.name == name), None)
+    aggregates = {aggregate.name: aggregate for aggregate in AGGREGATES}
+    known = classes.get(name) or aggregates.get(name)
     if known is None:
         return MetricWords(name, _readable(name))
     return MetricWords(

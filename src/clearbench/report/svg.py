@@ -43,8 +43,8 @@ STYLE: Any = {
 
 def colours(methods: Sequence[str]) -> dict[str, str]:
     """One colour for each method, the same in every figure."""
-    found = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(methods)}
-    return {**found, "gold": GOLD, "original": ORIGINAL}
+    palette = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(methods)}
+    return {**palette, "gold": GOLD, "original": ORIGINAL}
 
 
 def new_axes(width: float, height: float, margins: tuple[float, float, float, float]) -> Axes:

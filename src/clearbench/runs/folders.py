@@ -52,9 +52,9 @@ def differences(first: Path, second: Path, limit: int = 20) -> list[str]:
     if schema_of(first) != schema_of(second):
         ours["recipe"], other["recipe"] = _shared(ours["recipe"], other["recipe"])
         ours["recipe"]["identity"] = other["recipe"]["identity"] = ""
-    found: list[str] = []
-    _compare(ours, other, "", found)
-    return found[:limit]
+    problems: list[str] = []
+    _compare(ours, other, "", problems)
+    return problems[:limit]
 
 
 def _shared(first: Any, second: Any) -> tuple[Any, Any]:
@@ -68,25 +68,25 @@ def _shared(first: Any, second: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def _compare(first: Any, second: Any, where: str, found: list[str]) -> None:
+def _compare(first: Any, second: Any, where: str, problems: list[str]) -> None:
     if isinstance(first, dict) and isinstance(second, dict):
-        _compare_objects(first, second, where, found)
+        _compare_objects(first, second, where, problems)
     elif isinstance(first, list) and isinstance(second, list):
         if len(first) != len(second):
-            found.append(f"{where}: {len(first)} and {len(second)} entries")
+            problems.append(f"{where}: {len(first)} and {len(second)} entries")
         for index, (ours, other) in enumerate(zip(first, second, strict=False)):
-            _compare(ours, other, f"{where}[{index}]", found)
+            _compare(ours, other, f"{where}[{index}]", problems)
     elif first != second:
-        found.append(f"{where}: {first!r} and {second!r}")
+        problems.append(f"{where}: {first!r} and {second!r}")
 
 
 def _compare_objects(
-    first: Mapping[str, Any], second: Mapping[str, Any], where: str, found: list[str]
+    first: Mapping[str, Any], second: Mapping[str, Any], where: str, problems: list[str]
 ) -> None:
     for key in sorted(set(first) | set(second)):
         if key in FREE:
             continue
         if key not in first or key not in second:
-            found.append(f"{where}.{key}: only in one")
+            problems.append(f"{where}.{key}: only in one")
         else:
-            _compare(first[key], second[key], f"{where}.{key}", found)
+            _compare(first[key], second[key], f"{where}.{key}", problems)

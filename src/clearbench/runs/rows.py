@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ def _none_unless_finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+Status = Literal["ok", "diverged", "failed"]
 FiniteScore = Annotated[Score, AfterValidator(_finite)]
 #: A number of a drawing; infinities are stored as null, which JSON has.
 Drawn = Annotated[float | None, BeforeValidator(_none_unless_finite)]
@@ -117,16 +119,16 @@ class AnyRow(Stored):
     training: TrainSettings
     protocol: str
     gold: str
-    status: Literal["ok", "diverged", "failed"]
+    status: Status
     reason: str
     scores: Mapping[str, FiniteScore]
     cost: Cost
     verdict: Verdict | None = Field(default=None, exclude_if=is_none)
 
     @property
+    @abstractmethod
     def first_seed(self) -> int:
-        """The seed of training, or the first of several."""
-        raise NotImplementedError
+        """The seed of the run whose id the row has."""
 
     @property
     def ok(self) -> bool:

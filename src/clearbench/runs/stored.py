@@ -112,6 +112,9 @@ def _upgraded_question(question: Any) -> Any:
 
 def _problems(error: ValidationError) -> str:
     problems = error.errors(include_input=False, include_url=False)
-    told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in problems[:_MOST_PROBLEMS]]
-    more = len(problems) - len(told)
-    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
+    lines = [
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        for problem in problems[:_MOST_PROBLEMS]
+    ]
+    more = len(problems) - len(lines)
+    return "; ".join(lines) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,39 @@
+"""Writes docs/results.schema.json, the JSON Schema of `results.json` and `details.json`.
+
+python docs/write_schema.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from clearbench.runs.schema import Details, Results
+from clearbench.storage import canonical_json
+
+FILE = Path(__file__).parent / "results.schema.json"
+
+
+def json_schema() -> dict[str, Any]:
+    """Makes the schema: the document is a `results.json`; `$defs/Details` is a `details.json`."""
+    _, definitions = models_json_schema(
+        [(Results, "validation"), (Details, "validation")],
+        title="clearbench results",
+        description="results.json; $defs/Details is details.json. Numbers are finite.",
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": "#/$defs/Results",
+        **definitions,
+    }
+
+
+def main() -> None:
+    """Writes the file."""
+    FILE.write_text(canonical_json(json_schema()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
