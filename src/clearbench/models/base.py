@@ -100,10 +100,6 @@ class Model(Weights, ABC):
         """Whether the model can score this item."""
 
     @abstractmethod
-    def embed(self, batch: Batch) -> Tensor:
-        """(rows, width) pooled last hidden states."""
-
-    @abstractmethod
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Hidden states after a layer; (rows, length, width) for token models."""
 

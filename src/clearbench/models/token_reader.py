@@ -246,13 +246,6 @@ class TokenReader(Model):
         pooled: Tensor = (hidden * weight).sum(1) / weight.sum(1).clamp_min(1)
         return pooled
 
-    def embed(self, batch: Batch) -> Tensor:
-        """Mean last hidden state over each row's tokens."""
-        hidden = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
-        weight = batch.inputs["attention_mask"].unsqueeze(-1).to(hidden)
-        pooled: Tensor = (hidden * weight).sum(1) / weight.sum(1)
-        return pooled
-
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Hidden states after `layer` (0 is the embedding)."""
         out = self._call(self.core.base_model, batch, batch.inputs, output_hidden_states=True)
