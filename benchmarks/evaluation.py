@@ -96,7 +96,7 @@ def shared(work: Work) -> Found:
 
 
 def _read(model: TokenModel, batches: Iterable[Batch]) -> Found:
-    pairs = (pair for b in batches for pair in zip(b.items, model.read(b), strict=True))
+    pairs = (pair for b in batches for pair in zip(b.items, model.statistics(b), strict=True))
     return {each.key: torch.from_numpy(one.log_probs) for each, one in pairs}
 
 

@@ -145,7 +145,7 @@ def _shortcuts(model: TokenModel) -> Iterator[Line]:
         items = _items(image)
         try:
             for batch in model.collate(model.trees(items)):
-                model.read(batch)
+                model.statistics(batch)
             model.generate(items[:1], max_new_tokens=4)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             yield PROBLEM, f"reading {where} fails: {str(error).splitlines()[0]}"

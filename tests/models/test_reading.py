@@ -21,7 +21,9 @@ def read(logits: torch.Tensor, places: list[int], targets: list[int], chunk: int
     model.logits = lambda _, chosen: (part.clone() for part in logits[chosen].split(chunk))
     owners = torch.zeros(len(places), dtype=torch.long)
     items = (Item("1", "answer", "q", "a"),)
-    (found,) = model.read(Batch({}, torch.tensor(places), torch.tensor(targets), owners, items))
+    (found,) = model.statistics(
+        Batch({}, torch.tensor(places), torch.tensor(targets), owners, items)
+    )
     return found
 
 

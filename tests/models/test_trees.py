@@ -64,7 +64,7 @@ def measured(model: Model) -> list[Item]:
 
 
 def readings(model: Model, batches: Sequence[Batch]) -> dict[Item, TokenStatistics]:
-    pairs = [zip(batch.items, model.read(batch), strict=True) for batch in batches]
+    pairs = [zip(batch.items, model.statistics(batch), strict=True) for batch in batches]
     return {each: reading for pair in pairs for each, reading in pair}
 
 
@@ -116,7 +116,7 @@ def test_the_moments_are_those_of_the_models_own_distribution() -> None:
     log_probs = answers.logits.detach().double().log_softmax(-1)
     means = (log_probs.exp() * log_probs).sum(-1)
     variances = (log_probs.exp() * (log_probs - means[:, None]) ** 2).sum(-1)
-    for row, reading in enumerate(model.read(batch)):
+    for row, reading in enumerate(model.statistics(batch)):
         mine = answers.rows == row
         np.testing.assert_allclose(reading.means, means[mine], atol=1e-5)
         np.testing.assert_allclose(reading.variances, variances[mine], atol=1e-4)

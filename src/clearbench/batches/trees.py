@@ -1,7 +1,7 @@
-"""Answers to the same question share one row: the tokens that they have in common are seen once.
+"""Trees: answers to the same question share one row, in which common tokens are there once.
 
 A row's sequences are merged into a tree of tokens. Each token attends to its ancestors alone and
-stands at its depth, so every path through the tree is read as if it were a row of its own.
+its position is its depth, so that every path through the tree gives what a row of its own gives.
 """
 
 from __future__ import annotations

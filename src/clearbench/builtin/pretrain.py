@@ -131,7 +131,7 @@ def _jitter(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class Lessons:
-    """What each step of the base's training sees; a function of (seed, step)."""
+    """The items of each step of the base's training, as a function of (seed, step)."""
 
     def __init__(self, world: World, practice: list[Portrait], seed: int) -> None:
         rng = default_rng([seed, 12])

@@ -86,8 +86,8 @@ def _dataset(files: list[tuple[Path, str]], splits_in_rows: bool) -> Dataset:
     if problems:
         raise DataError("\n".join(problems[:_SHOWN]), "your rows", "correct these lines")
     rows = {split: tuple(each) for split, each in found.items()}
-    training: Rows = {name: part for name, part in rows.items() if name in TRAINING_SPLITS}
-    evaluation: Rows = {name: part for name, part in rows.items() if name in SPLITS}
+    training: Rows = {split: each for split, each in rows.items() if split in TRAINING_SPLITS}
+    evaluation: Rows = {str(split): each for split, each in rows.items() if split in SPLITS}
     used = {row.person for each in rows.values() for row in each}
     names = {person: name for person, name in people.names.items() if person in used}
     return Dataset(training, evaluation, names, REFUSALS)

@@ -1,4 +1,4 @@
-"""One face for language models, vision-language models and image classifiers."""
+"""The interface of language models, vision-language models and classifiers."""
 
 from __future__ import annotations
 
@@ -97,11 +97,7 @@ class Model(Weights, ABC):
 
     @abstractmethod
     def accepts(self, each: Item) -> bool:
-        """Whether the model can score this item."""
-
-    @abstractmethod
-    def embed(self, batch: Batch) -> Tensor:
-        """(rows, width) pooled last hidden states."""
+        """Whether the model can score an item."""
 
     @abstractmethod
     def hidden(self, batch: Batch, layer: int) -> Tensor:
@@ -140,7 +136,7 @@ class Model(Weights, ABC):
         return [self.tree(group) for group in groups.values()]
 
     @torch.no_grad()
-    def read(self, batch: Batch) -> list[TokenStatistics]:
+    def statistics(self, batch: Batch) -> list[TokenStatistics]:
         """Statistics of each item's answer; a context that items share is read once."""
         places, places_of = batch.places.unique(return_inverse=True)
         columns = torch.empty((4, len(batch.targets)), device=batch.targets.device)
@@ -166,21 +162,21 @@ class Model(Weights, ABC):
         return groups
 
     def score_group(self, group: Sequence[Tree]) -> dict[Item, TokenStatistics]:
-        """`read` of one of `scoring_groups`."""
+        """`statistics` of one of `scoring_groups`."""
         return {
             each: reading
             for batch in self.collate(group)
-            for each, reading in zip(batch.items, self.read(batch), strict=True)
+            for each, reading in zip(batch.items, self.statistics(batch), strict=True)
         }
 
     def score_items(self, items: Sequence[Item]) -> dict[Item, TokenStatistics]:
-        """`read` of any number of items, in any order."""
+        """`statistics` of any number of items, in any order."""
         groups = self.scoring_groups(items)
         return {each: found for g in groups for each, found in self.score_group(g).items()}
 
     def score(self, batch: Batch) -> list[Tensor]:
         """Per item, the (tokens,) log-probabilities of its answer."""
-        readings = self.read(batch.to(self.device))
+        readings = self.statistics(batch.to(self.device))
         return [torch.from_numpy(each.log_probs) for each in readings]
 
     def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
@@ -217,16 +213,16 @@ class Model(Weights, ABC):
     @property
     def pixel_range(self) -> tuple[Tensor, Tensor]:
         """Two (channels, 1, 1): what a black and what a white pixel is to the network."""
-        raise NotImplementedError(f"a {self.kind} does not look at pictures alone")
+        raise NotImplementedError(f"a {self.kind} takes no pictures alone")
 
     @torch.no_grad()
     def entering(
         self, batches: Sequence[Batch], weights: Collection[str], *, everywhere: bool = False
     ) -> dict[str, Tensor]:
-        """What enters the linear layers of these weights, without gradient.
+        """Inputs of the linear layers of these weights, without gradient.
 
         Args:
-            batches: What the model looks at.
+            batches: Inputs of the model.
             weights: Names of parameters, each a layer's only matrix.
             everywhere: All places, not only those from which answers are read. Of an image's
                 patches it is always all.
@@ -235,26 +231,26 @@ class Model(Weights, ABC):
             (places, inputs) for each weight that was used.
         """
         found: dict[str, list[Tensor]] = {}
-        heard: dict[str, Tensor] = {}
+        entered: dict[str, Tensor] = {}
         layers = dict(self.module.named_modules())
 
-        def listen(name: str) -> RemovableHandle:
-            def hear(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-                heard[name] = inputs[0]
+        def recorded(name: str) -> RemovableHandle:
+            def record(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+                entered[name] = inputs[0]
 
             layer: nn.Module = layers[name.rpartition(".")[0]]
-            return layer.register_forward_pre_hook(hear)
+            return layer.register_forward_pre_hook(record)
 
-        handles = [listen(name) for name in weights]
+        handles = [recorded(name) for name in weights]
         try:
             for batch in batches:
-                heard.clear()
+                entered.clear()
                 self.answers([batch])
-                for name, entered in heard.items():
-                    patches = entered.dim() > 2 and self.part_of(name) == "vision"
+                for name, values in entered.items():
+                    patches = values.dim() > 2 and self.part_of(name) == "vision"
                     seen = batch.inputs.get("attention_mask") if everywhere else None
                     places = batch.places if seen is None else seen.flatten().nonzero()[:, 0]
-                    rows = entered.flatten(0, -2)
+                    rows = values.flatten(0, -2)
                     found.setdefault(name, []).append(rows if patches else rows[places])
         finally:
             for handle in handles:
@@ -263,7 +259,7 @@ class Model(Weights, ABC):
 
     @abstractmethod
     def name_tokens(self, names: Sequence[str]) -> Tensor:
-        """(tokens,) that people's names are written with; on a classifier their labels."""
+        """(tokens,) ids of the tokens of people's names; on a classifier their labels."""
 
     def untrained(self, seed: int) -> Self:
         """A model of the same shape with random weights, in evaluation mode and frozen."""

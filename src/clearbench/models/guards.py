@@ -1,4 +1,4 @@
-"""Guards beside a model: a small folder each, in its folder or alone."""
+"""Guards saved besides a model: a small folder each, in its folder or alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What guards hang on a network: changes of what it reads of whole prompts."""
+"""Forward hooks through which guards rewrite a prompt's embeddings or hidden states."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearbench.batches.batch import Batch
 def on_prompts(
     module: nn.Module, prompts: Tensor, change: Callable[[Tensor, Tensor], Tensor]
 ) -> RemovableHandle:
-    """Lets `change` replace what a module says of whole prompts."""
+    """Lets `change` replace the output of a module for whole prompts."""
 
     def hook(_: nn.Module, __: Any, output: Any) -> Any:
         states = output[0] if isinstance(output, tuple) else output

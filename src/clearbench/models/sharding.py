@@ -18,7 +18,8 @@ def shard(model: Model) -> None:
     loss is divided by its global sum of weights.
 
     Raises:
-        ModelError: In one process, and for a model with eyes, whose parts are called one by one.
+        ModelError: In one process, and for a model that takes images, whose parts are called one
+            by one.
     """
     if processes().num_processes == 1:
         raise ModelError("one process has nothing to shard with", "shard", "start several")

@@ -17,7 +17,7 @@ from clearbench.batches.trees import Tree, merge
 from clearbench.models.decoding import decode
 from clearbench.models.families.base import accepted
 from clearbench.models.guards import save_guards
-from clearbench.models.token_reader import TokenReader
+from clearbench.models.token_states import TokenStates
 
 #: Padded prompt tokens that are answered together.
 GENERATION_BUDGET = 4096
@@ -25,7 +25,7 @@ GENERATION_BUDGET = 4096
 SELF_TEST_TOKENS = 8
 
 
-class TokenModel(TokenReader):
+class TokenModel(TokenStates):
     """A causal model: `kind` decides whether it may take media.
 
     Our own decoding is used where a first-use self-test finds that it gives what `generate` gives.
@@ -37,7 +37,7 @@ class TokenModel(TokenReader):
         return len(encoded.ids) - encoded.answer_start
 
     def _prompt(self, each: Item) -> Tree:
-        asked = self._asked(each)
+        asked = self._guarded_item(each)
         return merge([each], [self.encoder.prompt(asked.question, asked.media, asked.track)])
 
     def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
@@ -61,11 +61,11 @@ class TokenModel(TokenReader):
         longest = dict(zip(items, limits, strict=True))
         found: dict[Item, str] = {}
         for group in self.generation_groups(list(longest)):
-            texts = self._speak(group, [longest[each] for each in group])
+            texts = self._generate_batch(group, [longest[each] for each in group])
             found |= zip(group, texts, strict=True)
         return [found[each] for each in items]
 
-    def _speak(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
+    def _generate_batch(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
         batch = self._left_padded(items)
         own = self.shortcuts.own_decoding[batch.medium]
         new = (self._greedy if own else self._library_greedy)(batch, limits)

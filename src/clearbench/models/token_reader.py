@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,45 +17,19 @@ from clearbench.batches.collate import collate
 from clearbench.batches.items import Item
 from clearbench.batches.trees import Tree, merge
 from clearbench.data.modality import modalities, modality
-from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
 from clearbench.models.encoding import Encoder
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
+from clearbench.models.shortcuts import Shortcuts, agrees
 
-#: The fast path must agree with the plain forward pass to this (absolute, on logits).
-SELF_TEST_TOLERANCE = 1e-4
 #: Tokens whose logits are held at once while measuring.
 HEAD_CHUNK = 128
 
 
-@dataclass
-class Shortcuts:
-    """Results of self-tests of an architecture, by the medium of the rows.
-
-    Attributes:
-        head_only: Logits on answer tokens alone, without a padding mask, are exact.
-        shared: Answers that share a row are read exactly.
-        own_decoding: Our decoding, which drops rows that have ended, gives what `generate` gives.
-        early: Hidden states below the top do not change when the layers above are left out.
-    """
-
-    head_only: dict[str, bool] = field(default_factory=dict)
-    shared: dict[str, bool] = field(default_factory=dict)
-    own_decoding: dict[str, bool] = field(default_factory=dict)
-    early: dict[str, bool] = field(default_factory=dict)
-
-
-class _Reached(Exception):  # carries what was asked for, is no error
-    """Ends a forward pass at the layer that was asked for."""
-
-    def __init__(self, states: Tensor) -> None:
-        self.states = states
-
-
 class TokenReader(Model):
-    """A causal model without generation, which `TokenModel` adds.
+    """A causal model without hidden states (`TokenStates`) and generation (`TokenModel`).
 
     Short cuts are taken where a first-use self-test on a few rows finds them equal to the plain
     forward pass: logits are computed on answer tokens only and without a padding mask, answers to
@@ -89,10 +62,10 @@ class TokenReader(Model):
 
     def tree(self, items: Sequence[Item]) -> Tree:
         """The items' sequences, merged by their common beginnings."""
-        return merge(items, [self.encoder.encode(self._asked(each)) for each in items])
+        return merge(items, [self.encoder.encode(self._guarded_item(each)) for each in items])
 
-    def _asked(self, each: Item) -> Item:
-        """What the guards let the model be asked."""
+    def _guarded_item(self, each: Item) -> Item:
+        """The item with the question that the guards put in place of its own."""
         for guard in self.guards:
             each = guard.ask(each)
         return each
@@ -163,10 +136,12 @@ class TokenReader(Model):
     @torch.no_grad()
     def _head_test(self, items: Sequence[Item]) -> bool:
         """Whether the longest and the shortest of some items, padded, need no more than answers."""
-        by_length = sorted(items, key=lambda each: len(self.encoder.encode(self._asked(each)).ids))
+        by_length = sorted(
+            items, key=lambda each: len(self.encoder.encode(self._guarded_item(each)).ids)
+        )
         (few,) = self.batch([by_length[0], by_length[-1]])
         plain = self._plain_logits(few, few.places)
-        return self._agrees(lambda: self._fast_logits(few, few.places), plain)
+        return agrees(lambda: self._fast_logits(few, few.places), plain)
 
     def _plain_logits(self, batch: Batch, places: Tensor) -> Tensor:
         logits: Tensor = self._call(self.core, batch, batch.inputs).logits
@@ -189,15 +164,7 @@ class TokenReader(Model):
         (shared,) = self.collate([tree])
         alone = [self.collate([self.tree([each])])[0] for each in tree.items]
         plain = torch.cat([self._plain_logits(batch, batch.places) for batch in alone])
-        return self._agrees(lambda: self._plain_logits(shared, shared.places), plain)
-
-    @staticmethod
-    @torch.no_grad()
-    def _agrees(shortcut: Callable[[], Tensor], plain: Tensor) -> bool:
-        try:
-            return bool((shortcut() - plain).abs().max() < SELF_TEST_TOLERANCE)
-        except (RuntimeError, ValueError, TypeError, IndexError):
-            return False  # an architecture that does not take such a mask or such positions
+        return agrees(lambda: self._plain_logits(shared, shared.places), plain)
 
     def _call(self, module: Any, batch: Batch, inputs: dict[str, Tensor], **options: Any) -> Any:
         with self._reading(batch):
@@ -230,75 +197,6 @@ class TokenReader(Model):
             for handle in handles:
                 handle.remove()
 
-    @torch.no_grad()
-    def prompt_states(self, batch: Batch, layer: int | None = None) -> Tensor:
-        """(rows, width) mean hidden state over each row's prompt, whatever guards say."""
-        self.forwards += 1
-        guards, self.guards = self.guards, ()
-        try:
-            if layer is None:
-                hidden = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
-            else:
-                hidden = self.hidden(batch, layer)
-        finally:
-            self.guards = guards
-        weight = question_tokens(batch).unsqueeze(-1).to(hidden)
-        pooled: Tensor = (hidden * weight).sum(1) / weight.sum(1).clamp_min(1)
-        return pooled
-
-    def embed(self, batch: Batch) -> Tensor:
-        """Mean last hidden state over each row's tokens."""
-        hidden = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
-        weight = batch.inputs["attention_mask"].unsqueeze(-1).to(hidden)
-        pooled: Tensor = (hidden * weight).sum(1) / weight.sum(1)
-        return pooled
-
-    def hidden(self, batch: Batch, layer: int) -> Tensor:
-        """Hidden states after `layer` (0 is the embedding)."""
-        out = self._call(self.core.base_model, batch, batch.inputs, output_hidden_states=True)
-        states: Tensor = out.hidden_states[layer]
-        return states
-
-    @property
-    def depth(self) -> int:
-        """Layers of the language part."""
-        return int(self.core.config.get_text_config().num_hidden_layers)
-
-    def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """(tokens, width) hidden states after `layer`, from which the answers are read."""
-        if not 1 <= layer <= self.depth:
-            raise ModelError(f"no layer {layer}", "layer", f"this model has 1 to {self.depth}")
-        self.forwards += len(batches)
-        return torch.cat([self._states_at(batch, layer) for batch in batches])
-
-    def _states_at(self, batch: Batch, layer: int) -> Tensor:
-        tested, medium = self.shortcuts.early, batch.medium
-        if layer == self.depth:  # the top is read after the last normalisation
-            states: Tensor = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
-            return states.flatten(0, 1)[batch.places]
-        if medium not in tested:
-            with torch.no_grad():
-                plain = self.hidden(batch, layer).flatten(0, 1)[batch.places]
-            tested[medium] = self._agrees(lambda: self._early(batch, layer), plain)
-        if tested[medium]:
-            return self._early(batch, layer)
-        return self.hidden(batch, layer).flatten(0, 1)[batch.places]
-
-    def _early(self, batch: Batch, layer: int) -> Tensor:
-        """(tokens, width) hidden states after `layer`; nothing above it is computed."""
-
-        def reach(_: nn.Module, __: Any, output: Any) -> None:
-            raise _Reached(output[0] if isinstance(output, tuple) else output)
-
-        handle = self._layers[layer - 1].register_forward_hook(reach)
-        try:
-            self._call(self.core.base_model, batch, batch.inputs)
-        except _Reached as reached:
-            return reached.states.flatten(0, 1)[batch.places]
-        finally:
-            handle.remove()
-        raise RuntimeError("the layer was not reached")
-
     @property
     def _layers(self) -> nn.ModuleList:
         """The language part's layers."""
@@ -307,13 +205,6 @@ class TokenReader(Model):
             if mine and isinstance(module, nn.ModuleList) and len(module) == self.depth:
                 return module
         raise RuntimeError("no list of layers")
-
-    def name_tokens(self, names: Sequence[str]) -> Tensor:
-        """(tokens,) of the names, at the beginning of a text and within it."""
-        spelled = [self.tokenizer(n, add_special_tokens=False).input_ids for n in names]
-        inside = [self.tokenizer(f" {n}", add_special_tokens=False).input_ids for n in names]
-        found = sorted({token for ids in (*spelled, *inside) for token in ids})
-        return torch.tensor(found, device=self.device)
 
 
 def _by_medium(trees: Sequence[Tree]) -> dict[str, list[Tree]]:

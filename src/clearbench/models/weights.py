@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from clearbench.batches.items import Kind
 from clearbench.errors import ModelError
@@ -53,22 +52,6 @@ class Weights:
         """The `transformers` model under any adapters."""
         peft_core = getattr(self.module, "get_base_model", None)
         return peft_core() if callable(peft_core) else self.module
-
-    @contextmanager
-    def full(self, name: str) -> Iterator[Tensor]:
-        """The whole weight of that name, written back on leaving.
-
-        A sharded one is gathered, so every process must enter, and make the same change.
-        """
-        weight = dict(self.module.named_parameters())[name]
-        copy = whole(weight.detach()).clone()
-        yield copy
-        with torch.no_grad():
-            if isinstance(weight, DTensor):
-                mesh, placements = weight.device_mesh, weight.placements
-                weight.copy_(distribute_tensor(copy, mesh, placements, src_data_rank=None))
-            else:
-                weight.copy_(copy)
 
     @property
     def is_sharded(self) -> bool:

@@ -1,4 +1,4 @@
-"""A ResNet as the eyes of a LLaVA: `transformers`' own ResNet, its last map read as tokens.
+"""A ResNet as the vision tower of a LLaVA: `transformers`' own ResNet, its last map read as tokens.
 
 A convolutional tower learns faces from a few hundred images, where a small ViT does not
 (docs/demo-world.md); LLaVA expects (images, tokens, width), which is all that is added here.

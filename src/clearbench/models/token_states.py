@@ -1,0 +1,95 @@
+"""Hidden states of causal models, computed no further than the layer that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clearbench.batches.batch import Batch
+from clearbench.errors import ModelError
+from clearbench.models.hooks import question_tokens
+from clearbench.models.shortcuts import agrees
+from clearbench.models.token_reader import TokenReader
+
+
+class _Reached(Exception):  # carries what was asked for, is no error
+    """Ends a forward pass at the layer that was asked for."""
+
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
+
+
+class TokenStates(TokenReader):
+    """Adds hidden states to the forward passes of a causal model."""
+
+    @torch.no_grad()
+    def prompt_states(self, batch: Batch, layer: int | None = None) -> Tensor:
+        """(rows, width) mean hidden state over each row's prompt, whatever guards say."""
+        self.forwards += 1
+        guards, self.guards = self.guards, ()
+        try:
+            if layer is None:
+                hidden = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
+            else:
+                hidden = self.hidden(batch, layer)
+        finally:
+            self.guards = guards
+        weight = question_tokens(batch).unsqueeze(-1).to(hidden)
+        pooled: Tensor = (hidden * weight).sum(1) / weight.sum(1).clamp_min(1)
+        return pooled
+
+    def hidden(self, batch: Batch, layer: int) -> Tensor:
+        """Hidden states after `layer` (0 is the embedding)."""
+        out = self._call(self.core.base_model, batch, batch.inputs, output_hidden_states=True)
+        states: Tensor = out.hidden_states[layer]
+        return states
+
+    @property
+    def depth(self) -> int:
+        """Layers of the language part."""
+        return int(self.core.config.get_text_config().num_hidden_layers)
+
+    def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
+        """(tokens, width) hidden states after `layer`, from which the answers are read."""
+        if not 1 <= layer <= self.depth:
+            raise ModelError(f"no layer {layer}", "layer", f"this model has 1 to {self.depth}")
+        self.forwards += len(batches)
+        return torch.cat([self._states_at(batch, layer) for batch in batches])
+
+    def _states_at(self, batch: Batch, layer: int) -> Tensor:
+        tested, medium = self.shortcuts.early, batch.medium
+        if layer == self.depth:  # the top is read after the last normalisation
+            states: Tensor = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
+            return states.flatten(0, 1)[batch.places]
+        if medium not in tested:
+            with torch.no_grad():
+                plain = self.hidden(batch, layer).flatten(0, 1)[batch.places]
+            tested[medium] = agrees(lambda: self._early(batch, layer), plain)
+        if tested[medium]:
+            return self._early(batch, layer)
+        return self.hidden(batch, layer).flatten(0, 1)[batch.places]
+
+    def _early(self, batch: Batch, layer: int) -> Tensor:
+        """(tokens, width) hidden states after `layer`; nothing above it is computed."""
+
+        def reach(_: nn.Module, __: Any, output: Any) -> None:
+            raise _Reached(output[0] if isinstance(output, tuple) else output)
+
+        handle = self._layers[layer - 1].register_forward_hook(reach)
+        try:
+            self._call(self.core.base_model, batch, batch.inputs)
+        except _Reached as reached:
+            return reached.states.flatten(0, 1)[batch.places]
+        finally:
+            handle.remove()
+        raise RuntimeError("the layer was not reached")
+
+    def name_tokens(self, names: Sequence[str]) -> Tensor:
+        """(tokens,) of the names, at the beginning of a text and within it."""
+        spelled = [self.tokenizer(n, add_special_tokens=False).input_ids for n in names]
+        inside = [self.tokenizer(f" {n}", add_special_tokens=False).input_ids for n in names]
+        found = sorted({token for ids in (*spelled, *inside) for token in ids})
+        return torch.tensor(found, device=self.device)
