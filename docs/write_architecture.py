@@ -101,7 +101,8 @@ def drawing() -> str:
         "<title>The rooms of clearbench, the way of a row and the way of a method</title>",
         f"<style>{style}</style><defs>{tip(COLOURS['row'])}{tip(COLOURS['method'])}</defs>",
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        f'<text x="{LEFT}" y="36" class="head" fill="#222">Rooms: each imports only from above</text>',
+        f'<text x="{LEFT}" y="36" class="head" fill="#222">'
+        "Rooms: each imports only from above</text>",
         f'<text x="{LEFT}" y="58" class="note">before them: errors, storage, processes, quiet; '
         "after them: api, testing, catalogue, doctor</text>",
         f'<text x="340" y="36" class="head" fill="{COLOURS["row"]}">the way of a row</text>',

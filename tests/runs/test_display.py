@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 import yaml
 from rich.console import Console
 
@@ -26,6 +28,13 @@ class Nothing(Stage):
         return "ok"
 
 
+@dataclass(frozen=True)
+class Named(Nothing):
+    """One of several such stages."""
+
+    label: str = ""
+
+
 def test_a_run_in_a_pipe_says_every_stage(
     clearbench: Callable[..., Any], small_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -36,7 +45,7 @@ def test_a_run_in_a_pipe_says_every_stage(
     ended = [line for line in lines if line.startswith("end ")]
     assert len(begun) == len(ended) == 9 and [line.split()[1:3] for line in ended] == begun
     assert ["unlearn", "language-npo"] in begun and ["score", "language-npo"] in begun
-    pattern = re.compile(r"\((\d+ min )?\d+ s; (\d) of 9 done, \d+%, about .* left\)$")
+    pattern = re.compile(r"\((\d+ min )?\d+ s; (\d) of 9 done, about .* left\)$")
     assert [int(pattern.search(line)[2]) for line in ended] == list(range(1, 10))  # type: ignore[index]
     again = clearbench(*words).stdout
     assert "begin" not in again, "nothing is made twice"
@@ -44,7 +53,7 @@ def test_a_run_in_a_pipe_says_every_stage(
 
 def test_lines_name_what_went_wrong_and_who_waits() -> None:
     written, stage = io.StringIO(), Nothing()
-    display = display_for(Console(file=written, width=200), [stage])
+    display = display_for(Console(file=written, width=200), [stage], 1)
     assert isinstance(display, LineDisplay)
     display.begin(stage)
     display.wait(stage)
@@ -54,14 +63,14 @@ def test_lines_name_what_went_wrong_and_who_waits() -> None:
     assert written.getvalue().splitlines() == [
         "begin nothing at-all",
         "wait  nothing at-all: another process is making it",
-        "end   nothing at-all: failed: no rows (0 s; 1 of 1 done, 100%, about 0 s left)",
+        "end   nothing at-all: failed: no rows (0 s; 1 of 1 done, about 0 s left)",
     ]
 
 
 def test_a_terminal_has_bars() -> None:
     written, stage = io.StringIO(), Nothing()
     console = Console(file=written, width=200, force_terminal=True)
-    with display_for(console, [stage]) as display:
+    with display_for(console, [stage], 1) as display:
         assert isinstance(display, BarDisplay)
         display.begin(stage)
         display.advance(stage, "training", 1, 2)
@@ -73,3 +82,17 @@ def test_a_terminal_has_bars() -> None:
 
 def test_durations() -> None:
     assert [duration(seconds) for seconds in (0.4, 59.6, 75)] == ["0 s", "1 min 0 s", "1 min 15 s"]
+
+
+def test_what_is_left_is_as_long_as_what_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds for the first of three stages leave twenty, or ten with two workers."""
+    for workers, left in ((1, "20 s"), (2, "10 s")):
+        now, written = iter([0.0, 10.0]), io.StringIO()
+        monkeypatch.setattr("clearbench.runs.display.time.monotonic", lambda now=now: next(now))
+        stages = [Named(label) for label in "abc"]
+        display = display_for(Console(file=written, width=200), stages, workers)
+        display.begin(stages[0])
+        display.end(stages[0], StageOutcome("ok"))
+        assert (
+            written.getvalue().splitlines()[-1].endswith(f"(10 s; 1 of 3 done, about {left} left)")
+        )

@@ -6,6 +6,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from statistics import fmean
 
 from rich.console import Console
 from rich.progress import (
@@ -26,12 +27,14 @@ class Display(ABC):
     Args:
         console: Where to write.
         stages: What is left to make.
+        workers: Number of processes that make them.
     """
 
-    def __init__(self, console: Console, stages: Sequence[Stage]) -> None:
+    def __init__(self, console: Console, stages: Sequence[Stage], workers: int) -> None:
         self._console = console
+        self._stages = {stage.key: stage for stage in stages}
+        self._workers = workers
         self._total = sum(stage.weight for stage in stages)
-        self._count = len(stages)
 
     def __enter__(self) -> Display:
         return self
@@ -62,8 +65,8 @@ class Display(ABC):
 class BarDisplay(Display):
     """A bar for every stage that is being made, and one for all."""
 
-    def __init__(self, console: Console, stages: Sequence[Stage]) -> None:
-        super().__init__(console, stages)
+    def __init__(self, console: Console, stages: Sequence[Stage], workers: int) -> None:
+        super().__init__(console, stages, workers)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -109,12 +112,11 @@ class BarDisplay(Display):
 class LineDisplay(Display):
     """A line for every stage that begins and ends, with how much is done and how long is left."""
 
-    def __init__(self, console: Console, stages: Sequence[Stage]) -> None:
-        super().__init__(console, stages)
-        self._began = time.monotonic()
+    def __init__(self, console: Console, stages: Sequence[Stage], workers: int) -> None:
+        super().__init__(console, stages, workers)
         self._starts: dict[str, float] = {}
         self._waits: set[str] = set()
-        self._done, self._ended = 0.0, 0
+        self._times: dict[str, float] = {}
 
     def begin(self, stage: Stage) -> None:
         """Names the stage."""
@@ -131,16 +133,22 @@ class LineDisplay(Display):
     def end(self, stage: Stage, outcome: StageOutcome) -> None:
         """Names the stage, its time, and what is left."""
         now = time.monotonic()
-        self._done += stage.weight
-        self._ended += 1
-        took = now - self._starts.get(stage.key, now)
-        share = self._done / self._total if self._total else 1.0
-        left = (now - self._began) * (1 - share) / share
+        took = self._times[stage.key] = now - self._starts.get(stage.key, now)
         why = "" if outcome.status == "ok" else f": {outcome.status}: {outcome.reason}"
         self._say(
-            f"end   {stage.kind} {stage.label}{why} ({duration(took)}; {self._ended} of "
-            f"{self._count} done, {share:.0%}, about {duration(left)} left)"
+            f"end   {stage.kind} {stage.label}{why} ({duration(took)}; {len(self._times)} of "
+            f"{len(self._stages)} done, about {duration(self._left())} left)"
         )
+
+    def _left(self) -> float:
+        """Estimates the seconds that are left: stages take as long as ended ones of their kind."""
+        kinds: dict[str, list[float]] = {}
+        for key, seconds in self._times.items():
+            kinds.setdefault(self._stages[key].kind, []).append(seconds)
+        usual = fmean(self._times.values())
+        waiting = (stage for key, stage in self._stages.items() if key not in self._times)
+        seconds = sum(fmean(kinds.get(stage.kind, [usual])) for stage in waiting)
+        return seconds / self._workers
 
 
 def duration(seconds: float) -> str:
@@ -149,9 +157,9 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
-def display_for(console: Console, stages: Sequence[Stage]) -> Display:
-    """Chooses bars where both output and errors are a terminal, else lines."""
-    return (BarDisplay if console.is_terminal else LineDisplay)(console, stages)
+def display_for(console: Console, stages: Sequence[Stage], workers: int) -> Display:
+    """Chooses bars on a terminal, else lines."""
+    return (BarDisplay if console.is_terminal else LineDisplay)(console, stages, workers)
 
 
 def progress_console() -> Console:

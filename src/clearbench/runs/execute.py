@@ -66,7 +66,7 @@ def execute(
     todo = [stage for key, stage in wanted.items() if key not in outcomes]
     if todo:
         os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
-        with display_for(console, todo) as display:
+        with display_for(console, todo, runtime.workers) as display:
             _Schedule(store.root, todo, outcomes, runtime, display).run()
     return outcomes
 
