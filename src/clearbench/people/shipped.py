@@ -1,4 +1,4 @@
-"""What ships with the package: a pool of rendered portraits, so that a demo renders nothing."""
+"""The pool of rendered portraits that ships with the package."""
 
 from __future__ import annotations
 
