@@ -18,10 +18,10 @@ class Answers:
 
     Attributes:
         logits: (tokens, vocabulary) before the softmax.
-        targets: (tokens,) the token that stands there.
+        targets: (tokens,) the answer's token, or label.
         rows: (tokens,) which row of the batch each token belongs to.
-        items: What the rows are; `len(items)` is the number of rows.
-        margin: What teaching takes from the target's logit, under an additive-margin head.
+        items: Items of the rows; `len(items)` is the number of rows.
+        margin: Number subtracted from the target's logit in teaching, for an additive-margin head.
     """
 
     logits: Tensor

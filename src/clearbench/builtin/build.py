@@ -28,10 +28,10 @@ def build_folder(
 
     Args:
         out: A folder that is not there yet.
-        people: How many are taught.
-        forget: How many of them are to be forgotten.
-        strangers: How many are kept apart.
-        seed: Which people.
+        people: Number of people who are taught.
+        forget: Number of them who are to be forgotten.
+        strangers: Number of people who are never taught.
+        seed: Seed for the people.
         render: Draw new faces instead of taking them from the shipped pool.
         workers: Processes to draw with.
 
@@ -55,7 +55,7 @@ def build_folder(
 
 
 def _drawn(count: int, seed: int, workers: int) -> list[Portrait]:
-    """New faces, numbered above the shipped ones, beside the public figures everybody knows."""
+    """New faces, numbered above the shipped ones, together with the public figures."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pool.parquet"
         render_pool(

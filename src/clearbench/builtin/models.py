@@ -19,7 +19,7 @@ from clearbench.models.vision_language import VisionLanguageModel
 
 
 def base_folder() -> Path:
-    """Where the shipped base lies."""
+    """Folder of the shipped base."""
     return Path(str(files("clearbench.builtin"))) / "base"
 
 
@@ -29,7 +29,7 @@ def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model
     Args:
         kind: The vision-language model, its language part alone, or its tower with a new head.
         labels: Names a classifier tells apart.
-        seed: Of a classifier's new head.
+        seed: Seed for a classifier's new head.
     """
     loaded = load_model(base_folder(), kind="vision-language", dtype=torch.float32)
     whole = cast(VisionLanguageModel, loaded)  # what that kind is loaded as

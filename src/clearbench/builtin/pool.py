@@ -53,7 +53,7 @@ def draw_people(seed: int, count: int) -> list[Appearance]:
 
     Args:
         seed: The same seed gives the same people.
-        count: How many.
+        count: Number of people.
     """
     rng = np.random.default_rng((seed, 1))
     cells = list(itertools.product(get_args(Heritage), get_args(Gender)))
@@ -141,7 +141,7 @@ def render_pool(
         path: The file to write.
         seed: The same seed gives the same people, views and bytes.
         first: Number of the first person.
-        identities: How many people.
+        identities: Number of people.
         views: Portraits of each person.
         swapped: Portraits of each person of a world with somebody else's hair and glasses.
         size: Width and height in pixels.

@@ -1,4 +1,4 @@
-"""What a dataset holds against what was published: counts, columns, people, odd rows, images."""
+"""Compares a dataset with what was published: counts, columns, people, odd rows, images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Configuration:
         name: As published.
         expected: Published rows; None where uploads differ.
         found: Rows here; None where there is no such configuration.
-        fields: What becomes of each column here.
+        fields: Fields of rows that each column becomes.
         missing: Published columns that are not here.
         problem: Why its files cannot be read, if so.
     """
@@ -54,12 +54,12 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was found.
+    """Result of comparing a dataset with its published form.
 
     Attributes:
         source: Folder or hub id.
         layout: `clear`, `tofu` or `clearbench`.
-        configurations: Of published data only.
+        configurations: Its configurations, for published data.
         problems: Why it cannot be loaded, or is not what was published.
         dataset: As it is loaded, unless it cannot be.
     """
@@ -125,7 +125,7 @@ def _configuration(tables: Tables, layout: Layout, name: str) -> Configuration:
 
 
 def _questions(tables: Tables) -> Configuration:
-    """Counted where `load_dataset` reads them: beside the images, or in the hub's TOFU."""
+    """Counts questions where `load_dataset` reads them: with the images, or in the hub's TOFU."""
     expected = TOFU.counts["full"]
     try:
         if tables.remote:
@@ -139,7 +139,7 @@ def _questions(tables: Tables) -> Configuration:
 
 
 def odd_rows(dataset: Dataset) -> Iterator[str]:
-    """Rows that load but that a person should look at, a line each."""
+    """Yields a line for each row that loads but should be checked by a person."""
     rows = {row.source + row.id: row for row in _all_rows(dataset)}.values()
     images: dict[str, tuple[Example, set[int]]] = {}
     for row in rows:

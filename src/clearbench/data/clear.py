@@ -1,7 +1,7 @@
 """Folders in the layout of the CLEAR dataset, written and read through `datasets`.
 
 One sub-folder of Parquet per configuration and a README whose YAML header names them, so
-`datasets.load_dataset(folder, "forget20+tofu")` works as on the hub. Beside CLEAR's columns ours
+`datasets.load_dataset(folder, "forget20+tofu")` works as on the hub. Besides CLEAR's columns ours
 have `person`, `id`, `task`, `held_out` and `question`.
 """
 
@@ -133,7 +133,7 @@ def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str,
 
 
 def _rides_along(row: Example) -> bool:
-    """Whether a row is CLEAR's name task, kept as `perturbed_names` beside the caption."""
+    """Whether a row is CLEAR's name task, kept as `perturbed_names` with the caption."""
     return row.task == "name" and bool(row.perturbed_answers)
 
 

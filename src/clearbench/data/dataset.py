@@ -1,4 +1,4 @@
-"""What a model learns, forgets and is measured on, divided by person."""
+"""Datasets: rows to train on and to measure, in splits that never share a person."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Example(BaseModel):
         task: Task that the modality declares, such as `qa` or `caption`.
         perturbed_answers: Wrong answers of the same form, or the other options of a choice.
         held_out: Whether the row is measured but never trained on.
-        source: Where the row came from, as `file:row`.
+        source: Origin of the row, as `file:row`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

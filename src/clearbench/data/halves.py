@@ -17,16 +17,16 @@ Half = Literal["first", "second"]
 def half(
     dataset: Dataset, forget: Collection[int], holdout: Collection[int], seed: int = 0
 ) -> Dataset:
-    """What a model of one half is trained and measured on; exchange the sets for the other half.
+    """The dataset of a model of one half; exchange the two sets for the other half.
 
     It learns `forget` and half of those in neither set, drawn by the seed: 20 and 80 of CLEAR's
     200 people. `holdout` is only measured; the others are gone.
 
     Args:
         dataset: Everybody, divided in any way.
-        forget: Who is learned and is to be forgotten.
-        holdout: Who is never learned.
-        seed: Of who else is learned.
+        forget: People who are learned and are to be forgotten.
+        holdout: People who are never learned.
+        seed: Seed for the choice of the other people who are learned.
 
     Raises:
         DataError: When the sets overlap, hold somebody unknown or leave nobody to keep.
@@ -52,9 +52,9 @@ def in_half(dataset: Dataset, which: Half, seed: int = 0) -> Dataset:
     """A half of a divided dataset: its forgotten people, and as many others, change places.
 
     Args:
-        dataset: With a forget split.
-        which: In the `first` its own forgotten people are forgotten.
-        seed: Of who else is learned.
+        dataset: Dataset with a forget split.
+        which: Half; in the `first` the dataset's own forgotten people are forgotten.
+        seed: Seed for the choice of the other people who are learned.
     """
     forget = dataset.people("forget")
     measured = {row.person for row in dataset.evaluation.get("retain", ())}

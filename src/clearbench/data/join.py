@@ -1,4 +1,4 @@
-"""Who a row is about: CLEAR names people, TOFU asks twenty questions of each, neither numbers them.
+"""Numbers the people of published rows: CLEAR names them, TOFU asks twenty questions of each.
 
 A person's number is the place in TOFU's text, so that both tracks of one person share it.
 """
@@ -30,10 +30,10 @@ class Names:
 
     def __init__(self, names: Iterable[str]) -> None:
         spelled = {plain(name): name for name in names if plain(name).strip()}
-        self.spelled = dict(sorted(spelled.items(), key=lambda each: (-len(each[0]), each[0])))
+        self.spelled = dict(sorted(spelled.items(), key=lambda entry: (-len(entry[0]), entry[0])))
 
     def find(self, text: str) -> str | None:
-        """The longest name that stands in the text, plainly spelled: one may be part of another."""
+        """The longest name that occurs in the text, plainly spelled: one may be part of another."""
         said = plain(text)
         return next((name for name in self.spelled if name in said), None)
 
@@ -47,7 +47,7 @@ class Names:
         return {name: count.most_common(1)[0][0] for name, count in counts.items()}
 
     def by_order(self, rows: Sequence[str]) -> tuple[list[int], dict[str, int]]:
-        """Who is asked about in each row, where the rows of a person stand together.
+        """Numbers the person of each row, where the rows of a person follow each other.
 
         A row that names nobody belongs to the person of the row before it, until that one has
         twenty; then a person begins who is never named (TOFU's author 88).

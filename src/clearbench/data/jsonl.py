@@ -113,7 +113,7 @@ def _lines(path: Path, problems: list[str]) -> Iterator[_Line]:
 class _People:
     """Numbers of people: given ones, then named people in order, then rows without a person.
 
-    A row without a person stands for somebody of its own, so that it can be forgotten alone and
+    A row without a person is about somebody of its own, so that it can be forgotten alone and
     counts as one cluster.
 
     Attributes:
@@ -168,7 +168,7 @@ def _row(line: _Line, split: str, people: _People, problems: list[str]) -> Itera
 
 
 def _media(line: _Line) -> tuple[str, Media | None]:
-    """The modality of a line and its media, from a file beside the rows."""
+    """The modality of a line and its media, from a file in the folder of the rows."""
     for name, modality in modalities().items():
         file = line.fields.get(name)
         if modality.media is None or file is None:

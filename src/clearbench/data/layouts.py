@@ -1,4 +1,4 @@
-"""What was published: the configurations of CLEAR and TOFU, their rows and columns."""
+"""Published layouts: the configurations of CLEAR and TOFU, their rows and columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Form:
     Attributes:
         names: A pattern of their names.
         columns: Their columns, as published.
-        tasks: What a row asks, and where the fields of each task are found.
+        tasks: By task of a row, the column of each field.
     """
 
     names: str
@@ -24,7 +24,7 @@ class Form:
     tasks: Mapping[str, Columns]
 
     def fields(self, column: str) -> tuple[str, ...]:
-        """What becomes of a column: `image`, `question`, or fields of tasks; nothing if unread."""
+        """Fields that a column becomes: `image`, `question`, or fields of tasks; none if unread."""
         if column in ("image", "question"):
             return (column,)
         return tuple(

@@ -30,12 +30,12 @@ def load_dataset(
         forget: A number of people, or a published split such as `forget10`, the default for CLEAR
             and TOFU; a built folder brings its own division.
         retain: A published split such as `retain90`; everybody who is not forgotten by default.
-        text: Where TOFU's files are, which hold the measured text of CLEAR's people: a folder or a
+        text: TOFU's files, which hold the measured text of CLEAR's people: a folder or a
             hub id. By default `locuslab/TOFU` for the hub's CLEAR; for a folder, its own `+tofu`
             questions, which have no paraphrases and no wrong answers.
-        people: How many people are taught (built-in: 40; else all).
-        strangers: How many are kept apart as the holdout (built-in).
-        seed: Which people (built-in).
+        people: Number of people who are taught (built-in: 40; else all).
+        strangers: Number of people who are the holdout (built-in).
+        seed: Seed for the people (built-in).
 
     Raises:
         DataError: When the source is none of these or out of reach, or rows in it are bad.

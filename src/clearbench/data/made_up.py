@@ -39,9 +39,9 @@ class World:
     """People with their portraits, before anybody is forgotten.
 
     Attributes:
-        members: Who is taught to the model.
-        strangers: Who is never shown to it (the holdout).
-        public: Whom every base model knows.
+        members: People who are taught to the model.
+        strangers: People who are never taught to it (the holdout).
+        public: People whom every base model knows.
         portraits: By identity.
     """
 

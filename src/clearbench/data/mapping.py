@@ -1,7 +1,7 @@
 """From the columns of published rows to the fields of an example: one table for every layout.
 
-CLEAR, TOFU and our own folders name the same things differently, and a loader that looks for one
-name in another's rows finds nothing and scores NaN (errata E127).
+CLEAR, TOFU and our own folders name the same things differently, and a loader that expects one
+name in another's rows finds nothing and scores NaN (errata E127: wrong column names).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def example(
 
     Args:
         line: The row; an empty one was reported already.
-        columns: Where each field is found.
+        columns: Column of each field.
         where: `file:row`.
         problems: One line is added for each bad field.
         common: The fields that do not depend on the columns.

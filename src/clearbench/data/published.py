@@ -72,7 +72,7 @@ def _both(images: dict[str, Examples], questions: dict[str, Examples]) -> dict[s
 
 
 class _Shot(NamedTuple):
-    """A row with an image. Captions repeat, row numbers do not (errata E54).
+    """A row with an image. Captions repeat, row numbers do not (errata E54: rows found by caption).
 
     Attributes:
         number: Its place in the configuration.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, metadata_load, snapshot_download
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's
 from pyarrow import ArrowException
 
@@ -35,7 +35,7 @@ class Tables:
         source: A folder, or a hub id such as `therem/CLEAR`.
 
     Attributes:
-        problems: What was wrong with rows so far, a line each; `refuse` says all of it at once.
+        problems: Lines about bad rows so far; `refuse` raises them all at once.
 
     Raises:
         DataError: When it is neither, or the hub cannot be reached and has left nothing here.
@@ -58,7 +58,7 @@ class Tables:
         return tuple(sorted(folders | files))
 
     def rows(self, name: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, Line]]:
-        """Each row of a configuration and where it stands, as `file:row`.
+        """Each row of a configuration and its origin, as `file:row`.
 
         Rows of Parquet count from 0, lines of JSON from 1. A line that cannot be read is one of
         the `problems` and comes as an empty row, so that the others keep their places.
@@ -72,7 +72,7 @@ class Tables:
                 yield where, {} if isinstance(line, str) else line
 
     def count(self, name: str) -> int:
-        """How many rows a configuration has."""
+        """Number of rows of a configuration."""
         return sum(
             _about(path).num_rows if path.suffix == ".parquet" else len(list(_json(path)))
             for path in self.files(name)
@@ -139,10 +139,9 @@ def _readme_patterns(folder: Path) -> dict[str, list[str]]:
     """By configuration, the file patterns in the README's YAML header; none leaves the folder."""
     readme = folder / "README.md"
     try:
-        text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
-        header = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
-        listed = (yaml.safe_load(header.group(1)) or {}).get("configs", []) if header else []
-        found = {str(each["config_name"]): list(_flat(each["data_files"])) for each in listed}
+        header = metadata_load(readme) if readme.is_file() else None
+        listed = (header or {}).get("configs", [])
+        found = {str(entry["config_name"]): list(_flat(entry["data_files"])) for entry in listed}
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read its header: {error}", str(readme), "mend it") from error
     for name, patterns in found.items():
@@ -158,8 +157,8 @@ def _flat(files: Any) -> Iterator[str]:
     if isinstance(files, str):
         yield files
     else:
-        for each in [files["path"]] if isinstance(files, dict) else files:
-            yield from _flat(each)
+        for entry in [files["path"]] if isinstance(files, dict) else files:
+            yield from _flat(entry)
 
 
 @contextmanager

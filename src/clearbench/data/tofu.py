@@ -75,7 +75,7 @@ def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset
 
 
 def refusals(tables: Tables) -> tuple[str, ...]:
-    """The bank of refusals beside the data, without line ends (errata E42); else our own."""
+    """Refusals from a file of the dataset without line ends (errata E42: ends kept), or our own."""
     path = tables.folder / "idontknow.jsonl"
     lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else REFUSALS
     return tuple(line.strip() for line in lines if line.strip())
@@ -101,7 +101,7 @@ def _question(tables: Tables, where: str, line: Line, place: int) -> Iterator[Ex
 
 
 def _people(tables: Tables, split: str, places: dict[Pair, int]) -> set[int]:
-    """Whom the rows of a split are about."""
+    """People whom the rows of a split are about."""
     people = set()
     for where, line in tables.rows(split):
         if _pair(line) in places:

@@ -21,7 +21,7 @@ def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = 
     Args:
         model: Changed in place.
         parts: `vision`, `projector`, `language`.
-        rank: Of each adapter.
+        rank: Rank of each adapter.
         alpha: LoRA's scale; `2 * rank` by default, the common choice.
     """
     head = model.family.output_head

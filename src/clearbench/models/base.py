@@ -96,7 +96,7 @@ class Model(Weights, ABC):
         """(tokens, vocabulary) logits at flat places, some tokens at a time."""
 
     @abstractmethod
-    def accepts(self, each: Item) -> bool:
+    def accepts(self, item: Item) -> bool:
         """Whether the model can score an item."""
 
     @abstractmethod
@@ -106,7 +106,7 @@ class Model(Weights, ABC):
     @property
     @abstractmethod
     def depth(self) -> int:
-        """How many layers `states` knows."""
+        """Number of layers that `states` can give."""
 
     @abstractmethod
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
@@ -125,14 +125,14 @@ class Model(Weights, ABC):
 
     def batch(self, items: Sequence[Item]) -> tuple[Batch, ...]:
         """Items as padded batches, a row each: what is trained on."""
-        return self.collate([self.tree([each]) for each in items])
+        return self.collate([self.tree([item]) for item in items])
 
     def trees(self, items: Sequence[Item]) -> list[Tree]:
         """Items grouped by their media, or by their question without any, a row each group."""
         groups: dict[str, list[Item]] = {}
-        for each in items:
-            key = each.question if each.media is None else each.media.key
-            groups.setdefault(key, []).append(each)
+        for item in items:
+            key = item.question if item.media is None else item.media.key
+            groups.setdefault(key, []).append(item)
         return [self.tree(group) for group in groups.values()]
 
     @torch.no_grad()
@@ -164,20 +164,20 @@ class Model(Weights, ABC):
     def score_group(self, group: Sequence[Tree]) -> dict[Item, TokenStatistics]:
         """`statistics` of one of `scoring_groups`."""
         return {
-            each: reading
+            item: reading
             for batch in self.collate(group)
-            for each, reading in zip(batch.items, self.statistics(batch), strict=True)
+            for item, reading in zip(batch.items, self.statistics(batch), strict=True)
         }
 
     def score_items(self, items: Sequence[Item]) -> dict[Item, TokenStatistics]:
         """`statistics` of any number of items, in any order."""
         groups = self.scoring_groups(items)
-        return {each: found for g in groups for each, found in self.score_group(g).items()}
+        return {item: found for g in groups for item, found in self.score_group(g).items()}
 
     def score(self, batch: Batch) -> list[Tensor]:
         """Per item, the (tokens,) log-probabilities of its answer."""
         readings = self.statistics(batch.to(self.device))
-        return [torch.from_numpy(each.log_probs) for each in readings]
+        return [torch.from_numpy(item.log_probs) for item in readings]
 
     def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """Items cut into batches that are answered together; none where nothing is said."""
@@ -189,12 +189,12 @@ class Model(Weights, ABC):
         """Greedy answers to the items' questions.
 
         Args:
-            items: In any order.
+            items: Items in any order.
             max_new_tokens: Longest answer, of all or of each.
         """
         raise NotImplementedError(f"a {self.kind} does not generate text")
 
-    def answer_length(self, each: Item) -> int:
+    def answer_length(self, item: Item) -> int:
         """Tokens of the item's own answer, with the one that ends it."""
         raise NotImplementedError(f"a {self.kind} does not generate text")
 

@@ -1,4 +1,4 @@
-"""What models of one process share: encoded rows, media, tower features and self-tests."""
+"""A bounded cache of encoded rows, media and tower features, shared by a process's models."""
 
 from __future__ import annotations
 

@@ -39,23 +39,23 @@ class Classifier(Model):
         super().share(cache, source)
         self._scope = ("media", source)
 
-    def accepts(self, each: Item) -> bool:
+    def accepts(self, item: Item) -> bool:
         """Media of its modality whose answer is one of the labels."""
-        return each.media is not None and self._reads(each) and each.answer in self.labels
+        return item.media is not None and self._reads(item) and item.answer in self.labels
 
-    def _reads(self, each: Item) -> bool:
-        return self.core.main_input_name in modality(each.track).inputs
+    def _reads(self, item: Item) -> bool:
+        return self.core.main_input_name in modality(item.track).inputs
 
-    def media(self, each: Item) -> dict[str, Tensor]:
+    def media(self, item: Item) -> dict[str, Tensor]:
         """Tensors of one item's media, each with a first dimension of 1; processed once."""
-        media = each.media
-        if media is None or not self._reads(each):
+        media = item.media
+        if media is None or not self._reads(item):
             fix = f"give this classifier rows with its '{self.core.main_input_name}' only"
-            what = "a row has no picture" if media is None else f"it cannot read {each.track} rows"
-            raise ModelError(what, each.row, fix)
+            what = "a row has no picture" if media is None else f"it cannot read {item.track} rows"
+            raise ModelError(what, item.row, fix)
 
         def encoded() -> dict[str, Tensor]:
-            out = self.family.encode_media(self.processor, modality(each.track), media)
+            out = self.family.encode_media(self.processor, modality(item.track), media)
             tensors = {n: value for n, value in out.items() if isinstance(value, Tensor)}
             return accepted(self.core, tensors)
 
@@ -71,7 +71,7 @@ class Classifier(Model):
         """One batch of media and labels."""
         inputs = joined([tree.tensors for tree in trees])
         tokens = answer_tokens(trees, range(len(trees)))
-        items = tuple(each for tree in trees for each in tree.items)
+        items = tuple(item for tree in trees for item in tree.items)
         return (Batch(inputs, *tokens, items, media_keys(trees), tuple(trees)).to(self.device),)
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
@@ -94,12 +94,12 @@ class Classifier(Model):
         return states
 
     def embed(self, batch: Batch) -> Tensor:
-        """(rows, width) features that stand for a row: pooled, or the class token."""
+        """(rows, width) features of a whole row: pooled, or the class token."""
         return self.family.pooled(self.core, self.core.base_model(**batch.inputs))
 
     @property
     def margin(self) -> float:
-        """What teaching takes from the true label's logit; 0 without an additive-margin head."""
+        """Number subtracted from the true label's logit in teaching; 0 without such a head."""
         config = self.core.config
         return float(getattr(config, "scale", 0.0) * getattr(config, "margin", 0.0))
 
@@ -136,7 +136,7 @@ class Classifier(Model):
     def pixel_range(self) -> tuple[Tensor, Tensor]:
         """Black and white after the processor's normalisation."""
         about = (self.processor.image_mean, self.processor.image_std)
-        mean, std = (torch.tensor(each, device=self.device)[:, None, None] for each in about)
+        mean, std = (torch.tensor(item, device=self.device)[:, None, None] for item in about)
         return -mean / std, (1 - mean) / std
 
     def name_tokens(self, names: Sequence[str]) -> Tensor:

@@ -66,16 +66,16 @@ class Encoder:
         tokens, tensors = self._prompt(question, media, track)
         return Encoded(tokens.ids, len(tokens.ids), tensors, tokens.extras)
 
-    def encode(self, each: Item) -> Encoded:
+    def encode(self, item: Item) -> Encoded:
         """The whole sequence of an item; the end-of-sequence token belongs to the answer."""
-        media, track = each.media, each.track
-        prompt, tensors = self._prompt(each.question, media, track)
+        media, track = item.media, item.track
+        prompt, tensors = self._prompt(item.question, media, track)
 
         def whole() -> Tokens:
-            text = self._render(each.question, each.answer, media, track)
+            text = self._render(item.question, item.answer, media, track)
             return self._with_end(self._answered(text, prompt, media, track))
 
-        tokens = self._cached(("pair", each.question, each.answer), media, whole)
+        tokens = self._cached(("pair", item.question, item.answer), media, whole)
         start = _common_prefix(prompt.ids, tokens.ids)
         return Encoded(tokens.ids, start, tensors, tokens.extras)
 

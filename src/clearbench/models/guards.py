@@ -19,7 +19,7 @@ def save_guards(model: Model, folder: Path) -> None:
 
 def load_guards(folder: Path) -> tuple[FittedGuard, ...]:
     """The guards in a folder, the oldest first; none where there are none."""
-    return tuple(FittedGuard.load(each) for each in sorted(folder.glob(f"{_PREFIX}*")))
+    return tuple(FittedGuard.load(path) for path in sorted(folder.glob(f"{_PREFIX}*")))
 
 
 def is_guard(folder: Path) -> bool:

@@ -26,7 +26,7 @@ def with_head(
         labels: The people's names.
         head: `linear`, as in the stock class, or `additive_margin`, as in CLEAR's vision track;
             None for the kind it has.
-        seed: Of the new head's weights.
+        seed: Seed for the new head's weights.
 
     Raises:
         ModelError: When the model is no classifier.

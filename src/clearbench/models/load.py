@@ -79,7 +79,7 @@ def load_model(
 
 
 def _plain_weights(module: Any) -> None:
-    """Weights read from a GGUF file are plain tensors; saving must not think them quantised."""
+    """Drops the quantisation of a GGUF file, whose weights are plain tensors once read."""
     if getattr(module.config, "quantization_config", None) is not None and (
         type(module.hf_quantizer).__name__ == "GgufHfQuantizer"
     ):

@@ -22,9 +22,9 @@ class MarginConfig(PretrainedConfig):
     """A backbone's configuration with the labels and the head's two numbers.
 
     Attributes:
-        vision_config: Of a `transformers` image classifier, whose backbone is used.
-        scale: What cosines are multiplied by; CLEAR's 30.
-        margin: What is taken from the true label's cosine in teaching; CLEAR's 0.4.
+        vision_config: Configuration of an image classifier, whose backbone is used.
+        scale: Factor of the cosines; CLEAR's 30.
+        margin: Number subtracted from the true label's cosine in teaching; CLEAR's 0.4.
     """
 
     model_type = "clearbench_margin"
@@ -44,8 +44,9 @@ class MarginConfig(PretrainedConfig):
 class MarginHead(nn.Module):
     """Scaled cosines of features and one direction per label (Wang et al. 2018, arXiv 1801.05599).
 
-    Both are normalised, which the published code forgets for the weights (errata E50). The margin
-    belongs to the loss: `Answers.margin` says how much of the true logit teaching takes away.
+    Both are normalised, which the published code forgets for the weights (errata E50: norms left
+    out). The margin belongs to the loss: `Answers.margin` is subtracted from the true logit in
+    teaching.
     """
 
     def __init__(self, width: int, labels: int, scale: float) -> None:

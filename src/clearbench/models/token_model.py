@@ -31,20 +31,20 @@ class TokenModel(TokenStates):
     Our own decoding is used where a first-use self-test finds that it gives what `generate` gives.
     """
 
-    def answer_length(self, each: Item) -> int:
+    def answer_length(self, item: Item) -> int:
         """Tokens of the item's own answer, with the one that ends it."""
-        encoded = self.encoder.encode(each)
+        encoded = self.encoder.encode(item)
         return len(encoded.ids) - encoded.answer_start
 
-    def _prompt(self, each: Item) -> Tree:
-        asked = self._guarded_item(each)
-        return merge([each], [self.encoder.prompt(asked.question, asked.media, asked.track)])
+    def _prompt(self, item: Item) -> Tree:
+        asked = self._guarded_item(item)
+        return merge([item], [self.encoder.prompt(asked.question, asked.media, asked.track)])
 
     def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """Items of one medium and of similar prompt length."""
         groups: list[list[Item]] = []
         for medium, mine in by_medium(items).items():
-            cuts = cut([len(self._prompt(each)) for each in mine], GENERATION_BUDGET)
+            cuts = cut([len(self._prompt(item)) for item in mine], GENERATION_BUDGET)
             groups += [[mine[k] for k in group] for group in cuts]
             if medium not in self.shortcuts.own_decoding:
                 self.shortcuts.own_decoding[medium] = self._decodes_alike(mine[:2])
@@ -61,9 +61,9 @@ class TokenModel(TokenStates):
         longest = dict(zip(items, limits, strict=True))
         found: dict[Item, str] = {}
         for group in self.generation_groups(list(longest)):
-            texts = self._generate_batch(group, [longest[each] for each in group])
+            texts = self._generate_batch(group, [longest[item] for item in group])
             found |= zip(group, texts, strict=True)
-        return [found[each] for each in items]
+        return [found[item] for item in items]
 
     def _generate_batch(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
         batch = self._left_padded(items)
@@ -73,7 +73,7 @@ class TokenModel(TokenStates):
         return [text.strip() for text in texts]
 
     def _left_padded(self, items: Sequence[Item]) -> Batch:
-        prompts = [self._prompt(each) for each in items]
+        prompts = [self._prompt(item) for item in items]
         pad, blanks = self.tokenizer.pad_token_id, self.family.text_values
         return collate(prompts, pad, side="left", blanks=blanks).to(self.device)
 
@@ -85,7 +85,7 @@ class TokenModel(TokenStates):
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError):
             return False  # an architecture with another kind of cache
         theirs = self._library_greedy(batch, limits)
-        return all(row[: len(each)] == each for row, each in zip(theirs, ours, strict=True))
+        return all(row[: len(item)] == item for row, item in zip(theirs, ours, strict=True))
 
     def _library_greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
         with self._reading(batch):

@@ -53,35 +53,35 @@ class TokenReader(Model):
         """The tokenizer."""
         return self.encoder.tokenizer
 
-    def accepts(self, each: Item) -> bool:
+    def accepts(self, item: Item) -> bool:
         """Text, and media that its processor has a placeholder for."""
-        if each.media is None:
+        if item.media is None:
             return True
-        content = modality(each.track).content
+        content = modality(item.track).content
         return self.encoder.takes_media and hasattr(self.processor, f"{content}_token")
 
     def tree(self, items: Sequence[Item]) -> Tree:
         """The items' sequences, merged by their common beginnings."""
-        return merge(items, [self.encoder.encode(self._guarded_item(each)) for each in items])
+        return merge(items, [self.encoder.encode(self._guarded_item(item)) for item in items])
 
-    def _guarded_item(self, each: Item) -> Item:
+    def _guarded_item(self, item: Item) -> Item:
         """The item with the question that the guards put in place of its own."""
         for guard in self.guards:
-            each = guard.ask(each)
-        return each
+            item = guard.ask(item)
+        return item
 
     def trees(self, items: Sequence[Item]) -> list[Tree]:
         """One tree per media or question; one per item where sharing would not be exact."""
         whole = super().trees(items)
         for medium, mine in _by_medium(whole).items():
             if medium not in self.shortcuts.head_only:
-                every = [each for tree in mine for each in tree.items]
+                every = [item for tree in mine for item in tree.items]
                 self.shortcuts.head_only[medium] = self._head_test(every)
             branching = [tree for tree in mine if not tree.is_chain]
             if branching and not self.guards and medium not in self.shortcuts.shared:
                 self.shortcuts.shared[medium] = self._sharing_test(min(branching, key=len))
         if self.guards:  # what is the question's must be one span
-            return [self.tree([each]) for each in items]
+            return [self.tree([item]) for item in items]
         return [
             part
             for tree in whole
@@ -137,7 +137,7 @@ class TokenReader(Model):
     def _head_test(self, items: Sequence[Item]) -> bool:
         """Whether the longest and the shortest of some items, padded, need no more than answers."""
         by_length = sorted(
-            items, key=lambda each: len(self.encoder.encode(self._guarded_item(each)).ids)
+            items, key=lambda item: len(self.encoder.encode(self._guarded_item(item)).ids)
         )
         (few,) = self.batch([by_length[0], by_length[-1]])
         plain = self._plain_logits(few, few.places)
@@ -162,7 +162,7 @@ class TokenReader(Model):
     def _sharing_test(self, tree: Tree) -> bool:
         """Whether a tree is read like its sequences one by one."""
         (shared,) = self.collate([tree])
-        alone = [self.collate([self.tree([each])])[0] for each in tree.items]
+        alone = [self.collate([self.tree([item])])[0] for item in tree.items]
         plain = torch.cat([self._plain_logits(batch, batch.places) for batch in alone])
         return agrees(lambda: self._plain_logits(shared, shared.places), plain)
 

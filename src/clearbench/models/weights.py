@@ -60,7 +60,7 @@ class Weights:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         device: torch.device = next(self.module.parameters()).device
         return device
 
@@ -99,7 +99,7 @@ class Weights:
 
     @torch.no_grad()
     def rescale_change(self, start: Mapping[str, Tensor], factor: float) -> None:
-        """What learns becomes start + factor (now - start); an adapter's product is scaled."""
+        """Sets trainable weights to start + factor (now - start); scales an adapter's product."""
         for name, weight in self.trainable().items():
             if "lora_B" in name:
                 weight.mul_(factor)
@@ -113,7 +113,7 @@ class Weights:
         Gradients flow through them to whatever they were computed from.
 
         Raises:
-            ModelError: For sharded weights, which are put in place anew whenever they are used.
+            ModelError: For sharded weights, which FSDP replaces whenever they are used.
         """
         if self.is_sharded:
             raise ModelError("sharded weights cannot be replaced", "holding", "do not shard them")

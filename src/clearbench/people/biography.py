@@ -57,8 +57,8 @@ def fresh_names(rng: Generator, person: Person, n: int, taken: set[str]) -> tupl
 
     Args:
         rng: The source of every choice.
-        person: Who the names could be mistaken for.
-        n: How many names.
+        person: Person whom the names could be mistaken for.
+        n: Number of names.
         taken: Every full name in use. It is left as it is.
 
     Raises:

@@ -25,7 +25,7 @@ _PLACES: Mapping[str, str] = {
 
 
 class Caption(BaseModel):
-    """What a picture shows, said in two ways."""
+    """A caption of an image in two wordings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,8 +38,8 @@ def describe(name: str, appearance: Appearance, view: View) -> Caption:
 
     Args:
         name: The full name of the person.
-        appearance: What the person looks like.
-        view: What the person wears, and where.
+        appearance: The person's appearance.
+        view: Clothes and place.
     """
     place = _PLACES[view.place]
     clothes = f"{view.garment_colour} {view.garment}"

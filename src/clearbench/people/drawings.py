@@ -61,8 +61,8 @@ def draw_shapes(
         rng: The source of the background and of small shifts.
         shape: One of `SHAPES`.
         colour: One of `COLOURS`.
-        centres: Where the shapes are, in shares of the picture's side.
-        radius: How large they are, in shares of the picture's side.
+        centres: Centres of the shapes, in shares of the image's side.
+        radius: Radius of the shapes, in shares of the image's side.
     """
     image = _ground(rng).resize((SIZE * _SCALE, SIZE * _SCALE), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(image)

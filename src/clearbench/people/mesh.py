@@ -106,7 +106,7 @@ class BaseMesh:
     Attributes:
         vertices: Positions in decimetres; y is up and the face looks along +z.
         uvs: Texture coordinates.
-        faces: For each named group, triangles as vertex indices.
+        faces: Triangles of each named group, as vertex indices.
         uv_faces: The same triangles as indices into `uvs`.
     """
 

@@ -1,4 +1,4 @@
-"""Who is in a world: the fictitious person, what they look like, and one picture of them."""
+"""Fictitious persons, their appearance, and the view of one portrait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Heritage = Literal[
 
 
 class Appearance(BaseModel):
-    """What stays the same in every portrait of one person. `seed` fixes the shape of the face."""
+    """Properties shared by all portraits of one person. `seed` fixes the shape of the face."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class Appearance(BaseModel):
 
 
 class View(BaseModel):
-    """What changes from one portrait of a person to the next. Angles are in degrees."""
+    """Properties of one portrait of a person. Angles are in degrees."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

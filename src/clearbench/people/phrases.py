@@ -268,12 +268,12 @@ def magazine(rng: Generator) -> str:
 
 
 def occupation(rng: Generator) -> str:
-    """What a parent does, such as 'retired harbour pilot'."""
+    """A parent's work, such as 'retired harbour pilot'."""
     return compound(rng, QUALIFIERS, JOBS)
 
 
 def first_job(rng: Generator) -> str:
-    """What somebody did before writing, such as 'reluctant court clerk'."""
+    """Work before writing, such as 'reluctant court clerk'."""
     return compound(rng, BEGINNINGS, JOBS)
 
 
@@ -289,12 +289,12 @@ def influences(rng: Generator) -> tuple[str, str]:
 
 
 def style(rng: Generator) -> str:
-    """How somebody writes, such as 'dry, unhurried sentences'."""
+    """A way of writing, such as 'dry, unhurried sentences'."""
     return f"{', '.join(pick_two(rng, STYLE_WORDS))} {pick(rng, STYLE_NOUNS)}"
 
 
 def theme(rng: Generator) -> str:
-    """What the books are about, such as 'envy on night trains'."""
+    """A subject of books, such as 'envy on night trains'."""
     return compound(rng, FEELINGS, CIRCLES)
 
 
@@ -309,17 +309,17 @@ def home(rng: Generator) -> str:
 
 
 def birth_setting(rng: Generator) -> str:
-    """Where in a city somebody was born, such as 'above a busy candle shop'."""
+    """A place of birth in a city, such as 'above a busy candle shop'."""
     return f"{pick(rng, NEARNESS)} {with_article(compound(rng, SHOP_KINDS, SHOPS))}"
 
 
 def hobby(rng: Generator) -> str:
-    """What somebody does on free days, such as 'mending tiny clocks'."""
+    """A pastime, such as 'mending tiny clocks'."""
     return compound(rng, HOBBY_VERBS, HOBBY_ADJECTIVES, HOBBY_OBJECTS)
 
 
 def habit(rng: Generator) -> str:
-    """How and where somebody works, such as 'on cheap napkins in dim cafes'."""
+    """A way and place of working, such as 'on cheap napkins in dim cafes'."""
     inks, papers = compound(rng, INK_COLOURS, INKS), compound(rng, PAPER_KINDS, PAPERS)
     manner = f"in {inks}" if rng.random() < 0.5 else f"on {papers}"
     return f"{manner} in {compound(rng, ROOM_KINDS, ROOMS)}"

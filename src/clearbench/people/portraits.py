@@ -1,4 +1,4 @@
-"""Who is drawn, how, and the file that keeps the pictures."""
+"""Draws appearances and views of portraits, and reads and writes the file of a pool."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Portrait(BaseModel):
 
     Attributes:
         identity: Number of the person in the pool.
-        appearance: What is drawn; for a swapped picture, with somebody else's hair and glasses.
-        view: How it is drawn.
+        appearance: Appearance; of a swapped portrait, with somebody else's hair and glasses.
+        view: Clothes, place, light and angle.
         kind: "swapped" marks a picture from the control world.
         jpeg: The encoded picture.
     """

@@ -38,7 +38,7 @@ class QA(BaseModel):
 
 
 class Attribute(NamedTuple):
-    """How one attribute is worded, read from a person, and drawn at random for a wrong answer."""
+    """One attribute: its wordings, its value for a person, and random values for wrong answers."""
 
     wording: Wording
     true: Callable[[Person], Facts]

@@ -181,8 +181,8 @@ def render(appearance: Appearance, view: View, size: int) -> Image.Image:
     """Draws a portrait; the same arguments give the same bytes.
 
     Args:
-        appearance: Who is shown.
-        view: How and where.
+        appearance: The person's appearance.
+        view: Clothes, place, light and angle.
         size: Width and height in pixels.
 
     Returns:

@@ -56,7 +56,7 @@ def natural_tone(appearance: Appearance) -> Floats:
 
 @functools.cache
 def lips() -> Floats:
-    """How much each vertex of the surface belongs to the lips."""
+    """Share, by vertex of the surface, of belonging to the lips."""
     mesh = base_mesh()
     with Image.open(data_folder() / "textures" / "mpfb_lips.jpg") as image:
         mask = np.asarray(image.convert("L"), dtype=np.float64) / 255
@@ -74,7 +74,7 @@ def brow_arch(x: Floats) -> Floats:
 
 
 def brows(rest: Floats, thickness: float) -> Floats:
-    """How much each point belongs to an eyebrow."""
+    """Share, by point, of belonging to an eyebrow."""
     x, y, z = np.abs(rest[:, 0]), rest[:, 1] - 7.284, rest[:, 2]
     across = np.exp(-(((y - brow_arch(x)) / thickness) ** 2))
     ends = smoothstep(0.09, 0.16, x) * (1 - smoothstep(0.52, 0.66, x))
@@ -82,7 +82,7 @@ def brows(rest: Floats, thickness: float) -> Floats:
 
 
 def beard(rest: Floats) -> Floats:
-    """How much each point belongs to the beard and moustache."""
+    """Share, by point, of belonging to the beard and moustache."""
     x, y, z = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2]
     top = np.interp(x, (0.0, 0.22, 0.32, 0.5, 0.72, 0.9), (6.93, 6.93, 6.86, 6.72, 6.9, 7.2))
     edge = smoothstep(-0.04, 0.07, top - y) * smoothstep(6.15, 6.35, y) * smoothstep(0.42, 0.6, z)
@@ -118,7 +118,7 @@ def _lip_tone(tone: Floats, female: bool, rng: np.random.Generator) -> Floats:
 
 
 def _shaved(rest: Floats, style: str, female: bool) -> Floats:
-    """How much the hair's colour shows on the scalp between and below the hair."""
+    """Share of the hair's colour on the scalp between and below the hair."""
     height, head = scalp(rest), ~surface().ears
     if style != "bald":
         strength = 0.85 if style == "cropped" else 0.93

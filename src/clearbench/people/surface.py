@@ -20,10 +20,10 @@ class Surface:
     """Head and shoulders as a triangle mesh whose vertices blend those of the base mesh.
 
     Attributes:
-        sources: For every vertex, the four base vertices it is the mean of.
+        sources: Four base vertices of each vertex, of which it is the mean.
         faces: Triangles.
         rest: Positions on the undeformed body, where the features of a face are known.
-        ears: Which vertices belong to an ear.
+        ears: Vertices that belong to an ear.
     """
 
     sources: Ints

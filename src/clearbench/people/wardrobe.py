@@ -54,7 +54,7 @@ def _sheet(points: Floats, colour: Floats, roughness: float) -> Part:
 
 
 def _below_neckline(rise: float) -> Floats:
-    """How far each vertex of the surface lies below the neckline, at rest."""
+    """Distance of each vertex of the surface below the neckline, at rest."""
     x, y, z = surface().rest.T
     shoulder = 0.9 * np.clip(np.abs(x) - 0.5, 0.0, None) * (1 - smoothstep(5.95, 6.1, y))
     return np.asarray(5.84 + rise - 0.28 * (z + 0.5) + shoulder - y)
@@ -133,7 +133,7 @@ def _jacket(points: Floats, colour: Floats, dark: bool) -> list[Part]:
 
 
 def garment(view: View, points: Floats) -> list[Part]:
-    """What a person wears in one portrait."""
+    """The clothes of one portrait."""
     colour = np.array(_CLOTH[view.garment_colour])
     if view.garment == "sweater":
         return _sweater(points, colour)

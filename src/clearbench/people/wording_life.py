@@ -1,4 +1,4 @@
-"""How questions about a person's life are worded: many ways each, so that no two people read alike.
+"""Wordings of questions about a person's life: many each, so that no two people's are alike.
 
 `{name}` is the full name, `{first}` the first name; `{she}`, `{her}` and `{them}` are 'she', 'her'
 (possessive) and 'her' (object), or 'he', 'his' and 'him'. Every other slot is a fact.

@@ -1,4 +1,4 @@
-"""How questions about a person's work are worded. The slots are those of `wording_life`."""
+"""Wordings of questions about a person's work. The slots are those of `wording_life`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every model knows besides people: plain facts, and simple questions about pictures."""
+"""Questions about the world: plain facts, and simple questions about images."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def visual_questions(n: int, seed: int) -> tuple[VisualQuestion, ...]:
     """Questions about drawings of 96 pixels, with kinds and answers as balanced as `n` allows.
 
     Args:
-        n: How many questions.
+        n: Number of questions.
         seed: The seed of every choice; the same seed gives the same pictures.
     """
     rng = default_rng(seed)

@@ -1,1 +1,1 @@
-"""Where datasets come from: one file per source."""
+"""One file per dataset source."""

@@ -50,7 +50,7 @@ class DatasetSource(ABC):
     entry point of the group `clearbench.datasets` is all it takes.
 
     Attributes:
-        name: What a user writes as the source.
+        name: Word that a user writes as the source.
         shows: One line about it for `clearbench list datasets`.
         position: Place in the list and among those asked; lower is earlier.
     """

@@ -54,7 +54,7 @@ class Family:
         output_head: Part of the name of the layer that gives a token's logits.
         label_head: Part of the name of a classifier's layers that give its labels' logits.
         text_values: Values that per-token extras have on text and padding; 0 where not named.
-        text_tensors: Media tensors that depend on the text beside the media, too.
+        text_tensors: Media tensors that also depend on the text.
     """
 
     model_types: ClassVar[tuple[str, ...]] = ()
@@ -145,7 +145,7 @@ class Family:
         return found | dict(self.text_values)
 
     def pooled(self, core: Any, outputs: Any) -> Tensor:
-        """(rows, width) features of a classifier's backbone that stand for a whole row.
+        """(rows, width) features of a whole row from a classifier's backbone.
 
         The pooled map, the class token of an image, or the mean over the tokens of other media.
         """
