@@ -180,7 +180,9 @@ def _questions(
                     "name": dataset.names.get(each.person or 0, ""),
                     "question": each.question,
                     "truth": each.answer,
-                    "image": base64.b64encode(each.image.encoded).decode() if each.image else None,
+                    "image": base64.b64encode(each.image.encoded).decode()
+                    if each.image
+                    else None,
                     "answers": {
                         name: str(frame.loc[row, "text"])
                         for name, frame in spoken.items()
