@@ -10,8 +10,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from clearbench.methods import base
-from clearbench.methods.base import Data, Method, Model, State, Step, methods
+from clearbench.methods.base import METHODS, Data, Method, Model, State, Step, methods
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.testing import check_method
 
@@ -34,7 +33,7 @@ def test_a_kind_that_is_not_claimed_is_no_pass() -> None:
 @pytest.fixture
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Methods defined in a test are forgotten after it."""
-    monkeypatch.setattr(base, "_METHODS", dict(methods()))
+    monkeypatch.setattr(METHODS, "classes", methods())
     yield
 
 

@@ -11,13 +11,14 @@ import pytest
 
 from clearbench.errors import RecipeError
 from clearbench.methods import base
-from clearbench.methods.base import load_plugin, methods
+from clearbench.methods.base import METHODS, methods
+from clearbench.plugins import load_plugin
 from clearbench.testing import check_method
 
 
 @pytest.fixture
 def loaded(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> type[base.Method]:
-    monkeypatch.setattr(base, "_METHODS", dict(methods()))
+    monkeypatch.setattr(METHODS, "classes", methods())
     load_plugin(plugin)
     return methods()["gentle_ascent"]
 

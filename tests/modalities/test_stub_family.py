@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from clearbench.batches.items import Item, item
-from clearbench.methods.base import load_plugin
 from clearbench.models.base import Model
+from clearbench.plugins import load_plugin
 from clearbench.testing.world import tiny_dataset
 from clearbench.training.finetune import finetune
 from clearbench.training.settings import TrainSettings

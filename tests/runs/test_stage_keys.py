@@ -38,7 +38,7 @@ import json, sys
 from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
-from clearbench.methods.base import load_plugin
+from clearbench.plugins import load_plugin
 from clearbench.quiet import quiet_libraries
 from clearbench.runs.execute import Runtime
 from clearbench.runs.reasons import reasons

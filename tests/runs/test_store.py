@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from clearbench.errors import StorageError
-from clearbench.methods import base
-from clearbench.methods.base import load_plugin, methods
+from clearbench.methods.base import METHODS, methods
+from clearbench.plugins import load_plugin
 from clearbench.runs.recipe import dump_recipe, load_recipe
 from clearbench.runs.upkeep import prune_runs, verify_run
 
@@ -19,7 +19,7 @@ def shared(
     finished_run: Path, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, Path]:
     """A run whose stages lie in a store, and the store."""
-    monkeypatch.setattr(base, "_METHODS", dict(methods()))
+    monkeypatch.setattr(METHODS, "classes", methods())
     load_plugin(plugin)
     run, store = tmp_path / "run", tmp_path / "store"
     run.mkdir()

@@ -13,8 +13,17 @@ import torch
 from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError
-from clearbench.methods import base
-from clearbench.methods.base import Data, Method, Stage, State, Step, Train, method, methods
+from clearbench.methods.base import (
+    METHODS,
+    Data,
+    Method,
+    Stage,
+    State,
+    Step,
+    Train,
+    method,
+    methods,
+)
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
@@ -150,7 +159,7 @@ def test_a_resumed_run_stops_where_a_whole_one_does(tmp_path: Path) -> None:
 @pytest.fixture
 def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Methods defined in a test are forgotten after it."""
-    monkeypatch.setattr(base, "_METHODS", dict(methods()))
+    monkeypatch.setattr(METHODS, "classes", methods())
 
 
 def made(needs: tuple[str, ...], *stages: Stage) -> Method:

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from clearbench.batches.items import item
 from clearbench.errors import ClearbenchError, RecipeError
-from clearbench.methods import base
-from clearbench.methods.base import Method, method, methods
+from clearbench.methods.base import METHODS, Method, method, methods
 from clearbench.methods.losses import Term, cross_entropy, uniform
 from clearbench.methods.stages import Edit, Stage, Train
 from clearbench.methods.statistics import MASK
@@ -33,7 +32,7 @@ class KilledError(Exception):
 @pytest.fixture(autouse=True)
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Methods defined in a test are forgotten after it."""
-    monkeypatch.setattr(base, "_METHODS", dict(methods()))
+    monkeypatch.setattr(METHODS, "classes", methods())
     yield
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import pkgutil
-import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,10 +13,10 @@ from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.losses import Term
 from clearbench.methods.stages import Edit, Stage, Train
 from clearbench.methods.step import NEEDS, Data, Model, State, Step
-from clearbench.plugins import load_plugin
+from clearbench.plugins import Registry
 
 __all__ = [
-    "Data", "Edit", "Method", "Model", "Stage", "State", "Step", "Train", "load_plugin", "method",
+    "METHODS", "Data", "Edit", "Method", "Model", "Stage", "State", "Step", "Train", "method",
     "methods",
 ]  # fmt: skip
 
@@ -76,14 +71,7 @@ class Method(BaseModel):
                 )
         for key, value in {"name": name, **about}.items():
             setattr(cls, key, value)
-        known = _METHODS.get(name)
-        if known is not None and _origin(known) != _origin(cls):
-            raise RecipeError(
-                f"two methods are called '{name}'",
-                f"{known.__module__} and {cls.__module__}",
-                "rename one",
-            )
-        _METHODS[name] = cls
+        METHODS.add(name, cls)
 
     def __init_subclass__(cls, **about: Any) -> None:
         super().__init_subclass__()
@@ -139,27 +127,12 @@ class Method(BaseModel):
         return (Edit(self.edit),) if edits else (Train(self.loss),)
 
 
-_METHODS: dict[str, type[Method]] = {}
-
-
-def _origin(cls: type) -> tuple[str, str]:
-    source = sys.modules.get(cls.__module__)
-    return str(getattr(source, "__file__", cls.__module__)), cls.__qualname__
-
-
-@cache
-def _discover() -> None:
-    package = importlib.import_module("clearbench.methods")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"clearbench.methods.{module.name}")
-    for entry in importlib.metadata.entry_points(group="clearbench.methods"):
-        entry.load()
+METHODS: Registry[Method] = Registry("method", "clearbench.methods", "clearbench.methods")
 
 
 def methods() -> dict[str, type[Method]]:
     """Every known method by name: this folder, installed entry points and loaded plugins."""
-    _discover()
-    return dict(sorted(_METHODS.items()))
+    return dict(METHODS)
 
 
 def method(name: str, **hyperparameters: Any) -> Method:
@@ -168,14 +141,12 @@ def method(name: str, **hyperparameters: Any) -> Method:
     Raises:
         RecipeError: For an unknown name, an unknown hyper-parameter or a value out of range.
     """
-    known = methods()
-    if name not in known:
-        raise RecipeError(f"unknown method '{name}'", "method", did_you_mean(name, known))
+    cls = METHODS.named(name)
     try:
-        return known[name](**hyperparameters)
+        return cls(**hyperparameters)
     except ValidationError as error:
         raise RecipeError(
-            explain(error, known[name].model_fields),
+            explain(error, cls.model_fields),
             f"method '{name}'",
-            f"its hyper-parameters: {', '.join(known[name].model_fields) or 'none'}",
+            f"its hyper-parameters: {', '.join(cls.model_fields) or 'none'}",
         ) from error

@@ -64,6 +64,8 @@ def choices(group: RecordGroup) -> Iterator[tuple[str, tuple[float, bool]]]:
     kind = "perturbed" if "perturbed_0" in table else "known"
     wrong = [name for k in range(OTHER_NAMES) if (name := f"{kind}_{k}") in table]
     truths = [name for name in ("paraphrase", "answer") if name in table]
+    if not wrong:  # own rows have no wrong answers to choose from
+        return
     for row, values in table.dropna(subset=wrong[:1]).iterrows():
         true = next(value for value in values[truths] if np.isfinite(value))
         others = values[wrong].dropna().to_numpy(dtype=float)
