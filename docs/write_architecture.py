@@ -62,9 +62,9 @@ def rooms() -> list[str]:
     return lines
 
 
-def way(stops: tuple[tuple[str, str], ...], colour: str, x: float) -> list[str]:
+def way(stops: tuple[tuple[str, str], ...], colour: str, x: float, shift: float = 0.0) -> list[str]:
     """A line past the rooms with a dot and a word at each stop."""
-    heights = [middle(room) for room, _ in stops]
+    heights = [middle(room) + shift for room, _ in stops]
     lines = [
         f'<line x1="{x}" y1="{heights[0]:g}" x2="{x}" y2="{heights[-1] - 12:g}" stroke="{colour}" '
         f'stroke-width="3" marker-end="url(#tip-{colour[1:]})"/>'
@@ -103,13 +103,13 @@ def drawing() -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="36" class="head" fill="#222">'
         "Rooms: each imports only from above</text>",
-        f'<text x="{LEFT}" y="58" class="note">before them: errors, storage, processes, quiet; '
+        f'<text x="{LEFT}" y="58" class="note">before them: errors, plugins, storage, processes, quiet; '
         "after them: api, testing, catalogue, doctor</text>",
         f'<text x="340" y="36" class="head" fill="{COLOURS["row"]}">the way of a row</text>',
         f'<text x="620" y="36" class="head" fill="{COLOURS["method"]}">the way of a method</text>',
         *rooms(),
         *way(ROW, COLOURS["row"], 350),
-        *way(METHOD, COLOURS["method"], 610),
+        *way(METHOD, COLOURS["method"], 610, shift=-12),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
