@@ -8,8 +8,10 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import CodeType
 from typing import Generic, TypeVar
 
 from clearbench.errors import RecipeError, did_you_mean
@@ -90,9 +92,17 @@ def load_plugin(path: Path) -> None:
     if not path.is_file():
         raise RecipeError("no such plugin file", str(path), "give the path of a Python file")
     name = f"clearbench_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
+    if spec is None or spec.loader is None or path.suffix != ".py":
         raise RecipeError("not a Python file", str(path), "give the path of a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+
+
+class _SourceLoader(SourceFileLoader):
+    """Compiles a file at every load: stored bytecode is known by its second, not by its text."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Compiles the source as it is."""
+        return self.source_to_code(self.get_data(self.path), self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,12 @@ def test_it_runs_to_the_report(finished_run: Path) -> None:
     assert row["cost"]["backwards"] == 2
     page = (finished_run / "report.html").read_text()
     assert "gentle_ascent" in page or "gentle ascent" in page.lower()
+
+
+def test_an_edit_in_the_same_second_is_loaded(tmp_path: Path) -> None:
+    """Bytecode is stored with the second of the edit, in which a file may change again."""
+    path = tmp_path / "quick.py"
+    for value in (1, 2, 3):
+        path.write_text(f"VALUE = {value}\n")
+        load_plugin(path)
+        assert value == sys.modules["clearbench_plugin_quick"].VALUE

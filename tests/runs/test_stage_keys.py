@@ -15,6 +15,9 @@ import pytest
 import yaml
 
 import clearbench as package
+from clearbench.methods.base import METHODS, methods
+from clearbench.plugins import load_plugin
+from clearbench.runs.stages.score import read_scores
 
 PLUGIN = '''
 """A method with a factor."""
@@ -173,19 +176,23 @@ def test_the_reason_is_named(answers: dict[str, dict[str, str]]) -> None:
 
 
 def test_an_edited_plugin_changes_the_score(
-    clearbench: Callable[..., Any], small_recipe: dict[str, Any], tmp_path: Path
+    small_recipe: dict[str, Any],
+    planner: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Run again after an edit, in the same folder or another one with the same store."""
-    plugin, recipe = tmp_path / "mine.py", tmp_path / "recipe.yaml"
-    plugin.write_text(PLUGIN)
-    run = small_recipe["runs"][0] | {"method": "mine"}
-    recipe.write_text(yaml.safe_dump(small_recipe | {"runs": [run]}))
-    store = tmp_path / "store"
-    values = {}
-    for out, factor in (("one", -1.0), ("one", 5.0), ("two", 5.0), ("three", -1.0)):
+    """After an edit the old score does not come back, and undoing the edit finds it again."""
+    monkeypatch.setattr(METHODS, "classes", methods())
+    plugin, run = tmp_path / "mine.py", small_recipe["runs"][0] | {"method": "mine"}
+    values, keys = [], []
+    for factor in (-1.0, 5.0, -1.0):
         plugin.write_text(PLUGIN.replace("-1.0", str(factor)))
-        clearbench("run", recipe, "--plugin", plugin, "--out", tmp_path / out, "--store", store)
-        rows = json.loads((tmp_path / out / "results.json").read_text())["rows"]
-        values[out, factor] = rows[-1]["scores"]["forget.text.probability"]["value"]
-    assert values["one", -1.0] != values["one", 5.0] == values["two", 5.0]
-    assert values["three", -1.0] == values["one", -1.0]
+        load_plugin(plugin)
+        made = planner(small_recipe | {"runs": [run]}, tmp_path / "run")
+        score = made.row("mine").score
+        made.make(score)
+        scores = read_scores(made.folder(score))["scores"]
+        values.append(scores["forget.text.probability"]["value"])
+        keys.append(score.key)
+    assert values[0] == values[2] != values[1]
+    assert keys[0] == keys[2] != keys[1]
