@@ -63,7 +63,7 @@ def score(
     return dict(sorted(scores.items()))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _unpaired(collections: Collections, protocol: str, further: FurtherMetrics) -> Scores:
     """Scores without gold's and the original's values; cached, as both return for every run."""
     chosen = named_protocol(protocol)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -27,16 +27,16 @@ class RecentlyUsed(Generic[Value]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._values: OrderedDict[Path, Value] = OrderedDict()
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
 
-    def get(self, folder: Path, load: Callable[[Path], Value]) -> Value:
-        """The value of a folder, loaded where it is not here."""
-        if folder not in self._values:
-            self._values[folder] = load(folder)
-        self._values.move_to_end(folder)
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value of a key, made where it is not here."""
+        if key not in self._values:
+            self._values[key] = make()
+        self._values.move_to_end(key)
         while len(self._values) > self._most:
             self._values.popitem(last=False)
-        return self._values[folder]
+        return self._values[key]
 
 
 class WorkerCache:
@@ -50,14 +50,19 @@ class WorkerCache:
         self._models = WorkCache(max_bytes)
         self._datasets: RecentlyUsed[Dataset] = RecentlyUsed(2)
         self._records: RecentlyUsed[Records] = RecentlyUsed(8)
+        self._counted: RecentlyUsed[Records] = RecentlyUsed(12)
 
     def dataset(self, folder: Path) -> Dataset:
         """The dataset in a folder of the store."""
-        return self._datasets.get(folder, read_rows)
+        return self._datasets.get(folder, lambda: read_rows(folder))
 
     def records(self, folder: Path) -> Records:
         """The records in a folder of the store."""
-        return self._records.get(folder, Records.load)
+        return self._records.get(folder, lambda: Records.load(folder))
+
+    def counted(self, key: Hashable, make: Callable[[], Records]) -> Records:
+        """Records of the rows that count, the same object for the same key."""
+        return self._counted.get(key, make)
 
     def shared(self, model: Model, source: str) -> Model:
         """Lets a model use what models of the same base have encoded and tested."""

@@ -69,6 +69,11 @@ class ScoringStage(Stage):
 
     def counted(self, model: MeasuredModel, inputs: StageInputs, name: Control | None) -> Records:
         """A model's records, as they are or under a control, of the rows that count."""
+        first = self.original.plain.key
+        key = (model.plain.key, name, first, self.evaluation.eligible)
+        return inputs.cache.counted(key, lambda: self._counted(model, inputs, name))
+
+    def _counted(self, model: MeasuredModel, inputs: StageInputs, name: Control | None) -> Records:
         records = model.plain.records(inputs)
         if name is not None:
             records = under_control(records, model.controls[name].records(inputs))
