@@ -32,6 +32,11 @@ class Registry(Mapping[str, type[Registered]], Generic[Registered]):
         self.kind, self.package, self.group = kind, package, group
         self.classes: dict[str, type[Registered]] = {}
 
+    @property
+    def plural(self) -> str:
+        """The word for several classes."""
+        return f"{self.kind[:-1]}ies" if self.kind.endswith("y") else f"{self.kind}s"
+
     def add(self, name: str, cls: type[Registered]) -> None:
         """Registers a class; a file that is loaded twice replaces its own classes.
 
@@ -41,7 +46,7 @@ class Registry(Mapping[str, type[Registered]], Generic[Registered]):
         known = self.classes.get(name)
         if known is not None and _origin(known) != _origin(cls):
             raise RecipeError(
-                f"there are two of the kind {self.kind} called '{name}'",
+                f"two {self.plural} are called '{name}'",
                 f"{known.__module__} and {cls.__module__}",
                 "rename one",
             )

@@ -121,7 +121,7 @@ def test_a_model_that_fails_is_a_problem(tmp_path: Path, monkeypatch: Any) -> No
         raise RuntimeError("expected Half but found Float")
 
     tiny_model("language").save(tmp_path)
-    monkeypatch.setattr(TokenModel, "read", broken)
+    monkeypatch.setattr(TokenModel, "statistics", broken)
     done = run("doctor", tmp_path)
     assert done.exit_code == 2 and "expected Half but found Float" in done.output
 

@@ -17,7 +17,6 @@ from clearbench.evaluation.prompts import in_letters, in_other_words, with_a_bla
 from clearbench.evaluation.protocols import protocols
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
-from clearbench.runs.plan import Job
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records
 from clearbench.testing.world import base, copied
@@ -132,12 +131,11 @@ def test_strangers_speak_where_a_protocol_needs_them(parrot: Model) -> None:
 
 
 def test_protocols_that_ask_the_same_share_their_records() -> None:
-    job = Job("j", "original", "language", "builtin", "data", "original", "text", {}, 0)
-    names = {name: job.records(EvaluationSettings(protocol=name)) for name in protocols()}
-    alike = [name for name in names if names[name] == names["clear"]]
+    measured = {name: EvaluationSettings(protocol=name).measured for name in protocols()}
+    alike = [name for name in measured if measured[name] == measured["clear"]]
     assert alike == ["clear", "clear-code", "clear-code-text", "tofu"]
     asked = EvaluationSettings(protocol="clear", asks=("letter",))
-    assert job.records(asked) == names["clear-vqa"] != names["clear"]
+    assert asked.measured == measured["clear-vqa"] != measured["clear"]
 
 
 def test_the_protocol_on_the_command_line(

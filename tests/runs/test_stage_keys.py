@@ -157,8 +157,8 @@ UNLEARNED = {"unlearn-language-mine", "unlearn-language-npo"}
         ("a metric", SCORES),
         ("the loop", TAUGHT | UNLEARNED | RECORDS | SCORES),
         ("the model folder", TAUGHT | UNLEARNED | RECORDS | SCORES),
-        ("a row", {"data-given"} | TAUGHT | UNLEARNED | RECORDS | SCORES),
-        ("a note beside the rows", {"data-given"}),
+        ("a row", {"data-folder"} | TAUGHT | UNLEARNED | RECORDS | SCORES),
+        ("a note beside the rows", {"data-folder"}),
     ],
 )
 def test_an_edit_recomputes_the_stages_below_it(

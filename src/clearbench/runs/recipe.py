@@ -30,6 +30,8 @@ from clearbench.training.settings import TrainSettings
 
 #: Seeds of further golds are this far apart.
 GOLD_SEED_STEP = 1000
+#: Fields that decide no number.
+WORDS = ("title", "description")
 
 
 class _Part(BaseModel):
@@ -176,7 +178,7 @@ class Recipe(_Part):
     @property
     def identity(self) -> str:
         """A hash of all that decides the numbers."""
-        return content_hash(self.model_dump(mode="json", exclude={"title", "description"}))
+        return content_hash(self.model_dump(mode="json", exclude=set(WORDS)))
 
 
 def builtin_recipes() -> dict[str, Path]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from rich.console import Console
 
 from clearbench.data.dataset import Dataset
@@ -14,7 +16,7 @@ from clearbench.runs.details import details
 from clearbench.runs.execute import Runtime, execute
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
-from clearbench.runs.recipe import Recipe, dump_recipe, load_recipe
+from clearbench.runs.recipe import WORDS, Recipe, dump_recipe
 from clearbench.runs.results import EndedRun, assemble
 from clearbench.runs.schema import DETAILS, RESULTS, Results, read_results
 from clearbench.runs.stage import Stage
@@ -108,10 +110,25 @@ def run(
 
 def refuse_other_recipe(recipe: Recipe, out: Path) -> None:
     """Refuses a folder in which another recipe is running or has run."""
-    if (out / RECIPE).is_file() and load_recipe(out / RECIPE).identity != recipe.identity:
+    if (out / RECIPE).is_file() and _deciding(out / RECIPE) != _deciding_part(recipe):
         raise StorageError(
             "this folder holds the results of another recipe", str(out), "choose another --out"
         )
+
+
+def _deciding(path: Path) -> dict[str, Any]:
+    """What decides the numbers, of a resolved recipe: read without the plugins that it names."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        fix = "remove it, or choose another --out"
+        raise StorageError("not a resolved recipe", str(path), fix) from error
+    return {key: value for key, value in dict(content).items() if key not in WORDS}
+
+
+def _deciding_part(recipe: Recipe) -> dict[str, Any]:
+    content = yaml.safe_load(dump_recipe(recipe))
+    return {key: value for key, value in content.items() if key not in WORDS}
 
 
 def _known_results(planned: RunPlan, out: Path) -> Results | None:

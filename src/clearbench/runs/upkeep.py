@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clearbench.errors import ClearbenchError, StorageError
+from clearbench.errors import ClearbenchError, RecipeError, StorageError
 from clearbench.runs.execute import with_parents
 from clearbench.runs.reasons import changes_since
-from clearbench.runs.recipe import Recipe, load_recipe
+from clearbench.runs.recipe import load_recipe
 from clearbench.runs.run import RECIPE, STAGES, data_stage, plan_run
 from clearbench.runs.stages.model import ModelSource
 from clearbench.runs.store import Store
@@ -49,7 +49,7 @@ def verify_run(folder: Path, store: Path | None = None) -> Verification:
         if not key.startswith(".") and (place.root / key / "manifest.json").is_file()
         for name in verify(place.root / key)
     ]
-    today = _materials(load_recipe(folder / RECIPE)) if (folder / RECIPE).is_file() else {}
+    today = _materials(folder)
     changed: dict[str, list[str]] = {}
     for key, about in manifests.items():
         for change in changes_since(about, today.get(_material_key(about), {})):
@@ -65,8 +65,15 @@ def _material_key(about: Mapping[str, Any]) -> str:
     return f"{kind} {settings.get('model', '')}" if kind == "teach" else kind
 
 
-def _materials(recipe: Recipe) -> dict[str, dict[str, str]]:
-    """Digests of today of a recipe's data and base models; those that are gone are `gone`."""
+def _materials(folder: Path) -> dict[str, dict[str, str]]:
+    """Digests of today of a recipe's data and base models; those that are gone are `gone`.
+
+    None for a recipe that cannot be read, such as one of a plugin that is not loaded.
+    """
+    try:
+        recipe = load_recipe(folder / RECIPE)
+    except RecipeError:
+        return {}
     found = {"data": {"data": _digest(lambda: data_stage(recipe).materials.get("data", ""))}}
     for kind, part in recipe.models.items():
         source = ModelSource(kind, part.source, part.head)
@@ -74,9 +81,9 @@ def _materials(recipe: Recipe) -> dict[str, dict[str, str]]:
     return found
 
 
-def _digest(compute: Any) -> str:
+def _digest(compute: Callable[[], str]) -> str:
     try:
-        return str(compute())
+        return compute()
     except ClearbenchError:
         return "gone"
 
