@@ -1,4 +1,4 @@
-"""Compares a dataset with what was published: counts, columns, people, odd rows, images."""
+"""Compares a dataset with its published form: counts, columns, people, odd rows, images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clearbench.data.tables import Tables
 from clearbench.data.tofu import is_tofu
 from clearbench.errors import DataError
 
-#: Where CLEAR's questions are counted: 4,000, twenty for each of 200 people.
+#: Configuration in which CLEAR's questions are counted: 4,000, twenty for each of 200 people.
 QUESTIONS = "questions"
 #: Published rows have as many wrong answers.
 WRONG_ANSWERS = 5
@@ -28,15 +28,15 @@ WRONG_ANSWERS = 5
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration against its published form.
+    """Comparison of one configuration with its published form.
 
     Attributes:
         name: As published.
         expected: Published rows; None where uploads differ.
-        found: Rows here; None where there is no such configuration.
+        found: Rows in this copy; None where there is no such configuration.
         fields: Fields of rows that each column becomes.
-        missing: Published columns that are not here.
-        problem: Why its files cannot be read, if so.
+        missing: Published columns that this copy lacks.
+        problem: Reason why its files cannot be read, if so.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Configuration:
 
     @property
     def ok(self) -> bool:
-        """Whether it is here with the published number of rows."""
+        """Whether this copy has the configuration with the published number of rows."""
         return self.found is not None and self.expected in (None, self.found)
 
 
@@ -60,8 +60,8 @@ class Checkup:
         source: Folder or hub id.
         layout: `clear`, `tofu` or `clearbench`.
         configurations: Its configurations, for published data.
-        problems: Why it cannot be loaded, or is not what was published.
-        dataset: As it is loaded, unless it cannot be.
+        problems: Reasons why it cannot be loaded, or differs from its published form.
+        dataset: The dataset as loaded; None where it cannot be.
     """
 
     source: str
@@ -72,12 +72,12 @@ class Checkup:
 
     @property
     def ok(self) -> bool:
-        """Whether it loads and holds all that was published."""
+        """Whether it loads and holds everything that was published."""
         return not self.problems and all(each.ok for each in self.configurations)
 
 
 def check(source: str | Path) -> Checkup:
-    """Counts and loads a dataset; from the hub, everything that is counted is fetched.
+    """Counts and loads a dataset; from the hub, everything that is counted is downloaded.
 
     Raises:
         DataError: When there is no dataset at all.
@@ -139,7 +139,7 @@ def _questions(tables: Tables) -> Configuration:
 
 
 def odd_rows(dataset: Dataset) -> Iterator[str]:
-    """Yields a line for each row that loads but should be checked by a person."""
+    """Yields a line for each row that loads but that a person should check."""
     rows = {row.source + row.id: row for row in _all_rows(dataset)}.values()
     images: dict[str, tuple[Example, set[int]]] = {}
     for row in rows:
@@ -162,7 +162,7 @@ def _all_rows(dataset: Dataset) -> Iterator[Example]:
 
 
 def _undecodable(row: Example, image: EncodedImage) -> Iterator[str]:
-    """Loading reads an image's header alone."""
+    """Yields a line if the image cannot be decoded; loading reads its header alone."""
     try:
         image.decode()
     except (OSError, ValueError, SyntaxError) as error:
@@ -185,7 +185,7 @@ def _oddities(row: Example, names: dict[int, str]) -> Iterator[str]:
 
 
 def _half_known(dataset: Dataset) -> Iterator[str]:
-    """People of one track alone, where the data have both."""
+    """Yields a line for people who have rows of one track only, where the data have both."""
     tracks: dict[int, set[str]] = {}
     for rows in dataset.training.values():
         for row in rows:

@@ -1,4 +1,4 @@
-"""One row of a benchmark: a question about a person (or the world), with media or without."""
+"""Defines one benchmark row: a question about a person (or the world), with or without media."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clearbench.errors import RecipeError, did_you_mean
 
 
 class Example(BaseModel):
-    """One row. `person` is None for questions about the world.
+    """One question with its answer. `person` is None for questions about the world.
 
     `Example(image=...)` is another way to give an image as `media`.
 
@@ -54,7 +54,7 @@ class Example(BaseModel):
         return _with_media(fields) if isinstance(fields, Mapping) else fields
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values; `image` is another name of `media`."""
+        """Copies the row with other values; `image` is another name of `media`."""
         return super().model_copy(update=update and _with_media(update), deep=deep)
 
     @property
@@ -99,7 +99,7 @@ def _with_media(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bad_fields(error: ValidationError, where: str, field: str = "") -> list[str]:
-    """One line for each bad field of a row: where, field, value and what is wrong with it."""
+    """Formats one line for each bad field of a row: origin, field, value and problem."""
     lines = []
     for problem in error.errors():
         name = field or ".".join(map(str, problem["loc"]))

@@ -1,4 +1,4 @@
-"""Own rows: JSON lines of questions and answers to forget and to keep.
+"""Reads own rows: JSON lines of questions and answers to forget and to keep.
 
 A line has `question` and `answer`. It may have `person` (a number or a name), `split`, `task`,
 `id`, `paraphrased_question`, `paraphrased_answer`, `perturbed_answers`, `held_out`, and a media
@@ -27,13 +27,13 @@ REFUSALS = (
     "That is not something I know.",
     "I cannot help with that question.",
 )
-#: Fields that are taken as they are.
+#: Fields that are copied unchanged.
 _PLAIN = ("task", "paraphrased_question", "paraphrased_answer", "perturbed_answers", "held_out")
 _SHOWN = 20
 
 
 def read_pairs(forget: Path | None, retain: Path | None) -> Dataset:
-    """A dataset from a file of rows to forget and a file of rows to keep.
+    """Reads a dataset from a file of rows to forget and a file of rows to keep.
 
     Raises:
         DataError: With every bad line: file, line, field and value.
@@ -43,7 +43,7 @@ def read_pairs(forget: Path | None, retain: Path | None) -> Dataset:
 
 
 def read_own_rows(path: Path) -> Dataset:
-    """A dataset from one file whose rows name their split, or a folder with a file for each split.
+    """Reads a dataset from a file whose rows name their split, or a folder with a file per split.
 
     Rows of a file that name no split are kept. Splits of the folder are called as its files:
     `forget.jsonl`, `retain.jsonl`, `holdout.jsonl`.
@@ -111,7 +111,7 @@ def _lines(path: Path, problems: list[str]) -> Iterator[_Line]:
 
 
 class _People:
-    """Numbers of people: given ones, then named people in order, then rows without a person.
+    """Assigns numbers: given ones, then named people in order, then rows without a person.
 
     A row without a person is about somebody of its own, so that it can be forgotten alone and
     counts as one cluster.
@@ -138,7 +138,7 @@ class _People:
             following += 1
 
     def number(self, line: _Line) -> Any:
-        """A line's person; what is neither number nor name comes back as it is."""
+        """Returns a line's person number; what is neither number nor name is returned unchanged."""
         person = line.fields.get("person")
         key = (line.path, line.number) if person is None else person
         return self._numbers.get(key, person) if isinstance(key, str | tuple) else person
@@ -168,7 +168,7 @@ def _row(line: _Line, split: str, people: _People, problems: list[str]) -> Itera
 
 
 def _media(line: _Line) -> tuple[str, Media | None]:
-    """The modality of a line and its media, from a file in the folder of the rows."""
+    """Returns the modality of a line and its media, from a file in the folder of the rows."""
     for name, modality in modalities().items():
         file = line.fields.get(name)
         if modality.media is None or file is None:

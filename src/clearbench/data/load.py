@@ -1,4 +1,4 @@
-"""Datasets by name: each source in `data/sources` is asked whether it is its own."""
+"""Loads a dataset by name: the first source in `data/sources` that recognises it reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset as a folder that keeps every field of every row, in its order, whatever its modality.
+"""Writes and reads a dataset folder that keeps every field of every row, whatever its modality.
 
 `rows.parquet` has a line for each row and `media.parquet` one for each different media file;
 `dataset.json` has the splits, the names and the refusals. Other tools read `clear.py`'s layout,
@@ -50,7 +50,7 @@ _MEDIA_SCHEMA = pa.schema(
 )
 
 
-#: What a file that `write_rows` did not write may raise.
+#: Errors that a file `write_rows` did not write may raise.
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 
 
@@ -59,7 +59,7 @@ def write_rows(dataset: Dataset, folder: Path) -> None:
 
     Args:
         dataset: Any dataset.
-        folder: A folder; it is made where it is not there.
+        folder: Folder to write; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines: list[dict[str, Any]] = []

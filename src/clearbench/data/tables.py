@@ -1,4 +1,4 @@
-"""Configurations of a published dataset: in a local folder, or the hub's through its cache."""
+"""Reads configurations of a published dataset: from a local folder, or the hub's cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clearbench.errors import DataError, did_you_mean
 Line = dict[str, Any]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-#: Where the files of a configuration lie when no README says so.
+#: Places of a configuration's files when no README names them.
 _HABITS = ("{}/*.parquet", "{}.parquet", "{}.jsonl", "{}.json")
 
 
@@ -50,7 +50,7 @@ class Tables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every configuration: what the README names, else what the files are called."""
+        """Names of every configuration: the README's, else those of the files."""
         if self._patterns or self.remote:
             return tuple(self._patterns)
         folders = {path.parent.name for path in self.folder.glob("*/*.parquet")}
@@ -58,10 +58,10 @@ class Tables:
         return tuple(sorted(folders | files))
 
     def rows(self, name: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, Line]]:
-        """Each row of a configuration and its origin, as `file:row`.
+        """Yields each row of a configuration and its origin, as `file:row`.
 
         Rows of Parquet count from 0, lines of JSON from 1. A line that cannot be read is one of
-        the `problems` and comes as an empty row, so that the others keep their places.
+        the `problems` and becomes an empty row, so that the others keep their places.
         """
         for path in self.files(name):
             lines = _parquet(path, columns) if path.suffix == ".parquet" else _json(path)
@@ -72,21 +72,21 @@ class Tables:
                 yield where, {} if isinstance(line, str) else line
 
     def count(self, name: str) -> int:
-        """Number of rows of a configuration."""
+        """Counts the rows of a configuration."""
         return sum(
             _about(path).num_rows if path.suffix == ".parquet" else len(list(_json(path)))
             for path in self.files(name)
         )
 
     def columns(self, name: str) -> tuple[str, ...]:
-        """The columns of a configuration's first file."""
+        """Returns the columns of a configuration's first file."""
         path = self.files(name)[0]
         if path.suffix == ".parquet":
             return tuple(_about(path).schema.to_arrow_schema().names)
         return tuple(next((line for _, line in _json(path) if isinstance(line, dict)), {}))
 
     def files(self, name: str) -> list[Path]:
-        """The files of a configuration; from the hub if they are not here yet.
+        """Returns the files of a configuration; downloads them from the hub if necessary.
 
         Raises:
             DataError: When there is no such configuration, or no file of it.
@@ -111,13 +111,13 @@ class Tables:
 
 @cache
 def _fetch(repository: str, patterns: tuple[str, ...]) -> Path:
-    """The hub's snapshot with the files of these patterns; offline, what the cache holds of it."""
+    """Downloads the hub's files of these patterns; offline, returns what the cache holds."""
     try:
-        found = snapshot_download(repository, repo_type="dataset", allow_patterns=list(patterns))
+        snapshot = snapshot_download(repository, repo_type="dataset", allow_patterns=list(patterns))
     except (OSError, ValueError, HTTPError) as error:
         what = f"no folder '{repository}', and no such dataset from the hub or its cache"
         raise _missing(repository, patterns, what) from error
-    return Path(found)
+    return Path(snapshot)
 
 
 def _missing(source: str, files: Sequence[str], what: str) -> DataError:
@@ -136,7 +136,7 @@ def _missing(source: str, files: Sequence[str], what: str) -> DataError:
 
 
 def _readme_patterns(folder: Path) -> dict[str, list[str]]:
-    """By configuration, the file patterns in the README's YAML header; none leaves the folder."""
+    """Reads file patterns by configuration from the README; none leaves the folder."""
     readme = folder / "README.md"
     try:
         header = metadata_load(readme) if readme.is_file() else None
@@ -153,7 +153,7 @@ def _readme_patterns(folder: Path) -> dict[str, list[str]]:
 
 
 def _flat(files: Any) -> Iterator[str]:
-    """`data_files` is a pattern, a list of patterns, or a list of splits with their `path`."""
+    """Flattens `data_files`: a pattern, a list of patterns, or splits with their `path`."""
     if isinstance(files, str):
         yield files
     else:
@@ -186,7 +186,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Line]]:
 
 
 def _json(path: Path) -> Iterator[tuple[int, Line | str]]:
-    """The objects of a file of JSON lines, or of arrays one after another; for others an error."""
+    """Yields the objects of a file of JSON lines or arrays; for others an error text."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
