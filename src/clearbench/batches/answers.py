@@ -61,7 +61,7 @@ class Answers:
         counts = torch.bincount(self.rows, minlength=len(self.items)).split(list(sizes))
         tokens = [int(part.sum()) for part in counts]
         firsts = [sum(sizes[:k]) for k in range(len(sizes))]
-        columns = (each.split(tokens) for each in (self.logits, self.targets, self.rows))
+        columns = (tensor.split(tokens) for tensor in (self.logits, self.targets, self.rows))
         return [
             Answers(logits, targets, rows - first, self.items[first : first + size], self.margin)
             for logits, targets, rows, first, size in zip(*columns, firsts, sizes, strict=True)
@@ -77,6 +77,6 @@ class Answers:
             torch.cat([part.logits for part in parts]),
             torch.cat([part.targets for part in parts]),
             torch.cat([part.rows + shift for part, shift in zip(parts, shifts, strict=True)]),
-            tuple(each for part in parts for each in part.items),
+            tuple(item for part in parts for item in part.items),
             parts[0].margin,
         )

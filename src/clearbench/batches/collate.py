@@ -42,7 +42,7 @@ def collate(
     inputs |= joined([tree.tensors for tree in trees])
     starts = [row * length + shift for row, shift in enumerate(shifts)]
     places, targets, owners = answer_tokens(trees, starts)
-    items = tuple(each for tree in trees for each in tree.items)
+    items = tuple(item for tree in trees for item in tree.items)
     return Batch(inputs, places, targets, owners, items, media_keys(trees), tuple(trees))
 
 
@@ -72,14 +72,14 @@ def _extras(
     trees: Sequence[Tree], shifts: Sequence[int], length: int, blanks: Mapping[str, int]
 ) -> dict[str, Tensor]:
     """Pads every extra that a tree has to (rows, length)."""
-    found = {}
+    padded = {}
     for name in dict.fromkeys(name for tree in trees for name in tree.extras):
-        found[name] = torch.full((len(trees), length), blanks.get(name, 0))
+        padded[name] = torch.full((len(trees), length), blanks.get(name, 0))
         for row, (tree, shift) in enumerate(zip(trees, shifts, strict=True)):
             if name in tree.extras:
                 values = torch.from_numpy(tree.extras[name])
-                found[name][row, shift : shift + len(tree)] = values
-    return found
+                padded[name][row, shift : shift + len(tree)] = values
+    return padded
 
 
 def _branching(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dict[str, Tensor]:

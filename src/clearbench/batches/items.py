@@ -57,8 +57,8 @@ class Item:
 def item(example: Example, variant: str = "answer", answer: str | None = None) -> Item:
     """Builds the item of a row's own answer, or of another answer to the same question."""
     text = example.answer if answer is None else answer
-    about = (example.media, example.person, example.track)
-    return Item(example.id, variant, example.question, text, *about)
+    shown = (example.media, example.person, example.track)
+    return Item(example.id, variant, example.question, text, *shown)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class Encoded:
 def by_medium(items: Iterable[Item]) -> dict[str, list[Item]]:
     """Groups items by the modality of their media, in the order of the modalities."""
     groups: dict[str, list[Item]] = {}
-    for each in items:
-        groups.setdefault(each.medium, []).append(each)
+    for entry in items:
+        groups.setdefault(entry.medium, []).append(entry)
     return {name: groups[name] for name in modalities() if name in groups}
 
 

@@ -100,8 +100,8 @@ def merge(items: Sequence[Item], encoded: Sequence[Encoded]) -> Tree:
     starts = tuple(sequence.answer_start for sequence in encoded)
     columns = np.array(tokens).reshape(len(tokens), -1)
     extras = {name: columns[:, place] for place, name in enumerate(names, start=1)}
-    about = (columns[:, 0], np.array(parents), tuple(paths), starts, encoded[0].tensors, extras)
-    return Tree(tuple(items), *about)
+    nodes = (columns[:, 0], np.array(parents), tuple(paths), starts, encoded[0].tensors, extras)
+    return Tree(tuple(items), *nodes)
 
 
 def _tokens(sequence: Encoded, names: Sequence[str]) -> Sequence[Token]:

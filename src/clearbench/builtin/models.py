@@ -1,4 +1,4 @@
-"""The base that ships, as a vision-language model, as its language part, or as its tower."""
+"""Loads the shipped base as a vision-language model, its language part, or its tower."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def base_folder() -> Path:
 
 
 def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model:
-    """The built-in base of a kind, in float32.
+    """Loads the built-in base of a kind, in float32.
 
     Args:
         kind: The vision-language model, its language part alone, or its tower with a new head.

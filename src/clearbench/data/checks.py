@@ -22,7 +22,7 @@ from clearbench.errors import DataError
 
 #: Configuration in which CLEAR's questions are counted: 4,000, twenty for each of 200 people.
 QUESTIONS = "questions"
-#: Published rows have as many wrong answers.
+#: Number of wrong answers that published rows have.
 WRONG_ANSWERS = 5
 
 
@@ -73,7 +73,7 @@ class Checkup:
     @property
     def ok(self) -> bool:
         """Whether it loads and holds everything that was published."""
-        return not self.problems and all(each.ok for each in self.configurations)
+        return not self.problems and all(configuration.ok for configuration in self.configurations)
 
 
 def check(source: str | Path) -> Checkup:
@@ -91,12 +91,16 @@ def check(source: str | Path) -> Checkup:
         layout = TOFU
     else:
         return Checkup(str(source), "unknown", (), *_loaded(source))
-    found = [_configuration(tables, layout, name) for name in layout.counts]
+    counted = [_configuration(tables, layout, name) for name in layout.counts]
     if layout is CLEAR:
-        found.append(_questions(tables))
+        counted.append(_questions(tables))
     problems, dataset = _loaded(source)
-    unread = [f"{each.name}: {each.problem}" for each in found if each.problem]
-    return Checkup(str(source), layout.name, tuple(found), (*unread, *problems), dataset)
+    unread = [
+        f"{configuration.name}: {configuration.problem}"
+        for configuration in counted
+        if configuration.problem
+    ]
+    return Checkup(str(source), layout.name, tuple(counted), (*unread, *problems), dataset)
 
 
 def _loaded(source: str | Path) -> tuple[tuple[str, ...], Dataset | None]:
@@ -156,8 +160,8 @@ def odd_rows(dataset: Dataset) -> Iterator[str]:
 
 
 def _all_rows(dataset: Dataset) -> Iterator[Example]:
-    for each in (dataset.training, dataset.evaluation):
-        for rows in each.values():
+    for splits in (dataset.training, dataset.evaluation):
+        for rows in splits.values():
             yield from rows
 
 
@@ -192,7 +196,7 @@ def _half_known(dataset: Dataset) -> Iterator[str]:
             if row.person is not None:
                 tracks.setdefault(row.person, set()).add(row.track)
     if len(set().union(*tracks.values())) == 2:
-        for person, found in sorted(tracks.items()):
-            if len(found) == 1:
-                only = "questions" if "text" in found else "pictures"
+        for person, known in sorted(tracks.items()):
+            if len(known) == 1:
+                only = "questions" if "text" in known else "pictures"
                 yield f"person {person} ({dataset.names.get(person, '')}): {only} alone"

@@ -83,14 +83,14 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
     header = yaml.safe_dump({"license": "apache-2.0", "configs": written}, sort_keys=False)
     text = f"---\n{header}---\n\n# Fictitious people\n\nMade by `clearbench build`.\n"
     write_bytes(folder / "README.md", text.encode())
-    about = {
+    description = {
         "format_version": 1,
         "share": share,
         "names": {str(person): name for person, name in sorted(dataset.names.items())},
         "refusals": dataset.refusals,
         "image_refusals": dataset.image_refusals,
     }
-    write_bytes(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1).encode())
+    write_bytes(folder / ABOUT, json.dumps(description, ensure_ascii=False, indent=1).encode())
 
 
 def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str, Any]]:
@@ -156,12 +156,12 @@ def read_dataset(folder: Path) -> Dataset:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read: {error}", str(folder / ABOUT), "build it again") from error
     tables = Tables(folder)
-    found: dict[str, Rows] = {"training": {}, "evaluation": {}}
+    rows: dict[str, Rows] = {"training": {}, "evaluation": {}}
     for (role, split), name in parts.items():
         if name in tables.names:
-            found[role][split] = tuple(_examples(tables, name))
+            rows[role][split] = tuple(_examples(tables, name))
     tables.refuse()
-    return Dataset(found["training"], found["evaluation"], names, refusals, shown_refusals)
+    return Dataset(rows["training"], rows["evaluation"], names, refusals, shown_refusals)
 
 
 def _examples(tables: Tables, name: str) -> Iterator[Example]:

@@ -132,8 +132,8 @@ class Dataset:
 
 def _refuse_twins(rows: Rows) -> None:
     seen: dict[str, str] = {}
-    for split, each in rows.items():
-        for row in each:
+    for split, examples in rows.items():
+        for row in examples:
             if row.id in seen:
                 raise DataError(
                     f"the id '{row.id}' is there twice",

@@ -73,7 +73,7 @@ class Example(BaseModel):
     @field_validator("task")
     @classmethod
     def _known_task(cls, task: str) -> str:
-        known = {name for each in modalities().values() for name in each.tasks}
+        known = {name for kind in modalities().values() for name in kind.tasks}
         if task not in known:
             raise ValueError(f"unknown task; {did_you_mean(task, known)}")
         return task

@@ -75,20 +75,22 @@ def _dataset(files: list[tuple[Path, str]], splits_in_rows: bool) -> Dataset:
     problems: list[str] = []
     lines = [(line, split) for path, split in files for line in _lines(path, problems)]
     people = _People([line for line, _ in lines])
-    found: dict[str, list[Example]] = {split: [] for _, split in files}
+    by_split: dict[str, list[Example]] = {split: [] for _, split in files}
     for line, default in lines:
         split = line.fields.get("split", default) if splits_in_rows else default
         if split not in (*TRAINING_SPLITS, *SPLITS):
             known = (*TRAINING_SPLITS, *SPLITS)
             problems.append(f"{line.where}: split = {split!r}: {did_you_mean(str(split), known)}")
             continue
-        found.setdefault(split, []).extend(_row(line, split, people, problems))
+        by_split.setdefault(split, []).extend(_row(line, split, people, problems))
     if problems:
         raise DataError("\n".join(problems[:_SHOWN]), "your rows", "correct these lines")
-    rows = {split: tuple(each) for split, each in found.items()}
-    training: Rows = {split: each for split, each in rows.items() if split in TRAINING_SPLITS}
-    evaluation: Rows = {str(split): each for split, each in rows.items() if split in SPLITS}
-    used = {row.person for each in rows.values() for row in each}
+    rows = {split: tuple(examples) for split, examples in by_split.items()}
+    training: Rows = {
+        split: examples for split, examples in rows.items() if split in TRAINING_SPLITS
+    }
+    evaluation: Rows = {str(split): examples for split, examples in rows.items() if split in SPLITS}
+    used = {row.person for examples in rows.values() for row in examples}
     names = {person: name for person, name in people.names.items() if person in used}
     return Dataset(training, evaluation, names, REFUSALS)
 

@@ -250,12 +250,12 @@ def world_rows() -> list[Example]:
             person=None,
             track="image",
             task="choice",
-            question=each.question,
-            answer=each.answer,
-            paraphrased_answer=each.answer,
-            perturbed_answers=each.options,
-            media=EncodedImage.of(each.image),
+            question=drawing.question,
+            answer=drawing.answer,
+            paraphrased_answer=drawing.answer,
+            perturbed_answers=drawing.options,
+            media=EncodedImage.of(drawing.image),
         )
-        for number, each in enumerate(visual_questions(VISUAL_QUESTIONS, seed=1))
+        for number, drawing in enumerate(visual_questions(VISUAL_QUESTIONS, seed=1))
     ]
     return facts + drawings

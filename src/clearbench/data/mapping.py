@@ -71,7 +71,7 @@ def example(
     if wrong is None:
         fields["perturbed_answers"] = ()
     elif isinstance(wrong, list) and common["task"] in ("name", "choice"):
-        fields["perturbed_answers"] = [each for each in wrong if each != fields["answer"]]
+        fields["perturbed_answers"] = [answer for answer in wrong if answer != fields["answer"]]
     try:
         yield Example(source=where, **fields)
     except ValidationError as error:

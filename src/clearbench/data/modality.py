@@ -115,8 +115,8 @@ def modalities() -> dict[str, Modality]:
 
 @cache
 def _instances() -> dict[str, Modality]:
-    found = sorted(_REGISTRY.items(), key=lambda entry: entry[1].position)
-    return {name: cls() for name, cls in found}
+    ordered = sorted(_REGISTRY.items(), key=lambda entry: entry[1].position)
+    return {name: cls() for name, cls in ordered}
 
 
 def modality(name: str) -> Modality:
@@ -138,7 +138,7 @@ def modality_of(media: Media | None) -> Modality:
     if media is None:
         return modality("text")
     return next(
-        each for each in modalities().values() if each.media and isinstance(media, each.media)
+        kind for kind in modalities().values() if kind.media and isinstance(media, kind.media)
     )
 
 
@@ -169,7 +169,7 @@ def spell_modalities(names: Collection[str]) -> str:
 
 def readable_by(kind: str) -> tuple[str, ...]:
     """Names the modalities that a kind of model can read."""
-    return tuple(name for name, each in modalities().items() if kind in each.kinds)
+    return tuple(name for name, entry in modalities().items() if kind in entry.kinds)
 
 
 def spellings(names: Iterable[str]) -> tuple[str, ...]:

@@ -97,13 +97,14 @@ class _Reader:
     def __init__(self, tables: Tables, splits: Iterable[str]) -> None:
         self.tables = tables
         rows = {split: list(self._captioned(split)) for split in splits}
-        named = [line.get("name") for each in rows.values() for _, _, line in each]
+        named = [line.get("name") for lines in rows.values() for _, _, line in lines]
         whole = next((name for name in ("default", "full") if name in tables.names), None)
         if whole is not None and not all(named):
             named += [line.get("name") for _, line in tables.rows(whole, ("name",))]
         self.names = Names(str(name) for name in named if name)
         self.shots = {
-            split: [_Shot(*row, self._who(row[-1])) for row in each] for split, each in rows.items()
+            split: [_Shot(*row, self._who(row[-1])) for row in lines]
+            for split, lines in rows.items()
         }
         self.numbers: dict[str, int] = {}
 
@@ -186,7 +187,7 @@ class _Reader:
 
     def images(self, split: str, named: bool = False) -> Examples:
         """Reads the captions of a split and, if `named`, the name questions on the same images."""
-        return tuple(each for shot in self.shots[split] for each in self._shown(split, shot, named))
+        return tuple(row for shot in self.shots[split] for row in self._shown(split, shot, named))
 
     def _shown(self, split: str, shot: _Shot, named: bool) -> Iterator[Example]:
         problems, before = self.tables.problems, len(self.tables.problems)
@@ -209,7 +210,7 @@ class _Reader:
 
     def real(self, name: str, task: str) -> Examples:
         """Reads real faces or the real world: an answer, wrong options, no question for faces."""
-        found: list[Example] = []
+        examples: list[Example] = []
         rows = self.tables.rows(name) if name in self.tables.names else ()
         for number, (where, line) in enumerate(rows):
             seen = image(line, where, self.tables.problems)
@@ -217,5 +218,5 @@ class _Reader:
             about |= {"track": "image" if seen else "text", "image": seen}
             if task == "name":
                 about["question"] = NAME_QUESTION
-            found += example(line, OPTIONS, where, self.tables.problems, **about)
-        return tuple(found)
+            examples += example(line, OPTIONS, where, self.tables.problems, **about)
+        return tuple(examples)

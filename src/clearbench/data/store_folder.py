@@ -76,8 +76,8 @@ def write_rows(dataset: Dataset, folder: Path) -> None:
                 about = row.model_dump(exclude={"media"})
                 lines.append(about | {"role": role, "split": split, "media": key})
     files = [
-        {"key": key, "modality": modality_of(each).name, "encoded": each.encoded}
-        for key, each in media.items()
+        {"key": key, "modality": modality_of(content).name, "encoded": content.encoded}
+        for key, content in media.items()
     ]
     pq.write_table(pa.Table.from_pylist(lines, _ROW_SCHEMA), folder / ROWS)
     pq.write_table(pa.Table.from_pylist(files, _MEDIA_SCHEMA), folder / MEDIA, compression="none")
@@ -107,7 +107,7 @@ def read_rows(folder: Path) -> Dataset:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}, not {FORMAT}")
-        found: dict[str, Rows] = {
+        splits: dict[str, Rows] = {
             role: {str(split): () for split in about["splits"][role]} for role in _ROLES
         }
         names = {int(person): str(name) for person, name in about["names"].items()}
@@ -119,21 +119,21 @@ def read_rows(folder: Path) -> Dataset:
             place = (line.pop("role"), line.pop("split"))
             groups.setdefault(place, []).append(_example(line, media, f"{ROWS}:{number}"))
         for (role, split), rows in groups.items():
-            found[role][split] = tuple(rows)
+            splits[role][split] = tuple(rows)
     except _UNREADABLE as error:
         raise DataError(f"cannot read: {error}", str(folder), "make it again") from error
-    return Dataset(found["training"], found["evaluation"], names, refusals, image_refusals)
+    return Dataset(splits["training"], splits["evaluation"], names, refusals, image_refusals)
 
 
 def _read_media(path: Path) -> dict[str, Media]:
     table = pq.read_table(path, schema=_MEDIA_SCHEMA)
-    found: dict[str, Media] = {}
+    media: dict[str, Media] = {}
     for line in table.to_pylist():
         kind = modality(line["modality"]).media
         if kind is None:
             raise ValueError(f"the modality '{line['modality']}' has no media")
-        found[line["key"]] = kind(encoded=line["encoded"])
-    return found
+        media[line["key"]] = kind(encoded=line["encoded"])
+    return media
 
 
 def _example(line: dict[str, Any], media: Mapping[str, Media], where: str) -> Example:

@@ -74,7 +74,7 @@ class Tables:
     def count(self, name: str) -> int:
         """Counts the rows of a configuration."""
         return sum(
-            _about(path).num_rows if path.suffix == ".parquet" else len(list(_json(path)))
+            _metadata(path).num_rows if path.suffix == ".parquet" else len(list(_json(path)))
             for path in self.files(name)
         )
 
@@ -82,7 +82,7 @@ class Tables:
         """Returns the columns of a configuration's first file."""
         path = self.files(name)[0]
         if path.suffix == ".parquet":
-            return tuple(_about(path).schema.to_arrow_schema().names)
+            return tuple(_metadata(path).schema.to_arrow_schema().names)
         return tuple(next((line for _, line in _json(path) if isinstance(line, dict)), {}))
 
     def files(self, name: str) -> list[Path]:
@@ -96,10 +96,10 @@ class Tables:
             raise DataError(f"no configuration '{name}'", self.source, hint)
         patterns = self._patterns.get(name) or [habit.format(name) for habit in _HABITS]
         folder = _fetch(self.source, tuple(patterns)) if self.remote else self.folder
-        found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-        if not found:
+        files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+        if not files:
             raise _missing(self.source, patterns, f"no file of configuration '{name}'")
-        return found
+        return files
 
     def refuse(self) -> None:
         """Raises a `DataError` with every bad row (the first twenty in full), if there was one."""
@@ -141,15 +141,15 @@ def _readme_patterns(folder: Path) -> dict[str, list[str]]:
     try:
         header = metadata_load(readme) if readme.is_file() else None
         listed = (header or {}).get("configs", [])
-        found = {str(entry["config_name"]): list(_flat(entry["data_files"])) for entry in listed}
+        patterns = {str(entry["config_name"]): list(_flat(entry["data_files"])) for entry in listed}
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read its header: {error}", str(readme), "mend it") from error
-    for name, patterns in found.items():
-        for pattern in patterns:
+    for name, listed_patterns in patterns.items():
+        for pattern in listed_patterns:
             if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
                 where = f"{readme}: configuration '{name}'"
                 raise DataError(f"'{pattern}' leads out of the folder", where, "use a plain name")
-    return found
+    return patterns
 
 
 def _flat(files: Any) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         raise DataError(f"not a Parquet file of rows: {error}", str(path), "get it anew") from error
 
 
-def _about(path: Path) -> Any:
+def _metadata(path: Path) -> Any:
     with _opened(path) as file:
         return file.metadata
 

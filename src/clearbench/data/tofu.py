@@ -63,14 +63,14 @@ def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset
         for row in _question(tables, where, line, len(full) + number)
     )
     evaluation = {
-        "forget": _about(_perturbed(tables, f"{forget}_perturbed", places), gone),
-        "retain": _about(_perturbed(tables, "retain_perturbed", places), kept),
+        "forget": _rows_about(_perturbed(tables, f"{forget}_perturbed", places), gone),
+        "retain": _rows_about(_perturbed(tables, "retain_perturbed", places), kept),
         "holdout": holdout,
         "real_authors": _world(tables, "real_authors"),
         "real_world": _world(tables, "world_facts"),
     }
     tables.refuse()
-    training = {"forget": _about(taught, gone), "retain": _about(taught, kept)}
+    training = {"forget": _rows_about(taught, gone), "retain": _rows_about(taught, kept)}
     return Dataset(training, evaluation, _names(taught, holdout), refusals(tables))
 
 
@@ -85,7 +85,7 @@ def _pair(line: Line) -> Pair:
     return str(line.get("question")), str(line.get("answer"))
 
 
-def _about(rows: Iterable[Example], people: set[int]) -> tuple[Example, ...]:
+def _rows_about(rows: Iterable[Example], people: set[int]) -> tuple[Example, ...]:
     return tuple(row for row in rows if row.person in people)
 
 

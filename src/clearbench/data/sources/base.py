@@ -86,8 +86,8 @@ _REGISTRY = Registry("dataset source", "clearbench.data.sources", "clearbench.da
 
 def sources() -> list[DatasetSource]:
     """Lists every source, in the order in which they are tried."""
-    found = sorted(_REGISTRY.values(), key=lambda cls: (cls.position, cls.name))
-    return [cls() for cls in found]
+    ordered = sorted(_REGISTRY.values(), key=lambda cls: (cls.position, cls.name))
+    return [cls() for cls in ordered]
 
 
 def source_of(request: Request) -> DatasetSource:
