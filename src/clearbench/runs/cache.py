@@ -1,4 +1,4 @@
-"""What the stages of one worker process share, within a bound."""
+"""Caches what the stages of one worker process share, within a bound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL_BYTES = 2**29
 
 
 class RecentlyUsed(Generic[Value]):
-    """A mapping that forgets what was used longest ago once it holds too many values.
+    """A mapping that drops the least recently used value once it holds too many.
 
     Args:
         most: Largest number of values.
@@ -30,7 +30,7 @@ class RecentlyUsed(Generic[Value]):
         self._values: OrderedDict[Path, Value] = OrderedDict()
 
     def get(self, folder: Path, load: Callable[[Path], Value]) -> Value:
-        """The value of a folder, loaded where it is not here."""
+        """Returns the value of a folder, and loads it when it is missing."""
         if folder not in self._values:
             self._values[folder] = load(folder)
         self._values.move_to_end(folder)
@@ -40,7 +40,7 @@ class RecentlyUsed(Generic[Value]):
 
 
 class WorkerCache:
-    """Datasets, records, and what models of one base have encoded, of one worker process.
+    """Datasets, records, and rows encoded by models of one base, of one worker process.
 
     Args:
         max_bytes: Bound on what models share.
@@ -52,14 +52,14 @@ class WorkerCache:
         self._records: RecentlyUsed[Records] = RecentlyUsed(8)
 
     def dataset(self, folder: Path) -> Dataset:
-        """The dataset in a folder of the store."""
+        """Returns the dataset in a folder of the store."""
         return self._datasets.get(folder, read_rows)
 
     def records(self, folder: Path) -> Records:
-        """The records in a folder of the store."""
+        """Returns the records in a folder of the store."""
         return self._records.get(folder, Records.load)
 
     def shared(self, model: Model, source: str) -> Model:
-        """Lets a model use what models of the same base have encoded and tested."""
+        """Lets a model use rows that models of the same base have encoded and tested."""
         model.share(self._models, source)
         return model
