@@ -98,7 +98,7 @@ def attack(name: str, **parameters: Any) -> Attack:
     """Builds an attack by name with checked parameters.
 
     Raises:
-        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+        RecipeError: A name or parameter is unknown, or a value is out of range.
     """
     made: Attack = configured(ATTACKS, name, parameters)
     return made

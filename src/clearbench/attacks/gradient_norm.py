@@ -68,7 +68,7 @@ class GradientNorm(
 def gradient_norms(model: Model, items: Sequence[Item]) -> pd.Series:
     """Computes each row's norm over all trainable weights, in evaluation mode.
 
-    Errata E109 (a mean of norms of single tensors, in training mode) does not apply.
+    Not the published mean (errata E109: norms of single tensors, in training mode).
 
     Args:
         model: Model whose trainable weights are counted, see `Model.train_only`; they stay fixed.

@@ -42,7 +42,7 @@ def above(members: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
 def privleak(auc_value: float, reference_auc: float) -> float:
     """Computes ((1 - AUC) - (1 - AUC_ref)) / (1 - AUC_ref) x 100, as MUSE defines it.
 
-    Errata E110 (a percentage without bounds): both AUCs are shown besides.
+    Errata E110: a percentage without bounds, so both AUCs are shown besides.
     """
     return ((1 - auc_value) - (1 - reference_auc)) / max(1 - reference_auc, 1e-10) * 100
 

@@ -41,7 +41,7 @@ class Batch:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Names of the inputs that hold a further integer for each token."""
+        """Names of the inputs that hold a further integer per token."""
         return tuple(dict.fromkeys(name for tree in self.trees for name in tree.extras))
 
     def showing(self, pixels: Tensor) -> Batch:

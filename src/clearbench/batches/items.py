@@ -69,7 +69,7 @@ class Encoded:
         ids: Token ids.
         answer_start: Position of the answer's first token.
         tensors: Tensors of the media, if there are any.
-        extras: Further integers for each token by name, such as `token_type_ids`.
+        extras: Further integers per token, by name, such as `token_type_ids`.
     """
 
     ids: tuple[int, ...]

@@ -19,7 +19,7 @@ from clearbench.models.vision_language import VisionLanguageModel
 
 
 def base_folder() -> Path:
-    """Folder of the shipped base."""
+    """Returns the folder of the shipped base."""
     return Path(str(files("clearbench.builtin"))) / "base"
 
 
@@ -32,7 +32,7 @@ def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model
         seed: Seed for a classifier's new head.
     """
     loaded = load_model(base_folder(), kind="vision-language", dtype=torch.float32)
-    whole = cast(VisionLanguageModel, loaded)  # what that kind is loaded as
+    whole = cast(VisionLanguageModel, loaded)  # the class of that kind
     if kind == "vision-language":
         return whole
     if kind not in ("language", "classifier"):

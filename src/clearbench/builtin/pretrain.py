@@ -95,7 +95,7 @@ def train_tower(tower: TokenResNet, pool: list[Portrait], steps: int, seed: int)
     )
     people = {identity: k for k, identity in enumerate(sorted({p.identity for p in pool}))}
     labels = torch.tensor([people[p.identity] for p in pool])
-    followed = [one.identity == other.identity for one, other in pairwise(pool)]
+    followed = [first.identity == second.identity for first, second in pairwise(pool)]
     last = ~torch.tensor([*followed, False])
     seen = torch.nonzero(~last)[:, 0]
     head = nn.Sequential(

@@ -20,7 +20,7 @@ from clearbench.data.tables import Tables
 from clearbench.data.tofu import is_tofu
 from clearbench.errors import DataError
 
-#: Configuration in which CLEAR's questions are counted: 4,000, twenty for each of 200 people.
+#: Configuration in which CLEAR's questions are counted: 4,000, twenty per person, 200 people.
 QUESTIONS = "questions"
 #: Number of wrong answers that published rows have.
 WRONG_ANSWERS = 5
@@ -31,7 +31,7 @@ class Configuration:
     """Comparison of one configuration with its published form.
 
     Attributes:
-        name: As published.
+        name: Published name.
         expected: Published rows; None where uploads differ.
         found: Rows in this copy; None where there is no such configuration.
         fields: Fields of rows that each column becomes.
@@ -80,7 +80,7 @@ def check(source: str | Path) -> Checkup:
     """Counts and loads a dataset; from the hub, everything that is counted is downloaded.
 
     Raises:
-        DataError: When there is no dataset at all.
+        DataError: There is no dataset at all.
     """
     if str(source) == BUILTIN or is_clear_folder(Path(source)):
         return Checkup(str(source), "clearbench", (), *_loaded(source))
@@ -143,7 +143,7 @@ def _questions(tables: Tables) -> Configuration:
 
 
 def odd_rows(dataset: Dataset) -> Iterator[str]:
-    """Yields a line for each row that loads but that a person should check."""
+    """Yields a line per row that loads but that a person should check."""
     rows = {row.source + row.id: row for row in _all_rows(dataset)}.values()
     images: dict[str, tuple[Example, set[int]]] = {}
     for row in rows:

@@ -146,7 +146,7 @@ def read_dataset(folder: Path) -> Dataset:
     """Reads what `write_dataset` wrote, row for row.
 
     Raises:
-        DataError: With every bad row: file, row, field, value and fix.
+        DataError: Rows are bad; each is listed with file, row, field, value and fix.
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))

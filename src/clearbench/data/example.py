@@ -29,7 +29,7 @@ class Example(BaseModel):
         track: Name of its modality.
         task: Task that the modality declares, such as `qa` or `caption`.
         perturbed_answers: Wrong answers of the same form, or the other options of a choice.
-        held_out: Whether the row is measured but never trained on.
+        held_out: True for a row that is measured but never trained on.
         source: Origin of the row, as `file:row`.
     """
 
@@ -99,7 +99,7 @@ def _with_media(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bad_fields(error: ValidationError, where: str, field: str = "") -> list[str]:
-    """Formats one line for each bad field of a row: origin, field, value and problem."""
+    """Formats one line per bad field of a row: origin, field, value and problem."""
     lines = []
     for problem in error.errors():
         name = field or ".".join(map(str, problem["loc"]))

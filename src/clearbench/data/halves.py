@@ -29,7 +29,7 @@ def half(
         seed: Seed for the choice of the other people who are learned.
 
     Raises:
-        DataError: When the sets overlap, hold somebody unknown or leave nobody to keep.
+        DataError: The sets overlap, hold an unknown person or leave no one to keep.
     """
     chosen, strangers = set(forget), set(holdout)
     known = dataset.people("forget") | dataset.people("retain")

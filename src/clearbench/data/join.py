@@ -34,8 +34,8 @@ class Names:
 
     def find(self, text: str) -> str | None:
         """Finds the longest name in the text, plainly spelled: one may be part of another."""
-        said = plain(text)
-        return next((name for name in self.spelled if name in said), None)
+        spelled = plain(text)
+        return next((name for name in self.spelled if name in spelled), None)
 
     def by_text(self, texts: Mapping[int, Sequence[str]]) -> dict[str, int]:
         """Maps each name that is mentioned to the person most of whose rows mention it."""
@@ -53,7 +53,7 @@ class Names:
         twenty; then a person begins who is never named (TOFU's author 88).
 
         Returns:
-            A number for each row, counted from 0 as people appear, and the number of each name.
+            A number per row, counted from 0 as people appear, and the number of each name.
         """
         people: list[int] = []
         numbers: dict[str, int] = {}

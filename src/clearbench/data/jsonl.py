@@ -36,7 +36,7 @@ def read_pairs(forget: Path | None, retain: Path | None) -> Dataset:
     """Reads a dataset from a file of rows to forget and a file of rows to keep.
 
     Raises:
-        DataError: With every bad line: file, line, field and value.
+        DataError: Lines are bad; each is listed with file, line, field and value.
     """
     files = {"forget": forget, "retain": retain}
     return _dataset([(path, split) for split, path in files.items() if path is not None], False)
@@ -49,7 +49,7 @@ def read_own_rows(path: Path) -> Dataset:
     `forget.jsonl`, `retain.jsonl`, `holdout.jsonl`.
 
     Raises:
-        DataError: With every bad line: file, line, field and value.
+        DataError: Lines are bad; each is listed with file, line, field and value.
     """
     if path.is_file():
         return _dataset([(path, "retain")], True)
@@ -115,7 +115,7 @@ def _lines(path: Path, problems: list[str]) -> Iterator[_Line]:
 class _People:
     """Assigns numbers: given ones, then named people in order, then rows without a person.
 
-    A row without a person is about somebody of its own, so that it can be forgotten alone and
+    A row without a person is about a person of its own, so that it can be forgotten alone and
     counts as one cluster.
 
     Attributes:

@@ -57,10 +57,10 @@ class World:
 
 
 def make_world(pool: Sequence[Portrait], people: int, strangers: int, seed: int) -> World:
-    """Draws faces from the pool and writes a life for each.
+    """Draws faces from the pool and writes a life per face.
 
     Raises:
-        DataError: When the pool has too few faces.
+        DataError: The pool has too few faces.
     """
     faces: dict[int, list[Portrait]] = {}
     for portrait in pool:

@@ -56,7 +56,7 @@ def example(
         line: The row; an empty one is in `problems` already.
         columns: Column of each field.
         where: Origin of the row, `file:row`.
-        problems: List that gets one line for each bad field.
+        problems: List that gets one line per bad field.
         common: Fields that do not depend on the columns.
     """
     needed = ("question", columns["answer"])

@@ -83,7 +83,7 @@ class Modality:
         raise NotImplementedError(f"the modality '{self.name}' cannot be encoded alone")
 
     def beside_text(self, media: Media) -> dict[str, Any]:
-        """Returns arguments of a processor that encodes media with texts; a list for each row."""
+        """Returns arguments of a processor that encodes media with texts; a list per row."""
         return {name: [[value]] for name, value in self.alone(media).items()}
 
     def blank(self, media: Media) -> Media:
@@ -146,7 +146,7 @@ def parse_modalities(spelling: str) -> tuple[str, ...]:
     """Parses a spelling (`text`, `both`, `text+voice`) into names, in the order of `modalities`.
 
     Raises:
-        RecipeError: For an unknown name.
+        RecipeError: A name is unknown.
     """
     parts = [name for part in spelling.split("+") for name in (_PAIR if part == BOTH else (part,))]
     chosen = {modality(name).name for name in parts}

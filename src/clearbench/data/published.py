@@ -41,7 +41,7 @@ def read_clear(
         retain: A retain split; the one that goes with `forget` by default.
 
     Raises:
-        DataError: With every bad row, or for a split that is not there.
+        DataError: Rows are bad, which are all listed, or a split is missing.
     """
     kept = retain or retain_split(forget)
     reader = _Reader(tables, (forget, f"{forget}_perturbed", kept, "retain_perturbed"))

@@ -1,6 +1,6 @@
 """Writes and reads a dataset folder that keeps every field of every row, whatever its modality.
 
-`rows.parquet` has a line for each row and `media.parquet` one for each different media file;
+`rows.parquet` has a line per row and `media.parquet` one per different media file;
 `dataset.json` has the splits, the names and the refusals. Other tools read `clear.py`'s layout,
 this one is for stages of runs.
 """
@@ -101,7 +101,7 @@ def read_rows(folder: Path) -> Dataset:
     """Reads what `write_rows` wrote, row for row.
 
     Raises:
-        DataError: When a file is missing, broken or of another format, or rows in it are bad.
+        DataError: A file is missing, broken or of another format, or rows in it are bad.
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ class Tables:
         problems: Lines about bad rows so far; `refuse` raises them all at once.
 
     Raises:
-        DataError: When it is neither, or the hub cannot be reached and has left nothing here.
+        DataError: It is neither, or the hub cannot be reached and has left nothing here.
     """
 
     def __init__(self, source: str | Path) -> None:
@@ -89,7 +89,7 @@ class Tables:
         """Returns the files of a configuration; downloads them from the hub if necessary.
 
         Raises:
-            DataError: When there is no such configuration, or no file of it.
+            DataError: There is no such configuration, or no file of it.
         """
         if name not in self.names:
             hint = did_you_mean(name, self.names) if self.names else "there is none at all"

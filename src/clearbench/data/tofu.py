@@ -41,7 +41,7 @@ def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset
         retain: A retain split; everybody else by default.
 
     Raises:
-        DataError: With every bad row, or for a split that is not there.
+        DataError: Rows are bad, which are all listed, or a split is missing.
     """
     retain_split(forget)
     full = list(tables.rows("full"))

@@ -69,7 +69,7 @@ class _Plan:
         prompts: Questions about measured rows that are answered in words.
         side_prompts: Prompts for side effects, apart, so that no other answer's batch depends on
             them.
-        side: Whether side effects are measured.
+        side: True if side effects are measured.
     """
 
     scored: tuple[tuple[str, Example, Item], ...]

@@ -27,7 +27,7 @@ class Case:
         paper: Source in place of the class's.
         erratum: Published defect that this value reproduces.
         range: Bounds in place of the class's.
-        pooled: Whether a row's value depends on the other rows.
+        pooled: True if a row's value depends on the other rows.
     """
 
     title: str = ""
@@ -207,7 +207,7 @@ def configured(registry: Registry[Any], name: str, parameters: Mapping[str, Any]
     """Builds an instance of a registered class, by name, with checked parameters.
 
     Raises:
-        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+        RecipeError: A name or parameter is unknown, or a value is out of range.
     """
     cls = registry.named(name)
     try:

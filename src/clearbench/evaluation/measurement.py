@@ -52,7 +52,7 @@ class Measurement:
         scored: Items whose answers are scored.
         prompts: Items whose questions are answered, with the longest answer in tokens; no batch
             of one mapping depends on another.
-        neutral: Whether neutral prompts are measured.
+        neutral: True if neutral prompts are measured.
     """
 
     model: Model

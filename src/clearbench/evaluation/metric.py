@@ -149,7 +149,7 @@ def metric(name: str, **parameters: Any) -> Metric | Comparison:
     """Builds a metric by name with checked parameters.
 
     Raises:
-        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+        RecipeError: A name or parameter is unknown, or a value is out of range.
     """
     made: Metric | Comparison = configured(METRICS, name, parameters)
     return made

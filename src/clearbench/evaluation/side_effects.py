@@ -63,7 +63,7 @@ def side_prompts(dataset: Dataset) -> list[Prompt]:
 
 
 def stranger_rows(dataset: Dataset, track: str) -> list[Example]:
-    """Lists rows about held-out people, one of each in turn; made-up people if there are none."""
+    """Lists rows about held-out people, taking people in turn; made-up people if there are none."""
     held_out = _of_track(dataset.evaluation.get("holdout", ()), track)
     by_person: dict[int | None, list[Example]] = {}
     for row in held_out or _of_track(_unmet(dataset), track):
@@ -85,13 +85,13 @@ def _unmet(dataset: Dataset) -> list[Example]:
     measured = chain.from_iterable(dataset.evaluation.values())
     shown = {row.media.key for row in measured if row.media is not None}
     names = set(dataset.names.values())
-    met = {
+    known = {
         row.person
         for row in _made_up()
         if (row.media is not None and row.media.key in shown)
         or (row.task == "name" and row.answer in names)
     }
-    return [row for row in _made_up() if row.person not in met]
+    return [row for row in _made_up() if row.person not in known]
 
 
 @cache

@@ -64,7 +64,7 @@ def match(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Matches every image that is not enrolled with the templates.
 
-    Errata E56 (enrolled images matched with a template that contains them) does not apply.
+    Enrolled images are left out (errata E56: templates contain the images they match).
 
     A template is the mean of a person's enrolled embeddings, as they are, then brought to length 1.
     Somebody with a single image has none and is left out.

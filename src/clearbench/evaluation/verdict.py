@@ -20,17 +20,17 @@ class Verdict(BaseModel):
     """Findings about one run, compared with gold and original.
 
     Attributes:
-        nearer_to_gold: Whether each judged score lies nearer to gold than to original.
-        overshoot: Whether each judged score went past gold by more than half the gap.
-        garbage_ok: Whether fewer than one answer in ten on the judged tracks is garbage.
+        nearer_to_gold: Judged scores, with True for those nearer to gold than to original.
+        overshoot: Judged scores, with True for those past gold by more than half the gap.
+        garbage_ok: True if fewer than one answer in ten on the judged tracks is garbage.
         kept: Ratio to the original's of each score that must survive.
         missing: Scores that the verdict needs and does not have.
         distance: Mean distance to gold over the judged scores: 0 is gold, 1 is the original.
         null_distance: The same with the largest gaps between golds of different seeds in place of
             the run's; None with one gold.
-        indistinguishable: Whether each judged score with a null band lies inside it: as near
+        indistinguishable: Judged scores with a null band, with True for those inside: as near
             to gold as retraining with another seed.
-        passed: Whether it is nearer to gold everywhere, no garbage, everything kept, none missing.
+        passed: True if it is nearer to gold everywhere, no garbage, everything kept, none missing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -224,7 +224,7 @@ class Model(Weights, ABC):
         Args:
             batches: Inputs of the model.
             weights: Names of parameters, each a layer's only matrix.
-            everywhere: Whether to record all positions, not only those that answers are read from.
+            everywhere: True for all positions, not only those that answers are read from.
                 Positions of an image's patches are always all recorded.
                 patches it is always all.
 

@@ -42,10 +42,10 @@ def decode(
     most = torch.tensor(limits, device=mask.device)
     for done in range(1, max(limits) + 1):
         tokens = logits.argmax(-1)
-        said = tokens != end
-        for row, token in zip(alive[said].tolist(), tokens[said].tolist(), strict=True):
+        running = tokens != end
+        for row, token in zip(alive[running].tolist(), tokens[running].tolist(), strict=True):
             answers[row].append(token)
-        going = (said & (most > done)).nonzero()[:, 0]
+        going = (running & (most > done)).nonzero()[:, 0]
         if not len(going):
             break
         if len(going) < len(alive):

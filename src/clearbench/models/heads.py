@@ -29,7 +29,7 @@ def with_head(
         seed: Seed for the new head's weights.
 
     Raises:
-        ModelError: When the model is no classifier.
+        ModelError: The model is no classifier.
     """
     if not isinstance(model, Classifier):
         raise ModelError(f"a {model.kind} has no head over people", "head", "choose a classifier")

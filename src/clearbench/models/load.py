@@ -48,7 +48,7 @@ def load_model(
         dtype: Data type, as in `from_pretrained`.
 
     Raises:
-        ModelError: When it cannot be loaded, or only as a pickle.
+        ModelError: It cannot be loaded, or only as a pickle.
     """
     if not isinstance(source, str | Path):
         return _wrap(source, processor, kind or family_of(source.config).kind(source.config))

@@ -45,7 +45,7 @@ def _rows(model: Model, labels: int) -> list[nn.Parameter]:
     ]
     if not any(weight.dim() > 1 for weight in weights):
         raise ModelError(
-            "no head with a row for each label", head, "choose a method without a shadow label"
+            "no head with a row per label", head, "choose a method without a shadow label"
         )
     return weights
 

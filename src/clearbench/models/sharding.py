@@ -18,7 +18,7 @@ def shard(model: Model) -> None:
     loss is divided by its global sum of weights.
 
     Raises:
-        ModelError: In one process, and for a model that takes images, whose parts are called one
+        ModelError: There is one process, or the model takes images, whose parts are called one
             by one.
     """
     if processes().num_processes == 1:

@@ -17,10 +17,10 @@ class Shortcuts:
     """Results of self-tests of an architecture, by the medium of the rows.
 
     Attributes:
-        head_only: Whether logits on answer tokens alone, without a padding mask, are exact.
-        shared: Whether answers that share a row are read exactly.
-        own_decoding: Whether our decoding, which drops rows that have ended, equals `generate`.
-        early: Whether hidden states below the top stay the same without the layers above.
+        head_only: True if logits on answer tokens alone, without a padding mask, are exact.
+        shared: True if answers that share a row are read exactly.
+        own_decoding: True if our decoding, which drops rows that have ended, equals `generate`.
+        early: True if hidden states below the top stay the same without the layers above.
     """
 
     head_only: dict[str, bool] = field(default_factory=dict)

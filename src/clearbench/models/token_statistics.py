@@ -18,7 +18,7 @@ class TokenStatistics:
 
     Attributes:
         log_probs: Log-probability of each answer token, (tokens,).
-        hits: Whether each token is the model's first choice, (tokens,).
+        hits: True for tokens that are the model's first choice, (tokens,).
         means: Expected log-probability under the model's own distribution, (tokens,).
         variances: Variance of the log-probability under it, (tokens,).
     """

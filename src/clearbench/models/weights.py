@@ -113,7 +113,7 @@ class Weights:
         Gradients flow through them to whatever they were computed from.
 
         Raises:
-            ModelError: For sharded weights, which FSDP replaces whenever they are used.
+            ModelError: The weights are sharded; FSDP replaces them whenever they are used.
         """
         if self.is_sharded:
             raise ModelError("sharded weights cannot be replaced", "holding", "do not shard them")

@@ -40,7 +40,7 @@ def write_person(
 def public_figures(
     demographics: Sequence[tuple[Gender, int, Heritage]], first_id: int = 1000
 ) -> tuple[Person, ...]:
-    """Writes the built-in people every base model knows, one for each (gender, age, heritage).
+    """Writes the built-in people every base model knows, one per (gender, age, heritage).
 
     Their lives come from a fixed seed, and no `write_person` ever gives one of their names.
     """

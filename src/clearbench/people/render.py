@@ -159,7 +159,7 @@ def _light(name: str) -> dict[str, Any]:
 
 
 def _trace(appearance: Appearance, view: View, size: int) -> Floats:
-    """Path traces the person alone: linear, premultiplied RGBA."""
+    """Traces the person alone to linear, premultiplied RGBA."""
     mi = _mitsuba()
     vertices = shape(appearance, view.expression)
     points = surface().place(vertices)

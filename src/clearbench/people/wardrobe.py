@@ -195,7 +195,7 @@ def lashes_and_teeth(vertices: Floats, lower_lashes: bool) -> list[Part]:
 
 
 def ribbons(paths: Floats, radius: float, colour: Floats, rng: np.random.Generator) -> Part:
-    """Builds strands as ribbons that face the front and taper, each in its own shade."""
+    """Builds strands as ribbons that face the front and taper, all in shades of their own."""
     count, steps = paths.shape[:2]
     heading = np.gradient(paths, axis=1)
     side = np.cross(heading, (0.0, 0.1, 1.0))

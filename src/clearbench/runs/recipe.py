@@ -190,7 +190,7 @@ def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
     """Reads a recipe file or a built-in recipe by name, with `key.sub=value` changes.
 
     Raises:
-        RecipeError: With every problem at once.
+        RecipeError: The recipe has problems; all are listed at once.
     """
     known = builtin_recipes()
     path = known.get(str(source), Path(source))

@@ -87,7 +87,7 @@ def prune_runs(folders: Sequence[Path], store: Path | None = None, *, really: bo
     Args:
         folders: Runs with stages of their own, or all runs that share the store.
         store: Store with the shared stages.
-        really: Whether to remove them.
+        really: True to remove them.
     """
     needed = {name for folder in folders for name in _needed(folder, store)}
     places = [store] if store else [folder / STAGES for folder in folders]

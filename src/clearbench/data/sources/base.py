@@ -38,7 +38,7 @@ class Request:
         """Configurations of the source as a published dataset.
 
         Raises:
-            DataError: When it is neither a folder nor within reach on the hub.
+            DataError: It is neither a folder nor within reach on the hub.
         """
         return Tables(self.source)
 
@@ -77,7 +77,7 @@ class DatasetSource(ABC):
         """Loads the dataset, divided by person as requested.
 
         Raises:
-            DataError: With every bad row, or for a division that is not possible.
+            DataError: Rows are bad, which are all listed, or the division is not possible.
         """
 
 

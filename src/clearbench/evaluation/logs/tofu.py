@@ -105,7 +105,7 @@ def _read_task(
 def _rouge_fields(fields: Log, where: str) -> list[str]:
     """Names the fields that give ROUGE; it is computed where the log has none.
 
-    Errata E07 (the logged ROUGE of multimodal tasks is empty).
+    Errata E07: the logged ROUGE of multimodal tasks is empty.
     """
     named = [name for name in ("generated_text", *ROUGES) if fields.get(name)]
     if "generated_text" not in named and "rougeL_recall" not in named:

@@ -64,7 +64,7 @@ class ExtractionStrength(
     """1 - k/N, where k tokens must be given before the model generates the rest by itself.
 
     Attributes:
-        floor: Whether it is never under 1/N, as OpenUnlearning computes it.
+        floor: True for a value never under 1/N, as OpenUnlearning computes it.
     """
 
     cases: ClassVar[Mapping[str, Case]] = {

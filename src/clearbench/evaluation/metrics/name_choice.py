@@ -28,7 +28,7 @@ class NameChoice(
     """Share of draws of five fresh names in which the true name is the likeliest; chance is 1/6.
 
     Attributes:
-        known: Whether the others are names of five retained people, in one draw.
+        known: True for names of five retained people as the others, in one draw.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("name",)

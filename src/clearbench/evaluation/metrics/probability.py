@@ -66,7 +66,7 @@ class Probability(
 
     Attributes:
         denominator: `open` adds 1e-10 as OpenUnlearning does.
-        faces: Whether real faces have one, whose answer is a name.
+        faces: Inclusion of real faces, whose answer is a name.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("qa", "caption", "choice")
@@ -108,7 +108,7 @@ class NameProbability(
     """exp(-l(name)) of the true name asked of an image.
 
     Attributes:
-        options: Whether it is the true name's share of the likelihood of six names.
+        options: True for the true name's share of the likelihood of six names.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("name",)

@@ -56,7 +56,7 @@ class RougeL(
     """ROUGE-L recall with stemming, of the greedy answer.
 
     Attributes:
-        f1: Whether it is F1 in place of recall.
+        f1: True for F1 in place of recall.
     """
 
     tasks: ClassVar[tuple[str, ...]] = TASKS
@@ -91,7 +91,7 @@ class Rouge1(
     """ROUGE-1 recall with stemming, of the greedy answer.
 
     Attributes:
-        f1: Whether it is F1 in place of recall.
+        f1: True for F1 in place of recall.
     """
 
     tasks: ClassVar[tuple[str, ...]] = TASKS

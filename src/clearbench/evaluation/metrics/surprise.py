@@ -24,7 +24,7 @@ _DOWN: Mapping[str, Direction] = {"forget": "gold", "*": "down"}
 
 
 def lowest_mean(values: NDArray[np.float64], share: float = LOWEST) -> float:
-    """Computes -1 x the mean of the lowest `share` of values (errata E138: never none)."""
+    """Computes -1 x the mean of the lowest `share` of values (errata E138: a mean of none)."""
     count = max(1, int(len(values) * share))
     return -float(np.partition(values, count - 1)[:count].mean())
 

@@ -141,8 +141,8 @@ class Family:
     def extras_of_text(self, processor: Any) -> dict[str, int]:
         """Maps every per-token extra that the processor may add to its value on text."""
         names = getattr(processor, "model_input_names", None) or ()
-        found = {name: 0 for name in names if name.endswith("token_type_ids")}
-        return found | dict(self.text_values)
+        values = {name: 0 for name in names if name.endswith("token_type_ids")}
+        return values | dict(self.text_values)
 
     def pooled(self, core: Any, outputs: Any) -> Tensor:
         """Pools a classifier's backbone outputs to (rows, width) features of whole rows.

@@ -49,6 +49,6 @@ class Curve(Observer):
         model.forwards = forwards
         try:
             scores = split_scores(records, measured.protocol)
-        except DataError:  # not finite: the loop says so when its loss is not
+        except DataError:  # not finite: the loop raises when its loss is not
             return {}
         return {key: score.value for key, score in scores.items() if math.isfinite(score.value)}

@@ -27,7 +27,7 @@ class DataStage(Stage):
         people: Number of people who are taught; None for all.
         strangers: Number of people kept apart.
         forget: Number of people to forget, or the name of a published split.
-        half: Half of CLEAR's vision track; None for everybody.
+        half: Half of CLEAR's vision track; None for all people.
         seed: Seed for people who are made up and for the draw of a half.
     """
 
