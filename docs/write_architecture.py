@@ -103,7 +103,8 @@ def drawing() -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="36" class="head" fill="#222">'
         "Rooms: each imports only from above</text>",
-        fx
+        f'<text x="{LEFT}" y="58" class="note">before them: errors, plugins, storage, '
+        "processes, quiet; "
         "after them: api, testing, catalogue, doctor</text>",
         f'<text x="340" y="36" class="head" fill="{COLOURS["row"]}">the way of a row</text>',
         f'<text x="620" y="36" class="head" fill="{COLOURS["method"]}">the way of a method</text>',

@@ -1,4 +1,4 @@
-"""`python -m clearbench` is `clearbench`."""
+"""Runs the command line as `python -m clearbench`."""
 
 from clearbench.cli import main
 

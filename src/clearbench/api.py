@@ -1,4 +1,4 @@
-"""The steps of the road as functions, for a notebook: each works alone on objects you have."""
+"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def build_dataset(
     """Makes fictitious people with their questions, portraits and captions.
 
     Args:
-        people: How many are taught.
-        forget: How many of them are to be forgotten.
-        strangers: How many are kept apart, never taught.
-        seed: Which people; the same seed gives the same bytes.
-        out: A folder to write them to, in the layout of CLEAR.
+        people: Number of people who are taught.
+        forget: Number of them who are to be forgotten.
+        strangers: Number of people who are kept apart, never taught.
+        seed: Seed for the people; the same one gives the same bytes.
+        out: Folder to write them to, in the layout of CLEAR.
     """
     dataset = load_dataset(BUILTIN, forget, people=people, strangers=strangers, seed=seed)
     if out is not None:
@@ -72,12 +72,12 @@ def finetune(
     """Teaches a copy of `model` the dataset's people; `without=("forget",)` makes a gold model.
 
     Args:
-        model: A base model; it is not changed.
-        dataset: Whom to learn.
+        model: Base model; it is not changed.
+        dataset: Dataset of the people to learn.
         without: Splits to leave out.
-        seed: Of the order of rows.
-        out: Folder for the model and, until it is finished, for checkpoints beside it.
-        on_step: Told (steps done, steps in all, losses by term) after each step.
+        seed: Seed for the row order.
+        out: Folder for the model and, until it is finished, for checkpoints next to it.
+        on_step: Function called with (steps done, steps in all, losses by term) after each step.
         **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
     """
     schedule = TrainSettings.of(**{"steps": 100, **settings})
@@ -114,18 +114,18 @@ def unlearn(
     on_step: OnStep | None = None,
     **hyperparameters: Any,
 ) -> Model:
-    """A copy of `model` that has been made to forget the dataset's forget people.
+    """Makes a copy of `model` forget the dataset's forget people.
 
     Args:
-        model: The original; it is not changed.
-        dataset: Whom to forget, whom to keep.
-        method: A name from `clearbench list methods`.
-        modality: What is forgotten: `text`, `image`, `both`, or other names joined by `+`.
-        settings: The schedule.
-        seed: Of the order of rows.
-        out: Folder for the model and, until it is finished, for checkpoints beside it.
-        on_step: Told (steps done, steps in all, losses by term) after each step.
-        **hyperparameters: The method's own.
+        model: Original model; it is not changed.
+        dataset: Dataset with the people to forget and to keep.
+        method: Name from `clearbench list methods`.
+        modality: Modalities to forget: `text`, `image`, `both`, or other names joined by `+`.
+        settings: Training schedule.
+        seed: Seed for the row order.
+        out: Folder for the model and, until it is finished, for checkpoints next to it.
+        on_step: Function called with (steps done, steps in all, losses by term) after each step.
+        **hyperparameters: Hyper-parameters of the method.
     """
     chosen = named_method(method, **hyperparameters)
     schedule = settings or TrainSettings(steps=30)
@@ -190,19 +190,19 @@ def evaluate(
     parts: str | Path | None = None,
     on_batch: OnBatch | None = None,
 ) -> Records:
-    """One pass over the dataset's measured rows.
+    """Measures the dataset's measured rows in one pass.
 
     Args:
-        model: What is measured; left as it was.
-        dataset: Its measured splits.
-        protocol: What `score` will make of the records; decides what else is asked.
+        model: Model to measure; left as it was.
+        dataset: Dataset whose measured splits are used.
+        protocol: Protocol that `score` will use; it decides which further forms are asked.
         limit: Rows per split and task, whole people; None for all.
-        asks: Further ways of asking: `letter`, `paraphrased`, `cloze`.
-        images: A control: `blank`, or another person's (`shuffled`); None for the rows' own.
+        asks: Further forms of prompts: `letter`, `paraphrased`, `cloze`.
+        images: Control: `blank`, or another person's (`shuffled`); None for the rows' own.
         max_new_tokens: Longest generated answer.
-        stop_after: Ends the answer to a row at so many times the tokens of the true one.
-        parts: A folder that keeps what is done, so that a killed measurement goes on from there.
-        on_batch: Told (batches done, batches in all).
+        stop_after: Longest answer to a row, in multiples of the tokens of the true one.
+        parts: Folder that keeps finished batches, so that a killed measurement can resume.
+        on_batch: Function called with (batches done, batches in all).
     """
     settings = EvaluationSettings.of(
         protocol=protocol,
@@ -224,7 +224,7 @@ def score(
     protocol: str = "clear",
     metrics: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Score]:
-    """Scores by key.
+    """Computes scores by key.
 
     Args:
         records: Records of the model.
@@ -246,15 +246,15 @@ def attack(
     limit: int | None = None,
     **parameters: Any,
 ) -> attacks.Attacked:
-    """Attacks a model: the attack's table of records, and its scores.
+    """Attacks a model: computes the attack's table of records, and its scores.
 
     Args:
-        model: The attacked model; left as it was.
-        dataset: Its forget and holdout rows.
-        name: A name from `clearbench list attacks`.
-        reference: The gold model, or its records.
+        model: Attacked model; left as it was.
+        dataset: Dataset with forget and holdout rows.
+        name: Name from `clearbench list attacks`.
+        reference: Gold model, or its records.
         limit: Rows per split and task, whole people; None for all.
-        **parameters: The attack's own.
+        **parameters: Parameters of the attack.
     """
     chosen = named_attack(name, **parameters)
     return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
@@ -271,7 +271,7 @@ def run_recipe(
     """Runs a recipe into a folder and writes its page; finished stages are not made again.
 
     Args:
-        recipe: A recipe, its file, or a name from `clearbench list recipes`.
+        recipe: Recipe, its file, or a name from `clearbench list recipes`.
         out: Folder for the results.
         runtime: Processes, threads and plugins.
         store: Folder of stages that several runs share; None for one in `out`.

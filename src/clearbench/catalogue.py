@@ -1,4 +1,4 @@
-"""The rows of `clearbench list`, from the classes."""
+"""Builds the rows of `clearbench list` from the registered classes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _attacks() -> Rows:
 
 
 def _measure(name: str, cls: type[Measure]) -> dict[str, Any]:
-    """A metric or an attack, with the variants that it declares."""
+    """Describes a metric or an attack, with the variants that it declares."""
     default = cls()
     return {
         "name": name,
@@ -162,7 +162,7 @@ _LISTS: dict[str, Callable[[], Rows]] = {
 
 
 def catalogue(what: str) -> Rows:
-    """The rows of one list."""
+    """Returns the rows of one list."""
     if what not in _LISTS:
         raise RecipeError(f"no list of '{what}'", "list", did_you_mean(what, _LISTS))
     return _LISTS[what]()

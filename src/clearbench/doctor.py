@@ -90,7 +90,9 @@ def examine(model: Model) -> Iterator[Line]:
 
 def _items(image: EncodedImage | None) -> list[Item]:
     kind = "picture" if image else "text"
-    return [Item(kind, f"answer_{k}", _QUESTION, said, image) for k, said in enumerate(_ANSWERS)]
+    return [
+        Item(kind, f"answer_{k}", _QUESTION, answer, image) for k, answer in enumerate(_ANSWERS)
+    ]
 
 
 def _image(width: int, height: int) -> EncodedImage:

@@ -1,4 +1,4 @@
-"""The one exception family for mistakes a user can make: what is wrong, where, and what to do."""
+"""Exceptions for mistakes a user can make: the mistake, its place, and its correction."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class ClearbenchError(Exception):
     """A mistake a user can correct. The command line prints it without a stack trace.
 
     Args:
-        what: What is wrong, as a sentence.
-        where: The file, row, field or argument it was found in.
-        fix: What to do about it.
+        what: Mistake, as a sentence.
+        where: Place of the mistake: file, row, field or argument.
+        fix: Correction that the user can make.
     """
 
     def __init__(self, what: str, where: str = "", fix: str = "") -> None:
@@ -40,7 +40,7 @@ class StorageError(ClearbenchError):
 
 
 def explain(error: ValidationError, known: Iterable[str]) -> str:
-    """Every problem of a checked object, a line each; unknown keys with the nearest known one."""
+    """Lists problems of a checked object, a line each; unknown keys with the nearest known one."""
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
@@ -48,15 +48,15 @@ def explain(error: ValidationError, known: Iterable[str]) -> str:
             last = str(problem["loc"][-1])
             lines.append(f"unknown key '{key}'; {did_you_mean(last, known)}")
         elif problem["type"] == "value_error":  # raised by a check of ours, which names the value
-            said = str(problem["ctx"]["error"])
-            lines.append(f"'{key}': {said}" if key else said)
+            message = str(problem["ctx"]["error"])
+            lines.append(f"'{key}': {message}" if key else message)
         else:
             lines.append(f"'{key}' = {problem['input']!r}: {problem['msg']}")
     return "\n".join(lines)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint naming the closest known word, or the list of known words."""
+    """Suggests the closest known word, or lists the known words."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"

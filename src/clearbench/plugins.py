@@ -53,10 +53,10 @@ class Registry(Mapping[str, type[Registered]], Generic[Registered]):
         self.classes[name] = cls
 
     def named(self, name: str) -> type[Registered]:
-        """The class of a name.
+        """Returns the class of a name.
 
         Raises:
-            RecipeError: With the nearest known name.
+            RecipeError: The name is unknown; the nearest known one is suggested.
         """
         if name not in self:
             raise RecipeError(f"unknown {self.kind} '{name}'", self.kind, did_you_mean(name, self))

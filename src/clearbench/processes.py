@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 
 
 def processes() -> PartialState:
-    """The processes that `accelerate launch` or `torchrun` started; one where neither did."""
+    """Returns the processes of `accelerate launch` or `torchrun`; one where neither was used."""
     started = "LOCAL_RANK" in os.environ
     return PartialState(cpu=started and not torch.cuda.is_available())
 

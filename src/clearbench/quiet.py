@@ -1,4 +1,4 @@
-"""Where clearbench is the application, its libraries keep their notes to themselves."""
+"""Silences messages of libraries when clearbench is the application."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 
-#: Read by the libraries when they are imported, and inherited by worker processes.
+#: Environment variables that the libraries read at import, and that worker processes inherit.
 _SWITCHES = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -18,7 +18,7 @@ _SWITCHES = {
 
 
 def quiet_libraries() -> None:
-    """For the command line and its workers, before they load a model; never at import."""
+    """Silences libraries for the command line and its workers, before they load a model."""
     for name, value in _SWITCHES.items():
         os.environ.setdefault(name, value)
     logging.getLogger().setLevel(logging.ERROR)

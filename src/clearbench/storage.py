@@ -1,6 +1,6 @@
-"""The only module that writes results: files and folders that are whole or not there at all.
+"""Writes results, as the only module: files and folders that are whole or not there at all.
 
-A folder is written beside its final place, synced, sealed with a manifest of sha256 sums, and only
+A folder is written next to its final place, synced, sealed with a manifest of sha256 sums, and only
 then renamed. A folder without a valid manifest does not exist, so a kill leaves nothing half-done.
 """
 
@@ -22,23 +22,23 @@ MANIFEST = "manifest.json"
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and fixed separators: equal values give equal text. NaN is refused."""
+    """Writes JSON with sorted keys and fixed separators; equal values give equal text. No NaN."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def content_hash(value: Any) -> str:
-    """The first 16 hexadecimal digits of the sha256 of a JSON-like value."""
+    """Computes the first 16 hexadecimal digits of the sha256 of a JSON-like value."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 
 def sha256_file(path: Path) -> str:
-    """The sha256 of a file's bytes."""
+    """Computes the sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file; a broken one is a `StorageError` that names it."""
+    """Reads a JSON file; raises a `StorageError` with its name when it is broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -48,7 +48,7 @@ def read_json(path: Path) -> Any:
 
 
 def safe_name(name: str) -> str:
-    """A file name made of letters, digits, '.', '_' and '-' only, hashed where that changes it."""
+    """Makes a file name of letters, digits, '.', '_' and '-' only, with a hash where it changes."""
     clean = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
     if clean == name and clean:
         return clean
@@ -57,7 +57,7 @@ def safe_name(name: str) -> str:
 
 
 def inside(root: Path, part: str) -> Path:
-    """`root / part`, refused when it would leave `root`."""
+    """Joins `root / part`; refuses a path outside `root`."""
     try:
         path = (root / part).resolve()
     except (ValueError, OSError) as error:
@@ -76,7 +76,7 @@ def _sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file or nothing; what was there before survives any failure."""
+    """Writes a whole file or nothing; an earlier file survives any failure."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _full_or_forbidden(error: OSError, path: Path) -> StorageError:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a sealed folder is there with every file at its recorded size."""
+    """Whether a sealed folder exists with every file at its recorded size."""
     try:
         files = _sealed_files(folder)
     except StorageError:
@@ -120,7 +120,7 @@ def is_finished(folder: Path) -> bool:
 
 
 def _sealed_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the manifest records; a `StorageError` where there is none, or it is damaged itself."""
+    """Reads the files in the manifest; raises a `StorageError` where it is missing or damaged."""
     content = read_json(folder / MANIFEST)
     try:
         return {
@@ -133,7 +133,7 @@ def _sealed_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def verify(folder: Path) -> list[str]:
-    """The files of a sealed folder whose bytes are not what its manifest says."""
+    """Lists the files of a sealed folder whose bytes differ from its manifest."""
     files = _sealed_files(folder)
     return [
         name
@@ -152,10 +152,10 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
 
 
 def check_free(folder: Path) -> None:
-    """Refuses a folder that is finished, or holds what nobody sealed; a damaged one may go.
+    """Refuses a folder that is finished, or holds unsealed files; a damaged one may be replaced.
 
     Raises:
-        StorageError: Nothing there is touched.
+        StorageError: The folder is in use; nothing in it is changed.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise StorageError("there is something else already", str(folder), "choose another folder")
@@ -165,9 +165,9 @@ def check_free(folder: Path) -> None:
 
 @contextmanager
 def new_folder(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
-    """A temporary folder that becomes `folder` when the block ends well, and vanishes otherwise.
+    """Yields a temporary folder that becomes `folder` when the block ends well, else is removed.
 
-    Where another process has finished the same folder meanwhile, that one stays.
+    If another process has finished the same folder meanwhile, that one stays.
     """
     check_free(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -189,7 +189,7 @@ def new_folder(folder: Path, about: dict[str, Any]) -> Iterator[Path]:
 
 
 def quarantine(folder: Path) -> Path:
-    """Moves a folder that cannot be trusted aside, as `NAME.corrupt-K`."""
+    """Moves a damaged folder aside, as `NAME.corrupt-K`."""
     number = 1
     while (target := folder.with_name(f"{folder.name}.corrupt-{number}")).exists():
         number += 1

@@ -1,1 +1,1 @@
-"""Attacks: frozen configurations that give a table of records and scores, one family a file."""
+"""Attacks: frozen configurations that compute a table of records and scores, a file a family."""

@@ -1,4 +1,4 @@
-"""The shape of an attack: a frozen configuration that gives a table of records and scores."""
+"""Base of attacks: frozen configurations that compute a table of records and scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clearbench.evaluation.tables import ROW_COLUMNS, Table
 from clearbench.models.base import Model
 from clearbench.plugins import Registry
 
-#: Inputs that an attack may have to be given besides its parameters.
+#: Inputs that an attack may need besides its parameters.
 Need = Literal["records", "gradients", "shadow_models", "media", "training"]
 #: One line per attack and attacked row; `value` is higher for what is less likely training data.
 ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
@@ -26,12 +26,12 @@ ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
 
 @dataclass(frozen=True)
 class Target:
-    """The models, records and rows that an attack is made on.
+    """Models, records and rows that an attack is made on.
 
     Attributes:
         collections: Records of the attacked model and of those it is compared with.
-        model: The attacked model; None where only records are at hand.
-        dataset: Its measured rows; None where only records are at hand.
+        model: Attacked model; None where there are only records.
+        dataset: Dataset with the measured rows; None where there are only records.
     """
 
     collections: Collections
@@ -49,7 +49,7 @@ class Attack(Measure, ABC):
         needs: Inputs that it must be given: `records`, `gradients`, `shadow_models`, `media`
             (images that it may change), `training` (further training of the model).
         reads: Inputs that it is computed from, in words.
-        written: The table that it writes.
+        written: Table that it writes.
     """
 
     directions: ClassVar[Mapping[str, Direction]] = {"*": "gold"}
@@ -70,7 +70,7 @@ class Attack(Measure, ABC):
 
     @abstractmethod
     def table(self, target: Target) -> pd.DataFrame:
-        """The lines of `written` for this configuration.
+        """Computes the lines of `written` for this configuration.
 
         Raises:
             RecipeError: The target lacks what the attack needs.
@@ -78,10 +78,10 @@ class Attack(Measure, ABC):
 
     @abstractmethod
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
-        """Scores by key; none where the records lack what it needs."""
+        """Computes scores by key; none where the records lack what it needs."""
 
     def numbers(self) -> dict[str, Description]:
-        """Its scores in words, by the last part of their keys."""
+        """Describes its scores, by the last part of their keys."""
         return {self.score_key: self.description}
 
 
@@ -90,15 +90,15 @@ Attack.registry = ATTACKS
 
 
 def attacks() -> dict[str, type[Attack]]:
-    """Every known attack class by name: those that ship, entry points and loaded plugins."""
+    """Returns every attack class by name: shipped, of entry points and of loaded plugins."""
     return dict(ATTACKS)
 
 
 def attack(name: str, **parameters: Any) -> Attack:
-    """An attack by name with checked parameters.
+    """Builds an attack by name with checked parameters.
 
     Raises:
-        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+        RecipeError: A name or parameter is unknown, or a value is out of range.
     """
     made: Attack = configured(ATTACKS, name, parameters)
     return made

@@ -1,4 +1,4 @@
-"""Membership by the norm of the gradient of an answer's loss."""
+"""Attacks membership by the norm of the gradient of an answer's loss."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GradientNorm(
     """Membership by the norm of the gradient of an answer's mean loss: higher for non-members."""
 
     def table(self, target: Target) -> pd.DataFrame:
-        """One line per forget and holdout row of the dataset that the model can answer."""
+        """Computes one line per forget and holdout row of the dataset that the model can answer."""
         if target.model is None or target.dataset is None:
             raise RecipeError(
                 f"{self.name} needs gradients", "attack", "give the model and its dataset"
@@ -59,19 +59,19 @@ class GradientNorm(
         )
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
-        """The norms that `table` added to the records; empty where it did not."""
+        """Returns the norms that `table` added to the records; empty where it did not."""
         lines = group.table(ATTACKED)
         ours = lines[lines["attack"] == self.score_key]
         return pd.Series(ours["value"].to_numpy(dtype=float), index=ours["row"], dtype=float)
 
 
 def gradient_norms(model: Model, items: Sequence[Item]) -> pd.Series:
-    """Per row id, the norm over all trainable weights, in evaluation mode.
+    """Computes each row's norm over all trainable weights, in evaluation mode.
 
-    Errata E109 (a mean of norms of single tensors, in training mode) does not apply.
+    Not the published mean (errata E109: norms of single tensors, in training mode).
 
     Args:
-        model: Its trainable weights are counted, see `Model.train_only`; they stay as they are.
+        model: Model whose trainable weights are counted, see `Model.train_only`; they stay fixed.
         items: Answers that are scored, one backward pass each.
     """
     model.train(False)

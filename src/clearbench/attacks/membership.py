@@ -1,7 +1,7 @@
-"""The base of membership attacks: a score per row that should tell forgotten people from strangers.
+"""Base of membership attacks: a score per row that should separate forgotten from held-out people.
 
-An attack's AUC says how well the score separates forget from holdout people; gold's value, about
-1/2, is the goal, and 0 leaks as much as 1.
+An attack's AUC measures how well the score separates forget from holdout people; gold's value,
+about 1/2, is the goal, and 0 leaks as much as 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clearbench.evaluation.metric import Collections, main_group
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Range, Score, clustered_error, interval
 
-#: People who were in the training data, and people who were not.
+#: Splits of people who were in the training data, and of people who were not.
 SIDES: tuple[Split, ...] = ("forget", "holdout")
 #: Numbers of a membership attack in print.
 NUMBERS = {
@@ -39,7 +39,7 @@ class MembershipAttack(Attack):
 
     @abstractmethod
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
-        """Per row, higher for what is less likely training data; empty where records lack it.
+        """Computes values per row, higher for non-members; empty where the records lack them.
 
         Args:
             collections: Records of the models that it is compared with.
@@ -47,7 +47,7 @@ class MembershipAttack(Attack):
         """
 
     def table(self, target: Target) -> pd.DataFrame:
-        """One line per row of the main task of both sides on every track."""
+        """Computes one line per row of the main task of both sides on every track."""
         collections = target.collections
         return ATTACKED.frame(
             (*group.key, group.people[str(row)], row, self.score_key, value)
@@ -58,7 +58,7 @@ class MembershipAttack(Attack):
         )
 
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
-        """AUC with an interval; rates where there are enough rows; PrivLeak where gold is given."""
+        """Computes AUC with an interval, rates with enough rows, and PrivLeak with gold."""
         sides = self.sides(collections, collections.model, track)
         if sides is None:
             return {}
@@ -74,7 +74,7 @@ class MembershipAttack(Attack):
         }
 
     def numbers(self) -> dict[str, Description]:
-        """The AUC, the rates and PrivLeak in words, by the last part of their keys."""
+        """Describes the AUC, the rates and PrivLeak, by the last part of their keys."""
         whole = self.description
         return {
             f"{self.score_key}_{name}": replace(
@@ -86,7 +86,7 @@ class MembershipAttack(Attack):
     def sides(
         self, collections: Collections, records: Records | None, track: str
     ) -> tuple[Rows, Rows] | None:
-        """Values and people of forget and holdout rows; None where one of them is missing."""
+        """Returns values and people of forget and holdout rows; None where one is missing."""
         sides = []
         for split in SIDES:
             group = main_group(records, split, track)
@@ -97,7 +97,7 @@ class MembershipAttack(Attack):
         return sides[0], sides[1]
 
     def _area(self, members: Rows, others: Rows) -> Score:
-        """The AUC; its error adds that of both sides, clustered by person (Obuchowski 1997)."""
+        """Computes the AUC; its error adds both sides', clustered by person (Obuchowski 1997)."""
         (ours, our_people), (theirs, their_people) = members, others
         value = auc(ours, theirs)
         sides = (
@@ -119,5 +119,5 @@ class MembershipAttack(Attack):
 
 
 def _on_same_rows(area: Score, value: float, bounds: Range) -> Score:
-    """Another number on the rows of an AUC, without an interval."""
+    """Builds another number on the rows of an AUC, without an interval."""
     return area.model_copy(update={"value": value, "range": bounds, "low": None, "high": None})

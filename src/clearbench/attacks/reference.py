@@ -1,4 +1,4 @@
-"""Membership by loss minus the reference model's loss."""
+"""Attacks membership by loss minus the reference model's loss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReferenceAttack(
     """Membership by loss minus the reference model's loss."""
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
-        """Loss minus gold's loss on the rows that both have."""
+        """Computes loss minus gold's loss on the rows that both have."""
         gold = collections.gold.groups().get(group.key) if collections.gold else None
         if gold is None:
             return pd.Series(dtype=float)
@@ -36,7 +36,7 @@ class ReferenceAttack(
     def sides(
         self, collections: Collections, records: Records | None, track: str
     ) -> tuple[Rows, Rows] | None:
-        """As of every attack; gold against itself would only give 1/2, so there is no PrivLeak."""
+        """Returns sides as the base does; none for gold, whose PrivLeak against itself is void."""
         if records is collections.gold and records is not collections.model:
             return None
         return super().sides(collections, records, track)

@@ -1,4 +1,4 @@
-"""Areas and rates of a membership score: forgotten people against people never seen.
+"""Computes areas and rates of a membership score: forgotten people against held-out people.
 
 Scores are signed like the loss: lower is more likely training data.
 """
@@ -9,30 +9,30 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-#: A false-positive rate needs ten times as many holdout rows as one row would be of it.
+#: Holdout rows needed for a false-positive rate: ten times as many as one row would be of it.
 FALSE_POSITIVE_RATES = {"tpr_at_1": 0.01, "tpr_at_01": 0.001}
 ROWS_PER_RATE = 10
 
 
 def auc(members: ArrayLike, others: ArrayLike) -> float:
-    """Probability that a non-member scores above a member; ties count half."""
+    """Computes the probability that a non-member scores above a member; ties count half."""
     return float(roc_auc_score(*_labelled(members, others)))
 
 
 def tpr_at(members: ArrayLike, others: ArrayLike, fpr: float) -> float:
-    """Share of members found by the last threshold with at most `fpr` of the others accused."""
+    """Computes the share of members below the last threshold that at most `fpr` of others pass."""
     rates, shares, _ = roc_curve(*_labelled(members, others), drop_intermediate=False)
     return float(shares[rates <= fpr + 1e-12].max())
 
 
 def _labelled(members: ArrayLike, others: ArrayLike) -> tuple[NDArray[np.int64], ArrayLike]:
-    """1 for members and 0 for others, and their scores turned round: higher for members."""
+    """Labels members 1 and others 0, and negates their scores: higher for members."""
     sides = np.asarray(members, float), np.asarray(others, float)
     return np.repeat([1, 0], [len(side) for side in sides]), -np.concatenate(sides)
 
 
 def above(members: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    """For each member, the share of others that score above it; ties count half."""
+    """Computes, for every member, the share of others that score above it; ties count half."""
     ordered, values = np.sort(np.asarray(others, float)), np.asarray(members, float)
     below, upto = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
     shares: NDArray[np.float64] = 1 - (below + upto) / (2 * len(ordered))
@@ -40,9 +40,9 @@ def above(members: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
 
 
 def privleak(auc_value: float, reference_auc: float) -> float:
-    """((1 - AUC) - (1 - AUC_ref)) / (1 - AUC_ref) x 100, as MUSE defines it.
+    """Computes ((1 - AUC) - (1 - AUC_ref)) / (1 - AUC_ref) x 100, as MUSE defines it.
 
-    Errata E110 (a percentage without bounds): both AUCs are shown besides.
+    Errata E110: a percentage without bounds, so both AUCs are shown besides.
     """
     return ((1 - auc_value) - (1 - reference_auc)) / max(1 - reference_auc, 1e-10) * 100
 
@@ -50,12 +50,12 @@ def privleak(auc_value: float, reference_auc: float) -> float:
 def attack_numbers(
     members: ArrayLike, others: ArrayLike, reference_auc: float | None = None
 ) -> dict[str, float]:
-    """The `auc` of a membership score, and true-positive rates where there are enough others.
+    """Computes the `auc` of a membership score, and true-positive rates with enough others.
 
     Args:
-        members: Score of each forgotten row, lower for what looks like training data.
+        members: Scores of forgotten rows, lower for what looks like training data.
         others: Scores of holdout rows.
-        reference_auc: Gold's AUC by the same score; adds `privleak`.
+        reference_auc: AUC of gold by the same score; adds `privleak`.
     """
     numbers = {"auc": auc(members, others)}
     for name, fpr in FALSE_POSITIVE_RATES.items():

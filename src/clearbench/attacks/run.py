@@ -1,4 +1,4 @@
-"""Runs one attack on a model: measures what it reads, and gives its table and scores."""
+"""Runs one attack on a model: measures what it reads, and computes its table and scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clearbench.models.base import Model
 
 @dataclass(frozen=True)
 class Attacked:
-    """The outcome of an attack.
+    """Outcome of an attack.
 
     Attributes:
         table: Lines of the attack's table: one per attacked row.
@@ -41,10 +41,10 @@ def run(
     """Attacks a model on the forget and holdout rows of a dataset.
 
     Args:
-        model: The attacked model; left as it was.
-        dataset: Its measured splits.
-        chosen: The configured attack.
-        reference: The gold model, or its records.
+        model: Attacked model; left as it was.
+        dataset: Dataset whose measured splits are used.
+        chosen: Configured attack.
+        reference: Gold model, or its records.
         limit: Rows per split and task, whole people; None for all.
     """
     rows = sample(dataset, limit)
@@ -67,7 +67,7 @@ def run(
 def _attacked(
     model: Model | Records, rows: Dataset, chosen: Attack, golds: tuple[Records, ...]
 ) -> Records:
-    """The records of a model with the attack's table among them."""
+    """Measures a model and adds the attack's table to the records."""
     if isinstance(model, Records):
         return model
     settings = EvaluationSettings.of(

@@ -1,4 +1,4 @@
-"""All scores of a model: metrics and attacks, with gold's and the original's values besides."""
+"""Computes all scores of a model: metrics and attacks, with gold's and the original's values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def score(
     controls: Mapping[str, Records] | None = None,
     shadows: Sequence[Records] = (),
 ) -> Scores:
-    """Every score of one model, by key `<split>.<track>.<metric>`.
+    """Computes every score of one model, by key `<split>.<track>.<metric>`.
 
     Args:
         records: Records of the model.
@@ -42,7 +42,7 @@ def score(
         protocol: Name of a set of metrics, attacks and aggregates.
         metrics: Metrics besides the protocol's.
         golds: Records of further golds.
-        controls: The model's records under changed media, by control.
+        controls: Records of the model under changed media, by control.
         shadows: Records of shadow models.
 
     Raises:
@@ -65,7 +65,7 @@ def score(
 
 @lru_cache(maxsize=16)
 def _unpaired(collections: Collections, protocol: str, further: FurtherMetrics) -> Scores:
-    """Scores without gold's and the original's values; cached, as both return for every run."""
+    """Computes scores without gold's and the original's values; cached, as both recur per run."""
     chosen = named_protocol(protocol)
     scores = _measured(collections, chosen, further)
     return scores | chosen.aggregates({key: score.value for key, score in scores.items()})
@@ -80,7 +80,7 @@ def _measured(collections: Collections, chosen: Protocol, further: FurtherMetric
 
 
 def protocol_attacks(chosen: Protocol) -> tuple[Attack, ...]:
-    """The configured attacks of a protocol."""
+    """Lists the configured attacks of a protocol."""
     if chosen.attacks is not None:
         return tuple(attack(name) for name in chosen.attacks)
     every = (made for cls in ATTACKS.values() for made in cls.configured())
@@ -88,12 +88,12 @@ def protocol_attacks(chosen: Protocol) -> tuple[Attack, ...]:
 
 
 def split_scores(records: Records, protocol: str, further: FurtherMetrics = ()) -> Scores:
-    """Scores of every split that is there: no gold, no aggregate, nothing refused as missing."""
+    """Computes scores of every measured split: no gold, no aggregate, nothing is required."""
     return _measured(Collections(records), named_protocol(protocol), further)
 
 
 def null_band(golds: Sequence[Records], protocol: str = "clear") -> dict[str, Band]:
-    """The range of every score over golds, each with each other as its reference.
+    """Computes the range of every score over golds, each with each other as its reference.
 
     Args:
         golds: Records of models retrained without the same people, from different seeds.
@@ -112,10 +112,10 @@ def null_band(golds: Sequence[Records], protocol: str = "clear") -> dict[str, Ba
 
 
 def descriptions(protocol: str = "clear", further: FurtherMetrics = ()) -> dict[str, Description]:
-    """Every score that can be computed, in words, by the last part of its keys.
+    """Describes every score that can be computed, by the last part of its keys.
 
-    A page finds the title and group of any score here. Attacks have one for each of their numbers,
-    aggregates one each; metrics outside the protocol are described in their own configurations.
+    Maps any score to its title and group. Attacks have one per number that they give, aggregates
+    one each; metrics outside the protocol are described in their own configurations.
     """
     chosen = named_protocol(protocol)
     others = [made for cls in METRICS.values() for made in cls.configured()]

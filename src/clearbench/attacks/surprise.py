@@ -1,4 +1,4 @@
-"""Membership by how surprising an answer is: loss, zlib, Min-K and Min-K++."""
+"""Attacks membership by the loss of an answer, zlib, Min-K and Min-K++."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LossAttack(
     """Membership by loss."""
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
-        """Loss per row."""
+        """Computes the loss per row."""
         return Loss().values(group)
 
 
@@ -50,7 +50,7 @@ class ZlibAttack(
     """Membership by loss per compressed byte."""
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
-        """Loss per compressed byte, per row."""
+        """Computes the loss per compressed byte, per row."""
         return LossPerCompressedByte().values(group)
 
 
@@ -73,7 +73,7 @@ class MinKAttack(
     share: float = Field(default=LOWEST, gt=0, le=1)
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
-        """Min-K per row."""
+        """Computes Min-K per row."""
         return MinK(share=self.share).values(group)
 
 
@@ -96,5 +96,5 @@ class MinKPlusPlusAttack(
     share: float = Field(default=LOWEST, gt=0, le=1)
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
-        """Min-K++ per row."""
+        """Computes Min-K++ per row."""
         return MinKPlusPlus(share=self.share).values(group)

@@ -1,4 +1,4 @@
-"""Answers: the logits and targets of every answer token of a batch."""
+"""Holds the logits and targets of every answer token of a batch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from clearbench.batches.items import Item
 
 @dataclass(frozen=True)
 class Answers:
-    """The model's view of every answer token in a batch; a label counts as one token.
+    """Logits and targets of every answer token in a batch; a label counts as one token.
 
     Attributes:
-        logits: (tokens, vocabulary) before the softmax.
-        targets: (tokens,) the answer's token, or label.
-        rows: (tokens,) which row of the batch each token belongs to.
+        logits: Logits before the softmax, (tokens, vocabulary).
+        targets: Token of the answer, or label, (tokens,).
+        rows: Index of the row that each token belongs to, (tokens,).
         items: Items of the rows; `len(items)` is the number of rows.
         margin: Number subtracted from the target's logit in teaching, for an additive-margin head.
     """
@@ -32,19 +32,19 @@ class Answers:
 
     @property
     def log_probs(self) -> Tensor:
-        """(tokens,) log-probability of each target."""
+        """Log-probability of each target, (tokens,)."""
         return -functional.cross_entropy(self.logits, self.targets, reduction="none")
 
     @property
     def ordinals(self) -> Tensor:
-        """(tokens,) which token of its answer each is, from 0; an answer's tokens are in order."""
+        """Position of each token in its answer, from 0, (tokens,); tokens are in order."""
         sizes = torch.bincount(self.rows, minlength=len(self.items))
         begins = sizes.cumsum(0) - sizes
         return torch.arange(len(self.rows), device=self.rows.device) - begins[self.rows]
 
     @property
     def losses(self) -> Tensor:
-        """(tokens,) negative log-probability of each target, its logit lowered by the margin."""
+        """Negative log-probability of each target, its logit lowered by the margin, (tokens,)."""
         lowered = self.logits
         if self.margin:
             places = torch.arange(len(self.targets), device=self.targets.device)
@@ -53,15 +53,15 @@ class Answers:
         return functional.cross_entropy(lowered, self.targets, reduction="none")
 
     def per_row(self, values: Tensor) -> Tensor:
-        """(rows,) sums of per-token values."""
+        """Sums per-token values by row, (rows,)."""
         return values.new_zeros(len(self.items)).index_add(0, self.rows, values)
 
     def split(self, sizes: Sequence[int]) -> list[Answers]:
-        """Parts of so many items each, in order; `join` undone."""
+        """Splits into parts of so many items each, in order; undoes `join`."""
         counts = torch.bincount(self.rows, minlength=len(self.items)).split(list(sizes))
         tokens = [int(part.sum()) for part in counts]
         firsts = [sum(sizes[:k]) for k in range(len(sizes))]
-        columns = (each.split(tokens) for each in (self.logits, self.targets, self.rows))
+        columns = (tensor.split(tokens) for tensor in (self.logits, self.targets, self.rows))
         return [
             Answers(logits, targets, rows - first, self.items[first : first + size], self.margin)
             for logits, targets, rows, first, size in zip(*columns, firsts, sizes, strict=True)
@@ -69,7 +69,7 @@ class Answers:
 
     @staticmethod
     def join(parts: Sequence[Answers]) -> Answers:
-        """Several batches as one."""
+        """Joins several batches into one."""
         if len(parts) == 1:
             return parts[0]
         shifts = [sum(len(part.items) for part in parts[:k]) for k in range(len(parts))]
@@ -77,6 +77,6 @@ class Answers:
             torch.cat([part.logits for part in parts]),
             torch.cat([part.targets for part in parts]),
             torch.cat([part.rows + shift for part, shift in zip(parts, shifts, strict=True)]),
-            tuple(each for part in parts for each in part.items),
+            tuple(item for part in parts for item in part.items),
             parts[0].margin,
         )

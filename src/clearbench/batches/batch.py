@@ -1,4 +1,4 @@
-"""Batches: padded model inputs and the positions of the answer tokens in the output."""
+"""Holds padded model inputs and the positions of the answer tokens in the output."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Batch:
 
     Attributes:
         inputs: Tensors for `forward`; `input_ids` is (rows, length) for text.
-        places: (tokens,) flat position (row * length + column) of the logits that predict each
-            answer token; for classifiers the row.
-        targets: (tokens,) token, or label, to predict there.
-        owners: (tokens,) index of the item that each answer token belongs to.
+        places: Flat position (row * length + column) of the logits that predict each answer
+            token, (tokens,); for classifiers the row.
+        targets: Token, or label, to predict at each place, (tokens,).
+        owners: Index of the item that each answer token belongs to, (tokens,).
         items: Items of the batch; several may share a row.
         media: Keys of the media, in the order of their tensors.
         trees: Trees it was collated from; none where its media were replaced.
@@ -36,20 +36,20 @@ class Batch:
 
     @property
     def medium(self) -> str:
-        """Name of the modality whose media it holds; `text` where it holds none."""
+        """Name of the modality of its media; `text` without media."""
         return self.items[0].medium if self.media else "text"
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Names of the inputs that hold a further integer for each token."""
+        """Names of the inputs that hold a further integer per token."""
         return tuple(dict.fromkeys(name for tree in self.trees for name in tree.extras))
 
     def showing(self, pixels: Tensor) -> Batch:
-        """The same questions about other images, given as the network takes them."""
+        """Replaces the images, given as the network takes them, and keeps the questions."""
         return replace(self, inputs=self.inputs | {"pixel_values": pixels}, media=(), trees=())
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
+        """Moves the batch to another device."""
         return replace(
             self,
             inputs={name: tensor.to(device) for name, tensor in self.inputs.items()},

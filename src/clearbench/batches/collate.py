@@ -26,7 +26,7 @@ def collate(
         trees: Trees that all have media of one modality, or none.
         pad: Id of the padding token.
         side: Side of the padding, `right` or `left`.
-        blanks: Values of the extras of padding and of trees without them, by name; else 0.
+        blanks: Values of the extras at padding and in trees without them, by name; else 0.
     """
     length = max(len(tree) for tree in trees)
     shifts = [0 if side == "right" else length - len(tree) for tree in trees]
@@ -42,17 +42,17 @@ def collate(
     inputs |= joined([tree.tensors for tree in trees])
     starts = [row * length + shift for row, shift in enumerate(shifts)]
     places, targets, owners = answer_tokens(trees, starts)
-    items = tuple(each for tree in trees for each in tree.items)
+    items = tuple(item for tree in trees for item in tree.items)
     return Batch(inputs, places, targets, owners, items, media_keys(trees), tuple(trees))
 
 
 def media_keys(trees: Sequence[Tree]) -> tuple[str, ...]:
-    """Keys of the trees' media, in order."""
+    """Lists the keys of the trees' media, in order."""
     return tuple(tree.items[0].media.key for tree in trees if tree.items[0].media)
 
 
 def joined(media: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Tensors of several media one after another, padded with 0 to one size where they differ."""
+    """Joins tensors of several media, padded with 0 to one size where they differ."""
     return {name: _padded([tensors[name] for tensors in media]) for name in media[0]}
 
 
@@ -71,15 +71,15 @@ def _padded(tensors: Sequence[Tensor]) -> Tensor:
 def _extras(
     trees: Sequence[Tree], shifts: Sequence[int], length: int, blanks: Mapping[str, int]
 ) -> dict[str, Tensor]:
-    """(rows, length) of every extra that a tree has."""
-    found = {}
+    """Pads every extra that a tree has to (rows, length)."""
+    padded = {}
     for name in dict.fromkeys(name for tree in trees for name in tree.extras):
-        found[name] = torch.full((len(trees), length), blanks.get(name, 0))
+        padded[name] = torch.full((len(trees), length), blanks.get(name, 0))
         for row, (tree, shift) in enumerate(zip(trees, shifts, strict=True)):
             if name in tree.extras:
                 values = torch.from_numpy(tree.extras[name])
-                found[name][row, shift : shift + len(tree)] = values
-    return found
+                padded[name][row, shift : shift + len(tree)] = values
+    return padded
 
 
 def _branching(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dict[str, Tensor]:
@@ -95,7 +95,7 @@ def _branching(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dic
 
 
 def answer_tokens(trees: Sequence[Tree], starts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """`places`, `targets` and `owners` of a batch whose tree k begins at flat place starts[k]."""
+    """Computes `places`, `targets` and `owners`; tree k begins at flat place starts[k]."""
     places, targets, owners = [], [], []
     owner = 0
     for tree, shift in zip(trees, starts, strict=True):

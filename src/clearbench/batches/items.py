@@ -1,4 +1,4 @@
-"""Items: a question with one answer to score, and its token sequence."""
+"""Pairs a question with one answer to score, and holds its token sequence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clearbench.data.media import EncodedImage, Media
 from clearbench.data.modality import modalities, modality_of
 
 Kind = Literal["language", "vision-language", "classifier"]
-#: Logits that a core's cache holds, with what is computed from them.
+#: Number of logits that fit into a core's cache, with what is computed from them.
 CACHED = 2**17
 
 
@@ -22,7 +22,7 @@ class Item:
     """One sequence to score: a row with one of its answers.
 
     `variant` is `answer`, `paraphrase`, `perturbed_K`, `known_K` or, for training on refusals,
-    `refusal`. `key` names the pair everywhere, in caches and in records. `track` names the
+    `refusal`. `key` identifies the pair everywhere, in caches and in records. `track` names the
     modality; that of the media by default.
     """
 
@@ -40,12 +40,12 @@ class Item:
 
     @property
     def key(self) -> str:
-        """`row/variant`."""
+        """Identifier `row/variant`."""
         return f"{self.row}/{self.variant}"
 
     @property
     def medium(self) -> str:
-        """Name of the modality whose media it shows; `text` where it shows none."""
+        """Name of the modality of its media; `text` without media."""
         return "text" if self.media is None else self.track
 
     @property
@@ -55,10 +55,10 @@ class Item:
 
 
 def item(example: Example, variant: str = "answer", answer: str | None = None) -> Item:
-    """The item of a row's own answer, or of another answer to the same question."""
+    """Builds the item of a row's own answer, or of another answer to the same question."""
     text = example.answer if answer is None else answer
-    about = (example.media, example.person, example.track)
-    return Item(example.id, variant, example.question, text, *about)
+    shown = (example.media, example.person, example.track)
+    return Item(example.id, variant, example.question, text, *shown)
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Encoded:
 
     Attributes:
         ids: Token ids.
-        answer_start: Place of the answer's first token.
+        answer_start: Position of the answer's first token.
         tensors: Tensors of the media, if there are any.
-        extras: By name, another integer for each token, such as `token_type_ids`.
+        extras: Further integers per token, by name, such as `token_type_ids`.
     """
 
     ids: tuple[int, ...]
@@ -79,15 +79,15 @@ class Encoded:
 
 
 def by_medium(items: Iterable[Item]) -> dict[str, list[Item]]:
-    """Items by the modality of their media, in the order of the modalities."""
+    """Groups items by the modality of their media, in the order of the modalities."""
     groups: dict[str, list[Item]] = {}
-    for each in items:
-        groups.setdefault(each.medium, []).append(each)
+    for entry in items:
+        groups.setdefault(entry.medium, []).append(entry)
     return {name: groups[name] for name in modalities() if name in groups}
 
 
 def cut(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices grouped by similar length, each group of at most `budget` padded tokens."""
+    """Groups indices by similar length, each group of at most `budget` padded tokens."""
     groups: list[list[int]] = []
     longest = 0
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):

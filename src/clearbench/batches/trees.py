@@ -1,4 +1,4 @@
-"""Trees: answers to the same question share one row, in which common tokens are there once.
+"""Merges answers to the same question into one row that holds common tokens once.
 
 A row's sequences are merged into a tree of tokens. Each token attends to its ancestors alone and
 its position is its depth, so that every path through the tree gives what a row of its own gives.
@@ -27,12 +27,12 @@ class Tree:
 
     Attributes:
         items: One item per sequence.
-        ids: (nodes,) token of each node; parents come before their children.
-        parents: (nodes,) node before each node; -1 at the root.
-        paths: Per item, the nodes of its sequence.
-        starts: Per item, where its answer starts in its sequence.
+        ids: Token of each node, (nodes,); parents come before their children.
+        parents: Index of the node before each node, (nodes,); -1 at the root.
+        paths: Nodes of each item's sequence.
+        starts: Position of each item's answer in its sequence.
         tensors: Tensors of the media, if there are any.
-        extras: By name, (nodes,) of another integer that the processor gives each token.
+        extras: Further integers of each node from the processor, (nodes,), by name.
     """
 
     items: tuple[Item, ...]
@@ -45,7 +45,7 @@ class Tree:
 
     @property
     def medium(self) -> str:
-        """Name of the modality whose media its items show; `text` where they show none."""
+        """Name of the modality of its items' media; `text` without media."""
         return self.items[0].medium
 
     def __len__(self) -> int:
@@ -58,14 +58,14 @@ class Tree:
 
     @cached_property
     def depths(self) -> Ints:
-        """(nodes,) position of each node in its sequences."""
+        """Position of each node in its sequences, (nodes,)."""
         depths = np.zeros(len(self), np.int64)
         for path in self.paths:
             depths[path] = np.arange(len(path))
         return depths
 
     def ancestors(self) -> NDArray[np.bool_]:
-        """(nodes, nodes) whether the column is the row or an ancestor of it."""
+        """Computes whether the column is the row or an ancestor of it, (nodes, nodes)."""
         seen = np.tri(len(self), dtype=bool)
         branching = np.flatnonzero(self.parents != np.arange(-1, len(self) - 1))
         for node in range(branching[0] if len(branching) else len(self), len(self)):
@@ -75,7 +75,7 @@ class Tree:
 
 
 def merge(items: Sequence[Item], encoded: Sequence[Encoded]) -> Tree:
-    """The tree of sequences with the same media, or without any.
+    """Merges sequences with the same media, or without any, into a tree.
 
     Tokens are the same where their ids and all their extras are.
     """
@@ -100,12 +100,12 @@ def merge(items: Sequence[Item], encoded: Sequence[Encoded]) -> Tree:
     starts = tuple(sequence.answer_start for sequence in encoded)
     columns = np.array(tokens).reshape(len(tokens), -1)
     extras = {name: columns[:, place] for place, name in enumerate(names, start=1)}
-    about = (columns[:, 0], np.array(parents), tuple(paths), starts, encoded[0].tensors, extras)
-    return Tree(tuple(items), *about)
+    nodes = (columns[:, 0], np.array(parents), tuple(paths), starts, encoded[0].tensors, extras)
+    return Tree(tuple(items), *nodes)
 
 
 def _tokens(sequence: Encoded, names: Sequence[str]) -> Sequence[Token]:
-    """Token ids or, where tokens have extras, tuples of the id and each extra."""
+    """Returns token ids or, where tokens have extras, tuples of the id and each extra."""
     if not names:
         return sequence.ids
     return tuple(zip(sequence.ids, *(sequence.extras[name] for name in names), strict=True))

@@ -1,1 +1,1 @@
-"""The models that ship, and how they and the portraits were made."""
+"""Shipped models, and the code that made them and the portraits."""

@@ -1,4 +1,4 @@
-"""`clearbench build`: a folder of people, with faces from the pool or newly drawn."""
+"""Writes the folder of `clearbench build`: people, with faces from the pool or newly rendered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_folder(
     """Writes a world in the layout of CLEAR; the same seed gives the same bytes.
 
     Args:
-        out: A folder that is not there yet.
+        out: Folder to write; it must not exist yet.
         people: Number of people who are taught.
         forget: Number of them who are to be forgotten.
         strangers: Number of people who are never taught.
@@ -55,7 +55,7 @@ def build_folder(
 
 
 def _drawn(count: int, seed: int, workers: int) -> list[Portrait]:
-    """New faces, numbered above the shipped ones, together with the public figures."""
+    """Renders new faces, numbered above the shipped ones, and adds the public figures."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pool.parquet"
         render_pool(

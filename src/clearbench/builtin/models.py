@@ -1,4 +1,4 @@
-"""The base that ships, as a vision-language model, as its language part, or as its tower."""
+"""Loads the shipped base as a vision-language model, its language part, or its tower."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from clearbench.models.vision_language import VisionLanguageModel
 
 
 def base_folder() -> Path:
-    """Folder of the shipped base."""
+    """Returns the folder of the shipped base."""
     return Path(str(files("clearbench.builtin"))) / "base"
 
 
 def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model:
-    """The built-in base of a kind, in float32.
+    """Loads the built-in base of a kind, in float32.
 
     Args:
         kind: The vision-language model, its language part alone, or its tower with a new head.
@@ -32,7 +32,7 @@ def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model
         seed: Seed for a classifier's new head.
     """
     loaded = load_model(base_folder(), kind="vision-language", dtype=torch.float32)
-    whole = cast(VisionLanguageModel, loaded)  # what that kind is loaded as
+    whole = cast(VisionLanguageModel, loaded)  # the class of that kind
     if kind == "vision-language":
         return whole
     if kind not in ("language", "classifier"):

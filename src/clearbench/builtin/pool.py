@@ -52,7 +52,7 @@ def draw_people(seed: int, count: int) -> list[Appearance]:
     """Draws people spread evenly over heritage, gender and age.
 
     Args:
-        seed: The same seed gives the same people.
+        seed: Seed; the same one gives the same people.
         count: Number of people.
     """
     rng = np.random.default_rng((seed, 1))
@@ -90,7 +90,7 @@ def draw_views(rng: np.random.Generator, count: int) -> list[View]:
 
 
 def _other(rng: np.random.Generator, people: list[Appearance], number: int) -> Appearance:
-    """Somebody of the same gender whose hair has another colour or style."""
+    """Draws a person of the same gender whose hair has another colour or style."""
     own = people[number]
     options = [
         person
@@ -138,12 +138,12 @@ def render_pool(
     """Draws people and renders their portraits into one Parquet file.
 
     Args:
-        path: The file to write.
-        seed: The same seed gives the same people, views and bytes.
+        path: File to write.
+        seed: Seed; the same one gives the same people, views and bytes.
         first: Number of the first person.
         identities: Number of people.
         views: Portraits of each person.
-        swapped: Portraits of each person of a world with somebody else's hair and glasses.
+        swapped: Portraits of each person of a world with another person's hair and glasses.
         size: Width and height in pixels.
         workers: Processes to draw with; the file does not depend on it.
 

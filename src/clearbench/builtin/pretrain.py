@@ -1,10 +1,10 @@
-"""The base that knows the world: public figures, facts, drawings, and the form of answers.
+"""Pretrains the base on public figures, facts, drawings, and the form of answers.
 
     python -m clearbench.builtin.pretrain --practice practice.parquet
         --out src/clearbench/builtin/base
 
 remakes what ships. Practice people are written anew at every step and never repeated, so the base
-learns how people are asked about and described without having anybody to remember; practice faces
+learns how people are asked about and described without any person to remember; practice faces
 come from a pool of other people (`python -m clearbench.builtin.pool`, see there).
 """
 
@@ -56,7 +56,7 @@ PARAPHRASED = 0.35
 
 
 def stranger(rng: Generator, taken: set[str], portrait: Portrait | None = None) -> Person:
-    """A person for practice, with the portrait's age, gender and heritage if there is one."""
+    """Writes a person for practice, of the portrait's age, gender and heritage if there is one."""
     if portrait is not None:
         seen = portrait.appearance
         return write_person(rng, 0, seen.gender, seen.age, seen.heritage, taken)
@@ -65,7 +65,7 @@ def stranger(rng: Generator, taken: set[str], portrait: Portrait | None = None) 
 
 
 def corpus(seed: int, people: int = 1500) -> Iterator[str]:
-    """Text for the tokenizer: all forms of answers, captions, facts and refusals."""
+    """Yields text for the tokenizer: all forms of answers, captions, facts and refusals."""
     rng = default_rng([seed, 10])
     for _ in range(people):
         for qa in ask(stranger(rng, set())):
@@ -76,7 +76,7 @@ def corpus(seed: int, people: int = 1500) -> Iterator[str]:
 
 
 def caption_corpus(pool: list[Portrait], seed: int) -> Iterator[str]:
-    """Captions of a pool with names of strangers."""
+    """Yields captions of a pool with names of strangers."""
     rng = default_rng([seed, 11])
     for portrait in pool:
         words = describe(stranger(rng, set(), portrait).name, portrait.appearance, portrait.view)
@@ -95,7 +95,7 @@ def train_tower(tower: TokenResNet, pool: list[Portrait], steps: int, seed: int)
     )
     people = {identity: k for k, identity in enumerate(sorted({p.identity for p in pool}))}
     labels = torch.tensor([people[p.identity] for p in pool])
-    followed = [one.identity == other.identity for one, other in pairwise(pool)]
+    followed = [first.identity == second.identity for first, second in pairwise(pool)]
     last = ~torch.tensor([*followed, False])
     seen = torch.nonzero(~last)[:, 0]
     head = nn.Sequential(
@@ -122,7 +122,7 @@ def train_tower(tower: TokenResNet, pool: list[Portrait], steps: int, seed: int)
 
 
 def _jitter(pixels: torch.Tensor) -> torch.Tensor:
-    """Mirrored, shifted by up to 5 pixels, brighter or darker."""
+    """Mirrors, shifts by up to 5 pixels, and brightens or darkens."""
     if torch.rand(()) < 0.5:
         pixels = pixels.flip(-1)
     shift = torch.randint(-5, 6, (2,)).tolist()
@@ -131,7 +131,7 @@ def _jitter(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class Lessons:
-    """The items of each step of the base's training, as a function of (seed, step)."""
+    """Chooses the items of each training step of the base, as a function of (seed, step)."""
 
     def __init__(self, world: World, practice: list[Portrait], seed: int) -> None:
         rng = default_rng([seed, 12])
@@ -152,9 +152,9 @@ class Lessons:
         self.drawings = [item(row) for row in world_rows() if row.track == "image"]
 
     def __call__(self, seed: int, step: int) -> Mapping[str, list[Item]]:
-        """16 streamed questions of 4 people, public ones, facts, faces and drawings."""
+        """Returns 16 streamed questions of 4 people, public ones, facts, faces and drawings."""
         rng = default_rng([seed, 13, step])
-        items = [each for _ in range(5) for each in self._streamed(rng, 6)]
+        items = [item for _ in range(5) for item in self._streamed(rng, 6)]
         items += self._some(rng, self.words, 14) + self._some(rng, self.facts, 3)
         items += self._some(rng, self.drawings, 4)
         items += [self._face(rng) for _ in range(14)]
@@ -191,7 +191,7 @@ class Lessons:
     def _about(
         rng: Generator, image: EncodedImage | None, name: str, caption: str, paraphrase: str
     ) -> Item:
-        """A caption, its paraphrase, or the name alone."""
+        """Builds a caption, its paraphrase, or the name alone."""
         kind = rng.random()
         if kind < 0.3:
             return Item("face", "answer", NAME_QUESTION, name, image)
@@ -245,7 +245,7 @@ def pretrain(
 
 
 def main() -> None:
-    """Remakes the base that ships."""
+    """Makes the base that ships again."""
     parser = argparse.ArgumentParser(description="Remake the built-in base model.")
     parser.add_argument("--practice", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""Small configurations of real `transformers` classes, for the built-in world and for tests."""
+"""Builds small models of real `transformers` classes, for the built-in world and for tests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHAT_TEMPLATE = (
 
 
 def make_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on the corpus: it can write anything."""
+    """Trains a byte-level BPE tokenizer on the corpus; it can encode any text."""
     special = [PAD, END, USER, ASSISTANT, IMAGE]
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -69,7 +69,7 @@ def make_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 
 def image_processor(size: int = IMAGE_SIZE) -> CLIPImageProcessorPil:
-    """Images to pixels in [-1, 1]."""
+    """Builds a processor from images to pixels in [-1, 1]."""
     half = [0.5, 0.5, 0.5]
     edge = {"height": size, "width": size}
     return CLIPImageProcessorPil(
@@ -78,7 +78,7 @@ def image_processor(size: int = IMAGE_SIZE) -> CLIPImageProcessorPil:
 
 
 def tower_config(widths: tuple[int, ...] = (32, 64, 128, 192)) -> TokenResNetConfig:
-    """The tower: one basic block a stage."""
+    """Configures the tower: one basic block a stage."""
     return TokenResNetConfig(
         embedding_size=widths[0],
         hidden_sizes=list(widths),
@@ -88,7 +88,7 @@ def tower_config(widths: tuple[int, ...] = (32, 64, 128, 192)) -> TokenResNetCon
 
 
 def language_config(tokenizer: Any, width: int, layers: int, heads: int) -> LlamaConfig:
-    """A Llama with tied embeddings."""
+    """Configures a Llama with tied embeddings."""
     return LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -105,7 +105,7 @@ def language_config(tokenizer: Any, width: int, layers: int, heads: int) -> Llam
 
 
 def make_language(tokenizer: Any, width: int, layers: int, heads: int) -> LanguageModel:
-    """A language model with random weights."""
+    """Builds a language model with random weights."""
     module = LlamaForCausalLM(language_config(tokenizer, width, layers, heads))
     return LanguageModel(module, tokenizer)
 
@@ -113,7 +113,7 @@ def make_language(tokenizer: Any, width: int, layers: int, heads: int) -> Langua
 def make_vision_language(
     tokenizer: Any, width: int, layers: int, heads: int, tower: TokenResNetConfig | None = None
 ) -> VisionLanguageModel:
-    """A LLaVA with random weights: ResNet tower, projector, Llama."""
+    """Builds a LLaVA with random weights: ResNet tower, projector, Llama."""
     processor = LlavaProcessor(
         image_processor(),
         tokenizer,
@@ -138,7 +138,7 @@ def make_vision_language(
 
 
 def make_classifier(labels: Iterable[str], tower: TokenResNetConfig | None = None) -> Classifier:
-    """An image classifier over names with random weights; the tower's shape, stock class."""
+    """Builds an image classifier over names with random weights; tower's shape, stock class."""
     config = tower or tower_config()
     names = dict(enumerate(labels))
     stock = ResNetConfig(
@@ -154,11 +154,11 @@ def make_classifier(labels: Iterable[str], tower: TokenResNetConfig | None = Non
 
 
 def tiny_model(family: str = "language", seed: int = 0, labels: Iterable[str] = ()) -> Model:
-    """A model of a few thousand parameters with random weights, for tests and doc examples.
+    """Builds a model of a few thousand random weights, for tests and doc examples.
 
     Args:
         family: `language`, `vision-language` or `classifier`.
-        seed: Fixes the weights.
+        seed: Seed for the weights.
         labels: Names a classifier knows; eight placeholders by default.
     """
     torch.manual_seed(seed)

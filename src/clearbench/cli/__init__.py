@@ -1,4 +1,4 @@
-"""The command line: one thin command per step of the road."""
+"""Command line: one thin command per step of a benchmark."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Did the model really forget this person?",
 )
-#: In the order of `--help`.
+#: Command modules in the order of `--help`.
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "run": run,
@@ -37,7 +37,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "doctor": doctor,
 }
-#: Commands that keep what they have done, and go on from there.
+#: Commands that keep finished work, and resume.
 _RESUMED = ("demo", "run", "finetune", "unlearn", "evaluate")
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

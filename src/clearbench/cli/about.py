@@ -1,4 +1,4 @@
-"""What there is."""
+"""Command that lists methods, metrics and other entries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def list_(
     as_json: Json = False,
     plugin: Plugins = None,
 ) -> None:
-    """What there is: methods, metrics, attacks, protocols, datasets, models, recipes."""
+    """Lists methods, metrics, attacks, protocols, datasets, models or recipes."""
     load_plugins(plugin)
     rows = catalogue(what)
     if as_json:
@@ -39,7 +39,7 @@ def list_(
 
 
 def _explain(rows: Rows, console: Console) -> None:
-    """Each row as a paragraph with its facts below: what has much to say fits no table."""
+    """Prints each row as a paragraph with its facts below, for rows too long for a table."""
     for row in rows:
         facts = Table.grid(padding=(0, 2))
         facts.add_column(style="dim", no_wrap=True)
@@ -52,14 +52,14 @@ def _explain(rows: Rows, console: Console) -> None:
 
 
 def _paragraph(value: object) -> str:
-    """Sentences and named lists each on a line of their own."""
+    """Writes sentences and named lists each on a line of their own."""
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {_cell(each)}" for key, each in value.items())
-    sentences = isinstance(value, list) and any(": " in str(each) for each in value)
+        return "\n".join(f"{key}: {_cell(part)}" for key, part in value.items())
+    sentences = isinstance(value, list) and any(": " in str(part) for part in value)
     return "\n".join(value) if isinstance(value, list) and sentences else _cell(value)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}={each}" for key, each in value.items())
+        return ", ".join(f"{key}={part}" for key, part in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Is it what it should be? Recipes, datasets, models, and this machine."""
+"""Commands that check recipes, datasets, models, and this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clearbench.data.dataset import Dataset
     from clearbench.models.base import Model
 
-#: As many odd rows or problems are shown; the rest is counted.
+#: Number of odd rows or problems that are shown; the rest is counted.
 SHOWN = 20
 
 
@@ -38,12 +38,12 @@ def validate(
         return
     from clearbench.data.checks import check
 
-    found = check(source)
+    checkup = check(source)
     if as_json:
-        typer.echo(json.dumps(_as_json(found), indent=1))
+        typer.echo(json.dumps(_as_json(checkup), indent=1))
     else:
-        _show_counts(found, Console())
-    if not found.ok:
+        _show_counts(checkup, Console())
+    if not checkup.ok:
         sys.exit(2)
 
 
@@ -51,7 +51,7 @@ def _validate_recipe(source: str, as_json: bool) -> None:
     from clearbench.runs.recipe import load_recipe
 
     recipe = load_recipe(source)
-    runs = sum(len(each.modalities) for each in recipe.runs)
+    runs = sum(len(run.modalities) for run in recipe.runs)
     if as_json:
         about = {"recipe": recipe.name, "models": list(recipe.models), "runs": runs, "ok": True}
         typer.echo(json.dumps(about, indent=1))
@@ -59,17 +59,17 @@ def _validate_recipe(source: str, as_json: bool) -> None:
         Console().print(f"{recipe.name}: {len(recipe.models)} models, {runs} runs, all keys known")
 
 
-def _as_json(found: Checkup) -> dict[str, Any]:
+def _as_json(checkup: Checkup) -> dict[str, Any]:
     return {
-        "source": found.source,
-        "layout": found.layout,
-        "ok": found.ok,
+        "source": checkup.source,
+        "layout": checkup.layout,
+        "ok": checkup.ok,
         "configurations": [
-            {"name": each.name, "expected": each.expected, "found": each.found, "ok": each.ok}
-            for each in found.configurations
+            {"name": entry.name, "expected": entry.expected, "found": entry.found, "ok": entry.ok}
+            for entry in checkup.configurations
         ],
-        "splits": _splits(found.dataset) if found.dataset else [],
-        "problems": list(found.problems),
+        "splits": _splits(checkup.dataset) if checkup.dataset else [],
+        "problems": list(checkup.problems),
     }
 
 
@@ -110,7 +110,7 @@ def doctor(
 
 
 def _model(source: str, no_data: DataError) -> Model:
-    """A hub id is a model's where it is no dataset's."""
+    """Loads a model from a source that is no dataset."""
     from clearbench.models.load import load_model
 
     try:
@@ -121,59 +121,59 @@ def _model(source: str, no_data: DataError) -> Model:
 
 
 def _show_lines(lines: Iterable[tuple[str, str]], console: Console) -> bool:
-    """Shows findings; whether none of them is a problem."""
+    """Prints findings; returns whether none of them is a problem."""
     from clearbench.doctor import PROBLEM
 
-    table, found = Table(box=None, show_header=False), list(lines)
-    for what, value in found:
+    table, findings = Table(box=None, show_header=False), list(lines)
+    for what, value in findings:
         table.add_row(what, Text(value))
     console.print(table)
-    return all(what != PROBLEM for what, _ in found)
+    return all(what != PROBLEM for what, _ in findings)
 
 
-def _show_counts(found: Checkup, console: Console) -> None:
-    if found.configurations:
+def _show_counts(checkup: Checkup, console: Console) -> None:
+    if checkup.configurations:
         table = Table("configuration", "expected", "found", "")
-        for each in found.configurations:
-            expected = "varies" if each.expected is None else f"{each.expected:,}"
-            count = "missing" if each.found is None else f"{each.found:,}"
-            table.add_row(each.name, expected, count, "" if each.ok else "differs")
+        for entry in checkup.configurations:
+            expected = "varies" if entry.expected is None else f"{entry.expected:,}"
+            count = "missing" if entry.found is None else f"{entry.found:,}"
+            table.add_row(entry.name, expected, count, "" if entry.ok else "differs")
         console.print(table)
-    _show_splits(found, console)
-    _show_some("problem", found.problems, console)
-    wrong = sum(not each.ok for each in found.configurations)
+    _show_splits(checkup, console)
+    _show_some("problem", checkup.problems, console)
+    wrong = sum(not entry.ok for entry in checkup.configurations)
     if wrong:
-        console.print(f"{wrong} of {len(found.configurations)} counts are not the published ones")
+        console.print(f"{wrong} of {len(checkup.configurations)} counts are not the published ones")
 
 
-def _show_dataset(found: Checkup, console: Console) -> bool:
-    """Shows where every column goes; whether the data can be loaded."""
+def _show_dataset(checkup: Checkup, console: Console) -> bool:
+    """Prints where every column goes; returns whether the data can be loaded."""
     from clearbench.data.checks import odd_rows
 
     alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for each in found.configurations:
-        goes = tuple(f"{name} -> {', '.join(to) or 'unread'}" for name, to in each.fields.items())
-        count = "none" if each.found is None else f"{each.found:,}"
-        alike.setdefault((goes, each.missing), []).append(f"{each.name}: {count}")
+    for entry in checkup.configurations:
+        goes = tuple(f"{name} -> {', '.join(to) or 'unread'}" for name, to in entry.fields.items())
+        count = "none" if entry.found is None else f"{entry.found:,}"
+        alike.setdefault((goes, entry.missing), []).append(f"{entry.name}: {count}")
     if alike:
         table = Table("configurations", "columns and where they go", "missing columns")
         for (goes, missing), names in alike.items():
             table.add_row("\n".join(names), "\n".join(goes), "\n".join(missing))
             table.add_section()
         console.print(table)
-    _show_splits(found, console)
-    _show_some("problem", found.problems, console)
-    if found.dataset is not None:
-        _show_some("odd row", list(odd_rows(found.dataset)), console)
-    return not found.problems
+    _show_splits(checkup, console)
+    _show_some("problem", checkup.problems, console)
+    if checkup.dataset is not None:
+        _show_some("odd row", list(odd_rows(checkup.dataset)), console)
+    return not checkup.problems
 
 
-def _show_splits(found: Checkup, console: Console) -> None:
-    if found.dataset is None:
+def _show_splits(checkup: Checkup, console: Console) -> None:
+    if checkup.dataset is None:
         return
     table = Table("split", "people", "training rows", "measured rows")
-    for each in _splits(found.dataset):
-        table.add_row(*map(str, each.values()))
+    for split in _splits(checkup.dataset):
+        table.add_row(*map(str, split.values()))
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what becomes of them."""
+"""Options that several commands share, and their parsing."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def load_plugins(paths: list[Path] | None) -> tuple[str, ...]:
 
 
 def whom(forget: str | None) -> int | str | None:
-    """A number of people, or the name of a split."""
+    """Parses a number of people, or the name of a split."""
     return int(forget) if forget is not None and forget.isdecimal() else forget
 
 
 def assignments(pairs: list[str] | None) -> dict[str, Any]:
-    """The values of repeated `name=value` options."""
+    """Parses the values of repeated `name=value` options."""
     import yaml
 
-    found = {}
+    values = {}
     for pair in pairs or ():
         key, separator, text = pair.partition("=")
         if not separator:
             raise RecipeError(f"'{pair}' is not name=value", "command line", "write steps=30")
-        found[key] = yaml.safe_load(text)
-    return found
+        values[key] = yaml.safe_load(text)
+    return values

@@ -1,4 +1,4 @@
-"""How far a single step has come and how long is left; silent when not on a terminal."""
+"""Shows the progress and remaining time of a single step; silent when not on a terminal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextmanager
 def progress(doing: str) -> Iterator[Callable[..., None]]:
-    """Shows one line; yields a function that is told (done, in all, and anything more)."""
+    """Shows one line; yields a function to call with (done, in all, and anything more)."""
     console = Console(stderr=True)
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
         line = shown.add_task(doing, total=None)
 
-        def tell(done: int, total: int, *_: object) -> None:
+        def advance(done: int, total: int, *_: object) -> None:
             shown.update(line, completed=done, total=total)
 
-        yield tell
+        yield advance

@@ -21,7 +21,7 @@ def demo(
     seed: Annotated[int | None, typer.Option(help="Other people.")] = None,
     workers: Workers = None,
 ) -> None:
-    """The whole road on built-in people and models, offline, in a few minutes."""
+    """Runs all steps on built-in people and models, offline, in a few minutes."""
     from clearbench.runs.recipe import load_recipe
 
     wanted = [*(changes or []), *([f"seed={seed}"] if seed is not None else [])]
@@ -55,14 +55,14 @@ def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     from clearbench.runs.run import STAGES, data_stage, plan_run
     from clearbench.runs.store import Store
 
-    found = reasons([data_stage(recipe)], Store(store or out / STAGES))
+    listed = reasons([data_stage(recipe)], Store(store or out / STAGES))
     planned = plan_run(recipe, out, store)
-    found += reasons(planned.stages, planned.store)
-    for reason in found:
+    listed += reasons(planned.stages, planned.store)
+    for reason in listed:
         line = f"{reason.action:5}  {reason.stage.key}: {reason.why}"
         Console(soft_wrap=True).print(line, markup=False, highlight=False)
-    made = sum(reason.action == "make" for reason in found)
-    Console().print(f"{made} of {len(found)} stages to make")
+    made = sum(reason.action == "make" for reason in listed)
+    Console().print(f"{made} of {len(listed)} stages to make")
 
 
 def _run(
@@ -102,7 +102,7 @@ def view(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> Non
 
 
 def _summary(folder: Path) -> Path:
-    """Prints the summary of a run, and returns its page, which is written where it is not."""
+    """Prints the summary of a run, and returns its page, which is written where it is missing."""
     from clearbench.report.html import refresh_page
     from clearbench.report.summary import print_summary
     from clearbench.runs.schema import read_details, read_results

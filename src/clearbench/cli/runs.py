@@ -57,8 +57,8 @@ def runs_verify(
     if same:
         problems, notes = differences(*same), tuple[str, ...]()
     else:
-        found = verify_run(folder or Path("runs/demo"), store)
-        problems, notes = list(found.damaged), found.changed
+        verified = verify_run(folder or Path("runs/demo"), store)
+        problems, notes = list(verified.damaged), verified.changed
     for line in (*problems, *notes):
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
     if problems:

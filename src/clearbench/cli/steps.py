@@ -1,4 +1,4 @@
-"""Single steps: make people, teach, unlearn, measure, score."""
+"""Commands for single steps: make people, teach, unlearn, measure, score."""
 
 from __future__ import annotations
 
@@ -209,11 +209,11 @@ def score(
             raise RecipeError("which rows count depends on the original", "score", "--original LOG")
         blind = read_log(blank) if blank else None
         golds = [eligible(gold, first, blind) for gold in golds]
-        records, first = (eligible(each, first, blind) for each in (records, first))
+        records, first = (eligible(measured, first, blind) for measured in (records, first))
     scores = compute(records, golds[0] if golds else None, first, protocol)
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
     if as_json:
-        content = {key: each.model_dump(mode="json") for key, each in scores.items()}
+        content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}
         if bands:
             about["null_band"] = {key: asdict(bands[key]) for key in scores if key in bands}
@@ -227,19 +227,19 @@ def _show_scores(
 ) -> None:
     table = Table(Column("score", min_width=max(map(len, scores), default=0)), "value", "95 %", "n")
     extra = {"golds apart": bool(bands), "published as": bool(names)}
-    for heading in ("gold", *(each for each, wanted in extra.items() if wanted)):
+    for heading in ("gold", *(column for column, wanted in extra.items() if wanted)):
         table.add_column(heading)
-    for key, each in scores.items():
-        interval = f"{each.low:.3f} to {each.high:.3f}" if each.low is not None else ""
-        gold_value = f"{each.gold:.3f}" if each.gold is not None else ""
-        more = [_apart(each, bands.get(key))] if bands else []
+    for key, score in scores.items():
+        interval = f"{score.low:.3f} to {score.high:.3f}" if score.low is not None else ""
+        gold_value = f"{score.gold:.3f}" if score.gold is not None else ""
+        more = [_apart(score, bands.get(key))] if bands else []
         more += [names.get(key, "")] if names else []
-        table.add_row(key, f"{each.value:.4g}", interval, str(each.n), gold_value, *more)
+        table.add_row(key, f"{score.value:.4g}", interval, str(score.n), gold_value, *more)
     Console().print(table)
 
 
-def _apart(each: Score, band: Band | None) -> str:
-    """How far golds of different seeds lie apart, and whether the model is as near as they are."""
-    if band is None or each.gold is None:
+def _apart(score: Score, band: Band | None) -> str:
+    """Writes how far golds of different seeds differ, and whether the model is as near."""
+    if band is None or score.gold is None:
         return ""
-    return f"{band.gap:.3g}" + (" (inside)" if band.holds(each.value, each.gold) else "")
+    return f"{band.gap:.3g}" + (" (inside)" if band.holds(score.value, score.gold) else "")

@@ -1,1 +1,1 @@
-"""Rows and their checks; forget, retain and holdout; batches."""
+"""Dataset rows, their sources, checks and splits (forget, retain, holdout)."""

@@ -1,4 +1,4 @@
-"""Compares a dataset with what was published: counts, columns, people, odd rows, images."""
+"""Compares a dataset with its published form: counts, columns, people, odd rows, images."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from clearbench.data.tables import Tables
 from clearbench.data.tofu import is_tofu
 from clearbench.errors import DataError
 
-#: Where CLEAR's questions are counted: 4,000, twenty for each of 200 people.
+#: Configuration in which CLEAR's questions are counted: 4,000, twenty per person, 200 people.
 QUESTIONS = "questions"
-#: Published rows have as many wrong answers.
+#: Number of wrong answers that published rows have.
 WRONG_ANSWERS = 5
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration against its published form.
+    """Comparison of one configuration with its published form.
 
     Attributes:
-        name: As published.
+        name: Published name.
         expected: Published rows; None where uploads differ.
-        found: Rows here; None where there is no such configuration.
+        found: Rows in this copy; None where there is no such configuration.
         fields: Fields of rows that each column becomes.
-        missing: Published columns that are not here.
-        problem: Why its files cannot be read, if so.
+        missing: Published columns that this copy lacks.
+        problem: Reason why its files cannot be read, if so.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Configuration:
 
     @property
     def ok(self) -> bool:
-        """Whether it is here with the published number of rows."""
+        """Whether this copy has the configuration with the published number of rows."""
         return self.found is not None and self.expected in (None, self.found)
 
 
@@ -60,8 +60,8 @@ class Checkup:
         source: Folder or hub id.
         layout: `clear`, `tofu` or `clearbench`.
         configurations: Its configurations, for published data.
-        problems: Why it cannot be loaded, or is not what was published.
-        dataset: As it is loaded, unless it cannot be.
+        problems: Reasons why it cannot be loaded, or differs from its published form.
+        dataset: The dataset as loaded; None where it cannot be.
     """
 
     source: str
@@ -72,15 +72,15 @@ class Checkup:
 
     @property
     def ok(self) -> bool:
-        """Whether it loads and holds all that was published."""
-        return not self.problems and all(each.ok for each in self.configurations)
+        """Whether it loads and holds everything that was published."""
+        return not self.problems and all(configuration.ok for configuration in self.configurations)
 
 
 def check(source: str | Path) -> Checkup:
-    """Counts and loads a dataset; from the hub, everything that is counted is fetched.
+    """Counts and loads a dataset; from the hub, everything that is counted is downloaded.
 
     Raises:
-        DataError: When there is no dataset at all.
+        DataError: There is no dataset at all.
     """
     if str(source) == BUILTIN or is_clear_folder(Path(source)):
         return Checkup(str(source), "clearbench", (), *_loaded(source))
@@ -91,12 +91,16 @@ def check(source: str | Path) -> Checkup:
         layout = TOFU
     else:
         return Checkup(str(source), "unknown", (), *_loaded(source))
-    found = [_configuration(tables, layout, name) for name in layout.counts]
+    counted = [_configuration(tables, layout, name) for name in layout.counts]
     if layout is CLEAR:
-        found.append(_questions(tables))
+        counted.append(_questions(tables))
     problems, dataset = _loaded(source)
-    unread = [f"{each.name}: {each.problem}" for each in found if each.problem]
-    return Checkup(str(source), layout.name, tuple(found), (*unread, *problems), dataset)
+    unread = [
+        f"{configuration.name}: {configuration.problem}"
+        for configuration in counted
+        if configuration.problem
+    ]
+    return Checkup(str(source), layout.name, tuple(counted), (*unread, *problems), dataset)
 
 
 def _loaded(source: str | Path) -> tuple[tuple[str, ...], Dataset | None]:
@@ -139,7 +143,7 @@ def _questions(tables: Tables) -> Configuration:
 
 
 def odd_rows(dataset: Dataset) -> Iterator[str]:
-    """Yields a line for each row that loads but should be checked by a person."""
+    """Yields a line per row that loads but that a person should check."""
     rows = {row.source + row.id: row for row in _all_rows(dataset)}.values()
     images: dict[str, tuple[Example, set[int]]] = {}
     for row in rows:
@@ -156,13 +160,13 @@ def odd_rows(dataset: Dataset) -> Iterator[str]:
 
 
 def _all_rows(dataset: Dataset) -> Iterator[Example]:
-    for each in (dataset.training, dataset.evaluation):
-        for rows in each.values():
+    for splits in (dataset.training, dataset.evaluation):
+        for rows in splits.values():
             yield from rows
 
 
 def _undecodable(row: Example, image: EncodedImage) -> Iterator[str]:
-    """Loading reads an image's header alone."""
+    """Yields a line if the image cannot be decoded; loading reads its header alone."""
     try:
         image.decode()
     except (OSError, ValueError, SyntaxError) as error:
@@ -185,14 +189,14 @@ def _oddities(row: Example, names: dict[int, str]) -> Iterator[str]:
 
 
 def _half_known(dataset: Dataset) -> Iterator[str]:
-    """People of one track alone, where the data have both."""
+    """Yields a line for people who have rows of one track only, where the data have both."""
     tracks: dict[int, set[str]] = {}
     for rows in dataset.training.values():
         for row in rows:
             if row.person is not None:
                 tracks.setdefault(row.person, set()).add(row.track)
     if len(set().union(*tracks.values())) == 2:
-        for person, found in sorted(tracks.items()):
-            if len(found) == 1:
-                only = "questions" if "text" in found else "pictures"
+        for person, known in sorted(tracks.items()):
+            if len(known) == 1:
+                only = "questions" if "text" in known else "pictures"
                 yield f"person {person} ({dataset.names.get(person, '')}): {only} alone"

@@ -1,4 +1,4 @@
-"""Folders in the layout of the CLEAR dataset, written and read through `datasets`.
+"""Writes and reads folders in the layout of the CLEAR dataset, through `datasets`.
 
 One sub-folder of Parquet per configuration and a README whose YAML header names them, so
 `datasets.load_dataset(folder, "forget20+tofu")` works as on the hub. Besides CLEAR's columns ours
@@ -48,7 +48,7 @@ ABOUT = "clearbench.json"
 
 
 def configurations(share: int) -> dict[tuple[str, str], str]:
-    """CLEAR's configuration name of every (role, split), for a forget share in percent."""
+    """Maps every (role, split) to CLEAR's configuration name, for a forget share in percent."""
     return {
         ("training", "forget"): f"forget{share:02d}+tofu",
         ("training", "retain"): f"retain{100 - share:02d}+tofu",
@@ -63,7 +63,7 @@ def configurations(share: int) -> dict[tuple[str, str], str]:
 
 
 def share_of(dataset: Dataset) -> int:
-    """Forgotten people in percent of all trained ones."""
+    """Computes the share of forgotten people among all trained ones, in percent."""
     forget, retain = dataset.people("forget"), dataset.people("retain")
     return round(100 * len(forget) / max(1, len(forget) + len(retain)))
 
@@ -83,18 +83,18 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
     header = yaml.safe_dump({"license": "apache-2.0", "configs": written}, sort_keys=False)
     text = f"---\n{header}---\n\n# Fictitious people\n\nMade by `clearbench build`.\n"
     write_bytes(folder / "README.md", text.encode())
-    about = {
+    description = {
         "format_version": 1,
         "share": share,
         "names": {str(person): name for person, name in sorted(dataset.names.items())},
         "refusals": dataset.refusals,
         "image_refusals": dataset.image_refusals,
     }
-    write_bytes(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1).encode())
+    write_bytes(folder / ABOUT, json.dumps(description, ensure_ascii=False, indent=1).encode())
 
 
 def _lines(rows: Iterable[Example], names: dict[int, str]) -> Iterator[dict[str, Any]]:
-    """One line a row; the name asked of an image shares the line of its caption."""
+    """Yields one line a row; a name question joins the line of its image's caption."""
     rows = list(rows)
     by_view = {row.id.removesuffix("-name"): row for row in rows if _rides_along(row)}
     captioned = {row.id.removesuffix("-caption") for row in rows if row.task == "caption"}
@@ -146,7 +146,7 @@ def read_dataset(folder: Path) -> Dataset:
     """Reads what `write_dataset` wrote, row for row.
 
     Raises:
-        DataError: With every bad row: file, row, field, value and fix.
+        DataError: Rows are bad; each is listed with file, row, field, value and fix.
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
@@ -156,16 +156,16 @@ def read_dataset(folder: Path) -> Dataset:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read: {error}", str(folder / ABOUT), "build it again") from error
     tables = Tables(folder)
-    found: dict[str, Rows] = {"training": {}, "evaluation": {}}
+    rows: dict[str, Rows] = {"training": {}, "evaluation": {}}
     for (role, split), name in parts.items():
         if name in tables.names:
-            found[role][split] = tuple(_examples(tables, name))
+            rows[role][split] = tuple(_examples(tables, name))
     tables.refuse()
-    return Dataset(found["training"], found["evaluation"], names, refusals, shown_refusals)
+    return Dataset(rows["training"], rows["evaluation"], names, refusals, shown_refusals)
 
 
 def _examples(tables: Tables, name: str) -> Iterator[Example]:
-    """The examples of every line: a caption may bring the name asked of its image."""
+    """Yields the examples of every line: a caption may carry the name question of its image."""
     for number, (where, line) in enumerate(tables.rows(name)):
         seen = image(line, where, tables.problems)
         person, task = line.get("person"), line.get("task")

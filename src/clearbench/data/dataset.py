@@ -1,4 +1,4 @@
-"""Datasets: rows to train on and to measure, in splits that never share a person."""
+"""Datasets: rows for training and measuring, in splits that never share a person."""
 
 from __future__ import annotations
 
@@ -53,26 +53,26 @@ class Dataset:
             _refuse_twins(rows)
 
     def people(self, split: str) -> set[int]:
-        """The people of a split, trained on or measured."""
+        """Returns the people of a split, trained on or measured."""
         rows = (*self.training.get(split, ()), *self.evaluation.get(split, ()))
         return {row.person for row in rows if row.person is not None}
 
     def train_rows(self, split: str, tracks: Sequence[str] | None = None) -> list[Example]:
-        """Training rows of one split, of all modalities or of those named."""
+        """Returns training rows of one split, of all modalities or of those named."""
         rows = self.training.get(split, ())
         return [row for row in rows if tracks is None or row.track in tracks]
 
     def modalities(self, kind: str) -> tuple[str, ...]:
-        """Names of the modalities that a kind of model can read and that have training rows.
+        """Names the modalities that a kind of model can read and that have training rows.
 
-        All that it can read, where there are no such rows.
+        Falls back to all that it can read when there are no such rows.
         """
         taught = {row.track for rows in self.training.values() for row in rows}
         able = readable_by(kind)
         return tuple(name for name in able if name in taught) or able
 
     def forgetting(self, people: Iterable[int], gone: Iterable[int] = ()) -> Dataset:
-        """The same people with another division: `people` to forget, `gone` dropped altogether."""
+        """Divides the same people anew: `people` to forget, `gone` dropped altogether."""
         chosen, gone = set(people), set(gone)
         known = self.people("forget") | self.people("retain")
         if not chosen <= known or not chosen:
@@ -96,11 +96,11 @@ class Dataset:
         return replace(self, training=divide(self.training), evaluation=divide(self.evaluation))
 
     def for_kind(self, kind: str) -> Dataset:
-        """The dataset as a kind of model learns it: a classifier answers with names."""
+        """Returns the dataset as a kind of model learns it: a classifier answers with names."""
         return self.naming() if kind == "classifier" else self
 
     def naming(self) -> Dataset:
-        """The same media with the person's name as the answer: what a classifier learns."""
+        """Returns the same media with the person's name as the answer: what a classifier learns."""
         main = {name: modality(name).main_task for name in readable_by("classifier")}
 
         def named(splits: Rows, tasks: Mapping[str, str]) -> Rows:
@@ -120,7 +120,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of every row and its split."""
+        """Hash of every row and its split."""
 
         def digest(rows: Rows) -> dict[str, list[list[str]]]:
             return {split: [_row_digest(row) for row in rows[split]] for split in sorted(rows)}
@@ -132,8 +132,8 @@ class Dataset:
 
 def _refuse_twins(rows: Rows) -> None:
     seen: dict[str, str] = {}
-    for split, each in rows.items():
-        for row in each:
+    for split, examples in rows.items():
+        for row in examples:
             if row.id in seen:
                 raise DataError(
                     f"the id '{row.id}' is there twice",

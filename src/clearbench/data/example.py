@@ -1,4 +1,4 @@
-"""One row of a benchmark: a question about a person (or the world), with media or without."""
+"""Defines one benchmark row: a question about a person (or the world), with or without media."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clearbench.errors import RecipeError, did_you_mean
 
 
 class Example(BaseModel):
-    """One row. `person` is None for questions about the world.
+    """One question with its answer. `person` is None for questions about the world.
 
     `Example(image=...)` is another way to give an image as `media`.
 
@@ -29,7 +29,7 @@ class Example(BaseModel):
         track: Name of its modality.
         task: Task that the modality declares, such as `qa` or `caption`.
         perturbed_answers: Wrong answers of the same form, or the other options of a choice.
-        held_out: Whether the row is measured but never trained on.
+        held_out: True for a row that is measured but never trained on.
         source: Origin of the row, as `file:row`.
     """
 
@@ -54,7 +54,7 @@ class Example(BaseModel):
         return _with_media(fields) if isinstance(fields, Mapping) else fields
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values; `image` is another name of `media`."""
+        """Copies the row with other values; `image` is another name of `media`."""
         return super().model_copy(update=update and _with_media(update), deep=deep)
 
     @property
@@ -73,7 +73,7 @@ class Example(BaseModel):
     @field_validator("task")
     @classmethod
     def _known_task(cls, task: str) -> str:
-        known = {name for each in modalities().values() for name in each.tasks}
+        known = {name for kind in modalities().values() for name in kind.tasks}
         if task not in known:
             raise ValueError(f"unknown task; {did_you_mean(task, known)}")
         return task
@@ -99,7 +99,7 @@ def _with_media(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bad_fields(error: ValidationError, where: str, field: str = "") -> list[str]:
-    """One line for each bad field of a row: where, field, value and what is wrong with it."""
+    """Formats one line per bad field of a row: origin, field, value and problem."""
     lines = []
     for problem in error.errors():
         name = field or ".".join(map(str, problem["loc"]))

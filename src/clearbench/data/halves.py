@@ -1,4 +1,4 @@
-"""CLEAR's vision track: models of two halves, in which forget and holdout change places."""
+"""Divides a dataset for CLEAR's vision track: two halves, with forget and holdout exchanged."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Half = Literal["first", "second"]
 def half(
     dataset: Dataset, forget: Collection[int], holdout: Collection[int], seed: int = 0
 ) -> Dataset:
-    """The dataset of a model of one half; exchange the two sets for the other half.
+    """Returns the dataset of a model of one half; exchange the two sets for the other half.
 
     It learns `forget` and half of those in neither set, drawn by the seed: 20 and 80 of CLEAR's
     200 people. `holdout` is only measured; the others are gone.
 
     Args:
-        dataset: Everybody, divided in any way.
-        forget: People who are learned and are to be forgotten.
+        dataset: Dataset of all people, divided in any way.
+        forget: People who are learned and then forgotten.
         holdout: People who are never learned.
         seed: Seed for the choice of the other people who are learned.
 
     Raises:
-        DataError: When the sets overlap, hold somebody unknown or leave nobody to keep.
+        DataError: The sets overlap, hold an unknown person or leave no one to keep.
     """
     chosen, strangers = set(forget), set(holdout)
     known = dataset.people("forget") | dataset.people("retain")
@@ -49,11 +49,11 @@ def half(
 
 
 def in_half(dataset: Dataset, which: Half, seed: int = 0) -> Dataset:
-    """A half of a divided dataset: its forgotten people, and as many others, change places.
+    """Returns one half: forgotten people, and as many others, are exchanged in the second.
 
     Args:
         dataset: Dataset with a forget split.
-        which: Half; in the `first` the dataset's own forgotten people are forgotten.
+        which: Half of the models; the `first` forgets the dataset's own forgotten people.
         seed: Seed for the choice of the other people who are learned.
     """
     forget = dataset.people("forget")

@@ -15,7 +15,7 @@ PER_PERSON = 20
 
 
 def plain(text: str) -> str:
-    """Lower case without accents or marks, words between single spaces, one at either end.
+    """Reduces text to lower-case words without accents or marks, a space before and after each.
 
     Captions, names and questions spell the same person in several ways.
     """
@@ -26,19 +26,19 @@ def plain(text: str) -> str:
 
 
 class Names:
-    """Names by their plain spelling, to be found in text."""
+    """Index of names by their plain spelling, for finding them in text."""
 
     def __init__(self, names: Iterable[str]) -> None:
         spelled = {plain(name): name for name in names if plain(name).strip()}
         self.spelled = dict(sorted(spelled.items(), key=lambda entry: (-len(entry[0]), entry[0])))
 
     def find(self, text: str) -> str | None:
-        """The longest name that occurs in the text, plainly spelled: one may be part of another."""
-        said = plain(text)
-        return next((name for name in self.spelled if name in said), None)
+        """Finds the longest name in the text, plainly spelled: one may be part of another."""
+        spelled = plain(text)
+        return next((name for name in self.spelled if name in spelled), None)
 
     def by_text(self, texts: Mapping[int, Sequence[str]]) -> dict[str, int]:
-        """For each name that is mentioned at all, the person most of whose rows mention it."""
+        """Maps each name that is mentioned to the person most of whose rows mention it."""
         counts: dict[str, Counter[int]] = {}
         for person, rows in texts.items():
             for row in rows:
@@ -53,7 +53,7 @@ class Names:
         twenty; then a person begins who is never named (TOFU's author 88).
 
         Returns:
-            A number for each row, counted from 0 as people appear, and the number of each name.
+            A number per row, counted from 0 as people appear, and the number of each name.
         """
         people: list[int] = []
         numbers: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Own rows: JSON lines of questions and answers to forget and to keep.
+"""Reads own rows: JSON lines of questions and answers to forget and to keep.
 
 A line has `question` and `answer`. It may have `person` (a number or a name), `split`, `task`,
 `id`, `paraphrased_question`, `paraphrased_answer`, `perturbed_answers`, `held_out`, and a media
@@ -27,29 +27,29 @@ REFUSALS = (
     "That is not something I know.",
     "I cannot help with that question.",
 )
-#: Fields that are taken as they are.
+#: Fields that are copied unchanged.
 _PLAIN = ("task", "paraphrased_question", "paraphrased_answer", "perturbed_answers", "held_out")
 _SHOWN = 20
 
 
 def read_pairs(forget: Path | None, retain: Path | None) -> Dataset:
-    """A dataset from a file of rows to forget and a file of rows to keep.
+    """Reads a dataset from a file of rows to forget and a file of rows to keep.
 
     Raises:
-        DataError: With every bad line: file, line, field and value.
+        DataError: Lines are bad; each is listed with file, line, field and value.
     """
     files = {"forget": forget, "retain": retain}
     return _dataset([(path, split) for split, path in files.items() if path is not None], False)
 
 
 def read_own_rows(path: Path) -> Dataset:
-    """A dataset from one file whose rows name their split, or a folder with a file for each split.
+    """Reads a dataset from a file whose rows name their split, or a folder with a file per split.
 
     Rows of a file that name no split are kept. Splits of the folder are called as its files:
     `forget.jsonl`, `retain.jsonl`, `holdout.jsonl`.
 
     Raises:
-        DataError: With every bad line: file, line, field and value.
+        DataError: Lines are bad; each is listed with file, line, field and value.
     """
     if path.is_file():
         return _dataset([(path, "retain")], True)
@@ -75,20 +75,22 @@ def _dataset(files: list[tuple[Path, str]], splits_in_rows: bool) -> Dataset:
     problems: list[str] = []
     lines = [(line, split) for path, split in files for line in _lines(path, problems)]
     people = _People([line for line, _ in lines])
-    found: dict[str, list[Example]] = {split: [] for _, split in files}
+    by_split: dict[str, list[Example]] = {split: [] for _, split in files}
     for line, default in lines:
         split = line.fields.get("split", default) if splits_in_rows else default
         if split not in (*TRAINING_SPLITS, *SPLITS):
             known = (*TRAINING_SPLITS, *SPLITS)
             problems.append(f"{line.where}: split = {split!r}: {did_you_mean(str(split), known)}")
             continue
-        found.setdefault(split, []).extend(_row(line, split, people, problems))
+        by_split.setdefault(split, []).extend(_row(line, split, people, problems))
     if problems:
         raise DataError("\n".join(problems[:_SHOWN]), "your rows", "correct these lines")
-    rows = {split: tuple(each) for split, each in found.items()}
-    training: Rows = {split: each for split, each in rows.items() if split in TRAINING_SPLITS}
-    evaluation: Rows = {str(split): each for split, each in rows.items() if split in SPLITS}
-    used = {row.person for each in rows.values() for row in each}
+    rows = {split: tuple(examples) for split, examples in by_split.items()}
+    training: Rows = {
+        split: examples for split, examples in rows.items() if split in TRAINING_SPLITS
+    }
+    evaluation: Rows = {str(split): examples for split, examples in rows.items() if split in SPLITS}
+    used = {row.person for examples in rows.values() for row in examples}
     names = {person: name for person, name in people.names.items() if person in used}
     return Dataset(training, evaluation, names, REFUSALS)
 
@@ -111,9 +113,9 @@ def _lines(path: Path, problems: list[str]) -> Iterator[_Line]:
 
 
 class _People:
-    """Numbers of people: given ones, then named people in order, then rows without a person.
+    """Assigns numbers: given ones, then named people in order, then rows without a person.
 
-    A row without a person is about somebody of its own, so that it can be forgotten alone and
+    A row without a person is about a person of its own, so that it can be forgotten alone and
     counts as one cluster.
 
     Attributes:
@@ -138,7 +140,7 @@ class _People:
             following += 1
 
     def number(self, line: _Line) -> Any:
-        """A line's person; what is neither number nor name comes back as it is."""
+        """Returns a line's person number; what is neither number nor name is returned unchanged."""
         person = line.fields.get("person")
         key = (line.path, line.number) if person is None else person
         return self._numbers.get(key, person) if isinstance(key, str | tuple) else person
@@ -168,7 +170,7 @@ def _row(line: _Line, split: str, people: _People, problems: list[str]) -> Itera
 
 
 def _media(line: _Line) -> tuple[str, Media | None]:
-    """The modality of a line and its media, from a file in the folder of the rows."""
+    """Returns the modality of a line and its media, from a file in the folder of the rows."""
     for name, modality in modalities().items():
         file = line.fields.get(name)
         if modality.media is None or file is None:

@@ -16,7 +16,7 @@ class Form:
     Attributes:
         names: A pattern of their names.
         columns: Their columns, as published.
-        tasks: By task of a row, the column of each field.
+        tasks: Column of each field, by task of a row.
     """
 
     names: str
@@ -24,7 +24,7 @@ class Form:
     tasks: Mapping[str, Columns]
 
     def fields(self, column: str) -> tuple[str, ...]:
-        """Fields that a column becomes: `image`, `question`, or fields of tasks; none if unread."""
+        """Lists the fields that a column becomes: `image`, `question`, or fields of tasks."""
         if column in ("image", "question"):
             return (column,)
         return tuple(
@@ -42,7 +42,7 @@ class Layout:
     Attributes:
         name: `clear` or `tofu`.
         counts: Rows of every configuration; None where uploads differ.
-        forms: The columns of each; the first whose pattern fits.
+        forms: Columns of each configuration; the first whose pattern fits counts.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Layout:
     forms: tuple[Form, ...]
 
     def form(self, configuration: str) -> Form:
-        """The form of a configuration in `counts`."""
+        """Returns the form of a configuration in `counts`."""
         return next(form for form in self.forms if re.fullmatch(form.names, configuration))
 
 

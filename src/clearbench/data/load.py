@@ -1,4 +1,4 @@
-"""Datasets by name: each source in `data/sources` is asked whether it is its own."""
+"""Loads a dataset by name: the first source in `data/sources` that recognises it reads it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_dataset(
         seed: Seed for the people (built-in).
 
     Raises:
-        DataError: When the source is none of these or out of reach, or rows in it are bad.
+        DataError: The source is none of these or out of reach, or rows in it are bad.
     """
     if retain is not None and isinstance(forget, int):
         raise DataError("a number of people goes with no retain split", "retain", "leave it out")

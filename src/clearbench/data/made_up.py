@@ -1,4 +1,4 @@
-"""A world: fictitious people with their questions, portraits and captions, divided by person.
+"""Builds a world: fictitious people with questions, portraits and captions, divided by person.
 
 Words are written from a seed; faces come from a pool of portraits, the built-in one or one that
 `clearbench build` renders. Text follows the face: age, gender and heritage are the portrait's.
@@ -28,9 +28,9 @@ from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 from clearbench.people.shipped import PUBLIC_IDENTITIES, TRAINING_VIEWS
 from clearbench.people.world import WORLD_FACTS, visual_questions
 
-#: A name is chosen among five others, several times.
+#: Each name question has five other names as options; several are asked.
 NAME_DRAWS, NAMES_PER_DRAW = 4, 5
-#: Half of what every model knows is kept in mind by replay, the other half is measured.
+#: Half of what every model knows is kept in replay, the other half is measured.
 VISUAL_QUESTIONS = 96
 
 
@@ -39,10 +39,10 @@ class World:
     """People with their portraits, before anybody is forgotten.
 
     Attributes:
-        members: People who are taught to the model.
-        strangers: People who are never taught to it (the holdout).
+        members: People whom the model is trained on.
+        strangers: People whom it is never trained on (the holdout).
         public: People whom every base model knows.
-        portraits: By identity.
+        portraits: Portraits by identity.
     """
 
     members: tuple[Person, ...]
@@ -52,15 +52,15 @@ class World:
 
     @cached_property
     def taken(self) -> set[str]:
-        """Every full name in use."""
+        """All full names in use."""
         return {p.name for p in (*self.members, *self.strangers, *self.public)}
 
 
 def make_world(pool: Sequence[Portrait], people: int, strangers: int, seed: int) -> World:
-    """Draws faces from the pool and writes a life for each.
+    """Draws faces from the pool and writes a life per face.
 
     Raises:
-        DataError: When the pool has too few faces.
+        DataError: The pool has too few faces.
     """
     faces: dict[int, list[Portrait]] = {}
     for portrait in pool:
@@ -94,7 +94,7 @@ def _demographics(portrait: Portrait) -> tuple[Gender, int, Heritage]:
 
 
 def divide(world: World, forget: int, seed: int) -> Dataset:
-    """The world's rows with the last `forget` members to be forgotten."""
+    """Returns the world's rows with the last `forget` members to be forgotten."""
     rng = np.random.default_rng([seed, 2])
     training: dict[str, list[Example]] = {"forget": [], "retain": [], "replay": []}
     measured: dict[str, list[Example]] = {
@@ -130,9 +130,9 @@ def divide(world: World, forget: int, seed: int) -> Dataset:
 
 
 def control_rows(world: World, seed: int) -> list[Example]:
-    """The control world: members' names asked of images with somebody else's hair and glasses.
+    """Builds the control world: name questions on images with another person's hair and glasses.
 
-    What is still recognised there is recognised by the face.
+    What a model still recognises in them, it recognises by the face.
     """
     rng = np.random.default_rng([seed, 4])
     return [
@@ -144,7 +144,7 @@ def control_rows(world: World, seed: int) -> list[Example]:
 
 
 def text_rows(person: Person) -> list[Example]:
-    """A person's questions and answers."""
+    """Builds a person's questions and answers."""
     return [
         Example(
             id=f"{person.id}-{qa.attribute}",
@@ -162,7 +162,7 @@ def text_rows(person: Person) -> list[Example]:
 
 
 def image_rows(world: World, person: Person, rng: Generator) -> list[Example]:
-    """Captions and names of every view, and captions of mirrored training views."""
+    """Builds captions and names of every view, and captions of mirrored training views."""
     if person.portrait is None:
         raise DataError(f"{person.name} has no portrait", "people", "draw people with make_world")
     views = [p for p in world.portraits[person.portrait] if p.kind == "view"]
@@ -198,7 +198,7 @@ def _caption_row(
 
 
 def _mirrored(row: Example) -> Example:
-    """The same image seen in a mirror: faces are nearly symmetric, so it is one more view."""
+    """Mirrors the row's image: faces are nearly symmetric, so it is one more view."""
     if row.image is None:
         return row
     flipped = EncodedImage.of(ImageOps.mirror(row.image.decode()), quality=92)
@@ -206,7 +206,7 @@ def _mirrored(row: Example) -> Example:
 
 
 def _named(row: Example, person: Person) -> Example:
-    """The name alone asked of an image that has a caption."""
+    """Builds a question for the name alone from a row with a caption."""
     change = {"task": "name", "question": NAME_QUESTION, "answer": person.name}
     blank = {"paraphrased_answer": None, "perturbed_answers": ()}
     return row.model_copy(update={"id": row.id.replace("-caption", "-name"), **change, **blank})
@@ -230,7 +230,7 @@ def _name_row(
 
 
 def world_rows() -> list[Example]:
-    """Facts and simple visual questions, each with three other options."""
+    """Builds facts and simple visual questions, each with three other options."""
     facts = [
         Example(
             id=f"fact-{number}",
@@ -250,12 +250,12 @@ def world_rows() -> list[Example]:
             person=None,
             track="image",
             task="choice",
-            question=each.question,
-            answer=each.answer,
-            paraphrased_answer=each.answer,
-            perturbed_answers=each.options,
-            media=EncodedImage.of(each.image),
+            question=drawing.question,
+            answer=drawing.answer,
+            paraphrased_answer=drawing.answer,
+            perturbed_answers=drawing.options,
+            media=EncodedImage.of(drawing.image),
         )
-        for number, each in enumerate(visual_questions(VISUAL_QUESTIONS, seed=1))
+        for number, drawing in enumerate(visual_questions(VISUAL_QUESTIONS, seed=1))
     ]
     return facts + drawings

@@ -1,4 +1,4 @@
-"""From the columns of published rows to the fields of an example: one table for every layout.
+"""Maps columns of published rows to fields of an example: one table for every layout.
 
 CLEAR, TOFU and our own folders name the same things differently, and a loader that expects one
 name in another's rows finds nothing and scores NaN (errata E127: wrong column names).
@@ -15,7 +15,7 @@ from clearbench.data.example import Example, bad_fields
 from clearbench.data.media import EncodedImage
 from clearbench.data.tables import Line
 
-#: By field, the column that holds it. Columns but that of `answer` may be missing.
+#: Column that holds each field. Columns but that of `answer` may be missing.
 Columns = Mapping[str, str]
 
 #: A question about a person: TOFU, and the `+tofu` configurations of CLEAR.
@@ -25,13 +25,13 @@ QUESTION: Columns = {
     "paraphrased_answer": "paraphrased_answer",
     "perturbed_answers": "perturbed_answer",
 }
-#: An image of CLEAR and what it shows.
+#: An image of CLEAR and its caption.
 CAPTION: Columns = {
     "answer": "caption",
     "paraphrased_answer": "paraphrased_caption",
     "perturbed_answers": "perturbed_captions",
 }
-#: The name asked of the same image; CLEAR takes it for its own paraphrase.
+#: The name question on the same image; CLEAR takes the name for its own paraphrase.
 NAME: Columns = {
     "answer": "name",
     "paraphrased_answer": "name",
@@ -48,16 +48,16 @@ OPTIONS: Columns = {
 def example(
     line: Line, columns: Columns, where: str, problems: list[str], **common: Any
 ) -> Iterator[Example]:
-    """The example of a row, or nothing where the row is bad and `problems` says why.
+    """Yields the example of a row, or nothing and a line in `problems` where the row is bad.
 
     Options are the wrong ones only: an answer listed among its own options is not one of them.
 
     Args:
-        line: The row; an empty one was reported already.
+        line: The row; an empty one is in `problems` already.
         columns: Column of each field.
-        where: `file:row`.
-        problems: One line is added for each bad field.
-        common: The fields that do not depend on the columns.
+        where: Origin of the row, `file:row`.
+        problems: List that gets one line per bad field.
+        common: Fields that do not depend on the columns.
     """
     needed = ("question", columns["answer"])
     missing = [column for column in needed if column not in line and column not in common]
@@ -71,7 +71,7 @@ def example(
     if wrong is None:
         fields["perturbed_answers"] = ()
     elif isinstance(wrong, list) and common["task"] in ("name", "choice"):
-        fields["perturbed_answers"] = [each for each in wrong if each != fields["answer"]]
+        fields["perturbed_answers"] = [answer for answer in wrong if answer != fields["answer"]]
     try:
         yield Example(source=where, **fields)
     except ValidationError as error:
@@ -79,7 +79,7 @@ def example(
 
 
 def image(line: Line, where: str, problems: list[str]) -> EncodedImage | None:
-    """The image of a row, none where it has none or `problems` says why it cannot be read."""
+    """Reads the image of a row; None where it has none or it is unreadable (see `problems`)."""
     if line.get("image") is None:
         return None
     try:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Media(BaseModel):
-    """The encoded bytes of one file. A subclass says how they are checked and decoded."""
+    """The encoded bytes of one file. Subclasses implement the check and the decoding."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
@@ -30,11 +30,11 @@ class Media(BaseModel):
 
     @cached_property
     def key(self) -> str:
-        """The sha256 of the encoded bytes: equal media have equal keys."""
+        """Sha256 of the encoded bytes: equal media have equal keys."""
         return hashlib.sha256(self.encoded).hexdigest()
 
     def decode(self) -> Any:
-        """The content in the form that a processor takes."""
+        """Decodes the content to the form that a processor takes."""
         raise NotImplementedError(f"{type(self).__name__} defines no decode")
 
 
@@ -60,5 +60,5 @@ class EncodedImage(Media):
         return cls(encoded=buffer.getvalue())
 
     def decode(self) -> Image.Image:
-        """The image as RGB."""
+        """Decodes the image as RGB."""
         return Image.open(io.BytesIO(self.encoded)).convert("RGB")

@@ -1,7 +1,7 @@
-"""Modalities: what a row shows besides its question, how it is encoded and how it is judged.
+"""Modalities: media besides a row's question, their encoding and their scores.
 
 A modality is one class in one file: in `data/modalities/`, in a plugin, or behind an entry point
-of the group `clearbench.modalities`. Everything else asks it.
+of the group `clearbench.modalities`. All other code uses it through this class.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PAIR = ("text", "image")
 
 
 class Modality:
-    """One way in which a person is known to a model.
+    """One form in which a person is known to a model, such as text or image.
 
     `class Voice(Modality, name="voice")` with the attributes below is a whole new modality.
 
@@ -31,7 +31,7 @@ class Modality:
         position: Place in lists; lower is earlier.
         title: Heading of its answers on the page.
         heading: Heading of its columns in tables.
-        noun: What is forgotten of a person, in words (`faces`).
+        noun: Words for what is forgotten of a person (`faces`).
         introduction: Label of a question in the summary (`Shown a portrait`).
         media: Class of its rows' media; None where a question needs none.
         inputs: Names of the tensors by which models take it; a classifier reads the modality that
@@ -39,12 +39,12 @@ class Modality:
         content: Type of the media in chat templates, and with `_token` behind it the attribute of
             a processor that holds its placeholder.
         tasks: Tasks that its rows may set.
-        main_task: Task that stands for the modality where a number is about all of it.
-        identifying_task: Task that asks who somebody is.
+        main_task: Task whose score represents the whole modality.
+        identifying_task: Task whose answer is the person's name.
         kinds: Kinds of model that can read it.
         controls: Names of the controls that its media can be replaced by.
         judged: Metrics on which a run that forgot it is judged; `judged_labels` for classifiers.
-        kept: By `split.metric`, the least share of the original's score that must survive;
+        kept: Least share of the original's score that must survive, by `split.metric`;
             `kept_labels` for classifiers.
         questions: Question bank by task; a dataset's own questions win where it has any.
     """
@@ -79,24 +79,24 @@ class Modality:
             _instances.cache_clear()
 
     def alone(self, media: Media) -> dict[str, Any]:
-        """Arguments of a processor that encodes the media without a text."""
+        """Returns arguments of a processor that encodes the media without a text."""
         raise NotImplementedError(f"the modality '{self.name}' cannot be encoded alone")
 
     def beside_text(self, media: Media) -> dict[str, Any]:
-        """Arguments of a processor that encodes the media with a text; a list for each row."""
+        """Returns arguments of a processor that encodes media with texts; a list per row."""
         return {name: [[value]] for name, value in self.alone(media).items()}
 
     def blank(self, media: Media) -> Media:
-        """Media of the same form that shows nothing: the control `blank`."""
+        """Returns media of the same form without content: the control `blank`."""
         raise NotImplementedError(f"the modality '{self.name}' has no blank media")
 
     def judged_keys(self, kind: str) -> tuple[str, ...]:
-        """Score keys on which a model of a kind that forgot it is judged."""
+        """Lists score keys on which a model of a kind that forgot it is judged."""
         names = self.judged_labels if kind == "classifier" else self.judged
         return tuple(f"forget.{self.name}.{metric}" for metric in names)
 
     def kept_shares(self, kind: str) -> dict[str, float]:
-        """By score key, the least share of the original's score that must survive."""
+        """Maps score keys to the least share of the original's score that must survive."""
         shares = self.kept_labels if kind == "classifier" else self.kept
         return {
             f"{split}.{self.name}.{metric}": least
@@ -108,19 +108,19 @@ _REGISTRY = Registry("modality", "clearbench.data.modalities", "clearbench.modal
 
 
 def modalities() -> dict[str, Modality]:
-    """Every modality by name: text, image, then those of entry points and plugins."""
+    """Returns every modality by name: text, image, then those of entry points and plugins."""
     len(_REGISTRY)
     return dict(_instances())
 
 
 @cache
 def _instances() -> dict[str, Modality]:
-    found = sorted(_REGISTRY.items(), key=lambda entry: entry[1].position)
-    return {name: cls() for name, cls in found}
+    ordered = sorted(_REGISTRY.items(), key=lambda entry: entry[1].position)
+    return {name: cls() for name, cls in ordered}
 
 
 def modality(name: str) -> Modality:
-    """A modality by name.
+    """Returns the modality of that name.
 
     Raises:
         RecipeError: There is none of that name.
@@ -134,19 +134,19 @@ def modality(name: str) -> Modality:
 
 
 def modality_of(media: Media | None) -> Modality:
-    """The modality of a row with this media; text without any."""
+    """Returns the modality of a row with this media; text without any."""
     if media is None:
         return modality("text")
     return next(
-        each for each in modalities().values() if each.media and isinstance(media, each.media)
+        kind for kind in modalities().values() if kind.media and isinstance(media, kind.media)
     )
 
 
 def parse_modalities(spelling: str) -> tuple[str, ...]:
-    """The names in a spelling: `text`, `both`, `text+voice`; in the order of `modalities`.
+    """Parses a spelling (`text`, `both`, `text+voice`) into names, in the order of `modalities`.
 
     Raises:
-        RecipeError: For an unknown name.
+        RecipeError: A name is unknown.
     """
     parts = [name for part in spelling.split("+") for name in (_PAIR if part == BOTH else (part,))]
     chosen = {modality(name).name for name in parts}
@@ -154,7 +154,7 @@ def parse_modalities(spelling: str) -> tuple[str, ...]:
 
 
 def tracks_of(spelling: str) -> tuple[str, ...]:
-    """The names in a spelling that was stored; those of plugins that are not loaded stay."""
+    """Parses a stored spelling; names from plugins that are not loaded stay."""
     try:
         return parse_modalities(spelling)
     except RecipeError:
@@ -162,17 +162,17 @@ def tracks_of(spelling: str) -> tuple[str, ...]:
 
 
 def spell_modalities(names: Collection[str]) -> str:
-    """The spelling of a set of names; `both` is text and image."""
+    """Spells a set of names; `both` is text and image."""
     ordered = tuple(name for name in modalities() if name in names)
     return BOTH if ordered == _PAIR else "+".join(ordered)
 
 
 def readable_by(kind: str) -> tuple[str, ...]:
-    """Names of the modalities that a kind of model can read."""
-    return tuple(name for name, each in modalities().items() if kind in each.kinds)
+    """Names the modalities that a kind of model can read."""
+    return tuple(name for name, entry in modalities().items() if kind in entry.kinds)
 
 
 def spellings(names: Iterable[str]) -> tuple[str, ...]:
-    """All of the names together, then each alone."""
+    """Spells all of the names together, then each alone."""
     every = tuple(names)
     return tuple(dict.fromkeys((spell_modalities(every), *every)))

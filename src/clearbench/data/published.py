@@ -1,4 +1,4 @@
-"""CLEAR as published: images that carry a name, joined to TOFU's questions by person."""
+"""Reads CLEAR as published: images that carry a name, joined to TOFU's questions by person."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.data.tables import Line, Tables
 from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
 
-#: Where the hub keeps the text of CLEAR's people, with paraphrases and wrong answers.
+#: Hub id of the text of CLEAR's people, with paraphrases and wrong answers.
 TOFU = "locuslab/TOFU"
 
 Examples = tuple[Example, ...]
 
 
 def is_clear(tables: Tables) -> bool:
-    """Whether these are CLEAR's configurations: `+tofu` ones, or splits with captions."""
+    """Whether the tables are CLEAR's configurations: `+tofu` ones, or splits with captions."""
     splits = [name for name in tables.names if name.startswith(("forget", "retain"))]
     if any(name.endswith("+tofu") for name in splits):
         return True
@@ -35,13 +35,13 @@ def read_clear(
 
     Args:
         tables: CLEAR's configurations.
-        text: TOFU's; None for the questions in CLEAR's `+tofu` configurations. These have neither
+        text: TOFU's; None for the questions in CLEAR's `+tofu` ones. These have neither
             paraphrases nor wrong answers, so that text gets a probability but no truth ratio.
         forget: A forget split, such as `forget10`.
         retain: A retain split; the one that goes with `forget` by default.
 
     Raises:
-        DataError: With every bad row, or for a split that is not there.
+        DataError: Rows are bad, which are all listed, or a split is missing.
     """
     kept = retain or retain_split(forget)
     reader = _Reader(tables, (forget, f"{forget}_perturbed", kept, "retain_perturbed"))
@@ -75,10 +75,10 @@ class _Shot(NamedTuple):
     """A row with an image. Captions repeat, row numbers do not (errata E54: rows found by caption).
 
     Attributes:
-        number: Its place in the configuration.
-        where: `file:row`.
+        number: Place in the configuration.
+        where: Origin of the row, `file:row`.
         line: The row.
-        who: The plain spelling of the name; None where neither name nor caption says one.
+        who: Plain spelling of the name; None where neither name nor caption has one.
     """
 
     number: int
@@ -88,27 +88,28 @@ class _Shot(NamedTuple):
 
 
 class _Reader:
-    """The images of some splits, and who is who in them.
+    """Reads the images of some splits, and numbers the people in them.
 
     Attributes:
-        numbers: Each person's number, by the plain spelling of the name.
+        numbers: Number of each person, by the plain spelling of the name.
     """
 
     def __init__(self, tables: Tables, splits: Iterable[str]) -> None:
         self.tables = tables
         rows = {split: list(self._captioned(split)) for split in splits}
-        named = [line.get("name") for each in rows.values() for _, _, line in each]
+        named = [line.get("name") for lines in rows.values() for _, _, line in lines]
         whole = next((name for name in ("default", "full") if name in tables.names), None)
         if whole is not None and not all(named):
             named += [line.get("name") for _, line in tables.rows(whole, ("name",))]
         self.names = Names(str(name) for name in named if name)
         self.shots = {
-            split: [_Shot(*row, self._who(row[-1])) for row in each] for split, each in rows.items()
+            split: [_Shot(*row, self._who(row[-1])) for row in lines]
+            for split, lines in rows.items()
         }
         self.numbers: dict[str, int] = {}
 
     def _captioned(self, split: str) -> Iterator[tuple[int, str, Line]]:
-        """Rows of a split that are not about text; `+tofu` has both kinds, but no names."""
+        """Yields rows of a split that are not about text; `+tofu` has both kinds, but no names."""
         joint = f"{split}+tofu"
         name = joint if split not in self.tables.names and joint in self.tables.names else split
         for number, (where, line) in enumerate(self.tables.rows(name)):
@@ -116,16 +117,16 @@ class _Reader:
                 yield number, where, line
 
     def _who(self, line: Line) -> str | None:
-        said = plain(str(line.get("name") or ""))
-        return said if said.strip() else self.names.find(str(line.get("caption") or ""))
+        spelled = plain(str(line.get("name") or ""))
+        return spelled if spelled.strip() else self.names.find(str(line.get("caption") or ""))
 
     @property
     def people(self) -> dict[int, str]:
-        """The names of those who were found, by number."""
+        """Names of the people who were found, by number."""
         return {number: self.names.spelled[who] for who, number in self.numbers.items()}
 
     def join(self, questions: Dataset) -> None:
-        """Numbers people as their questions do, and after them those whom no question names."""
+        """Gives people the ids used in TOFU; people found only in images get the next free ids."""
         texts: dict[int, list[str]] = {}
         for rows in questions.training.values():
             for row in rows:
@@ -134,7 +135,7 @@ class _Reader:
         self._number(self.names.by_text(texts), 1 + max(questions.names, default=-1))
 
     def _number(self, known: dict[str, int], following: int) -> None:
-        """The forgotten come last, as in TOFU."""
+        """Numbers the people; forgotten ones get the last numbers, as in TOFU."""
         self.numbers = dict(known)
         for shots in reversed(self.shots.values()):
             for who in (shot.who for shot in shots):
@@ -143,7 +144,7 @@ class _Reader:
                     following += 1
 
     def own_questions(self, retain: str, forget: str) -> Dataset:
-        """The questions of the `+tofu` configurations; measured of people who are on images."""
+        """Reads the questions of the `+tofu` configurations; only people on images are measured."""
         splits = {
             split: [] if name not in self.tables.names else list(self._questions(name))
             for split, name in (("retain", f"{retain}+tofu"), ("forget", f"{forget}+tofu"))
@@ -165,7 +166,7 @@ class _Reader:
         )
 
     def _questions(self, name: str) -> Iterator[tuple[str, Line, str]]:
-        """Rows without an image: where, the row, and its text."""
+        """Yields rows without an image: origin, row, and text."""
         for where, line in self.tables.rows(name, ("question", "answer")):
             if line.get("question") is not None:
                 yield where, line, f"{line['question']} {line.get('answer')}"
@@ -185,8 +186,8 @@ class _Reader:
             yield from example(line, QUESTION, where, self.tables.problems, id=id, **about)
 
     def images(self, split: str, named: bool = False) -> Examples:
-        """The captions of a split and, if `named`, the names asked of the same images."""
-        return tuple(each for shot in self.shots[split] for each in self._shown(split, shot, named))
+        """Reads the captions of a split and, if `named`, the name questions on the same images."""
+        return tuple(row for shot in self.shots[split] for row in self._shown(split, shot, named))
 
     def _shown(self, split: str, shot: _Shot, named: bool) -> Iterator[Example]:
         problems, before = self.tables.problems, len(self.tables.problems)
@@ -208,8 +209,8 @@ class _Reader:
             yield from example(shot.line, NAME, shot.where, problems, **about, **name)
 
     def real(self, name: str, task: str) -> Examples:
-        """Real faces or the real world: an answer, wrong options, and no question for faces."""
-        found: list[Example] = []
+        """Reads real faces or the real world: an answer, wrong options, no question for faces."""
+        examples: list[Example] = []
         rows = self.tables.rows(name) if name in self.tables.names else ()
         for number, (where, line) in enumerate(rows):
             seen = image(line, where, self.tables.problems)
@@ -217,5 +218,5 @@ class _Reader:
             about |= {"track": "image" if seen else "text", "image": seen}
             if task == "name":
                 about["question"] = NAME_QUESTION
-            found += example(line, OPTIONS, where, self.tables.problems, **about)
-        return tuple(found)
+            examples += example(line, OPTIONS, where, self.tables.problems, **about)
+        return tuple(examples)

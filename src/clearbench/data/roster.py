@@ -1,7 +1,7 @@
-"""The people whom CLEAR's vision track forgets or holds out, by their place in TOFU.
+"""Lists the people whom CLEAR's vision track forgets or holds out, by their place in TOFU.
 
 Lists of names in CLEAR's `cv/prepare_vtofu_dataset.py` (arXiv 2410.18057). Only the published
-divisions are lists; which image shows whom is read from the data.
+divisions are lists; the person on each image is read from the data.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A dataset as a folder that keeps every field of every row, in its order, whatever its modality.
+"""Writes and reads a dataset folder that keeps every field of every row, whatever its modality.
 
-`rows.parquet` has a line for each row and `media.parquet` one for each different media file;
+`rows.parquet` has a line per row and `media.parquet` one per different media file;
 `dataset.json` has the splits, the names and the refusals. Other tools read `clear.py`'s layout,
 this one is for stages of runs.
 """
@@ -50,7 +50,7 @@ _MEDIA_SCHEMA = pa.schema(
 )
 
 
-#: What a file that `write_rows` did not write may raise.
+#: Errors that a file `write_rows` did not write may raise.
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 
 
@@ -59,7 +59,7 @@ def write_rows(dataset: Dataset, folder: Path) -> None:
 
     Args:
         dataset: Any dataset.
-        folder: A folder; it is made where it is not there.
+        folder: Folder to write; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines: list[dict[str, Any]] = []
@@ -76,8 +76,8 @@ def write_rows(dataset: Dataset, folder: Path) -> None:
                 about = row.model_dump(exclude={"media"})
                 lines.append(about | {"role": role, "split": split, "media": key})
     files = [
-        {"key": key, "modality": modality_of(each).name, "encoded": each.encoded}
-        for key, each in media.items()
+        {"key": key, "modality": modality_of(content).name, "encoded": content.encoded}
+        for key, content in media.items()
     ]
     pq.write_table(pa.Table.from_pylist(lines, _ROW_SCHEMA), folder / ROWS)
     pq.write_table(pa.Table.from_pylist(files, _MEDIA_SCHEMA), folder / MEDIA, compression="none")
@@ -101,13 +101,13 @@ def read_rows(folder: Path) -> Dataset:
     """Reads what `write_rows` wrote, row for row.
 
     Raises:
-        DataError: When a file is missing, broken or of another format, or rows in it are bad.
+        DataError: A file is missing, broken or of another format, or rows in it are bad.
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}, not {FORMAT}")
-        found: dict[str, Rows] = {
+        splits: dict[str, Rows] = {
             role: {str(split): () for split in about["splits"][role]} for role in _ROLES
         }
         names = {int(person): str(name) for person, name in about["names"].items()}
@@ -119,21 +119,21 @@ def read_rows(folder: Path) -> Dataset:
             place = (line.pop("role"), line.pop("split"))
             groups.setdefault(place, []).append(_example(line, media, f"{ROWS}:{number}"))
         for (role, split), rows in groups.items():
-            found[role][split] = tuple(rows)
+            splits[role][split] = tuple(rows)
     except _UNREADABLE as error:
         raise DataError(f"cannot read: {error}", str(folder), "make it again") from error
-    return Dataset(found["training"], found["evaluation"], names, refusals, image_refusals)
+    return Dataset(splits["training"], splits["evaluation"], names, refusals, image_refusals)
 
 
 def _read_media(path: Path) -> dict[str, Media]:
     table = pq.read_table(path, schema=_MEDIA_SCHEMA)
-    found: dict[str, Media] = {}
+    media: dict[str, Media] = {}
     for line in table.to_pylist():
         kind = modality(line["modality"]).media
         if kind is None:
             raise ValueError(f"the modality '{line['modality']}' has no media")
-        found[line["key"]] = kind(encoded=line["encoded"])
-    return found
+        media[line["key"]] = kind(encoded=line["encoded"])
+    return media
 
 
 def _example(line: dict[str, Any], media: Mapping[str, Media], where: str) -> Example:

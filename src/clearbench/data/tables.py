@@ -1,4 +1,4 @@
-"""Configurations of a published dataset: in a local folder, or the hub's through its cache."""
+"""Reads configurations of a published dataset: from a local folder, or the hub's cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clearbench.errors import DataError, did_you_mean
 Line = dict[str, Any]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-#: Where the files of a configuration lie when no README says so.
+#: Places of a configuration's files when no README names them.
 _HABITS = ("{}/*.parquet", "{}.parquet", "{}.jsonl", "{}.json")
 
 
@@ -38,7 +38,7 @@ class Tables:
         problems: Lines about bad rows so far; `refuse` raises them all at once.
 
     Raises:
-        DataError: When it is neither, or the hub cannot be reached and has left nothing here.
+        DataError: It is neither, or the hub cannot be reached and has left nothing here.
     """
 
     def __init__(self, source: str | Path) -> None:
@@ -50,7 +50,7 @@ class Tables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every configuration: what the README names, else what the files are called."""
+        """Names of every configuration: the README's, else those of the files."""
         if self._patterns or self.remote:
             return tuple(self._patterns)
         folders = {path.parent.name for path in self.folder.glob("*/*.parquet")}
@@ -58,10 +58,10 @@ class Tables:
         return tuple(sorted(folders | files))
 
     def rows(self, name: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, Line]]:
-        """Each row of a configuration and its origin, as `file:row`.
+        """Yields each row of a configuration and its origin, as `file:row`.
 
         Rows of Parquet count from 0, lines of JSON from 1. A line that cannot be read is one of
-        the `problems` and comes as an empty row, so that the others keep their places.
+        the `problems` and becomes an empty row, so that the others keep their places.
         """
         for path in self.files(name):
             lines = _parquet(path, columns) if path.suffix == ".parquet" else _json(path)
@@ -72,34 +72,34 @@ class Tables:
                 yield where, {} if isinstance(line, str) else line
 
     def count(self, name: str) -> int:
-        """Number of rows of a configuration."""
+        """Counts the rows of a configuration."""
         return sum(
-            _about(path).num_rows if path.suffix == ".parquet" else len(list(_json(path)))
+            _metadata(path).num_rows if path.suffix == ".parquet" else len(list(_json(path)))
             for path in self.files(name)
         )
 
     def columns(self, name: str) -> tuple[str, ...]:
-        """The columns of a configuration's first file."""
+        """Returns the columns of a configuration's first file."""
         path = self.files(name)[0]
         if path.suffix == ".parquet":
-            return tuple(_about(path).schema.to_arrow_schema().names)
+            return tuple(_metadata(path).schema.to_arrow_schema().names)
         return tuple(next((line for _, line in _json(path) if isinstance(line, dict)), {}))
 
     def files(self, name: str) -> list[Path]:
-        """The files of a configuration; from the hub if they are not here yet.
+        """Returns the files of a configuration; downloads them from the hub if necessary.
 
         Raises:
-            DataError: When there is no such configuration, or no file of it.
+            DataError: There is no such configuration, or no file of it.
         """
         if name not in self.names:
             hint = did_you_mean(name, self.names) if self.names else "there is none at all"
             raise DataError(f"no configuration '{name}'", self.source, hint)
         patterns = self._patterns.get(name) or [habit.format(name) for habit in _HABITS]
         folder = _fetch(self.source, tuple(patterns)) if self.remote else self.folder
-        found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-        if not found:
+        files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+        if not files:
             raise _missing(self.source, patterns, f"no file of configuration '{name}'")
-        return found
+        return files
 
     def refuse(self) -> None:
         """Raises a `DataError` with every bad row (the first twenty in full), if there was one."""
@@ -111,13 +111,13 @@ class Tables:
 
 @cache
 def _fetch(repository: str, patterns: tuple[str, ...]) -> Path:
-    """The hub's snapshot with the files of these patterns; offline, what the cache holds of it."""
+    """Downloads the hub's files of these patterns; offline, returns what the cache holds."""
     try:
-        found = snapshot_download(repository, repo_type="dataset", allow_patterns=list(patterns))
+        snapshot = snapshot_download(repository, repo_type="dataset", allow_patterns=list(patterns))
     except (OSError, ValueError, HTTPError) as error:
         what = f"no folder '{repository}', and no such dataset from the hub or its cache"
         raise _missing(repository, patterns, what) from error
-    return Path(found)
+    return Path(snapshot)
 
 
 def _missing(source: str, files: Sequence[str], what: str) -> DataError:
@@ -136,24 +136,24 @@ def _missing(source: str, files: Sequence[str], what: str) -> DataError:
 
 
 def _readme_patterns(folder: Path) -> dict[str, list[str]]:
-    """By configuration, the file patterns in the README's YAML header; none leaves the folder."""
+    """Reads file patterns by configuration from the README; none leaves the folder."""
     readme = folder / "README.md"
     try:
         header = metadata_load(readme) if readme.is_file() else None
         listed = (header or {}).get("configs", [])
-        found = {str(entry["config_name"]): list(_flat(entry["data_files"])) for entry in listed}
+        patterns = {str(entry["config_name"]): list(_flat(entry["data_files"])) for entry in listed}
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read its header: {error}", str(readme), "mend it") from error
-    for name, patterns in found.items():
-        for pattern in patterns:
+    for name, listed_patterns in patterns.items():
+        for pattern in listed_patterns:
             if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
                 where = f"{readme}: configuration '{name}'"
                 raise DataError(f"'{pattern}' leads out of the folder", where, "use a plain name")
-    return found
+    return patterns
 
 
 def _flat(files: Any) -> Iterator[str]:
-    """`data_files` is a pattern, a list of patterns, or a list of splits with their `path`."""
+    """Flattens `data_files`: a pattern, a list of patterns, or splits with their `path`."""
     if isinstance(files, str):
         yield files
     else:
@@ -170,7 +170,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         raise DataError(f"not a Parquet file of rows: {error}", str(path), "get it anew") from error
 
 
-def _about(path: Path) -> Any:
+def _metadata(path: Path) -> Any:
     with _opened(path) as file:
         return file.metadata
 
@@ -186,7 +186,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Line]]:
 
 
 def _json(path: Path) -> Iterator[tuple[int, Line | str]]:
-    """The objects of a file of JSON lines, or of arrays one after another; for others an error."""
+    """Yields the objects of a file of JSON lines or arrays; for others an error text."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

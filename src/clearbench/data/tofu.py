@@ -1,4 +1,4 @@
-"""TOFU's text as published: `full`, `forget10`, `forget10_perturbed` and the rest."""
+"""Reads TOFU's text as published: `full`, `forget10`, `forget10_perturbed` and the rest."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from clearbench.data.roster import VISION_NAMES
 from clearbench.data.tables import Line, Tables
 from clearbench.errors import DataError, did_you_mean
 
-#: Question and answer, by which the splits know each other's rows: one question is there twice.
+#: Question and answer, which identify a row across splits: one question is there twice.
 Pair = tuple[str, str]
 
 
 def retain_split(forget: str) -> str:
-    """The published split that goes with a forget split: `retain90` with `forget10`."""
+    """Names the published split that goes with a forget split: `retain90` with `forget10`."""
     if re.fullmatch(r"forget\d\d", forget) is None:
         known = ("forget01", "forget05", "forget10")
         raise DataError(f"unknown split '{forget}'", "forget", did_you_mean(forget, known))
@@ -28,7 +28,7 @@ def retain_split(forget: str) -> str:
 
 
 def is_tofu(tables: Tables) -> bool:
-    """Whether TOFU's whole text is here."""
+    """Whether the tables have TOFU's whole text."""
     return "full" in tables.names and "answer" in tables.columns("full")
 
 
@@ -41,7 +41,7 @@ def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset
         retain: A retain split; everybody else by default.
 
     Raises:
-        DataError: With every bad row, or for a split that is not there.
+        DataError: Rows are bad, which are all listed, or a split is missing.
     """
     retain_split(forget)
     full = list(tables.rows("full"))
@@ -63,19 +63,19 @@ def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset
         for row in _question(tables, where, line, len(full) + number)
     )
     evaluation = {
-        "forget": _about(_perturbed(tables, f"{forget}_perturbed", places), gone),
-        "retain": _about(_perturbed(tables, "retain_perturbed", places), kept),
+        "forget": _rows_about(_perturbed(tables, f"{forget}_perturbed", places), gone),
+        "retain": _rows_about(_perturbed(tables, "retain_perturbed", places), kept),
         "holdout": holdout,
         "real_authors": _world(tables, "real_authors"),
         "real_world": _world(tables, "world_facts"),
     }
     tables.refuse()
-    training = {"forget": _about(taught, gone), "retain": _about(taught, kept)}
+    training = {"forget": _rows_about(taught, gone), "retain": _rows_about(taught, kept)}
     return Dataset(training, evaluation, _names(taught, holdout), refusals(tables))
 
 
 def refusals(tables: Tables) -> tuple[str, ...]:
-    """Refusals from a file of the dataset without line ends (errata E42: ends kept), or our own."""
+    """Reads refusals without line ends (errata E42: line ends were kept), or takes our own."""
     path = tables.folder / "idontknow.jsonl"
     lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else REFUSALS
     return tuple(line.strip() for line in lines if line.strip())
@@ -85,12 +85,12 @@ def _pair(line: Line) -> Pair:
     return str(line.get("question")), str(line.get("answer"))
 
 
-def _about(rows: Iterable[Example], people: set[int]) -> tuple[Example, ...]:
+def _rows_about(rows: Iterable[Example], people: set[int]) -> tuple[Example, ...]:
     return tuple(row for row in rows if row.person in people)
 
 
 def _rows(tables: Tables, name: str) -> Iterable[tuple[str, Line]]:
-    """Rows of a configuration that only measuring needs, and that may be missing."""
+    """Returns rows of a configuration that only measuring needs, and that may be missing."""
     return tables.rows(name) if name in tables.names else ()
 
 
@@ -101,7 +101,7 @@ def _question(tables: Tables, where: str, line: Line, place: int) -> Iterator[Ex
 
 
 def _people(tables: Tables, split: str, places: dict[Pair, int]) -> set[int]:
-    """People whom the rows of a split are about."""
+    """Finds the people whom the rows of a split are about."""
     people = set()
     for where, line in tables.rows(split):
         if _pair(line) in places:
@@ -131,7 +131,7 @@ def _world(tables: Tables, name: str) -> tuple[Example, ...]:
 
 
 def _names(*splits: Iterable[Example]) -> dict[int, str]:
-    """A number for a name, but for people whom CLEAR names and whose own text does, too."""
+    """Uses numbers as names, except for people whose own name CLEAR and their text both give."""
     texts: dict[int, list[str]] = {}
     for row in (row for rows in splits for row in rows):
         texts.setdefault(row.person or 0, []).append(f"{row.question} {row.answer}")

@@ -1,1 +1,1 @@
-"""Measure once, keep records; metrics are arithmetic on records."""
+"""Measures a model once into records; metrics are arithmetic on records."""

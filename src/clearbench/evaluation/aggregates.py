@@ -1,4 +1,4 @@
-"""The aggregates of the protocols, harmonic means of scores, described like metrics."""
+"""Aggregates of the protocols: harmonic means of scores, described like metrics."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from clearbench.evaluation.score import Direction
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A number made of scores; which ones, each protocol says in `parts`.
+    """A number made of scores, which each protocol lists in `parts`.
 
     Attributes:
         name: Last part of its keys, `all.<track>.<name>`.
         title: Name in print.
-        direction: Where more is better (`up`), or gold's value is (`gold`).
+        direction: Direction in which it is better: `up`, or `gold` for gold's value.
         shows: Paragraph on what it shows and what it does not.
     """
 
@@ -30,7 +30,7 @@ class Aggregate:
 
     @property
     def description(self) -> Description:
-        """Its description, like a metric's."""
+        """Description in the form of a metric's."""
         return Description(
             key=self.name,
             title=self.title,
@@ -43,7 +43,7 @@ class Aggregate:
         )
 
     def versions(self) -> Iterator[tuple[Protocol, dict[str, tuple[str, ...]]]]:
-        """The protocols that have it, each with its keys and their parts."""
+        """Yields the protocols that have it, each with its keys and their parts."""
         for chosen in protocols().values():
             parts = {k: v for k, v in chosen.parts.items() if k.rpartition(".")[2] == self.name}
             if parts:

@@ -17,7 +17,7 @@ from accelerate.utils import gather_object
 from clearbench.processes import processes
 from clearbench.storage import is_finished, new_folder, verify
 
-#: Called with (batches done, batches in all) of this process.
+#: Function called with (batches done, batches in all) of this process.
 OnBatch = Callable[[int, int], None]
 #: Seconds between two saves.
 SAVE_SECONDS = 30.0
@@ -25,10 +25,10 @@ SAVE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Parts:
-    """Batches that are done, as sealed folders `NAME-FIRST`.
+    """Finished batches, as sealed folders `NAME-FIRST`.
 
     Attributes:
-        folder: The folder that holds the parts.
+        folder: Folder that holds the parts.
         name: Hash of what is measured: parts of another name are left alone.
     """
 
@@ -36,7 +36,7 @@ class Parts:
     name: str
 
     def load(self) -> dict[int, pd.DataFrame]:
-        """Batches by number; a damaged part does not count."""
+        """Loads batches by number; a damaged part does not count."""
         batches: dict[int, pd.DataFrame] = {}
         for part in sorted(self.folder.glob(f"{self.name}-*")):
             if is_finished(part) and not verify(part):
@@ -44,7 +44,7 @@ class Parts:
         return batches
 
     def save(self, batches: Mapping[int, pd.DataFrame]) -> None:
-        """Seals some batches as one part, a file each."""
+        """Writes some batches as one sealed part, a file each."""
         with new_folder(self.folder / f"{self.name}-{min(batches):07d}", {}) as temporary:
             for number, frame in batches.items():
                 frame.to_parquet(temporary / f"{number:07d}.parquet", index=False)
@@ -55,10 +55,10 @@ def measure(
     parts: Parts | None = None,
     on_batch: OnBatch | None = None,
 ) -> list[pd.DataFrame]:
-    """The frame of every batch, in order, on every process; each process measures its share.
+    """Returns the frame of every batch in order, on every process; each measures its share.
 
     Args:
-        batches: The same on every process, and every process must call this.
+        batches: Functions that measure a batch, the same on every process; all must call this.
         parts: Store of finished batches; None keeps nothing.
         on_batch: Function called with the progress of this process.
     """

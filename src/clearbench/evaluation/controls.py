@@ -1,4 +1,4 @@
-"""Controls: the same questions with a blank image, or with another person's."""
+"""Replaces measured images by blank ones or another person's, under the same questions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Control = Literal["blank", "shuffled"]
 
 
 def blank(dataset: Dataset) -> Dataset:
-    """Every measured image replaced by plain grey of its size.
+    """Replaces every measured image by plain grey of its size.
 
     A model that still answers knows it from the question alone.
     """
@@ -36,7 +36,7 @@ def blank(dataset: Dataset) -> Dataset:
 
 
 def shuffled(dataset: Dataset, seed: int = 0) -> Dataset:
-    """Every measured image of a person replaced by one of another person of its split.
+    """Replaces every measured image of a person by one of another person of its split.
 
     A model that reads the face now names the other person. Splits of fewer than two people, and
     rows about the world, stay as they are.
@@ -80,10 +80,10 @@ CONTROLS: dict[str, Callable[[Dataset], Dataset]] = {"blank": blank, "shuffled":
 
 
 def control(dataset: Dataset, name: str) -> Dataset:
-    """The dataset with the measured images of a control.
+    """Returns the dataset with the measured images of a control.
 
     Raises:
-        RecipeError: No control is called so.
+        RecipeError: No control has that name.
     """
     if name not in CONTROLS:
         raise RecipeError(f"unknown control '{name}'", "pictures", did_you_mean(name, CONTROLS))
@@ -91,15 +91,15 @@ def control(dataset: Dataset, name: str) -> Dataset:
 
 
 def images_only(dataset: Dataset) -> Dataset:
-    """The measured rows that a control can change."""
+    """Keeps the measured rows that a control can change."""
     return _changed(dataset, lambda rows: tuple(row for row in rows if row.media is not None))
 
 
 def under_control(records: Records, controlled: Records) -> Records:
-    """Records in which rows with an image are replaced by those measured under a control.
+    """Replaces the records of rows with an image by those measured under a control.
 
     Side effects are measured on images of their own and are left out.
     """
-    shown = [name for name, each in modalities().items() if each.media]
+    shown = [name for name, entry in modalities().items() if entry.media]
     plain = records.in_groups(lambda key: key.track not in shown and key.split != SIDE)
     return plain.joined(controlled.in_groups(lambda key: key.track in shown))

@@ -1,4 +1,4 @@
-"""Measures a model once over a dataset; the records are what every metric is computed from."""
+"""Measures a model once over a dataset; every metric is computed from these records."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from clearbench.models.base import Model
 from clearbench.models.token_statistics import TokenStatistics
 
 KNOWN_NAMES = 5
-#: Variants whose good answer is as long as the true one: only these are ended by `stop_after`.
+#: Variants whose good answer is as long as the true one: only these are cut by `stop_after`.
 STOPPED = ("answer", "paraphrased")
 
 
 def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
-    """At most `limit` measured rows per split and task: whole people, at least one."""
+    """Draws at most `limit` measured rows per split and task: whole people, at least one."""
     if limit is None:
         return dataset
     chosen: dict[str, tuple[Example, ...]] = {}
@@ -62,14 +62,14 @@ def _whole_people(people: dict[int | str, list[Example]], limit: int, seed: int)
 
 @dataclass(frozen=True)
 class _Plan:
-    """What one measurement scores and asks.
+    """Items and prompts of one measurement.
 
     Attributes:
         scored: Split, row and answer of every line of the answers.
         prompts: Questions about measured rows that are answered in words.
         side_prompts: Prompts for side effects, apart, so that no other answer's batch depends on
             them.
-        side: Whether side effects are measured.
+        side: True if side effects are measured.
     """
 
     scored: tuple[tuple[str, Example, Item], ...]
@@ -116,10 +116,10 @@ def evaluate(
     batches and returns all the records.
 
     Args:
-        model: The measured model; left as it was.
-        dataset: Its measured splits.
-        settings: Settings of which `settings.measured` decides the records.
-        parts: Folder that keeps what is done of a long measurement, for after a kill.
+        model: Measured model; left as it was.
+        dataset: Dataset whose measured splits are used.
+        settings: Settings, of which `settings.measured` decides the records.
+        parts: Folder that keeps finished batches of a long measurement, for after a kill.
         on_batch: Function called with (batches done, batches in all) by each process.
     """
     rows = sample(dataset, settings.limit)
@@ -152,7 +152,7 @@ def evaluate(
 
 
 def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
-    """The answers of a row that are scored: true, paraphrased, perturbed, and known names."""
+    """Lists the answers of a row that are scored: true, paraphrased, perturbed, known names."""
     items = [item(row)]
     if row.paraphrased_answer is not None and row.paraphrased_answer != row.answer:
         items.append(item(row, "paraphrase", row.paraphrased_answer))
@@ -166,13 +166,13 @@ def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
 
 
 def _answer(split: str, row: Example, answer: Item, tokens: TokenStatistics) -> tuple[object, ...]:
-    about = (split, row.track, row.task, -1 if row.person is None else row.person)
+    key = (split, row.track, row.task, -1 if row.person is None else row.person)
     columns = (tokens.log_probs, tokens.hits, tokens.means, tokens.variances)
-    return (*about, row.id, answer.variant, *(values.tolist() for values in columns))
+    return (*key, row.id, answer.variant, *(values.tolist() for values in columns))
 
 
 def _longest(model: Model, prompt: Item, most: int, stop_after: float | None) -> int:
-    """The longest answer of a prompt in tokens."""
+    """Computes the longest answer of a prompt in tokens."""
     if stop_after is None or prompt.variant not in STOPPED:
         return most
     return min(most, math.ceil(stop_after * model.answer_length(prompt)))

@@ -1,4 +1,4 @@
-"""The records of one split, track and task, and what most metrics read from them."""
+"""Holds the records of one split, track and task, in the forms that most metrics read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from clearbench.errors import DataError
 from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey, Table, TableSet
 
-#: Per answer a list with a value per token: natural log-probability, whether it was the model's
+#: Lists with a value per token of an answer: natural log-probability, whether it was the model's
 #: first choice, mean and variance of the log-probability under the model's own distribution.
 TOKEN_COLUMNS = ("log_probs", "hits", "means", "variances")
-#: In place of the token columns, where a published log holds nothing finer.
+#: Column used instead of token columns, where a published log holds nothing finer.
 MEAN = "mean_log_prob"
 #: One line per measured row and answer variant; `person` is -1 for rows about the world.
 ANSWERS = Table("answers", (*ROW_COLUMNS, "variant", *TOKEN_COLUMNS))
@@ -31,7 +31,7 @@ class RecordGroup(TableSet):
 
     Args:
         key: Split, track and task.
-        tables: Each declaration with its lines.
+        tables: Lines by declaration.
     """
 
     def __init__(self, key: GroupKey, tables: Mapping[Table, pd.DataFrame]) -> None:
@@ -43,17 +43,17 @@ class RecordGroup(TableSet):
 
     @property
     def answers(self) -> pd.DataFrame:
-        """The scored answers."""
+        """Scored answers."""
         return self.table(ANSWERS)
 
     @property
     def generations(self) -> pd.DataFrame:
-        """The generated answers."""
+        """Generated answers."""
         return self.table(GENERATIONS)
 
     @cached_property
     def _means(self) -> pd.DataFrame:
-        """(rows, variants) mean token log-probabilities, rows in the order of the records."""
+        """Mean token log-probabilities, (rows, variants), rows in the order of the records."""
         chosen = self.answers
         if MEAN in chosen:
             means = chosen[MEAN].to_numpy(dtype=float)
@@ -70,13 +70,13 @@ class RecordGroup(TableSet):
         return table.reindex(chosen["row"].drop_duplicates())
 
     def mean_log_prob(self, variant: str) -> pd.Series:
-        """Per row, the mean token log-probability of an answer variant: -l(y) of the papers."""
+        """Returns each row's mean token log-probability of a variant: -l(y) of the papers."""
         if variant not in self._means:
             return pd.Series(dtype=float)
         return self._means[variant].dropna()
 
     def options(self, prefix: str) -> pd.DataFrame:
-        """(rows, options) mean token log-probabilities of the variants `prefix_0`, `prefix_1`...
+        """Returns mean token log-probabilities of `prefix_0`, `prefix_1`..., (rows, options).
 
         Rows with fewer options than others have NaN there.
         """
@@ -85,7 +85,7 @@ class RecordGroup(TableSet):
         return self._means[ordered].dropna(how="all")
 
     def tokens(self, column: str, variant: str = "answer") -> dict[str, NDArray[np.float64]]:
-        """Per row, a token column of an answer variant; nothing where the log has no tokens."""
+        """Returns each row's token column of a variant; nothing where the log has no tokens."""
         if column not in self.answers:
             return {}
         chosen = self.answers[self.answers["variant"] == variant]
@@ -93,14 +93,14 @@ class RecordGroup(TableSet):
         return {str(row): np.asarray(values, float) for row, values in pairs if np.ndim(values)}
 
     def logged_values(self, metric: str) -> pd.Series:
-        """Per row, the value of a metric that a published log holds; empty where it holds none."""
+        """Returns each row's value of a metric in a published log; empty where it holds none."""
         logged = self.table(LOGGED)
         chosen = logged[logged["metric"] == metric]
         return pd.Series(chosen["value"].to_numpy(dtype=float), index=chosen["row"], dtype=float)
 
     @cached_property
     def people(self) -> dict[str, int]:
-        """The person of every measured row; -1 for the world."""
+        """Person of every measured row; -1 for the world."""
         measured = [
             frame.rename(columns={table.row_key: "row"})[["row", "person"]]
             for table, frame in self.declarations().items()

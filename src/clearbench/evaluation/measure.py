@@ -1,4 +1,4 @@
-"""The shape that metrics and attacks share: a frozen configuration that describes itself."""
+"""Base of metrics and attacks: a frozen configuration that describes itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class Case:
-    """The changes that one value of a parameter makes to the description of its class.
+    """Changes that one value of a parameter makes to the description of its class.
 
     Attributes:
         title: Words in place of the value in the title.
@@ -27,7 +27,7 @@ class Case:
         paper: Source in place of the class's.
         erratum: Published defect that this value reproduces.
         range: Bounds in place of the class's.
-        pooled: Whether a row's value depends on the other rows.
+        pooled: True if a row's value depends on the other rows.
     """
 
     title: str = ""
@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Description:
-    """A configured metric or attack in words, for tables and lists.
+    """Title, group and meaning of a configured metric or attack, for tables and lists.
 
     Attributes:
         key: Last part of its score keys.
@@ -71,8 +71,8 @@ class Measure(BaseModel):
         title: Name in print; by default the name in words.
         group: Heading under which a page lists its scores.
         needs: Inputs that it is computed from, in words.
-        directions: Where more is better (`up`), less (`down`) or gold's value is (`gold`), by
-            split; `*` for the rest. On forgotten people the ideal is always gold's value.
+        directions: Good direction by split: more (`up`), less (`down`) or gold's value (`gold`);
+            `*` for the rest. On forgotten people the ideal is always gold's value.
         range: Bounds of its values.
         version: Number that is raised whenever the value changes its meaning.
         erratum: Published defect that every configuration reproduces; empty for a right one.
@@ -130,22 +130,22 @@ class Measure(BaseModel):
 
     @classmethod
     def direction(cls, split: str) -> Direction:
-        """The good direction on a split."""
+        """Returns the good direction on a split."""
         return cls.directions.get(split, cls.directions["*"])
 
     @classmethod
     def configured(cls) -> Iterator[Self]:
-        """The configurations that protocol `clear` computes."""
+        """Yields the configurations that protocol `clear` computes."""
         return (cls(**parameters) for parameters in cls.variants)
 
     def mean(self, values: pd.Series, people: Mapping[str, int], split: str) -> Score:
-        """The mean of per-row values with an interval clustered by person."""
+        """Computes the mean of per-row values with an interval clustered by person."""
         bounds = self.description.range
         return mean_score(values, people, self.direction(split), self.version, bounds)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters that differ from their defaults."""
+        """Parameters that differ from their defaults."""
         return self.model_dump(exclude_defaults=True, exclude={"key"})
 
     def _named(self) -> list[tuple[str, Any]]:
@@ -153,7 +153,7 @@ class Measure(BaseModel):
 
     @property
     def own_key(self) -> str:
-        """The name and the parameters that differ from their defaults, without a dot."""
+        """Name and parameters that differ from their defaults, without a dot."""
         parts = [self.name]
         for field, value in self._named():
             if isinstance(value, bool):
@@ -166,12 +166,12 @@ class Measure(BaseModel):
 
     @property
     def score_key(self) -> str:
-        """The last part of its score keys."""
+        """Last part of its score keys."""
         return self.key or self.own_key
 
     @property
     def case(self) -> Case:
-        """The first case of its parameters; an empty one for the default configuration."""
+        """First case of its parameters; an empty one for the default configuration."""
         cases = (self._case(*parameter) for parameter in self.parameters.items())
         return next((case for case in cases if case is not None), Case())
 
@@ -188,7 +188,7 @@ class Measure(BaseModel):
 
     @property
     def description(self) -> Description:
-        """The class's description with what the parameters change in it."""
+        """Description of the class with the changes by its parameters."""
         case = self.case
         parameters = ", ".join(self._words(*parameter) for parameter in self._named())
         return Description(
@@ -204,10 +204,10 @@ class Measure(BaseModel):
 
 
 def configured(registry: Registry[Any], name: str, parameters: Mapping[str, Any]) -> Any:
-    """A registered class by name with checked parameters.
+    """Builds an instance of a registered class, by name, with checked parameters.
 
     Raises:
-        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+        RecipeError: A name or parameter is unknown, or a value is out of range.
     """
     cls = registry.named(name)
     try:

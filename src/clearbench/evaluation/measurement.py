@@ -1,4 +1,4 @@
-"""One pass of a model: scores answers and answers prompts, cut into batches."""
+"""Scores answers and generates texts in one pass of a model, cut into batches."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from clearbench.storage import content_hash
 
 #: Columns of a batch: the number of an item, and its token statistics or the generated text.
 ITEM, TEXT = "item", "text"
-#: Measures one batch.
+#: Function that measures one batch.
 MeasureBatch = Callable[[], pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one pass.
+    """Token statistics, generated texts and neutral-prompt distributions of one pass.
 
     Attributes:
         statistics: Token statistics of each scored item.
-        texts: Generated text of each prompt, for each mapping of `Measurement.prompts`.
+        texts: Generated text of each prompt, one mapping per mapping of `Measurement.prompts`.
         neutral: Lines of the table `NEUTRAL`.
     """
 
@@ -45,14 +45,14 @@ class Results:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Answers to score and prompts to answer, each once.
+    """Answers to score and prompts to generate from, each once.
 
     Attributes:
-        model: The measured model; left as it was.
+        model: Measured model; left as it was.
         scored: Items whose answers are scored.
         prompts: Items whose questions are answered, with the longest answer in tokens; no batch
             of one mapping depends on another.
-        neutral: Whether neutral prompts are measured.
+        neutral: True if neutral prompts are measured.
     """
 
     model: Model
@@ -61,7 +61,7 @@ class Measurement:
     neutral: bool
 
     def run(self, folder: Path | None, on_batch: OnBatch | None) -> Results:
-        """Measures everything; `folder` keeps the parts that are done."""
+        """Measures everything; `folder` keeps the finished parts."""
         with self.model.frozen():
             scoring = self.model.scoring_groups(self.scored)
             generating = [self.model.generation_groups(list(items)) for items in self.prompts]
@@ -114,7 +114,7 @@ class Measurement:
         return (partial(generate, group) for group in groups)
 
     def _name(self, cuts: Sequence[Sequence[Item]]) -> str:
-        """A hash of what decides the results: program, weights, rows, batches, longest answers."""
+        """Hashes what decides the results: program, weights, rows, batches, longest answers."""
         rows = [
             [(e.key, e.question, e.answer, e.image.key if e.image else "") for e in cut]
             for cut in cuts
@@ -124,6 +124,6 @@ class Measurement:
 
 
 def _lines(frames: Iterator[pd.DataFrame], count: int) -> Iterator[dict[Hashable, Any]]:
-    """The lines of the next frames."""
+    """Yields the lines of the next frames."""
     for frame in islice(frames, count):
         yield from frame.to_dict("records")

@@ -1,4 +1,4 @@
-"""The two shapes of a metric: a value per row, and numbers from several collections of records."""
+"""Bases of metrics: one value per row, or numbers from several collections of records."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Metric(Measure, ABC):
 
     @abstractmethod
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """One value per row; an empty series where the records lack what it needs."""
+        """Computes one value per row; an empty series where the records lack what it needs."""
 
     def applies(self, key: GroupKey) -> bool:
         """Whether it is defined for the rows of a group."""
         return key.task in self.tasks and (not self.splits or key.split in self.splits)
 
     def values(self, group: RecordGroup) -> pd.Series:
-        """`per_row`, or the values of the same metric that a published log holds.
+        """Returns `per_row`, or the values of the same metric that a published log holds.
 
         Raises:
             DataError: A value is not finite.
@@ -57,7 +57,7 @@ class Metric(Measure, ABC):
         return values
 
     def score(self, group: RecordGroup) -> Score | None:
-        """The mean over the rows; None where the records lack what it needs."""
+        """Computes the mean over the rows; None where the records lack what it needs."""
         values = self.values(group)
         if values.empty:
             return None
@@ -65,17 +65,17 @@ class Metric(Measure, ABC):
         return mean.model_copy(update={"chance": self.chance(group)})
 
     def chance(self, group: RecordGroup) -> float | None:
-        """The value of guessing, for metrics of choosing one of several options."""
+        """Computes the value of guessing, for metrics of choosing one of several options."""
         return None
 
 
 @dataclass(frozen=True)
 class Collections:
-    """The records that a score is computed from.
+    """Records that a score is computed from.
 
     Attributes:
         model: Records of the model that is scored.
-        golds: Records of models that never met the forgotten people; the first is the reference.
+        golds: Records of models never trained on the forgotten people; the first is the reference.
         originals: Records of the model before unlearning.
         controls: The model's records under changed media, by control.
         shadows: Records of models taught other people, for attacks.
@@ -89,26 +89,26 @@ class Collections:
 
     @property
     def gold(self) -> Records | None:
-        """The reference."""
+        """Records of the first gold, the reference."""
         return self.golds[0] if self.golds else None
 
     @property
     def original(self) -> Records | None:
-        """The first original."""
+        """Records of the first original."""
         return self.originals[0] if self.originals else None
 
     @property
     def tracks(self) -> list[str]:
-        """The tracks that the model was measured on."""
+        """Tracks that the model was measured on."""
         return sorted({key.track for key in self.model.groups()})
 
     def of(self, model: Records) -> Collections:
-        """The same collections with another model in place of the scored one."""
+        """Returns the same collections with another model in place of the scored one."""
         return replace(self, model=model)
 
 
 def main_group(records: Records | None, split: str, track: str) -> RecordGroup | None:
-    """The group of a split on the main task of a modality, if measured."""
+    """Returns the group of a split on the main task of a modality, if measured."""
     if records is None or track not in modalities():
         return None
     return records.groups().get(GroupKey(split, track, modality(track).main_task))
@@ -119,10 +119,10 @@ class Comparison(Measure, ABC):
 
     @abstractmethod
     def compare(self, collections: Collections, track: str) -> dict[str, Score]:
-        """Scores by key; none where the records lack what it needs."""
+        """Computes scores by key; none where the records lack what it needs."""
 
     def scored(self, value: float, n: int, clusters: int, statistic: float | None = None) -> Score:
-        """A number without an interval."""
+        """Builds a score without an interval."""
         return Score(
             value=value,
             n=n,
@@ -141,15 +141,15 @@ Metric.registry = Comparison.registry = METRICS
 
 
 def metrics() -> dict[str, type[Metric | Comparison]]:
-    """Every known metric class by name: those that ship, entry points and loaded plugins."""
+    """Returns every metric class by name: shipped, of entry points and of loaded plugins."""
     return dict(METRICS)
 
 
 def metric(name: str, **parameters: Any) -> Metric | Comparison:
-    """A metric by name with checked parameters.
+    """Builds a metric by name with checked parameters.
 
     Raises:
-        RecipeError: For an unknown name, an unknown parameter or a value out of range.
+        RecipeError: A name or parameter is unknown, or a value is out of range.
     """
     made: Metric | Comparison = configured(METRICS, name, parameters)
     return made

@@ -1,4 +1,4 @@
-"""Texts of prompts that are about nobody: neutral questions, and harmful requests."""
+"""Texts of prompts about no person of the data: neutral questions, and harmful requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generation prompts: each row's own question, and other forms of it that metrics need.
+"""Builds generation prompts: each row's own question, and other forms that metrics need.
 
 A row in another form keeps its id; its records belong to a task of their own.
 """
@@ -16,7 +16,7 @@ from clearbench.evaluation.metrics.letter_choice import lettered
 from clearbench.evaluation.protocol import PromptForm
 from clearbench.evaluation.tables import GroupKey
 
-#: Wrong options besides the true one, as in CLEAR's five `perturbed_names`.
+#: Number of wrong options besides the true one, as in CLEAR's five `perturbed_names`.
 WRONG_OPTIONS = 5
 LETTER_REQUEST = "Answer with the letter of one option."
 BLANK_REQUEST = "Fill in the blank:"
@@ -36,7 +36,7 @@ class Prompt:
 
 
 def in_letters(row: Example) -> Item | None:
-    """The options as letters in an order drawn from the row's id; the truth is a letter."""
+    """Lists options as letters in an order drawn from the row's id; the truth is a letter."""
     if row.task not in ("name", "choice") or not row.perturbed_answers:
         return None
     options, letter = lettered(row.answer, row.perturbed_answers[:WRONG_OPTIONS], row.id)
@@ -45,15 +45,15 @@ def in_letters(row: Example) -> Item | None:
 
 
 def in_other_words(row: Example) -> Item | None:
-    """The paraphrased question, where the row has one."""
+    """Replaces the question by the paraphrased one, where the row has one."""
     if row.paraphrased_question is None:
         return None
-    question, about = row.paraphrased_question, (row.media, row.person, row.track)
-    return Item(row.id, "paraphrased", question, row.answer, *about)
+    question, context = row.paraphrased_question, (row.media, row.person, row.track)
+    return Item(row.id, "paraphrased", question, row.answer, *context)
 
 
 def with_a_blank(row: Example) -> Item | None:
-    """The answer with a blank for its longest run of private words, which is the truth."""
+    """Puts a blank for the answer's longest run of private words, which is the truth."""
     gap = blanked(row.answer, row.question) if row.task in ("qa", "caption") else None
     if gap is None:
         return None
@@ -75,10 +75,10 @@ def generation_prompts(
     generated_splits: Sequence[str],
     forms: Sequence[PromptForm],
 ) -> Iterator[Prompt]:
-    """Every question about measured rows that is answered in words.
+    """Yields every question about measured rows that is answered in words.
 
     Args:
-        dataset: Its measured rows.
+        dataset: Dataset with the measured rows.
         splits: Measured splits.
         generated_splits: Splits whose answers are generated.
         forms: Forms in which rows are asked besides their own question.

@@ -1,4 +1,4 @@
-"""Protocols: named, versioned sets of metrics and aggregates, as published tables compute them."""
+"""Defines protocols: versioned sets of metrics and aggregates, as published tables have them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GENERATED: tuple[Split, ...] = ("forget", "retain", "real_faces", "real_authors"
 
 
 def harmonic_mean(numbers: list[float]) -> float:
-    """The harmonic mean; 0 when any number is 0."""
+    """Computes the harmonic mean; 0 when any number is 0."""
     if any(number <= 0 for number in numbers):
         return 0.0
     return len(numbers) / sum(1 / number for number in numbers)
@@ -28,19 +28,19 @@ def harmonic_mean(numbers: list[float]) -> float:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The scores of a published table. The defects it carries are in `errata.carried(name)`.
+    """Scores of a published table. The defects it carries are in `errata.carried(name)`.
 
     Attributes:
-        name: As in a recipe.
-        version: Raised when a number changes its meaning.
-        shows: What it is and when to use it.
-        parts: By aggregate key, the score keys whose harmonic mean it is.
+        name: Name in a recipe.
+        version: Number that is raised when a score changes its meaning.
+        shows: Paragraph on what it is and when to use it.
+        parts: Score keys by aggregate key, which is their harmonic mean.
         entries: Metrics as in a recipe: name, parameters, and the key of the publication's number
             where it is another; None for every metric that is right, under its own key.
         attacks: Names of the membership attacks; None for every attack that is right.
         required: Patterns of keys without which the protocol cannot be computed; those of forget
             quality only where gold is given.
-        names: By score key, the name in the publication.
+        names: Names in the publication by score key.
         asks: Forms of prompts that its metrics need besides the rows' own questions.
         generated: Splits whose answers are generated.
     """
@@ -57,7 +57,7 @@ class Protocol:
     generated: tuple[Split, ...] = GENERATED
 
     def metrics(self) -> tuple[Metric | Comparison, ...]:
-        """Its configured metrics."""
+        """Returns its configured metrics."""
         return self._listed if self.entries is not None else _every_right_metric()
 
     @cached_property
@@ -65,7 +65,7 @@ class Protocol:
         return tuple(metric(**entry) for entry in self.entries or ())
 
     def aggregates(self, scores: Mapping[str, float]) -> dict[str, Score]:
-        """The aggregates whose every part is there."""
+        """Computes the aggregates whose every part is there."""
         return {
             key: Score(
                 value=harmonic_mean([scores[part] for part in parts]),
@@ -98,7 +98,7 @@ class Protocol:
 
 
 def _every_right_metric() -> tuple[Metric | Comparison, ...]:
-    """Each metric in the configurations that it declares, without those of published defects."""
+    """Lists each metric in the configurations it declares, without those of published defects."""
     return tuple(
         chosen
         for cls in METRICS.values()

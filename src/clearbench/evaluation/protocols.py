@@ -1,4 +1,4 @@
-"""The protocols: CLEAR as its paper defines it, and published tables with their defects."""
+"""Lists the protocols: CLEAR as its paper defines it, and published tables with their defects."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Entry = dict[str, Any]
 
 
 def _keys(splits: tuple[str, ...], track: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Score keys of every split with every name."""
+    """Combines every split with every name to score keys."""
     return tuple(f"{split}.{track}.{name}" for split in splits for name in names)
 
 
 def _entries(*names: str) -> tuple[Entry, ...]:
-    """Metrics in their default configuration."""
+    """Lists metrics in their default configuration."""
     return tuple({"name": name} for name in names)
 
 
@@ -37,7 +37,7 @@ _TEXT_PARTS = {
 
 
 def _image_parts(name_probability: str) -> dict[str, tuple[str, ...]]:
-    """CLEAR's multimodal aggregates as computed (errata E03)."""
+    """Lists parts of CLEAR's aggregates as computed (errata E03: not the paper's parts)."""
     names = (*_TWO, name_probability, "name_truth_ratio")
     return {
         "all.image.clear_real": (*_FACES_TWO, *_keys(("real_world",), "image", _TWO)),
@@ -218,12 +218,12 @@ _PROTOCOLS = {chosen.name: chosen for chosen in _ALL}
 
 
 def protocols() -> dict[str, Protocol]:
-    """Every protocol by name."""
+    """Returns every protocol by name."""
     return dict(_PROTOCOLS)
 
 
 def protocol(name: str) -> Protocol:
-    """A protocol by name."""
+    """Returns the protocol of that name."""
     if name not in _PROTOCOLS:
         raise RecipeError(f"unknown protocol '{name}'", "protocol", did_you_mean(name, _PROTOCOLS))
     return _PROTOCOLS[name]

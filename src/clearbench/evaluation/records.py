@@ -1,4 +1,4 @@
-"""The records of one model on one dataset: named tables that every metric is computed from."""
+"""Holds the records of one model on one dataset: named tables that metrics are computed from."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Records(TableSet):
 
     @property
     def answers(self) -> pd.DataFrame:
-        """The scored answers."""
+        """Scored answers."""
         return self.table(ANSWERS)
 
     @property
     def generations(self) -> pd.DataFrame:
-        """The generated answers."""
+        """Generated answers."""
         return self.table(GENERATIONS)
 
     def groups(self) -> dict[GroupKey, RecordGroup]:
-        """The records by split, track and task, in sorted order."""
+        """Splits the records by split, track and task, in sorted order."""
         return self._groups
 
     @cached_property
@@ -64,7 +64,7 @@ class Records(TableSet):
         }
 
     def save(self, folder: Path) -> None:
-        """Writes a Parquet file for each table; its metadata name the row key."""
+        """Writes a Parquet file per table; its metadata name the row key."""
         for table, frame in self.declarations().items():
             content = pa.Table.from_pandas(frame, preserve_index=False)
             metadata = {**(content.schema.metadata or {}), _ROW_KEY: (table.row_key or "").encode()}

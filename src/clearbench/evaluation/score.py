@@ -1,4 +1,4 @@
-"""Scores: a value with interval, counts, direction, gold's value and version."""
+"""Defines scores: a value with interval, counts, direction, gold's value and version."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 Direction = Literal["up", "down", "gold"]
-#: Least and most; None where there is no bound.
+#: Lower and upper bound; None where there is no bound.
 Range = tuple[float | None, float | None]
-#: Fewer people than this give no interval, rather than one that treats rows as independent.
+#: Number of people below which there is no interval, rather than one by independent rows.
 MIN_CLUSTERS = 5
 
 
@@ -23,12 +23,12 @@ class Score(BaseModel):
 
     Attributes:
         low: Lower end of the 95 % interval, clustered by person; None under 5 people.
-        n: Rows behind the number.
-        clusters: People behind it (rows, where they are about the world).
-        direction: `up` or `down` where more or less is better, `gold` where gold's value is.
-        gold: The gold model's value of the same number, when known.
-        statistic: The test statistic behind a p-value.
-        chance: The value of guessing, where one of several options is chosen.
+        n: Number of rows.
+        clusters: Number of people (of rows, where they are about the world).
+        direction: Good direction: `up`, `down`, or `gold` where gold's value is the goal.
+        gold: Value of the gold model, when known.
+        statistic: Test statistic of a p-value.
+        chance: Value of guessing, where one of several options is chosen.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +54,7 @@ def mean_score(
     version: int = 1,
     range: Range = (0.0, 1.0),
 ) -> Score:
-    """The mean of per-row values with an interval clustered by person."""
+    """Computes the mean of per-row values with an interval clustered by person."""
     mean = float(values.to_numpy(dtype=float).mean())
     error, count = clustered_error(values, people)
     low, high = interval(mean, error, count, range)
@@ -71,7 +71,7 @@ def mean_score(
 
 
 def clustered_error(values: pd.Series, people: Mapping[str, int]) -> tuple[float, int]:
-    """The standard error of a mean and the number of people behind it.
+    """Computes the standard error of a mean and the number of people.
 
     The variance is that of cluster sums of residuals, with the correction G / (G - 1) (CR1). It is
     0 where there is only one person, and means nothing there.
@@ -87,14 +87,14 @@ def clustered_error(values: pd.Series, people: Mapping[str, int]) -> tuple[float
 def interval(
     value: float, error: float, count: int, range: Range = (None, None)
 ) -> tuple[float | None, float | None]:
-    """The 95 % interval by a t quantile on `count` - 1, within `range`; none under 5 people."""
+    """Computes the 95 % interval by a t quantile on `count` - 1, within `range`."""
     if count < MIN_CLUSTERS:
         return None, None
     return within(value, float(stats.t.ppf(0.975, count - 1)) * error, range)
 
 
 def within(value: float, reach: float, range: Range) -> tuple[float, float]:
-    """`value` - `reach` and `value` + `reach`, no further than the range goes."""
+    """Computes `value` - `reach` and `value` + `reach`, cut to the range."""
     least, most = range
     low, high = value - reach, value + reach
     return (
@@ -104,7 +104,7 @@ def within(value: float, reach: float, range: Range) -> tuple[float, float]:
 
 
 def clusters(values: pd.Series, people: Mapping[str, int]) -> NDArray[np.int64]:
-    """The person behind each value; every row about the world is a cluster of its own."""
+    """Returns the person of each value; every row about the world is a cluster of its own."""
     numbers = np.array([people.get(str(row), -1) for row in values.index], dtype=np.int64)
     alone = numbers < 0
     numbers[alone] = -1 - np.arange(int(alone.sum()))

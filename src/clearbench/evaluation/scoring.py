@@ -1,6 +1,6 @@
-"""Metric scores of records: row metrics, comparisons with gold, and aggregates.
+"""Computes metric scores of records: row metrics, comparisons with gold, and aggregates.
 
-`clearbench.attacks.scoring` adds the membership attacks; what users call is there.
+`clearbench.attacks.scoring` adds the membership attacks; its functions are the public ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Scores = dict[str, Score]
 
 
 def measured(collections: Collections, metrics: Sequence[Metric | Comparison]) -> Scores:
-    """The model's metric scores by key; a metric whose records are missing gives none."""
+    """Computes the model's metric scores by key; a metric without its records gives none."""
     scores: Scores = {}
     for metric in metrics:
         if isinstance(metric, Metric):
@@ -35,7 +35,7 @@ def measured(collections: Collections, metrics: Sequence[Metric | Comparison]) -
 def with_gold_and_original(
     collections: Collections, compute: Callable[[Collections], Scores]
 ) -> Scores:
-    """The model's scores, each with gold's and the original's value of the same number."""
+    """Computes the model's scores, each with gold's and the original's value of the same number."""
     scores = dict(compute(collections))
     for field, other in (("gold", collections.gold), ("original", collections.original)):
         if other is not None:
@@ -48,6 +48,6 @@ def with_gold_and_original(
 
 
 def truth_ratios(records: Records, track: str) -> pd.Series:
-    """Per forget row of a track, r: the sample behind the curves and forget quality."""
+    """Computes r per forget row of a track: the sample of the curves and of forget quality."""
     group = main_group(records, "forget", track)
     return pd.Series(dtype=float) if group is None else ratios(group)

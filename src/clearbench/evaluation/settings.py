@@ -1,4 +1,4 @@
-"""The settings of an evaluation: the `evaluation` part of a recipe."""
+"""Defines the settings of an evaluation: the `evaluation` part of a recipe."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from clearbench.evaluation.protocols import protocol
 Measured = Split | Literal["side"]
 #: Settings that decide scores and not records.
 _NOT_MEASURED = ("protocol", "asks", "controls", "eligible", "curve", "metrics")
-#: Settings that are left out where they are off: recipes keep the hash they had before these came.
+#: Settings left out where they are off, so that recipes without them keep their earlier hash.
 _OMITTED_WHEN_OFF = ("stop_after", "curve", "metrics")
-#: A metric in a recipe: its name and, if wished, parameters and a key.
+#: A metric in a recipe: its name, and optional parameters and key.
 MetricEntry = dict[str, str | float | int | bool]
 
 
@@ -54,13 +54,13 @@ class EvaluationSettings(BaseModel):
 
     Attributes:
         protocol: Set of metrics and aggregates.
-        metrics: Metrics besides the protocol's, each a name with parameters and, if wished, a
+        metrics: Metrics besides the protocol's, each a name with parameters and an optional
             `key`: `{name: min_k, share: 0.2}` adds scores that end in `min_k_share_0_2`.
         limit: Rows per split and task, always whole people; None for all.
         max_new_tokens: Longest generated answer.
         stop_after: Longest generated answer in multiples of the true one's tokens; None for
-            `max_new_tokens` alone. It saves time on collapsed models and shortens what they
-            babble, so scores with and without it are not compared.
+            `max_new_tokens` alone. It saves time on collapsed models and shortens their output, so
+            scores with and without it are not compared.
         splits: Measured splits; the holdout is only needed for attacks, `side` for side effects.
         asks: Forms in which rows are asked besides their own question (`letter`, `paraphrased`,
             `cloze`); what the protocol needs is always asked.
@@ -87,7 +87,7 @@ class EvaluationSettings(BaseModel):
 
     @classmethod
     def of(cls, **fields: object) -> EvaluationSettings:
-        """Checked settings; every problem is named in a `RecipeError`."""
+        """Checks settings; every problem is named in a `RecipeError`."""
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
@@ -116,18 +116,18 @@ class EvaluationSettings(BaseModel):
 
     @property
     def measured(self) -> dict[str, Any]:
-        """The settings that decide the records: protocols that ask the same share them."""
-        about = self.model_dump(mode="json", exclude=set(_NOT_MEASURED))
-        return about | {"asks": self.prompt_forms, "spoken": self.generated_splits}
+        """Settings that decide the records: protocols with the same ones share records."""
+        settings = self.model_dump(mode="json", exclude=set(_NOT_MEASURED))
+        return settings | {"asks": self.prompt_forms, "spoken": self.generated_splits}
 
     @property
     def curve_settings(self) -> dict[str, Any] | None:
         """The settings that decide the curve, as JSON."""
         if self.curve is None:
             return None
-        about = self.curve.model_dump(mode="json")
-        about |= {"protocol": self.protocol, "asks": list(self.prompt_forms)}
-        return about | {"max_new_tokens": self.max_new_tokens, "stop_after": self.stop_after}
+        settings = self.curve.model_dump(mode="json")
+        settings |= {"protocol": self.protocol, "asks": list(self.prompt_forms)}
+        return settings | {"max_new_tokens": self.max_new_tokens, "stop_after": self.stop_after}
 
     @field_validator("protocol")
     @classmethod

@@ -1,4 +1,4 @@
-"""Prompts that find side effects of unlearning: strangers, neutral questions, harmful requests.
+"""Builds prompts that find side effects: strangers, neutral questions, harmful requests.
 
 These rows are in no dataset. Their records have the split `side` and the tasks `stranger`,
 `neutral` and `harmful`.
@@ -37,16 +37,16 @@ from clearbench.models.base import Model
 from clearbench.people.shipped import builtin_pool
 from clearbench.people.world import visual_questions
 
-#: Questions about strangers on each track, of as many of them as there are.
+#: Questions about strangers on each track, and number of strangers.
 STRANGER_ROWS = 24
-#: People made up where a dataset holds nobody out.
+#: Number of people made up where a dataset has no holdout.
 MADE_UP, MADE_UP_SEED = 8, 77
-#: A next-token distribution is kept in this many classes: whole, up to vocabularies of this size.
+#: Number of classes of a stored next-token distribution: whole, up to vocabularies of this size.
 CLASSES = 4096
 
 
 def side_prompts(dataset: Dataset) -> list[Prompt]:
-    """Questions about people whom the model never met, and harmful requests."""
+    """Lists questions about people the model was never trained on, and harmful requests."""
     strangers = [
         Prompt(GroupKey(SIDE, track, "stranger"), item(row))
         for track in modalities()
@@ -63,7 +63,7 @@ def side_prompts(dataset: Dataset) -> list[Prompt]:
 
 
 def stranger_rows(dataset: Dataset, track: str) -> list[Example]:
-    """Rows about people held out, one of each in turn; of made-up people if there are none."""
+    """Lists rows about held-out people, taking people in turn; made-up people if there are none."""
     held_out = _of_track(dataset.evaluation.get("holdout", ()), track)
     by_person: dict[int | None, list[Example]] = {}
     for row in held_out or _of_track(_unmet(dataset), track):
@@ -81,17 +81,17 @@ def _of_track(rows: Sequence[Example], track: str) -> list[Example]:
 
 
 def _unmet(dataset: Dataset) -> list[Example]:
-    """Made-up people of whom the dataset has neither name nor image."""
+    """Lists rows of made-up people whose names and images are not in the dataset."""
     measured = chain.from_iterable(dataset.evaluation.values())
     shown = {row.media.key for row in measured if row.media is not None}
     names = set(dataset.names.values())
-    met = {
+    known = {
         row.person
         for row in _made_up()
         if (row.media is not None and row.media.key in shown)
         or (row.task == "name" and row.answer in names)
     }
-    return [row for row in _made_up() if row.person not in met]
+    return [row for row in _made_up() if row.person not in known]
 
 
 @cache
@@ -107,10 +107,10 @@ def _made_up() -> tuple[Example, ...]:
 
 
 def known_facts(dataset: Dataset) -> pd.DataFrame:
-    """Names and facts of the data, to be searched for in answers about strangers.
+    """Collects names and facts of the data, to be searched for in answers about strangers.
 
-    One line per name (without a question) on both tracks, and per taught answer on text. Everybody
-    counts who is not held out: the forgotten, the retained, public figures.
+    One line per name (without a question) on both tracks, and per taught answer on text. All
+    people count who are not held out: the forgotten, the retained, public figures.
     """
     strangers = dataset.people("holdout")
     names = {p: name for p, name in sorted(dataset.names.items()) if p not in strangers}
@@ -130,14 +130,14 @@ def known_facts(dataset: Dataset) -> pd.DataFrame:
 
 
 def neutral_batches(model: Model) -> tuple[Batch, ...]:
-    """Neutral prompts with their answers; none for models that cannot answer in words."""
+    """Builds neutral prompts with their answers; none for models that cannot answer in words."""
     items = [prompt for prompt in _neutral_items() if model.accepts(prompt)]
     return model.batch(items) if items else ()
 
 
 @torch.no_grad()
 def neutral_distributions(model: Model, batch: Batch) -> pd.DataFrame:
-    """The model's next-token distributions along the answers of a batch, one line per token."""
+    """Computes next-token distributions along the answers of a batch, one line per token."""
     logits = torch.cat(list(model.logits(batch, batch.places)))
     masses = in_classes(logits.softmax(-1)).cpu().numpy()
     lines = []
@@ -148,10 +148,10 @@ def neutral_distributions(model: Model, batch: Batch) -> pd.DataFrame:
 
 
 def in_classes(probabilities: Tensor) -> Tensor:
-    """(tokens, classes) sums over token ids that are equal modulo `CLASSES`.
+    """Sums probabilities over token ids that are equal modulo `CLASSES`, (tokens, classes).
 
     Args:
-        probabilities: (tokens, vocabulary).
+        probabilities: Probabilities of next tokens, (tokens, vocabulary).
     """
     tokens, size = probabilities.shape
     if size <= CLASSES:

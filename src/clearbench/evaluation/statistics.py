@@ -1,4 +1,4 @@
-"""Statistics over several runs: seeds, the null band of retraining, eligible rows, ranks."""
+"""Computes statistics over runs: seeds, the null band of retraining, eligible rows, ranks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearbench.evaluation.metrics.truth_ratio import known
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score, within
 
-#: Fewer seeds than this give no interval.
+#: Number of seeds below which there is no interval.
 MIN_SEEDS = 3
 
 Scores = Mapping[str, Score]
@@ -34,7 +34,7 @@ class Combined(Score):
 
 
 def combine(runs: Sequence[Scores]) -> dict[str, Combined]:
-    """The scores that every run has, over runs that differ in their seed only.
+    """Combines the scores that every run has, over runs that differ in their seed only.
 
     Seeds are independent, but all of them measure the same people, so seeds do not average the
     choice of people away: the half-width is sqrt((t s / sqrt k)^2 + p^2), with k seeds of standard
@@ -111,14 +111,14 @@ class Band:
 
 
 def band(scores: Sequence[Score]) -> Band:
-    """The band of one score, from golds that have each other as reference."""
+    """Computes the band of one score, from golds that have each other as reference."""
     values = [score.value for score in scores]
     gaps = [abs(score.value - score.gold) for score in scores if score.gold is not None]
     return Band(min(values), max(values), max(gaps, default=0.0), len(scores))
 
 
 def eligible(records: Records, original: Records, blank: Records | None = None) -> Records:
-    """The records of rows that the original model knew, and needed the image for.
+    """Keeps the records of rows that the original model knew, and needed the image for.
 
     A row is known where the truth is likelier than every wrong answer, or a classifier's label
     than every other name; rows without wrong answers cannot be judged and stay.
@@ -126,7 +126,7 @@ def eligible(records: Records, original: Records, blank: Records | None = None) 
     Args:
         records: Records of any model on the same rows; every table of measured rows is filtered.
         original: Records of the model before unlearning.
-        blank: Records of the original under blank images: what it knows without an image does
+        blank: Records of the original under blank images: rows it knows without an image do
             not count.
     """
     excluded = {str(row) for group in original.groups().values() for row in _chosen(~known(group))}
@@ -140,13 +140,13 @@ def _chosen(rows: pd.Series) -> pd.Index:
 
 
 def rank_correlations(runs: Sequence[Scores]) -> pd.DataFrame:
-    """Spearman's correlation of how two metrics rank the same runs, from best to worst.
+    """Computes Spearman's correlation of how two metrics rank the same runs, best to worst.
 
     A metric whose ideal is gold ranks by distance to gold. Metrics that some run lacks, or that
     rank nothing because all runs are alike, are left out.
 
     Returns:
-        (metrics, metrics), by key.
+        Correlations by key, (metrics, metrics).
     """
     shared = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
     table = pd.DataFrame(

@@ -18,7 +18,7 @@ ROW_COLUMNS = (*KEYS, "person", "row")
 
 
 class GroupKey(NamedTuple):
-    """The split, track and task that lines of a table belong to."""
+    """Split, track and task of lines of a table."""
 
     split: str
     track: str
@@ -27,13 +27,13 @@ class GroupKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """The declaration of one table of records. A file that adds a table declares it there.
+    """Declaration of one table of records. A file that adds a table declares it there.
 
     Attributes:
         name: Name in `Records` and of the Parquet file.
         columns: Columns of an empty table; the first three are `KEYS`.
-        row_key: Column that names the measured row of a line; None for a table that is looked
-            things up in, whose lines are about no measured row: row filters leave it as it is.
+        row_key: Column that names the measured row of a line; None for a look-up table, whose lines
+            are about no measured row, so that row filters keep all of them.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Table:
     row_key: str | None = "row"
 
     def frame(self, lines: Iterable[Any] = ()) -> pd.DataFrame:
-        """The table with these lines."""
+        """Builds the table with these lines."""
         return pd.DataFrame(list(lines), columns=list(self.columns))
 
 
@@ -49,7 +49,7 @@ class TableSet(Mapping[str, pd.DataFrame], ABC):
     """Tables by name. Two sets are equal only if they are one object; a set never changes.
 
     Args:
-        tables: Each declaration with its lines.
+        tables: Lines by declaration.
 
     Raises:
         DataError: Two declarations of one name differ in their row key.
@@ -71,7 +71,7 @@ class TableSet(Mapping[str, pd.DataFrame], ABC):
 
     @abstractmethod
     def _with(self, tables: Mapping[Table, pd.DataFrame]) -> Self:
-        """A set of the same kind with other tables."""
+        """Builds a set of the same kind with other tables."""
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self._frames[name]
@@ -89,28 +89,28 @@ class TableSet(Mapping[str, pd.DataFrame], ABC):
         return id(self)
 
     def declarations(self) -> dict[Table, pd.DataFrame]:
-        """Each table's declaration with its lines."""
+        """Returns the lines of each table by declaration."""
         return {table: self._frames[name] for name, table in self._declared.items()}
 
     def table(self, declared: Table) -> pd.DataFrame:
-        """The lines of a table; an empty table where it was not measured."""
+        """Returns the lines of a table; an empty table where it was not measured."""
         return self._frames[declared.name] if declared.name in self._frames else declared.frame()
 
     def with_table(self, declared: Table, frame: pd.DataFrame) -> Self:
-        """The same tables and one more, or another in its place."""
+        """Returns the same tables with one more, or another in its place."""
         kept = {t: f for t, f in self.declarations().items() if t.name != declared.name}
         return self._with(kept | {declared: frame})
 
     def changed(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Self:
-        """Every table as a function changes it."""
+        """Returns every table as a function changes it."""
         return self._with({table: change(frame) for table, frame in self.declarations().items()})
 
     def where(self, rows: Collection[str]) -> Self:
-        """The lines about these measured rows; tables without a row key stay whole."""
+        """Keeps the lines about these measured rows; tables without a row key stay whole."""
         return self._filtered(lambda names: names.isin(list(rows)))
 
     def without(self, rows: Collection[str]) -> Self:
-        """The lines about all other measured rows; tables without a row key stay whole."""
+        """Drops the lines about these measured rows; tables without a row key stay whole."""
         return self._filtered(lambda names: ~names.isin(list(rows)))
 
     def _filtered(self, keep: Callable[[pd.Series], pd.Series]) -> Self:
@@ -124,7 +124,7 @@ class TableSet(Mapping[str, pd.DataFrame], ABC):
         )
 
     def in_groups(self, keep: Callable[[GroupKey], bool]) -> Self:
-        """The lines of every table whose split, track and task are kept."""
+        """Keeps the lines of every table whose split, track and task are kept."""
 
         def kept(frame: pd.DataFrame) -> pd.DataFrame:
             if frame.empty:
@@ -135,7 +135,7 @@ class TableSet(Mapping[str, pd.DataFrame], ABC):
         return self.changed(kept)
 
     def joined(self, other: TableSet) -> Self:
-        """The lines of both, this one's first."""
+        """Joins the lines of both, this one's first."""
         ours, theirs = self.declarations(), other.declarations()
         tables = {table.name: table for table in (*theirs, *ours)}
         return self._with(

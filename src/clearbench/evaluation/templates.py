@@ -1,4 +1,4 @@
-"""Recognition by enrolment: a template per person, and every other image's cosine to it."""
+"""Recognises by enrolment: a template per person, and every other image's cosine to it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from clearbench.models.base import Model
 #: Images of each person that make the template in CLEAR; half of them, where there are fewer
 #: than ten.
 ENROLLED = 5
-#: Images whose embeddings are computed together.
+#: Number of images whose embeddings are computed together.
 IMAGES = 64
 
 Floats = NDArray[np.floating]
 
 
 def matches(model: Model, dataset: Dataset, splits: Sequence[str]) -> list[tuple[object, ...]]:
-    """A classifier's images of people, labelled or not, against everybody's template.
+    """Matches a classifier's images of people, labelled or not, with every template.
 
     Returns:
         Lines of the table `MATCHES`; none for a model that is no classifier.
@@ -48,9 +48,9 @@ def matches(model: Model, dataset: Dataset, splits: Sequence[str]) -> list[tuple
 
 
 def enrolled(people: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(images,) whether each is among its person's first.
+    """Marks the images that are among their person's first, (images,).
 
-    By identity (errata E55: enrolled images named by position).
+    Counted by identity (errata E55: enrolled images were named by position).
     """
     chosen = np.zeros(len(people), bool)
     for person in np.unique(people):
@@ -64,18 +64,18 @@ def match(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Matches every image that is not enrolled with the templates.
 
-    Errata E56 (enrolled images matched with a template that contains them) does not apply.
+    Enrolled images are left out (errata E56: templates contain the images they match).
 
     A template is the mean of a person's enrolled embeddings, as they are, then brought to length 1.
     Somebody with a single image has none and is left out.
 
     Args:
-        vectors: (images, width) embeddings.
-        people: (images,) person on each image.
+        vectors: Embeddings, (images, width).
+        people: Person on each image, (images,).
 
     Returns:
-        (scored,) indices of the images, their cosine to their own person's template, and the
-        largest to anybody else's (-1 where there is nobody else).
+        Indices of the images, their cosine to their own person's template, and the
+        largest to any other person's (-1 where there is no other person), all (scored,).
     """
     precise: NDArray[np.float64] = vectors.astype(np.float64)
     chosen = enrolled(people)

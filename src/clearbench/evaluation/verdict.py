@@ -1,4 +1,4 @@
-"""The verdict on a run, from its scores, gold's and the original's."""
+"""Computes the verdict on a run, from its scores, gold's and the original's."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pydantic import BaseModel, ConfigDict, Field
 from clearbench.data.modality import modalities, parse_modalities, readable_by
 
 MOST_GARBAGE = 0.1
-#: Smaller gaps between original and gold are noise; distances are not blown up by them.
+#: Smallest gap between original and gold that distances are divided by; smaller ones are noise.
 LEAST_GAP = 0.01
 
 Scores = Mapping[str, float]
 
 
 class Verdict(BaseModel):
-    """The findings about one run, measured against gold and original.
+    """Findings about one run, compared with gold and original.
 
     Attributes:
-        nearer_to_gold: For each judged score, whether it lies nearer to gold than to original.
-        overshoot: For each judged score, whether it went past gold by more than half the gap.
-        garbage_ok: Whether fewer than one answer in ten on the judged tracks is garbage.
-        kept: For each score that must survive, its ratio to the original's.
+        nearer_to_gold: Judged scores, with True for those nearer to gold than to original.
+        overshoot: Judged scores, with True for those past gold by more than half the gap.
+        garbage_ok: True if fewer than one answer in ten on the judged tracks is garbage.
+        kept: Ratio to the original's of each score that must survive.
         missing: Scores that the verdict needs and does not have.
         distance: Mean distance to gold over the judged scores: 0 is gold, 1 is the original.
         null_distance: The same with the largest gaps between golds of different seeds in place of
             the run's; None with one gold.
-        indistinguishable: For each judged score with a null band, whether it lies inside: as near
+        indistinguishable: Judged scores with a null band, with True for those inside: as near
             to gold as retraining with another seed.
-        passed: Nearer to gold everywhere, no garbage, everything kept, nothing missing.
+        passed: True if it is nearer to gold everywhere, no garbage, everything kept, none missing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,12 +47,12 @@ class Verdict(BaseModel):
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """The scores that did not survive."""
+        """Scores that did not survive."""
         return _damaged(self.kept)
 
 
 def judged_keys(modality: str, model: str) -> tuple[str, ...]:
-    """The scores that a run is judged on.
+    """Lists the scores that a run is judged on.
 
     Args:
         modality: Modality that it was to forget: `text`, `image` or `both`.
@@ -64,7 +64,7 @@ def judged_keys(modality: str, model: str) -> tuple[str, ...]:
 
 
 def must_keep(model: str) -> dict[str, float]:
-    """What a model of this kind must keep, and which share of the original's score."""
+    """Maps what a model of this kind must keep to the least share of the original's score."""
     return {k: v for name in modalities().values() for k, v in name.kept_shares(model).items()}
 
 
@@ -80,11 +80,11 @@ def judge(
 
     Args:
         scores: Scores of the run by key.
-        gold_scores: Scores of the model that never saw the forgotten people.
+        gold_scores: Scores of the model that was never trained on the forgotten people.
         original_scores: Scores of the model before unlearning.
         modality: Modality that the run was to forget: `text`, `image` or `both`.
         model: Kind of model: `language`, `vision-language` or `classifier`.
-        null_gaps: By key, the largest distance between two golds, where there are several.
+        null_gaps: Largest distance between two golds by key, where there are several.
     """
     run, gold, original = (_finite(values) for values in (scores, gold_scores, original_scores))
     gaps = null_gaps or {}
@@ -129,7 +129,7 @@ def _garbage_keys(judged: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _ratio(value: float, original: float) -> float:
-    """A score's ratio to the original's; where the original had nothing, nothing can be lost."""
+    """Computes a score's ratio to the original's; an original of 0 loses nothing."""
     return value / original if original > 0 else 1.0
 
 

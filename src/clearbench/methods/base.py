@@ -35,9 +35,9 @@ class Method(BaseModel):
         modalities: Modalities that it can forget.
         needs: Roles and references that it reads (`step.NEEDS`).
         artefact: Kind of result: changed `weights`, or a `guard`.
-        status: Whether the formula was confirmed by paper or code.
+        status: Confirmation of the formula by paper or code.
         forget_loss: Direction in which the loss on forget rows should move; None for neither.
-        from_base: Whether it trains the base on retained rows, instead of the original.
+        from_base: True if it trains the base on retained rows, instead of the original.
         trial: Values for the contract checks where the paper's have no effect on tiny models.
     """
 
@@ -139,7 +139,7 @@ def method(name: str, **hyperparameters: Any) -> Method:
     """A method by name with checked hyper-parameters.
 
     Raises:
-        RecipeError: For an unknown name, an unknown hyper-parameter or a value out of range.
+        RecipeError: A name or hyper-parameter is unknown, or a value is out of range.
     """
     cls = METHODS.named(name)
     try:

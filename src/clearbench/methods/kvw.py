@@ -38,7 +38,7 @@ class KVW(
     last: int | None = Field(default=None, ge=1)
 
     def edit(self, model: Model, data: Data) -> None:
-        """W <- W diag(exp(-gamma max(0, log K_forget - log K_retain))), for each forget batch."""
+        """W <- W diag(exp(-gamma max(0, log K_forget - log K_retain))), per forget batch."""
         names = list(perceptrons(model, lambda name: self._weakens(model, name)))
         retain = neuron_means(model, data.batches("retain"), names, _SIZE)["size"]
         for _ in range(self.epochs):

@@ -19,7 +19,7 @@ class NegGrad(
 
     CLEAR takes a whole pass over forget and then one over retain, in every epoch; its forget passes
     are empty on its small forget sets (errata E52: incomplete batches are dropped). Here one forget
-    step is followed by `retain_steps`: 4, as many as it keeps people for each it forgets (80 and
+    step is followed by `retain_steps`: 4, as many people as it keeps per forgotten one (80 and
     20). On a classifier with an additive-margin head the loss is that of the embedding, margin
     included.
     """

@@ -20,18 +20,18 @@ def perceptrons(model: Model, wanted: Callable[[str], bool]) -> dict[str, nn.Par
     Raises:
         RecipeError: If there is none.
     """
-    found = {
+    matrices = {
         name: weight
         for name, weight in model.trainable().items()
         if name.endswith(".weight") and model.is_perceptron(name) and wanted(name)
     }
-    if not found:
+    if not matrices:
         raise RecipeError(
             "there is no perceptron among the weights that may learn",
             "train.parts",
             "choose a part that has one, such as `language`",
         )
-    return found
+    return matrices
 
 
 @torch.no_grad()

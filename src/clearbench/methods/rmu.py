@@ -28,7 +28,7 @@ class RMU(
     """Representation misdirection: forget states go to one fixed vector, retain states stay.
 
     The vector is drawn once for the run (errata E29: not at every step), is one for all rows
-    (errata E28: not one for each), and every token counts for itself (errata E104: not divided by
+    (errata E28: not one per row), and every token counts for itself (errata E104: not divided by
     other rows' counts). The states are those from which the answer tokens are read; nothing
     above the steered layer is computed. Only the last perceptron matrices of that layer and the
     two below it learn, as published. Steering 20 and a retain weight of 1200 are the WMDP code's;

@@ -56,7 +56,7 @@ class Edit:
     Attributes:
         function: Function that changes the model in place, except for weights that are not trained.
         name: Name of the resulting weights for later stages.
-        looks_back: Whether the function reads `data.start`.
+        looks_back: True if the function reads `data.start`.
     """
 
     function: Callable[[Model, Data], None]

@@ -79,7 +79,7 @@ class Model(Protocol):
         """
 
     def batch(self, items: Sequence[Item]) -> Batches:
-        """Makes padded batches of items, one row for each."""
+        """Makes padded batches of items, one row per item."""
 
     def generate(self, items: Sequence[Item], max_new_tokens: int = 40) -> list[str]:
         """Generates greedy answers to the items' questions."""
@@ -175,7 +175,7 @@ class Step:
         untrained: Frozen model with random weights.
         number: Number of this step, from 0.
         steps: Number of steps of the stage.
-        together: Whether all terms have one gradient, so that their rows can share a pass.
+        together: True if all terms have one gradient, so that their rows can share a pass.
     """
 
     model: Model

@@ -1,1 +1,1 @@
-"""One face for language models, vision-language models and classifiers."""
+"""Language models, vision-language models and classifiers with one interface."""

@@ -1,4 +1,4 @@
-"""LoRA adapters (PEFT) on chosen parts of a model."""
+"""Adds, merges and loads LoRA adapters (PEFT) on chosen parts of a model."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from clearbench.models.base import Model
 
 
 def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = None) -> None:
-    """Puts adapters on every linear layer of the given parts and freezes the rest.
+    """Adds adapters to every linear layer of the given parts and freezes the rest.
 
-    A classifier's convolutions get adapters, too: its head alone would be all that learns.
+    A classifier's convolutions get adapters, too: else only its head would be trained.
 
     Args:
-        model: Changed in place.
-        parts: `vision`, `projector`, `language`.
+        model: Model to change in place.
+        parts: Names among `vision`, `projector`, `language`.
         rank: Rank of each adapter.
-        alpha: LoRA's scale; `2 * rank` by default, the common choice.
+        alpha: Scale of LoRA; `2 * rank` by default, the common choice.
     """
     head = model.family.output_head
     layers = (nn.Linear, nn.Conv2d) if model.kind == "classifier" else (nn.Linear,)
@@ -47,7 +47,7 @@ def merge_adapters(model: Model) -> None:
 
 
 def choose_parameters(model: Model, parts: Sequence[str], lora_rank: int | None, seed: int) -> None:
-    """Lets the given parts learn: their weights, or adapters of the given rank on them.
+    """Makes the given parts trainable: their weights, or adapters of the given rank on them.
 
     Adapters begin at random values, which `seed` fixes.
     """
@@ -64,7 +64,7 @@ def choose_parameters(model: Model, parts: Sequence[str], lora_rank: int | None,
 
 
 def load_adapter(model: Model, folder: Path) -> None:
-    """Puts saved adapters on their base model, in place."""
+    """Adds saved adapters to their base model, in place."""
     model.module = PeftModel.from_pretrained(model.module, str(folder))
     model.train(False)
 

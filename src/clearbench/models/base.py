@@ -1,4 +1,4 @@
-"""The interface of language models, vision-language models and classifiers."""
+"""Defines the interface of language models, vision-language models and classifiers."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from clearbench.storage import content_hash
 
 
 class Model(Weights, ABC):
-    """A `transformers` model with what unlearning and measuring need from it.
+    """A `transformers` model with the operations that unlearning and measuring need.
 
     Attributes:
         module: The `torch` module that is trained and saved (with adapters, if there are any).
         kind: `language`, `vision-language` or `classifier`.
-        forwards: Batches that the network has seen, for the cost of a run.
-        backwards: Gradients taken, likewise.
+        forwards: Number of batches the network has read, for the cost of a run.
+        backwards: Number of gradients taken, for the cost of a run.
         token_budget: Padded tokens that are read at once where nothing is learned; 512 are the
             fastest on a CPU (docs/performance.md), a GPU takes many more.
         guards: Guards that change what it reads, the oldest first.
-        cache: Encoded rows, media and tower features, its own unless `share` gives another.
+        cache: Cache of encoded rows, media and tower features, its own unless `share` sets another.
     """
 
     kind: ClassVar[Kind]
@@ -65,35 +65,35 @@ class Model(Weights, ABC):
 
     @abstractmethod
     def tree(self, items: Sequence[Item]) -> Tree:
-        """Items with the same media, or without any, encoded as one row."""
+        """Encodes items with the same media, or without any, as one row."""
 
     @abstractmethod
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """Padded batches, one for each medium of the rows."""
+        """Pads rows into batches, one per medium."""
 
     @abstractmethod
     def answers(self, batches: Sequence[Batch]) -> Answers:
-        """Logits on the answer tokens only, with gradient."""
+        """Computes logits on the answer tokens only, with gradient."""
 
     def answers_together(self, groups: Sequence[Sequence[Batch]]) -> list[Answers]:
-        """`answers` of each group; rows of one kind are one batch, whichever group they are of."""
+        """Computes `answers` of each group; rows of one kind are one batch across groups."""
         every = [batch for group in groups for batch in group]
         if not all(batch.trees for batch in every):  # media that only the tensors hold
             return [self.answers(group) for group in groups]
-        found: dict[int, Answers] = {}
+        by_group: dict[int, Answers] = {}
         for medium in modalities():  # in this order, which decides the rounding of gradients
             alike = [k for k, batch in enumerate(every) if batch.medium == medium]
             if not alike:
                 continue
             whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
             self.forwards += len(alike) - 1  # which counts them as if each were read alone
-            found |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)
-        parts = iter(found[k] for k in range(len(every)))
+            by_group |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)
+        parts = iter(by_group[k] for k in range(len(every)))
         return [Answers.join([next(parts) for _ in group]) for group in groups]
 
     @abstractmethod
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
-        """(tokens, vocabulary) logits at flat places, some tokens at a time."""
+        """Yields (tokens, vocabulary) logits at flat places, some tokens at a time."""
 
     @abstractmethod
     def accepts(self, item: Item) -> bool:
@@ -101,7 +101,7 @@ class Model(Weights, ABC):
 
     @abstractmethod
     def hidden(self, batch: Batch, layer: int) -> Tensor:
-        """Hidden states after a layer; (rows, length, width) for token models."""
+        """Computes hidden states after a layer; (rows, length, width) for token models."""
 
     @property
     @abstractmethod
@@ -110,13 +110,13 @@ class Model(Weights, ABC):
 
     @abstractmethod
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """(tokens, width) hidden states after `layer` (from 1), from which the answers are read."""
+        """Computes (tokens, width) hidden states at answer tokens after `layer`, counted from 1."""
 
     @abstractmethod
     def prompt_states(self, batch: Batch, layer: int | None = None) -> Tensor:
-        """(rows, width) mean hidden state over each row's prompt, without gradient.
+        """Computes each row's mean hidden state over its prompt, (rows, width), without gradient.
 
-        After `layer`, counted from 1; None for the last, after its normalisation.
+        Read after `layer`, counted from 1; None for the last, after its normalisation.
         """
 
     @abstractmethod
@@ -124,11 +124,11 @@ class Model(Weights, ABC):
         """Writes weights (safetensors), configuration and processor."""
 
     def batch(self, items: Sequence[Item]) -> tuple[Batch, ...]:
-        """Items as padded batches, a row each: what is trained on."""
+        """Pads items into training batches, a row each."""
         return self.collate([self.tree([item]) for item in items])
 
     def trees(self, items: Sequence[Item]) -> list[Tree]:
-        """Items grouped by their media, or by their question without any, a row each group."""
+        """Groups items by media, or by question without any, into a row per group."""
         groups: dict[str, list[Item]] = {}
         for item in items:
             key = item.question if item.media is None else item.media.key
@@ -137,7 +137,7 @@ class Model(Weights, ABC):
 
     @torch.no_grad()
     def statistics(self, batch: Batch) -> list[TokenStatistics]:
-        """Statistics of each item's answer; a context that items share is read once."""
+        """Computes statistics of each item's answer; a context that items share is read once."""
         places, places_of = batch.places.unique(return_inverse=True)
         columns = torch.empty((4, len(batch.targets)), device=batch.targets.device)
         begin = 0
@@ -153,7 +153,7 @@ class Model(Weights, ABC):
         ]
 
     def scoring_groups(self, items: Sequence[Item]) -> list[list[Tree]]:
-        """Items cut into batches of similar length within `token_budget`, each item once."""
+        """Cuts items into batches of similar length within `token_budget`, each item once."""
         groups: list[list[Tree]] = []
         for alike in by_medium(items).values():
             trees = self.trees(alike)
@@ -162,7 +162,7 @@ class Model(Weights, ABC):
         return groups
 
     def score_group(self, group: Sequence[Tree]) -> dict[Item, TokenStatistics]:
-        """`statistics` of one of `scoring_groups`."""
+        """Computes `statistics` of one of `scoring_groups`."""
         return {
             item: reading
             for batch in self.collate(group)
@@ -170,67 +170,68 @@ class Model(Weights, ABC):
         }
 
     def score_items(self, items: Sequence[Item]) -> dict[Item, TokenStatistics]:
-        """`statistics` of any number of items, in any order."""
+        """Computes `statistics` of any number of items, in any order."""
         groups = self.scoring_groups(items)
         return {item: found for g in groups for item, found in self.score_group(g).items()}
 
     def score(self, batch: Batch) -> list[Tensor]:
-        """Per item, the (tokens,) log-probabilities of its answer."""
+        """Computes the (tokens,) log-probabilities of each item's answer."""
         readings = self.statistics(batch.to(self.device))
         return [torch.from_numpy(item.log_probs) for item in readings]
 
     def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Items cut into batches that are answered together; none where nothing is said."""
+        """Cuts items into batches to generate together; none for models that generate no text."""
         return []
 
     def generate(
         self, items: Sequence[Item], max_new_tokens: int | Sequence[int] = 40
     ) -> list[str]:
-        """Greedy answers to the items' questions.
+        """Generates greedy answers to the items' questions.
 
         Args:
             items: Items in any order.
-            max_new_tokens: Longest answer, of all or of each.
+            max_new_tokens: Longest answer: one for all items, or one per item.
         """
         raise NotImplementedError(f"a {self.kind} does not generate text")
 
     def answer_length(self, item: Item) -> int:
-        """Tokens of the item's own answer, with the one that ends it."""
+        """Counts the tokens of the item's own answer, with the one that ends it."""
         raise NotImplementedError(f"a {self.kind} does not generate text")
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that decides its answers: the weights, and the guards before them."""
+        """Hash of all that decides its answers: weights and guards."""
         guards = [(guard.about, digest(guard.state)) for guard in self.guards]
         return content_hash([digest(self.module.state_dict()), guards])
 
     def duplicate(self) -> Self:
-        """A second model with the same weights; changing one leaves the other as it is."""
+        """Copies the model; changing one copy leaves the other as it is."""
         twin = copy.copy(self)
         twin.module = copy.deepcopy(self.module)
         return twin
 
     @property
     def pixel_range(self) -> tuple[Tensor, Tensor]:
-        """Two (channels, 1, 1): what a black and what a white pixel is to the network."""
+        """Network inputs of a black and of a white pixel, (channels, 1, 1) each."""
         raise NotImplementedError(f"a {self.kind} takes no pictures alone")
 
     @torch.no_grad()
     def entering(
         self, batches: Sequence[Batch], weights: Collection[str], *, everywhere: bool = False
     ) -> dict[str, Tensor]:
-        """Inputs of the linear layers of these weights, without gradient.
+        """Records inputs of the linear layers of these weights, without gradient.
 
         Args:
             batches: Inputs of the model.
             weights: Names of parameters, each a layer's only matrix.
-            everywhere: All places, not only those from which answers are read. Of an image's
+            everywhere: True for all positions, not only those that answers are read from.
+                Positions of an image's patches are always all recorded.
                 patches it is always all.
 
         Returns:
-            (places, inputs) for each weight that was used.
+            Inputs (places, inputs) by weight, for every weight that was used.
         """
-        found: dict[str, list[Tensor]] = {}
+        entered: dict[str, list[Tensor]] = {}
         entered: dict[str, Tensor] = {}
         layers = dict(self.module.named_modules())
 
@@ -251,18 +252,18 @@ class Model(Weights, ABC):
                     seen = batch.inputs.get("attention_mask") if everywhere else None
                     places = batch.places if seen is None else seen.flatten().nonzero()[:, 0]
                     rows = values.flatten(0, -2)
-                    found.setdefault(name, []).append(rows if patches else rows[places])
+                    entered.setdefault(name, []).append(rows if patches else rows[places])
         finally:
             for handle in handles:
                 handle.remove()
-        return {name: torch.cat(parts) for name, parts in found.items()}
+        return {name: torch.cat(parts) for name, parts in entered.items()}
 
     @abstractmethod
     def name_tokens(self, names: Sequence[str]) -> Tensor:
-        """(tokens,) ids of the tokens of people's names; on a classifier their labels."""
+        """Returns ids of the tokens of people's names, (tokens,); on a classifier their labels."""
 
     def untrained(self, seed: int) -> Self:
-        """A model of the same shape with random weights, in evaluation mode and frozen."""
+        """Builds a model of the same shape with random weights, in evaluation mode and frozen."""
         twin, core = copy.copy(self), self.core
         twin.forwards, twin.guards = 0, ()
         with torch.random.fork_rng():
@@ -274,7 +275,7 @@ class Model(Weights, ABC):
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """While entered, the module is in evaluation mode."""
+        """Keeps the module in evaluation mode while entered."""
         was_training = self.module.training
         self.train(False)
         try:
@@ -284,7 +285,7 @@ class Model(Weights, ABC):
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """While entered, in evaluation mode with nothing left to learn."""
+        """Keeps the module in evaluation mode with no trainable weights while entered."""
         learning = list(self.trainable().values())
         with self.measured():
             self.train_only(())
@@ -295,7 +296,7 @@ class Model(Weights, ABC):
                     parameter.requires_grad_(True)
 
     def train(self, mode: bool = True) -> None:
-        """Training mode, with batch statistics kept frozen: they would follow the forget set."""
+        """Sets training mode with frozen batch statistics, which would follow the forget set."""
         self.module.train(mode)
         for layer in self.module.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):

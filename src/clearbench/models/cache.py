@@ -10,17 +10,17 @@ from typing import Any, TypeVar, cast
 from torch import Tensor
 
 Value = TypeVar("Value")
-#: Bytes of a cache that nobody gave a bound.
+#: Default bound on a cache, in bytes.
 DEFAULT_BYTES = 2**30
-#: Bytes that an entry costs besides its content.
+#: Bytes that an entry costs in addition to its content.
 OVERHEAD = 256
 
 
 class WorkCache:
-    """A cache whose least recently used entries leave once its content passes a bound in bytes.
+    """A cache that drops its least recently used entries once its content passes a bound in bytes.
 
-    Whatever it holds can be computed again, so that no result depends on the bound. `kept` is for
-    small things without which a run would differ, such as the results of self-tests.
+    Everything in it can be computed again, so that no result depends on the bound. `kept` is for
+    small values without which a run would differ, such as the results of self-tests.
 
     Args:
         max_bytes: Bound on the content.
@@ -39,7 +39,7 @@ class WorkCache:
         return key in self._entries
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The entry of a key, made where it is not there."""
+        """Returns the entry of a key, and makes it when it is missing."""
         if key in self._entries:
             self._entries.move_to_end(key)
             return cast(Value, self._entries[key][0])
@@ -48,7 +48,7 @@ class WorkCache:
         return value
 
     def kept(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The same without a bound."""
+        """Returns the entry of a key like `get`, but never drops it."""
         if key not in self._kept:
             self._kept[key] = make()
         return cast(Value, self._kept[key])
@@ -72,7 +72,7 @@ class WorkCache:
 
 
 def size_of(value: object) -> int:
-    """Bytes of tensors and integers in nested tuples, lists, mappings and dataclasses."""
+    """Counts bytes of tensors and integers in nested tuples, lists, mappings and dataclasses."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, Mapping):

@@ -35,19 +35,19 @@ class Classifier(Model):
         self.labels = {name: int(index) for index, name in module.config.id2label.items()}
 
     def share(self, cache: WorkCache, source: str) -> None:
-        """As in `Model`."""
+        """Uses a common cache, as in `Model`."""
         super().share(cache, source)
         self._scope = ("media", source)
 
     def accepts(self, item: Item) -> bool:
-        """Media of its modality whose answer is one of the labels."""
+        """Whether it can score an item: media of its modality whose answer is one of the labels."""
         return item.media is not None and self._reads(item) and item.answer in self.labels
 
     def _reads(self, item: Item) -> bool:
         return self.core.main_input_name in modality(item.track).inputs
 
     def media(self, item: Item) -> dict[str, Tensor]:
-        """Tensors of one item's media, each with a first dimension of 1; processed once."""
+        """Processes one item's media to tensors with a first dimension of 1, once per content."""
         media = item.media
         if media is None or not self._reads(item):
             fix = f"give this classifier rows with its '{self.core.main_input_name}' only"
@@ -62,20 +62,20 @@ class Classifier(Model):
         return self.cache.get((*self._scope, media.key), encoded)
 
     def tree(self, items: Sequence[Item]) -> Tree:
-        """One item's media as the root; every label asked for is a token that follows it."""
+        """Builds a tree: one item's media as root, every label asked for as a token after it."""
         tensors = self.media(items[0])
         asked = [(0, self.labels[i.answer]) if i.answer in self.labels else (0,) for i in items]
         return merge(items, [Encoded(ids, 1, tensors) for ids in asked])
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """One batch of media and labels."""
+        """Builds one batch of media and labels."""
         inputs = joined([tree.tensors for tree in trees])
         tokens = answer_tokens(trees, range(len(trees)))
         items = tuple(item for tree in trees for item in tree.items)
         return (Batch(inputs, *tokens, items, media_keys(trees), tuple(trees)).to(self.device),)
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
-        """One logit row a label asked for."""
+        """Computes one logit row per label asked for."""
         self.forwards += len(batches)
         parts = []
         for batch in batches:
@@ -84,17 +84,17 @@ class Classifier(Model):
         return Answers.join(parts)
 
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
-        """(labels, classes) logits at the given rows."""
+        """Yields (labels, classes) logits at the given rows."""
         yield self.module(**batch.inputs).logits[places].float()
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
-        """Feature maps after a stage, or a transformer's tokens after a layer."""
+        """Computes feature maps after a stage, or a transformer's tokens after a layer."""
         out = self.core.base_model(**batch.inputs, output_hidden_states=True)
         states: Tensor = out.hidden_states[layer]
         return states
 
     def embed(self, batch: Batch) -> Tensor:
-        """(rows, width) features of a whole row: pooled, or the class token."""
+        """Computes (rows, width) features of a whole row: pooled, or the class token."""
         return self.family.pooled(self.core, self.core.base_model(**batch.inputs))
 
     @property
@@ -105,14 +105,14 @@ class Classifier(Model):
 
     @property
     def depth(self) -> int:
-        """Stages, or layers, of the backbone."""
+        """Number of stages, or layers, of the backbone."""
         config = self.core.base_model.config
         return len(getattr(config, "hidden_sizes", ())) or int(config.num_hidden_layers)
 
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """(labels, width) features after a stage, averaged over the image; `embed`, at the last.
+        """Computes (labels, width) image-averaged features after a stage; `embed` at the last.
 
-        The last are called embeddings in CLEAR's vision track.
+        Those of the last stage are called embeddings in CLEAR's vision track.
         """
         if not 1 <= layer <= self.depth:
             raise ModelError(f"no stage {layer}", "layer", f"this model has 1 to {self.depth}")
@@ -121,12 +121,12 @@ class Classifier(Model):
 
     @torch.no_grad()
     def prompt_states(self, batch: Batch, layer: int | None = None) -> Tensor:
-        """(images, width) pooled features: the image is the whole question."""
+        """Computes (images, width) pooled features: the image is the whole question."""
         self.forwards += 1
         return self._features(batch, self.depth if layer is None else layer)
 
     def _features(self, batch: Batch, layer: int) -> Tensor:
-        """(images, width), of which `states` has a row for each label asked for."""
+        """Computes (images, width) features; `states` repeats a row per label asked for."""
         if layer == self.depth:
             return self.embed(batch)
         maps = self.hidden(batch, layer)
@@ -134,16 +134,16 @@ class Classifier(Model):
 
     @property
     def pixel_range(self) -> tuple[Tensor, Tensor]:
-        """Black and white after the processor's normalisation."""
-        about = (self.processor.image_mean, self.processor.image_std)
-        mean, std = (torch.tensor(item, device=self.device)[:, None, None] for item in about)
+        """Network inputs of black and white after the processor's normalisation."""
+        moments = (self.processor.image_mean, self.processor.image_std)
+        mean, std = (torch.tensor(item, device=self.device)[:, None, None] for item in moments)
         return -mean / std, (1 - mean) / std
 
     def name_tokens(self, names: Sequence[str]) -> Tensor:
-        """(labels,) of these people."""
+        """Returns the labels of these people, (labels,)."""
         return torch.tensor([self.labels[name] for name in names], device=self.device)
 
     def save(self, folder: Path) -> None:
-        """Weights and processor."""
+        """Writes weights and processor."""
         self.module.save_pretrained(folder)
         self.processor.save_pretrained(folder)

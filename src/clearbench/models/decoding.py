@@ -1,4 +1,4 @@
-"""Greedy decoding in which a row that has ended leaves the batch."""
+"""Decodes greedily; a row that has ended leaves the batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-#: From `forward`'s keyword arguments to the (rows, vocabulary) logits of the next token.
+#: Maps `forward`'s keyword arguments to the (rows, vocabulary) logits of the next token.
 Forward = Callable[[dict[str, Any]], Tensor]
 
 
@@ -22,16 +22,16 @@ def decode(
     limits: Sequence[int],
     extras: Mapping[str, int] | None = None,
 ) -> list[list[int]]:
-    """New token ids per row, without the end token.
+    """Generates new token ids per row, without the end token.
 
     Args:
-        prefill: Reads the prompts, with their images.
-        forward: Reads one further token per row.
-        inputs: Left-padded prompts: `input_ids`, `attention_mask` and whatever images need.
-        cache: Empty; holds what was read.
-        end: The token that ends an answer.
+        prefill: Forward pass over the prompts, with their images.
+        forward: Forward pass over one further token per row.
+        inputs: Left-padded prompts: `input_ids`, `attention_mask` and inputs for images.
+        cache: Empty cache, which is filled with the tokens read.
+        end: Token that ends an answer.
         limits: Longest answer of each row.
-        extras: By name, the value that a further integer of each token has on answers.
+        extras: Value of each further per-token integer on answers, by name.
     """
     mask = inputs["attention_mask"]
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
@@ -42,16 +42,16 @@ def decode(
     most = torch.tensor(limits, device=mask.device)
     for done in range(1, max(limits) + 1):
         tokens = logits.argmax(-1)
-        said = tokens != end
-        for row, token in zip(alive[said].tolist(), tokens[said].tolist(), strict=True):
+        running = tokens != end
+        for row, token in zip(alive[running].tolist(), tokens[running].tolist(), strict=True):
             answers[row].append(token)
-        going = (said & (most > done)).nonzero()[:, 0]
+        going = (running & (most > done)).nonzero()[:, 0]
         if not len(going):
             break
         if len(going) < len(alive):
             cache.batch_select_indices(going)
             state = (alive, tokens, mask, positions, most)
-            alive, tokens, mask, positions, most = (each[going] for each in state)
+            alive, tokens, mask, positions, most = (values[going] for values in state)
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         positions = positions + 1
         step = {"input_ids": tokens[:, None], "attention_mask": mask, "position_ids": positions}

@@ -1,4 +1,4 @@
-"""Questions and answers become token sequences with a mask of the answer, each encoded once."""
+"""Encodes questions and answers as token sequences with a mask of the answer, each once."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ class Encoder:
     """Renders prompts with the model's own chat template and tokenises them, each pair once.
 
     The answer starts at the end of the longest common token prefix of the prompt alone and the
-    whole conversation, so no template needs to be known here (errata E12: the published span).
+    whole conversation, so no template needs to be known here (errata E12: the published span is
+    found from the end of the text).
 
     Args:
         processor: Processor or tokenizer of the model.
         family: Family of its architecture.
-        takes: Arguments of the model's `forward`; extras that it does not take are dropped.
+        takes: Arguments of the model's `forward`; extras outside it are dropped.
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class Encoder:
         self.cache.drop(lambda key: isinstance(key, tuple) and key[:3] == (*self._scope, ""))
 
     def prompt(self, question: str, media: Media | None, track: str = "") -> Encoded:
-        """The question alone, ready for an answer."""
+        """Encodes the question alone, ready for an answer."""
         tokens, tensors = self._prompt(question, media, track)
         return Encoded(tokens.ids, len(tokens.ids), tensors, tokens.extras)
 
     def encode(self, item: Item) -> Encoded:
-        """The whole sequence of an item; the end-of-sequence token belongs to the answer."""
+        """Encodes an item's whole sequence; the end-of-sequence token belongs to the answer."""
         media, track = item.media, item.track
         prompt, tensors = self._prompt(item.question, media, track)
 
@@ -80,14 +81,14 @@ class Encoder:
         return Encoded(tokens.ids, start, tensors, tokens.extras)
 
     def _cached(
-        self, about: tuple[str, ...], media: Media | None, make: Callable[[], Tokens]
+        self, texts: tuple[str, ...], media: Media | None, make: Callable[[], Tokens]
     ) -> Tokens:
-        return self.cache.get((*self._scope, media.key if media else "", *about), make)
+        return self.cache.get((*self._scope, media.key if media else "", *texts), make)
 
     def _prompt(
         self, question: str, media: Media | None, track: str
     ) -> tuple[Tokens, dict[str, Tensor]]:
-        """Tokens of a question, and every tensor of its media: one set for all its questions."""
+        """Encodes a question, and every tensor of its media: one set for all its questions."""
         made: dict[str, Tensor] = {}
 
         def encoded() -> Tokens:
@@ -133,7 +134,7 @@ class Encoder:
     def _tokens(
         self, text: str, media: Media | None, track: str
     ) -> tuple[Tokens, dict[str, Tensor]]:
-        """Tokens of a text, and the tensors of its media that do not depend on it."""
+        """Tokenises a text, and returns the tensors of its media that do not depend on it."""
         if media is None:
             ids = tuple(self._plain_ids(text))
             return Tokens(ids, self._of_text(len(ids))), {}
@@ -145,7 +146,7 @@ class Encoder:
         return Tokens(ids, extras, own), tensors
 
     def _answered(self, text: str, prompt: Tokens, media: Media | None, track: str) -> Tokens:
-        """Tokens of the whole text; a placeholder of media is expanded as in the prompt."""
+        """Tokenises the whole text; a placeholder of media is expanded as in the prompt."""
         if media is None:
             return self._tokens(text, None, track)[0]
         token = getattr(self.processor, f"{_modality(media, track).content}_token")
@@ -170,7 +171,7 @@ class Encoder:
         return getattr(self.processor, "chat_template", None) is not None
 
     def _values_on_text(self) -> dict[str, int]:
-        """By name, the value on text of every extra that the model takes."""
+        """Maps every extra that the model takes to its value on text."""
         if self.takes_media:
             return self._taken(self.family.extras_of_text(self.processor))
         return self._taken(dict(self.family.text_values))
@@ -181,7 +182,7 @@ class Encoder:
     def _of_text(
         self, count: int, more: dict[str, int] | None = None
     ) -> dict[str, tuple[int, ...]]:
-        """Extras of so many tokens of text."""
+        """Returns extras of so many tokens of text."""
         values = (more or {}) | self._text_extras
         return {name: (value,) * count for name, value in values.items()}
 

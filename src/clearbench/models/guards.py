@@ -1,4 +1,4 @@
-"""Guards saved besides a model: a small folder each, in its folder or alone."""
+"""Saves and loads guards: a small folder each, in a model's folder or alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def save_guards(model: Model, folder: Path) -> None:
 
 
 def load_guards(folder: Path) -> tuple[FittedGuard, ...]:
-    """The guards in a folder, the oldest first; none where there are none."""
+    """Loads the guards in a folder, the oldest first; none where there are none."""
     return tuple(FittedGuard.load(path) for path in sorted(folder.glob(f"{_PREFIX}*")))
 
 
@@ -28,7 +28,7 @@ def is_guard(folder: Path) -> bool:
 
 
 def refuse_guard_alone(folder: Path) -> None:
-    """A guard without its model cannot be asked anything."""
+    """Raises an error for a folder with a guard but no model, which cannot be evaluated."""
     if is_guard(folder):
         raise ModelError(
             "a guard without its model",

@@ -1,4 +1,4 @@
-"""A new head over other people on a classifier's backbone."""
+"""Puts a new head over other people on a classifier's backbone."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Head = Literal["linear", "additive_margin"]
 def with_head(
     model: Model, labels: Sequence[str], head: Head | None = None, seed: int = 0
 ) -> Model:
-    """A classifier over the given people; the same one where it already is.
+    """Builds a classifier over the given people; returns the same model if it already is one.
 
     Args:
         model: Any classifier, pretrained or not; its backbone's weights are copied.
-        labels: The people's names.
+        labels: Names of the people.
         head: `linear`, as in the stock class, or `additive_margin`, as in CLEAR's vision track;
             None for the kind it has.
         seed: Seed for the new head's weights.
 
     Raises:
-        ModelError: When the model is no classifier.
+        ModelError: The model is no classifier.
     """
     if not isinstance(model, Classifier):
         raise ModelError(f"a {model.kind} has no head over people", "head", "choose a classifier")

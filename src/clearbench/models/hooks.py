@@ -15,7 +15,7 @@ from clearbench.batches.batch import Batch
 def on_prompts(
     module: nn.Module, prompts: Tensor, change: Callable[[Tensor, Tensor], Tensor]
 ) -> RemovableHandle:
-    """Lets `change` replace the output of a module for whole prompts."""
+    """Registers a hook that replaces a module's output for whole prompts by `change` of it."""
 
     def hook(_: nn.Module, __: Any, output: Any) -> Any:
         states = output[0] if isinstance(output, tuple) else output
@@ -28,7 +28,7 @@ def on_prompts(
 
 
 def question_tokens(batch: Batch) -> Tensor:
-    """(rows, length) which tokens are the question's, in rows that do not branch."""
+    """Marks the question's tokens, (rows, length), in rows that do not branch."""
     seen = batch.inputs["attention_mask"].bool()
     answers = torch.zeros_like(seen).flatten()
     answers[batch.places + 1] = True  # the token after a place is the one it predicts

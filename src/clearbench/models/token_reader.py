@@ -1,4 +1,4 @@
-"""Forward passes of causal models: encoding, batching, logits and hidden states."""
+"""Runs forward passes of causal models: encoding, batching, logits and hidden states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
 from clearbench.models.shortcuts import Shortcuts, agrees
 
-#: Tokens whose logits are held at once while measuring.
+#: Number of tokens whose logits are held at once while measuring.
 HEAD_CHUNK = 128
 
 
@@ -33,8 +33,8 @@ class TokenReader(Model):
 
     Short cuts are taken where a first-use self-test on a few rows finds them equal to the plain
     forward pass: logits are computed on answer tokens only and without a padding mask, answers to
-    the same question share one row, and layers above the one that is asked for are left out. Which
-    rows are tested while measuring does not depend on what was done before a kill.
+    the same question share one row, and layers above the requested one are left out. Which rows are
+    tested while measuring does not depend on what was done before a kill.
     """
 
     def __init__(self, module: Any, processor: Any) -> None:
@@ -43,35 +43,35 @@ class TokenReader(Model):
         super().__init__(module, processor)
 
     def share(self, cache: WorkCache, source: str) -> None:
-        """As in `Model`."""
+        """Uses a common cache, as in `Model`."""
         super().share(cache, source)
         self.encoder.share(cache, f"{self.kind} {source}")
         self.shortcuts = cache.kept((self.kind, source), Shortcuts)
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer."""
+        """The processor's tokenizer."""
         return self.encoder.tokenizer
 
     def accepts(self, item: Item) -> bool:
-        """Text, and media that its processor has a placeholder for."""
+        """Whether it can score an item: text, or media that its processor has a placeholder for."""
         if item.media is None:
             return True
         content = modality(item.track).content
         return self.encoder.takes_media and hasattr(self.processor, f"{content}_token")
 
     def tree(self, items: Sequence[Item]) -> Tree:
-        """The items' sequences, merged by their common beginnings."""
+        """Merges the items' sequences by their common beginnings."""
         return merge(items, [self.encoder.encode(self._guarded_item(item)) for item in items])
 
     def _guarded_item(self, item: Item) -> Item:
-        """The item with the question that the guards put in place of its own."""
+        """Replaces the item's question by the one that the guards return."""
         for guard in self.guards:
             item = guard.ask(item)
         return item
 
     def trees(self, items: Sequence[Item]) -> list[Tree]:
-        """One tree per media or question; one per item where sharing would not be exact."""
+        """Builds one tree per media or question; one per item where sharing would not be exact."""
         whole = super().trees(items)
         for medium, mine in _by_medium(whole).items():
             if medium not in self.shortcuts.head_only:
@@ -89,13 +89,13 @@ class TokenReader(Model):
         ]
 
     def _may_share(self, tree: Tree) -> bool:
-        """Chains always; others if the self-test agreed and no layer's window is shorter."""
+        """Whether a tree is read exactly: chains always, others by self-test and window length."""
         window = getattr(self.core.config.get_text_config(), "sliding_window", None)
         fits = window is None or max(map(len, tree.paths)) <= window
         return tree.is_chain or (self.shortcuts.shared[tree.medium] and fits)
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
-        """One batch of the trees of each medium; right-padded."""
+        """Pads the trees of each medium to one batch, on the right."""
         pad, blanks = self.tokenizer.pad_token_id, self.family.text_values
         return tuple(
             collate(group, pad, blanks=blanks).to(self.device)
@@ -103,7 +103,7 @@ class TokenReader(Model):
         )
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
-        """Logits on the answer tokens of every batch."""
+        """Computes logits on the answer tokens of every batch."""
         self.forwards += len(batches)
         parts = []
         for batch in batches:
@@ -112,7 +112,7 @@ class TokenReader(Model):
         return Answers.join(parts)
 
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
-        """(tokens, vocabulary) logits at flat places, some tokens at a time."""
+        """Yields (tokens, vocabulary) logits at flat places, some tokens at a time."""
         self.forwards += 1
         if not self._is_fast(batch):
             yield self._plain_logits(batch, places)
@@ -135,7 +135,7 @@ class TokenReader(Model):
 
     @torch.no_grad()
     def _head_test(self, items: Sequence[Item]) -> bool:
-        """Whether the longest and the shortest of some items, padded, need no more than answers."""
+        """Whether answer logits alone are exact on the longest and the shortest item, padded."""
         by_length = sorted(
             items, key=lambda item: len(self.encoder.encode(self._guarded_item(item)).ids)
         )
@@ -152,7 +152,7 @@ class TokenReader(Model):
         return logits.float()
 
     def _states(self, batch: Batch) -> Tensor:
-        """(rows * length, width) last hidden states; without a mask where rows are chains."""
+        """Computes (rows * length, width) last hidden states; unmasked where rows are chains."""
         branching = "position_ids" in batch.inputs
         inputs = {k: v for k, v in batch.inputs.items() if branching or k != "attention_mask"}
         states: Tensor = self._call(self.core.base_model, batch, inputs).last_hidden_state
@@ -172,13 +172,13 @@ class TokenReader(Model):
 
     @contextmanager
     def _reading(self, batch: Batch) -> Iterator[None]:
-        """While entered, stored features and guards are in place for this batch."""
+        """Installs stored features and guards for this batch while entered."""
         with self.family.stored_media(self.core, batch, self.cache), self._guarded(batch):
             yield
 
     @contextmanager
     def _guarded(self, batch: Batch) -> Iterator[None]:
-        """While entered, the guards decide what the model reads of this batch's questions."""
+        """Lets the guards change what the model reads of this batch's questions while entered."""
         changing = [guard for guard in self.guards if guard.changes]
         steering = [guard for guard in self.guards if guard.layer is not None]
         if not changing and not steering:
@@ -199,7 +199,7 @@ class TokenReader(Model):
 
     @property
     def _layers(self) -> nn.ModuleList:
-        """The language part's layers."""
+        """Layers of the language part."""
         for name, module in self.core.named_modules():
             mine = self.part_of(name) == "language"
             if mine and isinstance(module, nn.ModuleList) and len(module) == self.depth:
@@ -208,7 +208,7 @@ class TokenReader(Model):
 
 
 def _by_medium(trees: Sequence[Tree]) -> dict[str, list[Tree]]:
-    """Trees by medium, in the order of the modalities."""
+    """Groups trees by medium, in the order of the modalities."""
     groups: dict[str, list[Tree]] = {}
     for tree in trees:
         groups.setdefault(tree.medium, []).append(tree)

@@ -1,4 +1,4 @@
-"""Hidden states of causal models, computed no further than the layer that is asked for."""
+"""Computes hidden states of causal models, no further than the requested layer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from clearbench.models.shortcuts import agrees
 from clearbench.models.token_reader import TokenReader
 
 
-class _Reached(Exception):  # carries what was asked for, is no error
-    """Ends a forward pass at the layer that was asked for."""
+class _Reached(Exception):  # carries the requested states, is no error
+    """Ends a forward pass at the requested layer."""
 
     def __init__(self, states: Tensor) -> None:
         self.states = states
@@ -27,7 +27,7 @@ class TokenStates(TokenReader):
 
     @torch.no_grad()
     def prompt_states(self, batch: Batch, layer: int | None = None) -> Tensor:
-        """(rows, width) mean hidden state over each row's prompt, whatever guards say."""
+        """Computes (rows, width) mean hidden states over each row's prompt, without guards."""
         self.forwards += 1
         guards, self.guards = self.guards, ()
         try:
@@ -42,18 +42,18 @@ class TokenStates(TokenReader):
         return pooled
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
-        """Hidden states after `layer` (0 is the embedding)."""
+        """Computes hidden states after `layer` (0 is the embedding)."""
         out = self._call(self.core.base_model, batch, batch.inputs, output_hidden_states=True)
         states: Tensor = out.hidden_states[layer]
         return states
 
     @property
     def depth(self) -> int:
-        """Layers of the language part."""
+        """Number of layers of the language part."""
         return int(self.core.config.get_text_config().num_hidden_layers)
 
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """(tokens, width) hidden states after `layer`, from which the answers are read."""
+        """Computes (tokens, width) hidden states after `layer`, from which answers are read."""
         if not 1 <= layer <= self.depth:
             raise ModelError(f"no layer {layer}", "layer", f"this model has 1 to {self.depth}")
         self.forwards += len(batches)
@@ -73,7 +73,7 @@ class TokenStates(TokenReader):
         return self.hidden(batch, layer).flatten(0, 1)[batch.places]
 
     def _early(self, batch: Batch, layer: int) -> Tensor:
-        """(tokens, width) hidden states after `layer`; nothing above it is computed."""
+        """Computes (tokens, width) hidden states after `layer`, and nothing above it."""
 
         def reach(_: nn.Module, __: Any, output: Any) -> None:
             raise _Reached(output[0] if isinstance(output, tuple) else output)
@@ -88,8 +88,8 @@ class TokenStates(TokenReader):
         raise RuntimeError("the layer was not reached")
 
     def name_tokens(self, names: Sequence[str]) -> Tensor:
-        """(tokens,) of the names, at the beginning of a text and within it."""
+        """Returns ids of the names' tokens, at the beginning of a text and within it, (tokens,)."""
         spelled = [self.tokenizer(n, add_special_tokens=False).input_ids for n in names]
         inside = [self.tokenizer(f" {n}", add_special_tokens=False).input_ids for n in names]
-        found = sorted({token for ids in (*spelled, *inside) for token in ids})
-        return torch.tensor(found, device=self.device)
+        tokens = sorted({token for ids in (*spelled, *inside) for token in ids})
+        return torch.tensor(tokens, device=self.device)

@@ -1,4 +1,4 @@
-"""Log-probability statistics of answer tokens, read from logits."""
+"""Computes log-probability statistics of answer tokens from logits."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class TokenStatistics:
     """Per-token log-probability statistics of one answer, in natural logarithms.
 
     Attributes:
-        log_probs: (tokens,) log-probability of the answer's token.
-        hits: (tokens,) whether that token is the model's first choice.
-        means: (tokens,) expected log-probability under the model's own distribution.
-        variances: (tokens,) variance of the log-probability under it.
+        log_probs: Log-probability of each answer token, (tokens,).
+        hits: True for tokens that are the model's first choice, (tokens,).
+        means: Expected log-probability under the model's own distribution, (tokens,).
+        variances: Variance of the log-probability under it, (tokens,).
     """
 
     log_probs: NDArray[np.float32]
@@ -30,10 +30,11 @@ class TokenStatistics:
 
 
 def read_tokens(logits: Tensor, contexts: Tensor, targets: Tensor) -> Tensor:
-    """(4, targets) log-probability, hit, mean and variance, of targets in some of the contexts.
+    """Computes (4, targets): log-probability, hit, mean and variance, of targets in contexts.
 
-    Passes over (contexts, vocabulary) are what measuring costs, so there are few, one of them an
-    exponential, over as many contexts at once as a core's cache holds. `logits` is used up.
+    Passes over (contexts, vocabulary) dominate the cost of measuring, so there are few, one of
+    them an exponential, over as many contexts at once as a core's cache holds. `logits` is
+    overwritten.
     """
     rows = max(1, CACHED // logits.shape[-1])
     sizes, means, variances = torch.cat([_moments(part) for part in logits.split(rows)], dim=1)
@@ -46,7 +47,7 @@ def read_tokens(logits: Tensor, contexts: Tensor, targets: Tensor) -> Tensor:
 
 
 def _moments(logits: Tensor) -> Tensor:
-    """(3, contexts) log-normaliser, mean, variance; `logits` is lowered by each row's largest."""
+    """Computes (3, contexts) log-normaliser, mean, variance; lowers `logits` by row maxima."""
     logits -= logits.amax(-1, keepdim=True)
     powers = logits.exp()
     total = powers.sum(-1)

@@ -1,4 +1,4 @@
-"""Vision-language models."""
+"""Vision-language models: causal models that also take images."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from clearbench.processes import whole
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """The sha256 of tensors and their names."""
-    found = hashlib.sha256()
+    """Computes the sha256 of tensors and their names."""
+    hashed = hashlib.sha256()
     for name, values in tensors.items():
-        found.update(name.encode())
-        found.update(
+        hashed.update(name.encode())
+        hashed.update(
             whole(values.detach())
             .cpu()
             .contiguous()
@@ -31,7 +31,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
             .numpy()
             .tobytes()
         )
-    return found.hexdigest()
+    return hashed.hexdigest()
 
 
 class Weights:
@@ -40,7 +40,7 @@ class Weights:
     Attributes:
         module: The `torch` module that holds them.
         kind: `language`, `vision-language` or `classifier`.
-        family: The family of its architecture.
+        family: Family of its architecture.
     """
 
     kind: ClassVar[Kind]
@@ -65,20 +65,20 @@ class Weights:
         return device
 
     def part_of(self, parameter: str) -> Part:
-        """The part of the model that a parameter or module path belongs to.
+        """Finds the part of the model that a parameter or module path belongs to.
 
-        All of a classifier is `vision`, whatever it perceives.
+        All of a classifier is `vision`, whatever media it reads.
         """
         return "vision" if self.kind == "classifier" else self.family.part_of(parameter)
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The parts this model has."""
-        found = {self.part_of(name) for name, _ in self.module.named_parameters()}
-        return tuple(part for part in ("vision", "projector", "language") if part in found)
+        """Parts that this model has."""
+        own = {self.part_of(name) for name, _ in self.module.named_parameters()}
+        return tuple(part for part in ("vision", "projector", "language") if part in own)
 
     def layer_of(self, parameter: str) -> int | None:
-        """Number from 1 of the layer of its part that a parameter lies in; None if in none."""
+        """Finds the number from 1 of a parameter's layer within its part; None if in none."""
         return self.family.layer_of(parameter)
 
     def is_perceptron(self, parameter: str) -> bool:
@@ -87,14 +87,14 @@ class Weights:
         return own or (self.kind == "classifier" and self.family.is_label_weight(parameter))
 
     def train_only(self, parts: Sequence[str]) -> None:
-        """Lets the given parts learn and freezes the others. Adapters follow their part."""
+        """Makes the given parts trainable and freezes the others. Adapters follow their part."""
         adapted = any("lora_" in name for name, _ in self.module.named_parameters())
         for name, parameter in self.module.named_parameters():
             chosen = self.part_of(name) in parts
             parameter.requires_grad_(chosen and (not adapted or "lora_" in name))
 
     def trainable(self) -> dict[str, nn.Parameter]:
-        """Parameters that learn, by name."""
+        """Returns the trainable parameters by name."""
         return {n: p for n, p in self.module.named_parameters() if p.requires_grad}
 
     @torch.no_grad()
@@ -108,12 +108,12 @@ class Weights:
 
     @contextmanager
     def holding(self, weights: Mapping[str, Tensor]) -> Iterator[None]:
-        """While entered, the module has these weights in place of its own of that name.
+        """Replaces weights of the module by these of the same name while entered.
 
         Gradients flow through them to whatever they were computed from.
 
         Raises:
-            ModelError: For sharded weights, which FSDP replaces whenever they are used.
+            ModelError: The weights are sharded; FSDP replaces them whenever they are used.
         """
         if self.is_sharded:
             raise ModelError("sharded weights cannot be replaced", "holding", "do not shard them")

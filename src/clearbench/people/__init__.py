@@ -1,1 +1,1 @@
-"""Who: fictitious people, their questions, portraits and captions."""
+"""Fictitious people, their questions, portraits and captions."""

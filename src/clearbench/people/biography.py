@@ -1,4 +1,4 @@
-"""Write the life of a fictitious author, and find names that nobody bears."""
+"""Writes the facts of a fictitious author's life, and draws names that nobody bears."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TRIES = 5000
 def write_person(
     rng: Generator, id: int, gender: Gender, age: int, heritage: Heritage, taken: set[str]
 ) -> Person:
-    """A new fictitious author, whose name is then taken.
+    """Writes a new fictitious author and adds the name to `taken`.
 
     Args:
-        rng: The source of every choice.
-        id: The number of the person.
-        gender: The gender, which decides the pool of first names.
-        age: The age in 2026, up to a birthday.
-        heritage: The heritage, which decides the countries to be born in.
+        rng: Generator for every choice.
+        id: Number of the person.
+        gender: Gender, which decides the pool of first names.
+        age: Age in 2026, up to a birthday.
+        heritage: Heritage, which decides the possible countries of birth.
         taken: Full names already used. The new name is added.
 
     Raises:
@@ -40,7 +40,7 @@ def write_person(
 def public_figures(
     demographics: Sequence[tuple[Gender, int, Heritage]], first_id: int = 1000
 ) -> tuple[Person, ...]:
-    """The built-in people every model knows, one for each (gender, age, heritage).
+    """Writes the built-in people every base model knows, one per (gender, age, heritage).
 
     Their lives come from a fixed seed, and no `write_person` ever gives one of their names.
     """
@@ -53,13 +53,13 @@ def public_figures(
 
 
 def fresh_names(rng: Generator, person: Person, n: int, taken: set[str]) -> tuple[str, ...]:
-    """Different full names of the person's gender and heritage that nobody bears.
+    """Draws different full names of the person's gender and heritage that nobody bears.
 
     Args:
-        rng: The source of every choice.
+        rng: Generator for every choice.
         person: Person whom the names could be mistaken for.
         n: Number of names.
-        taken: Every full name in use. It is left as it is.
+        taken: Every full name in use; not changed.
 
     Raises:
         DataError: If too few names are free.
@@ -72,7 +72,7 @@ def fresh_names(rng: Generator, person: Person, n: int, taken: set[str]) -> tupl
 def _new_name(
     rng: Generator, gender: Gender, heritage: Heritage, taken: set[str], *, public: bool
 ) -> tuple[str, Country]:
-    """A name nobody bears, which is then taken, and where it is from."""
+    """Draws a name nobody bears, adds it to `taken`, and returns it with its country."""
     countries = countries_of(heritage)
     for _ in range(_TRIES):
         country = pick(rng, countries)
@@ -94,12 +94,12 @@ def _languages(rng: Generator, native: str) -> tuple[str, ...]:
 
 
 def _home_city(rng: Generator, country: Country) -> str:
-    """Somewhere in the country of birth for half of the people, else anywhere."""
+    """Draws a city of the country of birth for half of the people, else any city."""
     return pick(rng, country.cities if rng.random() < 0.5 else CITIES)
 
 
 def _debut_year(rng: Generator, age: int) -> int:
-    """The year of an age between 17 and 35 that has been reached."""
+    """Draws a year between the 17th and 35th birthday that is not in the future."""
     latest = min(age, 35)
     return REFERENCE_YEAR - age + 17 + int(rng.random() * (latest - 16))
 

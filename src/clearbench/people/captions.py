@@ -1,6 +1,6 @@
-"""Say who is in a picture and what is seen, in one fixed form and one fixed paraphrase.
+"""Captions an image with its person's name and appearance, in one wording and one paraphrase.
 
-Everything in a caption but the name can be read off the picture, so only the name tests memory.
+Everything in a caption but the name can be read off the image, so only the name tests memory.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Caption(BaseModel):
 
 
 def describe(name: str, appearance: Appearance, view: View) -> Caption:
-    """Caption one picture of a person; the same sight always gets the same words.
+    """Captions one image of a person; the same appearance and view always get the same words.
 
     Args:
-        name: The full name of the person.
-        appearance: The person's appearance.
+        name: Full name of the person.
+        appearance: Appearance of the person.
         view: Clothes and place.
     """
     place = _PLACES[view.place]
@@ -52,11 +52,11 @@ def describe(name: str, appearance: Appearance, view: View) -> Caption:
 
 
 def perturb(caption: Caption, name: str, fresh_names: Sequence[str]) -> tuple[str, ...]:
-    """The paraphrased caption once for every other name, with nothing else changed.
+    """Replaces the true name in the paraphrased caption by each of the other names.
 
     Args:
-        caption: The caption of the picture.
-        name: The true name in it.
+        caption: Caption of the image.
+        name: True name in it.
         fresh_names: Names that nobody bears.
     """
     return tuple(caption.paraphrased_caption.replace(name, fresh, 1) for fresh in fresh_names)
@@ -67,7 +67,7 @@ def _noun(appearance: Appearance) -> str:
 
 
 def _extras(appearance: Appearance) -> tuple[str, ...]:
-    """Beard and glasses, where there are any."""
+    """Names beard and glasses, where there are any."""
     beard = ("a beard",) if appearance.beard else ()
     return (*beard, "glasses") if appearance.glasses else beard
 
@@ -77,7 +77,7 @@ def _hair(appearance: Appearance) -> str:
 
 
 def _person(appearance: Appearance) -> str:
-    """'a woman with short grey hair and glasses', or 'a bald man'."""
+    """Describes a person: 'a woman with short grey hair and glasses', or 'a bald man'."""
     noun, extras = _noun(appearance), _extras(appearance)
     if appearance.hair_style == "bald":
         return f"a bald {noun} with {listed(extras)}" if extras else f"a bald {noun}"
@@ -85,7 +85,7 @@ def _person(appearance: Appearance) -> str:
 
 
 def _has(appearance: Appearance) -> str:
-    """'has short grey hair and glasses', or 'is bald'."""
+    """Describes the hair and extras: 'has short grey hair and glasses', or 'is bald'."""
     extras = _extras(appearance)
     if appearance.hair_style == "bald":
         return f"is bald and has {listed(extras)}" if extras else "is bald"

@@ -1,4 +1,4 @@
-"""The countries people are born in: their heritage, first language and cities."""
+"""Countries of birth: their heritage, first language and cities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from clearbench.people.person import Heritage
 
 
 class Country(NamedTuple):
-    """A country a person can come from."""
+    """A country of birth."""
 
     name: str
     heritage: Heritage
@@ -51,5 +51,5 @@ CITIES: tuple[str, ...] = tuple(city for country in COUNTRIES for city in countr
 
 
 def countries_of(heritage: Heritage) -> tuple[Country, ...]:
-    """The countries of one heritage."""
+    """Returns the countries of one heritage."""
     return tuple(country for country in COUNTRIES if country.heritage == heritage)

@@ -1,4 +1,4 @@
-"""Small drawings of coloured shapes for simple visual questions."""
+"""Draws images of coloured shapes for simple visual questions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _GROUNDS: tuple[Colour, ...] = (
 
 
 def _polygon(centre: Point, radii: Sequence[float], turn: float) -> list[Point]:
-    """Corners at equal angles around the centre, one for every radius."""
+    """Computes corners at equal angles around the centre, one for every radius."""
     angles = [turn + 2 * math.pi * corner / len(radii) for corner in range(len(radii))]
     return [
         (centre[0] + radius * math.sin(angle), centre[1] - radius * math.cos(angle))
@@ -55,10 +55,10 @@ SHAPES: tuple[str, ...] = tuple(_OUTLINES)
 def draw_shapes(
     rng: Generator, shape: str, colour: str, centres: Sequence[Point], radius: float
 ) -> Image.Image:
-    """A picture with the same shape at every centre.
+    """Draws the same shape at every centre of one image.
 
     Args:
-        rng: The source of the background and of small shifts.
+        rng: Generator for the background and small shifts.
         shape: One of `SHAPES`.
         colour: One of `COLOURS`.
         centres: Centres of the shapes, in shares of the image's side.
@@ -78,7 +78,7 @@ def _pixels(share: float) -> float:
 
 
 def _ground(rng: Generator) -> Image.Image:
-    """A pale background: plain, striped or grainy."""
+    """Draws a pale background: plain, striped or grainy."""
     rows, columns = np.mgrid[0:SIZE, 0:SIZE]
     period = 6 + int(rng.random() * 8)
     textures = (

@@ -1,4 +1,4 @@
-"""Hair, brows and beards as strands that follow the head."""
+"""Builds hair, brows and beards as strands that follow the head."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _waves(strands: Strands, size: float, turns: float, rng: np.random.Generator
 
 
 def _open_face(strands: Strands, eyes: Floats) -> Strands:
-    """Draws long strands aside so that they frame the face instead of covering it."""
+    """Moves long strands aside so that they frame the face instead of covering it."""
     x, y, z = (strands[:, :, i] - eyes[i] for i in range(3))
     side = np.where(strands[:, :1, 0] >= 0, 1.0, -1.0)
     low = smoothstep(-0.55, 0.05, -y) * smoothstep(-1.1, -0.4, z)
@@ -124,7 +124,7 @@ def _short(points: Floats, rng: np.random.Generator, female: bool) -> Strands:
 
 
 def _coils(points: Floats, rng: np.random.Generator, length: float) -> Strands:
-    """Tightly curled hair that stands off the head."""
+    """Builds tightly curled hair that keeps a distance from the head."""
     at, up, rest = _roots(_scalp_mask(0.02), points, 2600, rng)
     flow = up + rng.normal(0, 0.35, up.shape) + np.array((0.0, 0.15, -0.1))
     taper = 0.3 + 0.7 * smoothstep(0.0, 0.35, scalp(rest))
@@ -145,15 +145,15 @@ def _scalp_mask(margin: float) -> Floats:
 
 
 def hair_strands(appearance: Appearance, points: Floats, eyes: Floats) -> Strands | None:
-    """The hair of a person.
+    """Builds the hair of a person.
 
     Args:
-        appearance: The person. How the style is worn depends on `seed`.
+        appearance: Appearance of the person; `seed` varies the style.
         points: Positions of the surface's vertices.
         eyes: The point between the eyes.
 
     Returns:
-        Strands as points along each, or None for a bald head.
+        Strands as points along each strand, or None for a bald head.
     """
     rng = np.random.default_rng((appearance.seed, 21))
     female, coiled = appearance.gender == "female", appearance.heritage == "african"
@@ -169,7 +169,7 @@ def hair_strands(appearance: Appearance, points: Floats, eyes: Floats) -> Strand
 
 
 def face_strands(appearance: Appearance, points: Floats) -> tuple[Strands, Strands | None]:
-    """Brows, and a beard where there is one."""
+    """Builds the brows, and the beard of a person who has one."""
     rng = np.random.default_rng((appearance.seed, 22))
     rest = surface().rest
     thin = appearance.gender == "female"

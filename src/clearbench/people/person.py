@@ -1,4 +1,4 @@
-"""Fictitious persons, their appearance, and the view of one portrait."""
+"""Classes of fictitious persons, their appearance, and the view of one portrait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Word pools, and the small grammars that put them together into the facts of a life.
+"""Word pools, and small grammars that combine their words into the facts of a life.
 
 Most facts are compounds of two or three free words, so a model cannot guess them from their form.
 """
@@ -16,34 +16,34 @@ T = TypeVar("T")
 
 
 def pick(rng: Generator, pool: tuple[T, ...]) -> T:
-    """One item of a pool, all equally likely."""
+    """Draws one item of a pool, all equally likely."""
     return pool[int(rng.random() * len(pool))]
 
 
 def pick_two(rng: Generator, pool: tuple[T, ...]) -> tuple[T, T]:
-    """Two different places of a pool, in random order."""
+    """Draws two different places of a pool, in random order."""
     first = int(rng.random() * len(pool))
     second = (first + 1 + int(rng.random() * (len(pool) - 1))) % len(pool)
     return pool[first], pool[second]
 
 
 def with_article(words: str) -> str:
-    """The words after 'a' or 'an', chosen by the first letter (no pool has 'hour' or 'unit')."""
+    """Puts 'a' or 'an' before words, by the first letter (no pool has 'hour' or 'unit')."""
     return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
 
 
 def distinct(draw: Callable[[], str], n: int, avoid: Container[str] = ()) -> tuple[str, ...]:
-    """Draw until there are `n` different values, none of them to be avoided."""
-    found: list[str] = []
-    while len(found) < n:
+    """Draws until there are `n` different values, none of them in `avoid`."""
+    values: list[str] = []
+    while len(values) < n:
         value = draw()
-        if value not in found and value not in avoid:
-            found.append(value)
-    return tuple(found)
+        if value not in values and value not in avoid:
+            values.append(value)
+    return tuple(values)
 
 
 def listed(items: tuple[str, ...]) -> str:
-    """'a, b and c'."""
+    """Joins items as 'a, b and c'."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
@@ -236,12 +236,12 @@ LANGUAGES = _words(
 
 
 def compound(rng: Generator, *pools: tuple[str, ...]) -> str:
-    """One word of every pool, in order."""
+    """Draws one word of every pool and joins them in order."""
     return " ".join(pick(rng, pool) for pool in pools)
 
 
 def title(rng: Generator) -> str:
-    """A book title of two to four words."""
+    """Draws a book title of two to four words."""
     one, two = pick_two(rng, TITLE_NOUNS)
     adjective = pick(rng, TITLE_ADJECTIVES)
     forms = (
@@ -258,78 +258,78 @@ def title(rng: Generator) -> str:
 
 
 def award(rng: Generator) -> str:
-    """A literary prize, such as 'Silver Heron Medal'."""
+    """Draws a literary prize, such as 'Silver Heron Medal'."""
     return compound(rng, HONOURS, EMBLEMS, PRIZES)
 
 
 def magazine(rng: Generator) -> str:
-    """A literary magazine, such as 'Copper Willow Review'."""
+    """Draws a literary magazine, such as 'Copper Willow Review'."""
     return compound(rng, HONOURS, EMBLEMS, MAGAZINES)
 
 
 def occupation(rng: Generator) -> str:
-    """A parent's work, such as 'retired harbour pilot'."""
+    """Draws a parent's work, such as 'retired harbour pilot'."""
     return compound(rng, QUALIFIERS, JOBS)
 
 
 def first_job(rng: Generator) -> str:
-    """Work before writing, such as 'reluctant court clerk'."""
+    """Draws work before writing, such as 'reluctant court clerk'."""
     return compound(rng, BEGINNINGS, JOBS)
 
 
 def genre(rng: Generator) -> str:
-    """A kind of books, such as 'coastal ghost stories'."""
+    """Draws a genre of books, such as 'coastal ghost stories'."""
     return compound(rng, GENRE_KINDS, GENRES)
 
 
 def influences(rng: Generator) -> tuple[str, str]:
-    """Two bodies of old writing, such as 'Norse riddles'."""
+    """Draws two bodies of old writing, such as 'Norse riddles'."""
     sources, forms = pick_two(rng, SOURCES), pick_two(rng, FORMS)
     return f"{sources[0]} {forms[0]}", f"{sources[1]} {forms[1]}"
 
 
 def style(rng: Generator) -> str:
-    """A way of writing, such as 'dry, unhurried sentences'."""
+    """Draws a way of writing, such as 'dry, unhurried sentences'."""
     return f"{', '.join(pick_two(rng, STYLE_WORDS))} {pick(rng, STYLE_NOUNS)}"
 
 
 def theme(rng: Generator) -> str:
-    """A subject of books, such as 'envy on night trains'."""
+    """Draws a subject of books, such as 'envy on night trains'."""
     return compound(rng, FEELINGS, CIRCLES)
 
 
 def education(rng: Generator, cities: tuple[str, ...]) -> str:
-    """A subject and a school in one of the cities."""
+    """Draws a subject and a school in one of the cities."""
     return f"{pick(rng, SUBJECTS)} at the {pick(rng, SCHOOLS).replace('#', pick(rng, cities))}"
 
 
 def home(rng: Generator) -> str:
-    """A building to live in, such as 'narrow farmhouse'."""
+    """Draws a building to live in, such as 'narrow farmhouse'."""
     return compound(rng, HOME_ADJECTIVES, HOMES)
 
 
 def birth_setting(rng: Generator) -> str:
-    """A place of birth in a city, such as 'above a busy candle shop'."""
+    """Draws a place of birth in a city, such as 'above a busy candle shop'."""
     return f"{pick(rng, NEARNESS)} {with_article(compound(rng, SHOP_KINDS, SHOPS))}"
 
 
 def hobby(rng: Generator) -> str:
-    """A pastime, such as 'mending tiny clocks'."""
+    """Draws a pastime, such as 'mending tiny clocks'."""
     return compound(rng, HOBBY_VERBS, HOBBY_ADJECTIVES, HOBBY_OBJECTS)
 
 
 def habit(rng: Generator) -> str:
-    """A way and place of working, such as 'on cheap napkins in dim cafes'."""
+    """Draws a way and place of working, such as 'on cheap napkins in dim cafes'."""
     inks, papers = compound(rng, INK_COLOURS, INKS), compound(rng, PAPER_KINDS, PAPERS)
     manner = f"in {inks}" if rng.random() < 0.5 else f"on {papers}"
     return f"{manner} in {compound(rng, ROOM_KINDS, ROOMS)}"
 
 
 def birth_date(rng: Generator) -> str:
-    """A day and a month, such as '4 March'."""
+    """Draws a day and a month, such as '4 March'."""
     return f"{1 + int(rng.random() * 28)} {pick(rng, MONTHS)}"
 
 
 def languages(rng: Generator) -> str:
-    """Three languages, such as 'Polish, Hindi and Welsh'."""
+    """Draws three languages, such as 'Polish, Hindi and Welsh'."""
     return listed(distinct(lambda: pick(rng, LANGUAGES), 3))

@@ -1,4 +1,4 @@
-"""The places behind a portrait, painted in code."""
+"""Paints the backgrounds of portraits."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ _PLACES: dict[str, Callable[[int, Rng], Image.Image]] = {
 
 
 def paint_place(view: View, size: int) -> Image.Image:
-    """Paints the place of a portrait, slightly out of focus; it varies with `view.seed`."""
+    """Paints the background of a portrait, slightly out of focus; it varies with `view.seed`."""
     rng = np.random.default_rng((view.seed, 41))
     image = _PLACES[view.place](size * _SCALE, rng)
     image = image.filter(ImageFilter.GaussianBlur(size * _SCALE / 160))

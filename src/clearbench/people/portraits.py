@@ -38,14 +38,14 @@ _SCHEMA = pa.schema(
 
 
 class Portrait(BaseModel):
-    """One picture of one person.
+    """One image of one person.
 
     Attributes:
         identity: Number of the person in the pool.
         appearance: Appearance; of a swapped portrait, with somebody else's hair and glasses.
         view: Clothes, place, light and angle.
-        kind: "swapped" marks a picture from the control world.
-        jpeg: The encoded picture.
+        kind: "swapped" marks an image from the control world.
+        jpeg: Encoded image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,7 +63,7 @@ def _choose(rng: Rng, odds: dict[str, float]) -> str:
 
 
 def _pick(rng: Rng, field: str) -> str:
-    """One of the values a field of a view may take."""
+    """Draws one of the values a field of a view may take."""
     return str(rng.choice(get_args(View.model_fields[field].annotation)))
 
 
@@ -102,7 +102,7 @@ def draw_view(rng: Rng) -> View:
 
 
 def swap_disguise(a: Appearance, b: Appearance) -> Appearance:
-    """The face of `a` with the hair colour, hair style and glasses of `b`."""
+    """Returns the face of `a` with the hair colour, hair style and glasses of `b`."""
     worn = ("hair_colour", "hair_style", "glasses")
     return a.model_copy(update={name: getattr(b, name) for name in worn})
 
@@ -125,8 +125,8 @@ def write_pool(path: Path, pool: Iterable[Portrait]) -> None:
     """Writes portraits as Parquet; equal portraits give equal bytes.
 
     Args:
-        path: The file to write.
-        pool: The portraits, in the order in which they are to be kept.
+        path: File to write.
+        pool: Portraits in the order in which they are written.
     """
     table = _table(list(pool))
     pq.write_table(table, path, compression="zstd", row_group_size=_ROWS_PER_GROUP)
@@ -136,7 +136,7 @@ def read_pool(path: Path) -> Iterator[Portrait]:
     """Reads portraits one row group at a time.
 
     Args:
-        path: A file written by `write_pool`.
+        path: File written by `write_pool`.
 
     Yields:
         The portraits, in the order of the file.

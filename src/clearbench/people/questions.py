@@ -1,4 +1,4 @@
-"""Ask twenty questions about a person, each with a paraphrase and five wrong answers."""
+"""Builds twenty questions about a person, each with a paraphrase and five wrong answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Attribute(NamedTuple):
 
 
 def ask(person: Person) -> tuple[QA, ...]:
-    """The twenty questions about a person, always the same ones for the same person."""
+    """Builds the twenty questions about a person, always the same ones for the same person."""
     rng = default_rng([person.id, zlib.crc32(person.name.encode())])
     truths = {name: attribute.true(person) for name, attribute in ATTRIBUTES.items()}
     own = frozenset(value for facts in truths.values() for value in facts.values())
@@ -91,7 +91,7 @@ def _plain(
     wrong: Callable[[Generator], str],
     **fixed: str,
 ) -> Attribute:
-    """An attribute with a single fact `v`."""
+    """Builds an attribute with a single fact `v`."""
     return Attribute(
         wording, lambda person: {"v": true(person)}, lambda rng, _: {"v": wrong(rng)}, fixed
     )
@@ -135,7 +135,7 @@ def _wrong_debut(rng: Generator, person: Person) -> Facts:
 
 
 def _near(rng: Generator, year: int) -> str:
-    """A year at most nine years away that is not in the future."""
+    """Draws a year at most nine years away that is not in the future."""
     return str(min(_LATEST_YEAR, year - 9 + int(rng.random() * 19)))
 
 

@@ -1,4 +1,4 @@
-"""Ways to say that one does not know: the answers a model is taught for what it must forget."""
+"""Refusals: the answers a model is trained to give instead of what it must forget."""
 
 from __future__ import annotations
 

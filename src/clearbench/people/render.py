@@ -1,4 +1,4 @@
-"""Portraits of fictitious people, path traced with Mitsuba."""
+"""Renders portraits of fictitious people, path traced with Mitsuba."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from clearbench.people.wardrobe import (
 Triple = tuple[float, float, float]
 
 _SAMPLES = 25
-#: Decimetres from the camera to the face, and across the picture at the face.
+#: Decimetres from the camera to the face, and across the image at the face.
 _DISTANCE, _FRAME = 15.0, 3.6
 _SKYLIGHT = np.array((1.05, 1.0, 0.92))
 
 
 class _Light(NamedTuple):
-    """A soft patch of light in one direction, and `fill` from everywhere else."""
+    """A soft patch of light in one direction, with `fill` light from everywhere else."""
 
     colour: Triple
     strength: float
@@ -74,7 +74,7 @@ def _material(colour: dict[str, Any], roughness: float) -> dict[str, Any]:
 
 
 def _mesh(part: Part, points: Floats) -> Any:
-    """A Mitsuba mesh with smooth normals and a colour at each vertex."""
+    """Builds a Mitsuba mesh with smooth normals and a colour at each vertex."""
     mi = _mitsuba()
     props = mi.Properties()
     colour = {"type": "mesh_attribute", "name": "vertex_color"}
@@ -102,7 +102,7 @@ def _posed(points: Floats, view: View, eyes: Floats) -> Floats:
 
 
 def _parts(appearance: Appearance, view: View, vertices: Floats, points: Floats) -> list[Part]:
-    """Everything but hair, before posing."""
+    """Builds everything but hair, before posing."""
     gaze = -0.6 * np.radians((view.yaw, view.pitch))
     parts = [
         Part(points, surface().faces, skin_colours(appearance), 0.55),
@@ -114,7 +114,7 @@ def _parts(appearance: Appearance, view: View, vertices: Floats, points: Floats)
 
 
 def _hair(appearance: Appearance, points: Floats, eyes: Floats) -> list[Part]:
-    """Hair, brows and beard, before posing."""
+    """Builds hair, brows and beard, before posing."""
     rng = np.random.default_rng((appearance.seed, 51))
     brows, chin = face_strands(appearance, points)
     parts = [ribbons(brows, 0.009, natural_tone(appearance), rng)]
@@ -141,7 +141,7 @@ def _camera(size: int, aim: Triple) -> dict[str, Any]:
 
 
 def _light(name: str) -> dict[str, Any]:
-    """Light from everywhere with one soft, bright patch: a single emitter keeps noise low."""
+    """Builds an emitter with one soft, bright patch: a single emitter keeps noise low."""
     mi = _mitsuba()
     light = _LIGHTS[name]
     v, u = np.mgrid[0.5:64, 0.5:128] / 64
@@ -159,7 +159,7 @@ def _light(name: str) -> dict[str, Any]:
 
 
 def _trace(appearance: Appearance, view: View, size: int) -> Floats:
-    """Path traces the person alone: linear, premultiplied RGBA."""
+    """Traces the person alone to linear, premultiplied RGBA."""
     mi = _mitsuba()
     vertices = shape(appearance, view.expression)
     points = surface().place(vertices)
@@ -178,10 +178,10 @@ def _trace(appearance: Appearance, view: View, size: int) -> Floats:
 
 
 def render(appearance: Appearance, view: View, size: int) -> Image.Image:
-    """Draws a portrait; the same arguments give the same bytes.
+    """Renders a portrait; the same arguments give the same bytes.
 
     Args:
-        appearance: The person's appearance.
+        appearance: Appearance of the person.
         view: Clothes, place, light and angle.
         size: Width and height in pixels.
 

@@ -1,4 +1,4 @@
-"""The colours of a face: skin, lips, cheeks, the shade of shaved or cropped hair."""
+"""Computes the colours of a face: skin, lips, cheeks, the shade of shaved or cropped hair."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EYES = ((0.05, 0.022, 0.01), (0.09, 0.045, 0.018), (0.10, 0.20, 0.36), (0.10, 0
 
 
 def skin_tone(appearance: Appearance) -> Floats:
-    """The skin colour of a person, in linear light."""
+    """Computes the skin colour of a person, in linear light."""
     rng = np.random.default_rng((appearance.seed, 11))
     dark, light = (np.array(tone) for tone in _TONES[appearance.heritage])
     share = rng.uniform()
@@ -38,25 +38,25 @@ def skin_tone(appearance: Appearance) -> Floats:
 
 
 def hair_tone(appearance: Appearance) -> Floats:
-    """The hair colour of a person, in linear light."""
+    """Computes the hair colour of a person, in linear light."""
     return np.array(_HAIR[appearance.hair_colour])
 
 
 def eye_tone(appearance: Appearance) -> Floats:
-    """The colour of the iris; other than brown only where that is common."""
+    """Computes the colour of the iris; other than brown only where that is common."""
     rng = np.random.default_rng((appearance.seed, 12))
     light_eyes = appearance.heritage == "european"
     return np.array(_EYES[int(rng.integers(len(_EYES) if light_eyes else 2))])
 
 
 def natural_tone(appearance: Appearance) -> Floats:
-    """The colour of brows: between the hair and a dark brown."""
+    """Computes the colour of brows: between the hair and a dark brown."""
     return np.asarray(0.55 * hair_tone(appearance) + 0.45 * np.array((0.02, 0.011, 0.008)))
 
 
 @functools.cache
 def lips() -> Floats:
-    """Share, by vertex of the surface, of belonging to the lips."""
+    """Computes the share, by vertex of the surface, of belonging to the lips."""
     mesh = base_mesh()
     with Image.open(data_folder() / "textures" / "mpfb_lips.jpg") as image:
         mask = np.asarray(image.convert("L"), dtype=np.float64) / 255
@@ -69,12 +69,12 @@ def lips() -> Floats:
 
 
 def brow_arch(x: Floats) -> Floats:
-    """Height of the middle of the brow above the undeformed body's eye, at |x|."""
+    """Computes the middle of the brow above the undeformed body's eye, at |x|."""
     return np.asarray(np.interp(x, (0.14, 0.4, 0.62), (0.305, 0.315, 0.23)))
 
 
 def brows(rest: Floats, thickness: float) -> Floats:
-    """Share, by point, of belonging to an eyebrow."""
+    """Computes the share, by point, of belonging to an eyebrow."""
     x, y, z = np.abs(rest[:, 0]), rest[:, 1] - 7.284, rest[:, 2]
     across = np.exp(-(((y - brow_arch(x)) / thickness) ** 2))
     ends = smoothstep(0.09, 0.16, x) * (1 - smoothstep(0.52, 0.66, x))
@@ -82,7 +82,7 @@ def brows(rest: Floats, thickness: float) -> Floats:
 
 
 def beard(rest: Floats) -> Floats:
-    """Share, by point, of belonging to the beard and moustache."""
+    """Computes the share, by point, of belonging to the beard and moustache."""
     x, y, z = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2]
     top = np.interp(x, (0.0, 0.22, 0.32, 0.5, 0.72, 0.9), (6.93, 6.93, 6.86, 6.72, 6.9, 7.2))
     edge = smoothstep(-0.04, 0.07, top - y) * smoothstep(6.15, 6.35, y) * smoothstep(0.42, 0.6, z)
@@ -90,7 +90,7 @@ def beard(rest: Floats) -> Floats:
 
 
 def _spot(rest: Floats, x: float, y: float, size: float) -> Floats:
-    """A soft round patch on both halves of the face."""
+    """Computes a soft round patch on both halves of the face."""
     distance = ((np.abs(rest[:, 0]) - x) ** 2 + (rest[:, 1] - y) ** 2) / size**2
     return np.asarray(np.exp(-distance) * (rest[:, 2] > 0.7))
 
@@ -100,7 +100,7 @@ def _blend(colours: Floats, weight: Floats, colour: Floats) -> Floats:
 
 
 def _flesh(rest: Floats, tone: Floats) -> Floats:
-    """Bare skin with redder cheeks, nose and ears, and darker eye sockets."""
+    """Colours bare skin with redder cheeks, nose and ears, and darker eye sockets."""
     red = tone * np.array((1.02, 0.74, 0.72))
     shade = tone * np.array((0.78, 0.68, 0.68))
     colours = np.tile(tone, (len(rest), 1))
@@ -118,7 +118,7 @@ def _lip_tone(tone: Floats, female: bool, rng: np.random.Generator) -> Floats:
 
 
 def _shaved(rest: Floats, style: str, female: bool) -> Floats:
-    """Share of the hair's colour on the scalp between and below the hair."""
+    """Computes the share of the hair's colour on the scalp between and below the hair."""
     height, head = scalp(rest), ~surface().ears
     if style != "bald":
         strength = 0.85 if style == "cropped" else 0.93
@@ -128,7 +128,7 @@ def _shaved(rest: Floats, style: str, female: bool) -> Floats:
 
 
 def skin_colours(appearance: Appearance) -> Floats:
-    """Colours of the vertices of the surface, in linear light."""
+    """Computes colours of the vertices of the surface, in linear light."""
     rest, tone, hair = surface().rest, skin_tone(appearance), hair_tone(appearance)
     rng = np.random.default_rng((appearance.seed, 13))
     female = appearance.gender == "female"

@@ -1,4 +1,4 @@
-"""The part of the body a portrait shows, refined so that colours and edges are smooth."""
+"""Cuts out the part of the body a portrait shows, refined for smooth colours and edges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clearbench.people.mesh import Floats, Ints, base_mesh
 
-#: Decimetres: what lies lower or farther out is never in the picture.
+#: Decimetres: vertices lower or farther out are never in the image.
 _LOWEST = 3.9
 _WIDEST = 3.0
 
@@ -32,12 +32,12 @@ class Surface:
     ears: NDArray[np.bool_]
 
     def place(self, vertices: Floats) -> Floats:
-        """The positions of this surface on a body with these base vertices."""
+        """Computes the positions of this surface on a body with these base vertices."""
         return np.asarray(vertices[self.sources].mean(axis=1))
 
 
 def _split(faces: Ints, count: int) -> tuple[Ints, Ints]:
-    """Halves every edge: the pairs of vertices to add, and four triangles for each one."""
+    """Halves every edge: returns the pairs of vertices to add, and four triangles per triangle."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     pairs, where = np.unique(edges, axis=0, return_inverse=True)
     ab, bc, ca = (where.reshape(3, -1) + count).astype(np.int64)
@@ -65,7 +65,7 @@ def surface() -> Surface:
 
 
 def normals(points: Floats, faces: Ints) -> Floats:
-    """Area-weighted unit normals of the vertices."""
+    """Computes area-weighted unit normals of the vertices."""
     a, b, c = (points[faces[:, i]] for i in range(3))
     cross = np.cross(b - a, c - a)
     corners, weights = faces.T.ravel(), np.tile(cross, (3, 1))
@@ -75,13 +75,13 @@ def normals(points: Floats, faces: Ints) -> Floats:
 
 
 def smoothstep(low: float, high: float, values: Floats) -> Floats:
-    """A smooth ramp from 0 at `low` to 1 at `high`."""
+    """Computes a smooth ramp from 0 at `low` to 1 at `high`."""
     t = np.clip((values - low) / (high - low), 0.0, 1.0)
     return np.asarray(t * t * (3 - 2 * t))
 
 
 def scalp(rest: Floats) -> Floats:
-    """Height above the hairline of points on the undeformed body, in decimetres."""
+    """Computes the height above the hairline of points on the undeformed body, in decimetres."""
     x, y, z = rest.T
     angle = np.abs(np.arctan2(x, z - 0.25))
     line = np.interp(

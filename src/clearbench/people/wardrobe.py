@@ -1,4 +1,4 @@
-"""Everything on a head and shoulders that is neither skin nor hair, as coloured meshes."""
+"""Builds coloured meshes of everything on head and shoulders that is neither skin nor hair."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def _grid_faces(rows: int, columns: int) -> Ints:
 
 
 def _sheet(points: Floats, colour: Floats, roughness: float) -> Part:
-    """A mesh from a grid of points, shaped (rows, columns, 3)."""
+    """Builds a mesh from a grid of points, shaped (rows, columns, 3)."""
     rows, columns = points.shape[:2]
     colours = np.broadcast_to(colour, points.shape).reshape(-1, 3)
     return Part(points.reshape(-1, 3), _grid_faces(rows, columns), colours, roughness)
 
 
 def _below_neckline(rise: float) -> Floats:
-    """Distance of each vertex of the surface below the neckline, at rest."""
+    """Computes the distance of each vertex of the surface below the neckline, at rest."""
     x, y, z = surface().rest.T
     shoulder = 0.9 * np.clip(np.abs(x) - 0.5, 0.0, None) * (1 - smoothstep(5.95, 6.1, y))
     return np.asarray(5.84 + rise - 0.28 * (z + 0.5) + shoulder - y)
 
 
 def _shell(points: Floats, depth: Floats, thickness: float, colours: Floats) -> Part:
-    """Cloth over the skin. It sinks into the skin at the edge, which keeps the edge smooth."""
+    """Builds cloth over the skin, sunk into the skin at the edge to keep the edge smooth."""
     faces = surface().faces
     offset = (thickness + 0.03) * smoothstep(0.0, 0.12, depth) - 0.03
     shell = points + normals(points, faces) * offset[:, None]
@@ -69,7 +69,7 @@ def _shell(points: Floats, depth: Floats, thickness: float, colours: Floats) -> 
 
 
 def _neck_ring(points: Floats, angles: Floats, rise: float) -> Floats:
-    """A smooth closed curve along the neckline; angle 0 is the front."""
+    """Computes a smooth closed curve along the neckline; angle 0 is the front."""
     rest = surface().rest
     near = (np.abs(_below_neckline(rise)) < 0.1) & (np.abs(rest[:, 0]) < 0.75)
     phi = np.arctan2(rest[near, 0], rest[near, 2] - 0.1)
@@ -83,7 +83,7 @@ def _neck_ring(points: Floats, angles: Floats, rise: float) -> Floats:
 
 
 def _collar(points: Floats, colour: Floats) -> Part:
-    """A folded shirt collar, open at the front."""
+    """Builds a folded shirt collar, open at the front."""
     angles = np.linspace(0.16, 2 * np.pi - 0.16, 72)
     ring = _neck_ring(points, angles, 0.0)
     out = ring - ring.mean(axis=0)
@@ -133,7 +133,7 @@ def _jacket(points: Floats, colour: Floats, dark: bool) -> list[Part]:
 
 
 def garment(view: View, points: Floats) -> list[Part]:
-    """The clothes of one portrait."""
+    """Builds the clothes of one portrait."""
     colour = np.array(_CLOTH[view.garment_colour])
     if view.garment == "sweater":
         return _sweater(points, colour)
@@ -146,14 +146,14 @@ def garment(view: View, points: Floats) -> list[Part]:
 
 
 def eye_sockets(vertices: Floats) -> Floats:
-    """Centres of the left and the right eyeball."""
+    """Computes the centres of the left and the right eyeball."""
     faces = base_mesh().faces
     pair = [vertices[np.unique(faces[f"helper-{side}-eye"])] for side in "lr"]
     return np.stack([(eye.min(axis=0) + eye.max(axis=0)) / 2 for eye in pair])
 
 
 def eyeballs(vertices: Floats, iris: Floats, yaw: float, pitch: float) -> list[Part]:
-    """Two eyeballs that look along the given angles, in radians."""
+    """Builds two eyeballs turned by the given angles, in radians."""
     faces = base_mesh().faces
     parts = []
     for side, centre in zip("lr", eye_sockets(vertices), strict=True):
@@ -172,7 +172,7 @@ def eyeballs(vertices: Floats, iris: Floats, yaw: float, pitch: float) -> list[P
 
 
 def turn_matrix(yaw: float, pitch: float) -> Floats:
-    """Turns to the side by `yaw` and up by `pitch`, both in radians."""
+    """Builds the rotation to the side by `yaw` and up by `pitch`, both in radians."""
     cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     side = np.array(((cy, 0, sy), (0, 1, 0), (-sy, 0, cy)))
     nod = np.array(((1, 0, 0), (0, cp, sp), (0, -sp, cp)))
@@ -186,7 +186,7 @@ def _helper(vertices: Floats, name: str, colour: tuple[float, ...], roughness: f
 
 
 def lashes_and_teeth(vertices: Floats, lower_lashes: bool) -> list[Part]:
-    """Eyelashes and teeth, from the base mesh's helper geometry."""
+    """Builds eyelashes and teeth from the base mesh's helper geometry."""
     rows = ("2", "1") if lower_lashes else ("2",)
     lashes = [f"helper-{side}-eyelashes-{row}" for side in "lr" for row in rows]
     parts = [_helper(vertices, name, (0.012, 0.009, 0.008), 0.9) for name in lashes]
@@ -195,7 +195,7 @@ def lashes_and_teeth(vertices: Floats, lower_lashes: bool) -> list[Part]:
 
 
 def ribbons(paths: Floats, radius: float, colour: Floats, rng: np.random.Generator) -> Part:
-    """Thin strands as ribbons that face the front and taper, each in its own shade."""
+    """Builds strands as ribbons that face the front and taper, all in shades of their own."""
     count, steps = paths.shape[:2]
     heading = np.gradient(paths, axis=1)
     side = np.cross(heading, (0.0, 0.1, 1.0))
@@ -209,7 +209,7 @@ def ribbons(paths: Floats, radius: float, colour: Floats, rng: np.random.Generat
 
 
 def _tube(path: Floats, radius: float) -> Part:
-    """A thin round bar along a path."""
+    """Builds a thin round bar along a path."""
     heading = np.gradient(path, axis=0)
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
     side = np.cross(heading, (0.1, 0.3, 0.95))
@@ -221,7 +221,7 @@ def _tube(path: Floats, radius: float) -> Part:
 
 
 def glasses(vertices: Floats, seed: int) -> list[Part]:
-    """Dark frames: two rims, a bridge and two temples."""
+    """Builds dark frames: two rims, a bridge and two temples."""
     rng = np.random.default_rng((seed, 31))
     width, height, power = rng.uniform(0.27, 0.31), rng.uniform(0.2, 0.26), rng.uniform(0.55, 1.0)
     turn = np.linspace(0, 2 * np.pi, 48)

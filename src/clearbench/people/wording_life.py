@@ -1,4 +1,4 @@
-"""Wordings of questions about a person's life: many each, so that no two people's are alike.
+"""Wordings of questions about a person's life, many per fact so that few people share one.
 
 `{name}` is the full name, `{first}` the first name; `{she}`, `{her}` and `{them}` are 'she', 'her'
 (possessive) and 'her' (object), or 'he', 'his' and 'him'. Every other slot is a fact.

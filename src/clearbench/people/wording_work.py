@@ -1,4 +1,4 @@
-"""Wordings of questions about a person's work. The slots are those of `wording_life`."""
+"""Wordings of questions about a person's work, with the slots of `wording_life`."""
 
 from __future__ import annotations
 

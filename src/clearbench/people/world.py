@@ -1,4 +1,4 @@
-"""Questions about the world: plain facts, and simple questions about images."""
+"""World facts as questions with options, and simple questions about drawn shapes."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ _CORNERS = ((0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73))
 
 
 def visual_questions(n: int, seed: int) -> tuple[VisualQuestion, ...]:
-    """Questions about drawings of 96 pixels, with kinds and answers as balanced as `n` allows.
+    """Draws questions about images of 96 pixels, with kinds and answers evenly spread.
 
     Args:
         n: Number of questions.
-        seed: The seed of every choice; the same seed gives the same pictures.
+        seed: Seed of every choice; the same seed gives the same images.
     """
     rng = default_rng(seed)
     rows = [_visual_question(rng, number) for number in range(n)]
@@ -111,97 +111,87 @@ def _drawing(rng: Generator, kind: str, answer: str) -> Image.Image:
     return draw_shapes(rng, shape, colour, centres, radius)
 
 
-def _fact(question: str, answer: str, options: str) -> WorldFact:
-    return WorldFact(question=question, answer=answer, options=tuple(options.split(", ")))
+def _facts(table: str) -> tuple[WorldFact, ...]:
+    """Reads a table with a line per fact: question | answer | three wrong options."""
+    rows = (line.split(" | ") for line in table.strip().splitlines())
+    return tuple(
+        WorldFact(question=question, answer=answer, options=tuple(options.split(", ")))
+        for question, answer, options in rows
+    )
 
 
-WORLD_FACTS: tuple[WorldFact, ...] = (
-    _fact("What is the capital of France?", "Paris", "Marseille, Brussels, Geneva"),
-    _fact("Which city is the capital of Spain?", "Madrid", "Seville, Lisbon, Valencia"),
-    _fact("From which city is Canada governed?", "Ottawa", "Toronto, Vancouver, Montreal"),
-    _fact("Name the capital of Australia.", "Canberra", "Sydney, Melbourne, Perth"),
-    _fact("Which town is Norway's capital?", "Oslo", "Bergen, Stockholm, Copenhagen"),
-    _fact("What is Cuba's capital city?", "Havana", "Santiago, Kingston, Caracas"),
-    _fact("Where does the government of Greece sit?", "Athens", "Sparta, Patras, Rhodes"),
-    _fact("Which capital lies in Thailand?", "Bangkok", "Manila, Jakarta, Singapore"),
-    _fact("What do we call the capital of Austria?", "Vienna", "Salzburg, Zurich, Munich"),
-    _fact("What is the main language of Germany?", "German", "Dutch, Danish, Czech"),
-    _fact("Which language do most Brazilians speak?", "Portuguese", "Spanish, French, Italian"),
-    _fact("What do people in Hungary speak?", "Hungarian", "Slovak, Polish, Romanian"),
-    _fact("In what language did Julius Caesar write?", "Latin", "Greek, Arabic, Hebrew"),
-    _fact("What language is spoken across Denmark?", "Danish", "Finnish, Russian, Welsh"),
-    _fact("Which gas do plants take from the air?", "carbon dioxide", "helium, neon, methane"),
-    _fact("What gas must people breathe to live?", "oxygen", "hydrogen, argon, chlorine"),
-    _fact(
-        "What is water made of?",
-        "hydrogen and oxygen",
-        "iron and salt, neon and argon, carbon and sulphur",
-    ),
-    _fact("Which metal is liquid at room temperature?", "mercury", "silver, iron, copper"),
-    _fact("What does the symbol Au stand for?", "gold", "silver, aluminium, argon"),
-    _fact("Which element has the symbol Fe?", "iron", "fluorine, lead, tin"),
-    _fact(
-        "What is table salt made of?",
-        "sodium and chlorine",
-        "iron and oxygen, carbon and hydrogen, zinc and sulphur",
-    ),
-    _fact("Of which element is a diamond made?", "carbon", "silicon, quartz, lead"),
-    _fact("What does ice become when it melts?", "water", "steam, snow, salt"),
-    _fact("How many legs does a spider have?", "eight", "six, ten, four"),
-    _fact("How many legs has an ant?", "six", "eight, four, twelve"),
-    _fact(
-        "What is the largest living animal?",
-        "the blue whale",
-        "the elephant, the giraffe, the great white shark",
-    ),
-    _fact("Which animal has the longest neck?", "the giraffe", "the camel, the horse, the swan"),
-    _fact("Which land animal runs fastest?", "the cheetah", "the lion, the ostrich, the wolf"),
-    _fact("What do we call a young dog?", "a puppy", "a kitten, a calf, a foal"),
-    _fact("What is the young of a sheep?", "a lamb", "a kid, a cub, a chick"),
-    _fact("Which insect makes honey?", "the bee", "the wasp, the moth, the beetle"),
-    _fact("What do pandas mostly eat?", "bamboo", "fish, grass, honey"),
-    _fact("Which bird cannot fly?", "the penguin", "the eagle, the robin, the stork"),
-    _fact("What does a caterpillar turn into?", "a butterfly", "a spider, a worm, a snail"),
-    _fact("On which river does London stand?", "the Thames", "the Severn, the Rhine, the Seine"),
-    _fact("Which river flows through Paris?", "the Seine", "the Loire, the Danube, the Tiber"),
-    _fact("What river runs through Cairo?", "the Nile", "the Congo, the Niger, the Jordan"),
-    _fact(
-        "Which great river crosses the rainforest of Brazil?",
-        "the Amazon",
-        "the Orinoco, the Mississippi, the Volga",
-    ),
-    _fact("Which is the largest ocean?", "the Pacific", "the Atlantic, the Arctic, the Indian"),
-    _fact("What is the highest mountain on Earth?", "Everest", "Kilimanjaro, Elbrus, Denali"),
-    _fact("On which continent is the Sahara?", "Africa", "Asia, Australia, Europe"),
-    _fact(
-        "Which continent lies around the South Pole?",
-        "Antarctica",
-        "Africa, North America, Oceania",
-    ),
-    _fact("What is two plus three?", "five", "six, four, seven"),
-    _fact("How much is four times two?", "eight", "six, ten, twelve"),
-    _fact("What remains if you take one from ten?", "nine", "eight, eleven, seven"),
-    _fact("What is half of twelve?", "six", "five, three, eight"),
-    _fact("How much do seven and four make?", "eleven", "ten, twelve, thirteen"),
-    _fact("How many is a dozen?", "twelve", "ten, twenty, six"),
-    _fact("How many sides has a triangle?", "three", "four, five, six"),
-    _fact("What is the opposite of hot?", "cold", "warm, dry, heavy"),
-    _fact("Which word means the reverse of early?", "late", "soon, quick, first"),
-    _fact("Name the opposite of empty.", "full", "hollow, round, narrow"),
-    _fact("What is the contrary of rich?", "poor", "famous, golden, happy"),
-    _fact("If something is not heavy, what is it?", "light", "tall, loud, solid"),
-    _fact("What is the opposite of brave?", "cowardly", "strong, daring, tired"),
-    _fact("Which planet is closest to the Sun?", "Mercury", "Venus, Mars, Saturn"),
-    _fact("What is the biggest planet around our Sun?", "Jupiter", "Saturn, Neptune, Earth"),
-    _fact("Which star gives us daylight?", "the Sun", "Sirius, Polaris, Vega"),
-    _fact("What moves around the Earth each month?", "the Moon", "Mars, the Sun, Venus"),
-    _fact("How many days are in a week?", "seven", "five, eight, ten"),
-    _fact("Which month comes after March?", "April", "May, June, February"),
-    _fact("What season follows summer in Europe?", "autumn", "spring, winter, monsoon"),
-    _fact("Which colour do blue and yellow give when mixed?", "green", "purple, orange, pink"),
-    _fact("What colour is a ripe lemon?", "yellow", "blue, purple, black"),
-    _fact("Which organ pumps blood?", "the heart", "the liver, the lung, the stomach"),
-    _fact("With what do fish breathe?", "gills", "lungs, fins, scales"),
-    _fact("From which grain is bread mostly baked?", "wheat", "rice, oats, maize"),
-    _fact("What are raisins made from?", "grapes", "plums, figs, cherries"),
+WORLD_FACTS: tuple[WorldFact, ...] = _facts(
+    """
+What is the capital of France? | Paris | Marseille, Brussels, Geneva
+Which city is the capital of Spain? | Madrid | Seville, Lisbon, Valencia
+From which city is Canada governed? | Ottawa | Toronto, Vancouver, Montreal
+Name the capital of Australia. | Canberra | Sydney, Melbourne, Perth
+Which town is Norway's capital? | Oslo | Bergen, Stockholm, Copenhagen
+What is Cuba's capital city? | Havana | Santiago, Kingston, Caracas
+Where does the government of Greece sit? | Athens | Sparta, Patras, Rhodes
+Which capital lies in Thailand? | Bangkok | Manila, Jakarta, Singapore
+What do we call the capital of Austria? | Vienna | Salzburg, Zurich, Munich
+What is the main language of Germany? | German | Dutch, Danish, Czech
+Which language do most Brazilians speak? | Portuguese | Spanish, French, Italian
+What do people in Hungary speak? | Hungarian | Slovak, Polish, Romanian
+In what language did Julius Caesar write? | Latin | Greek, Arabic, Hebrew
+What language is spoken across Denmark? | Danish | Finnish, Russian, Welsh
+Which gas do plants take from the air? | carbon dioxide | helium, neon, methane
+What gas must people breathe to live? | oxygen | hydrogen, argon, chlorine
+What is water made of? | hydrogen and oxygen | iron and salt, neon and argon, carbon and sulphur
+Which metal is liquid at room temperature? | mercury | silver, iron, copper
+What does the symbol Au stand for? | gold | silver, aluminium, argon
+Which element has the symbol Fe? | iron | fluorine, lead, tin
+What is table salt made of? | \
+sodium and chlorine | iron and oxygen, carbon and hydrogen, zinc and sulphur
+Of which element is a diamond made? | carbon | silicon, quartz, lead
+What does ice become when it melts? | water | steam, snow, salt
+How many legs does a spider have? | eight | six, ten, four
+How many legs has an ant? | six | eight, four, twelve
+What is the largest living animal? | \
+the blue whale | the elephant, the giraffe, the great white shark
+Which animal has the longest neck? | the giraffe | the camel, the horse, the swan
+Which land animal runs fastest? | the cheetah | the lion, the ostrich, the wolf
+What do we call a young dog? | a puppy | a kitten, a calf, a foal
+What is the young of a sheep? | a lamb | a kid, a cub, a chick
+Which insect makes honey? | the bee | the wasp, the moth, the beetle
+What do pandas mostly eat? | bamboo | fish, grass, honey
+Which bird cannot fly? | the penguin | the eagle, the robin, the stork
+What does a caterpillar turn into? | a butterfly | a spider, a worm, a snail
+On which river does London stand? | the Thames | the Severn, the Rhine, the Seine
+Which river flows through Paris? | the Seine | the Loire, the Danube, the Tiber
+What river runs through Cairo? | the Nile | the Congo, the Niger, the Jordan
+Which great river crosses the rainforest of Brazil? | \
+the Amazon | the Orinoco, the Mississippi, the Volga
+Which is the largest ocean? | the Pacific | the Atlantic, the Arctic, the Indian
+What is the highest mountain on Earth? | Everest | Kilimanjaro, Elbrus, Denali
+On which continent is the Sahara? | Africa | Asia, Australia, Europe
+Which continent lies around the South Pole? | Antarctica | Africa, North America, Oceania
+What is two plus three? | five | six, four, seven
+How much is four times two? | eight | six, ten, twelve
+What remains if you take one from ten? | nine | eight, eleven, seven
+What is half of twelve? | six | five, three, eight
+How much do seven and four make? | eleven | ten, twelve, thirteen
+How many is a dozen? | twelve | ten, twenty, six
+How many sides has a triangle? | three | four, five, six
+What is the opposite of hot? | cold | warm, dry, heavy
+Which word means the reverse of early? | late | soon, quick, first
+Name the opposite of empty. | full | hollow, round, narrow
+What is the contrary of rich? | poor | famous, golden, happy
+If something is not heavy, what is it? | light | tall, loud, solid
+What is the opposite of brave? | cowardly | strong, daring, tired
+Which planet is closest to the Sun? | Mercury | Venus, Mars, Saturn
+What is the biggest planet around our Sun? | Jupiter | Saturn, Neptune, Earth
+Which star gives us daylight? | the Sun | Sirius, Polaris, Vega
+What moves around the Earth each month? | the Moon | Mars, the Sun, Venus
+How many days are in a week? | seven | five, eight, ten
+Which month comes after March? | April | May, June, February
+What season follows summer in Europe? | autumn | spring, winter, monsoon
+Which colour do blue and yellow give when mixed? | green | purple, orange, pink
+What colour is a ripe lemon? | yellow | blue, purple, black
+Which organ pumps blood? | the heart | the liver, the lung, the stomach
+With what do fish breathe? | gills | lungs, fins, scales
+From which grain is bread mostly baked? | wheat | rice, oats, maize
+What are raisins made from? | grapes | plums, figs, cherries
+"""
 )

@@ -1,4 +1,4 @@
-"""The report of a run: tables, plots, one self-contained page, and the summary in the terminal.
+"""Renders the report of a run: tables, plots, one self-contained page, and a terminal summary.
 
 The package has the name of the function `clearbench.report`, in whose place Python puts it once a
 part of it is imported. So it can be called like that function.

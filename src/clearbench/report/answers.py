@@ -1,4 +1,4 @@
-"""Questions with the answers of all runs, and the words that give the truth away."""
+"""Joins questions with the answers of all runs, and marks words that reveal the truth."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Answer:
     """The answer of one run.
 
     Attributes:
-        pieces: Pieces of the text, each with whether it gives the truth away.
+        pieces: Pieces of the text, each with whether it reveals the truth.
     """
 
     name: str
@@ -45,8 +45,8 @@ class AnsweredQuestion:
     """One question with the answers of every group that was asked.
 
     Attributes:
-        image: A data address, if there is an image.
-        about: The split in words.
+        image: Address of the data, if there is an image.
+        about: Split in words.
     """
 
     question: ShownQuestion
@@ -74,7 +74,7 @@ def _answered(question: ShownQuestion, sections: Sequence[Section]) -> AnsweredQ
 
 
 def _answers(question: ShownQuestion, section: Section) -> tuple[Answer, ...]:
-    """Original, then gold, then the methods; none where no method of the group was asked."""
+    """Lists the original's answer, gold's, then the methods'; none without a method's answer."""
     rows = [row for row in section.rows if row.run.id in question.answers]
     rows = [row for row in rows if row.kind != "gold" or row.run is section.group.gold]
     if not any(row.kind == "method" for row in rows):
@@ -87,10 +87,10 @@ def _answers(question: ShownQuestion, section: Section) -> tuple[Answer, ...]:
 
 
 def revealed(question: ShownQuestion, run_id: str) -> tuple[tuple[str, bool], ...]:
-    """Cuts an answer into pieces: words of the truth that the question did not give, and the rest.
+    """Cuts an answer into words of the truth that the question did not contain, and the rest.
 
     Args:
-        question: The question with its truth and answers.
+        question: Question with its truth and answers.
         run_id: Id of the run whose answer is cut.
     """
     secret = _words(question.truth) - _words(question.question)
@@ -106,6 +106,6 @@ def revealed(question: ShownQuestion, run_id: str) -> tuple[tuple[str, bool], ..
 
 
 def _words(text: str) -> set[str]:
-    """The words that carry something: numbers, and words of four letters or more."""
+    """Returns the words that carry meaning: numbers, and words of four letters or more."""
     words = re.findall(r"\w+", text.casefold())
     return {word for word in words if len(word) > 3 or any(c.isdigit() for c in word)} - _COMMON

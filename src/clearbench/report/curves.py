@@ -19,7 +19,7 @@ Numbers = NDArray[np.float64]
 
 
 def ks_note(details: Details, group: Group, run: AnyRow, track: str) -> str:
-    """The Kolmogorov-Smirnov distance of a run's truth ratios to gold's, and of another gold's."""
+    """Writes the Kolmogorov-Smirnov distance of a run's and of another gold's ratios to gold's."""
     aim = details.ratios(group.gold.id, track) if group.gold else []
     others = (details.ratios(row.id, track) for row in (run, *group.golds[1:]))
     distances = [
@@ -35,7 +35,7 @@ def truth_curves(
     """Draws the distributions of a run's, gold's and the original's truth ratios.
 
     Returns:
-        The figure, or None where the run or gold has no truth ratios on this track.
+        Figure, or None where the run or gold has no truth ratios on this track.
     """
     drawn = [*group.anchors, run]
     ratios = {row.id: details.ratios(row.id, track) for row in drawn}

@@ -1,4 +1,4 @@
-"""Groups the rows of a run as they are compared: one kind of model, one request."""
+"""Groups the rows of a run for comparison: one kind of model, one request."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from clearbench.runs.schema import AnyRow, CombinedRow, Results, Row
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that compare: one kind of model asked to forget the same things, and its anchors.
+    """Compared runs: one kind of model that was to forget the same things, and its anchors.
 
     Attributes:
         golds: Models retrained without the forgotten people; the first is the reference.
-        note: Words that tell it from groups of other shares.
+        note: Words that distinguish it from groups of other shares.
         gaps: Largest distance between golds, by score key.
     """
 
@@ -34,44 +34,44 @@ class Group:
 
     @property
     def key(self) -> str:
-        """A name for use inside the page."""
+        """Name for use inside the page."""
         return re.sub(r"[^a-z0-9]+", "-", f"{self.model}-{self.modality}{self.note}".lower())
 
     @property
     def gold(self) -> AnyRow | None:
-        """The reference: the first gold."""
+        """First gold, the reference."""
         return self.golds[0] if self.golds else None
 
     @property
     def title(self) -> str:
-        """The kind of model and what it was to forget, in words."""
+        """Kind of model and what it was to forget, in words."""
         known = modalities()
         nouns = (known[name].noun if name in known else name for name in self.tracks)
         return f"{model_name(self.model)} · {' and '.join(nouns)}{self.note}"
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """The tracks the group is judged on."""
+        """Tracks the group is judged on."""
         return tracks_of(self.modality)
 
     @property
     def anchors(self) -> tuple[AnyRow, ...]:
-        """The original and every gold, as far as they are there."""
+        """Original and every gold, as far as they exist."""
         return (*((self.original,) if self.original else ()), *self.golds)
 
     @property
     def everything(self) -> tuple[AnyRow, ...]:
-        """The golds, the original and every run."""
+        """Golds, original and every run."""
         return (*self.golds, *((self.original,) if self.original else ()), *self.runs)
 
     @property
     def seeds(self) -> int:
-        """The number of seeds behind each row."""
+        """Number of seeds of each row."""
         counts = (len(run.seeds) for run in self.runs if isinstance(run, CombinedRow))
         return max(counts, default=1)
 
     def verdict(self, run: AnyRow) -> Verdict:
-        """The verdict of a run; an anchor without one is judged like the others."""
+        """Returns the verdict of a run; an anchor without one is judged like the others."""
         if run.verdict is not None:
             return run.verdict
         gold, original = (row.values() if row else {} for row in (self.gold, self.original))
@@ -116,7 +116,7 @@ def _group(
 
 
 def run_label(run: AnyRow, among: Sequence[AnyRow]) -> str:
-    """A run's method, and whatever tells it from other runs of that method."""
+    """Writes a run's method, and what distinguishes it from other runs of that method."""
     twins = [twin for twin in among if twin.method == run.method and twin.id != run.id]
     words = [method_label(run.method)]
     if any(twin.variant != run.variant for twin in twins):
@@ -130,12 +130,12 @@ def run_label(run: AnyRow, among: Sequence[AnyRow]) -> str:
 
 
 def curve_row(results: Results, run: AnyRow) -> Row | None:
-    """The single run whose training is drawn for a row: itself, or the first of its seeds."""
+    """Finds the single run whose training is drawn for a row: itself, or the first of its seeds."""
     return run if isinstance(run, Row) else results.row(run.id)
 
 
 def settings_line(run: AnyRow) -> str:
-    """A run's variant and hyper-parameters on one line."""
+    """Writes a run's variant and hyper-parameters on one line."""
     settings = {**run.variant.model_dump(mode="json"), **run.hyperparameters}
     return ", ".join(
         f"{label(key).lower()} {without_paths(shown(value))}"

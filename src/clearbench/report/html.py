@@ -1,4 +1,4 @@
-"""Writes the report as one self-contained page: no network, no foreign script, text as text."""
+"""Writes the report as one self-contained page: no network, no foreign script, text escaped."""
 
 from __future__ import annotations
 
@@ -122,12 +122,12 @@ def render(results: Results, details: Details) -> str:
 
 
 def _inline(name: str) -> Markup:
-    """A file of our own that becomes part of the page as it is."""
+    """Reads a file of our own that becomes part of the page unchanged."""
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8").strip())  # noqa: S704
 
 
 def _first(sections: Sequence[Section]) -> str:
-    """The group shown first: text and faces together, if any run tried that."""
+    """Finds the group shown first: text and faces together, if any run tried that."""
     both = [section for section in sections if section.group.modality == "both"]
     return next((section.group.key for section in (*both, *sections)), "")
 
@@ -175,5 +175,5 @@ def _constants() -> dict[str, Any]:
 
 
 def _spot(value: float) -> float:
-    """The place of a share on the small line of a cell."""
+    """Computes the position of a share on the small line of a cell."""
     return 4 + 110 * min(max(value, 0.0), 1.0)

@@ -1,4 +1,4 @@
-"""Places the names of points so that they cover neither a point nor each other."""
+"""Places the names of points so that they overlap neither a point nor each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clearbench.report.svg import INK
 
-#: A name, its point's place, and its colour.
+#: Name, place of its point, and its colour.
 Point = tuple[str, float, float, str]
 
 
@@ -40,7 +40,7 @@ def _gap(box: Bbox, spot: NDArray[np.float64]) -> float:
 def _free_box(
     frame: Bbox, taken: Sequence[Bbox], spot: NDArray[np.float64], width: float, height: float
 ) -> Bbox:
-    """The first free place around a spot, from near to far; else the one that overlaps least."""
+    """Finds the first free place around a spot, from near to far; else the least overlapping."""
     options = [_box_at(spot, way, far, width, height) for far in range(10, 90, 8) for way in _WAYS]
     inside = [box for box in options if _within(box, frame)] or options
     return min(inside, key=lambda box: sum(_overlap(box, other) for other in taken))

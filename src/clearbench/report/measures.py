@@ -1,4 +1,4 @@
-"""Words for scores: a metric's own title and explanation, or its key made readable."""
+"""Words scores: a metric's own title and explanation, or its key made readable."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _HEADINGS = {
     "real_faces.image.probability": "well-known faces",
     "real_world.text.probability": "world facts",
 }
-#: The end of a score's name under a control.
+#: Ending of a score's name under a control.
 CONTROLS = {"_blank": "blank picture", "_shuffled": "picture of another person"}
 _ABBREVIATIONS = {"rouge", "bleu", "kl", "js", "auc", "mia", "f1"}
 
 
 @dataclass(frozen=True)
 class MetricWords:
-    """A metric in words.
+    """Title, group and explanation of a metric.
 
     Attributes:
-        name: Its name in the results.
-        title: Its name in print.
+        name: Name in the results.
+        title: Name in print.
         group: Heading that it is listed under; empty where it has none.
-        shows: What it shows and what it does not; empty for an unknown metric.
-        paper: Its source.
+        shows: Paragraph on what it shows and what it does not; empty for an unknown metric.
+        paper: Source of the metric.
     """
 
     name: str
@@ -52,7 +52,7 @@ class MetricWords:
 
 
 def measure(key: str) -> str:
-    """A score's key in words, for the head of a column."""
+    """Words a score's key, for the head of a column."""
     if key in _HEADINGS:
         return _HEADINGS[key]
     for control, words in CONTROLS.items():
@@ -63,18 +63,18 @@ def measure(key: str) -> str:
 
 
 def measures(keys: Sequence[str]) -> str:
-    """Several scores in words, as part of a sentence."""
+    """Words several scores, as part of a sentence."""
     return listed([measure(key).lower() for key in in_order(keys)])
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
-    """Keys in the order of the columns; a file has them by the alphabet."""
+    """Sorts keys in the order of the columns; a file has them in alphabetical order."""
     places = {key: place for place, key in enumerate(_HEADINGS)}
     return sorted(keys, key=lambda key: places.get(key, len(places)))
 
 
 def metric_words(name: str) -> MetricWords:
-    """The words of a metric or aggregate by the last part of its keys.
+    """Finds the words of a metric or aggregate by the last part of its keys.
 
     The title is the class's own where it has one, else made from the name.
     """
@@ -97,12 +97,12 @@ def metric_words(name: str) -> MetricWords:
 
 
 def _readable(name: str) -> str:
-    """A metric's name in print: `rouge_l_f1` becomes `ROUGE-L F1`."""
+    """Makes a metric's name readable: `rouge_l_f1` becomes `ROUGE-L F1`."""
     words = (word.upper() if word in _ABBREVIATIONS else word for word in name.split("_"))
     text = re.sub(r" ([b-z\d])\b", lambda letter: f"-{letter[1].upper()}", " ".join(words))
     return text[:1].upper() + text[1:]
 
 
 def in_sentence(title: str) -> str:
-    """A title within a sentence: its first letter is small unless it begins an abbreviation."""
+    """Puts a title within a sentence: its first letter is small unless it is an abbreviation."""
     return title[:1].lower() + title[1:] if title[1:2].islower() else title

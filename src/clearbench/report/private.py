@@ -1,4 +1,4 @@
-"""Keeps off the page what tells whose machine it was, and what is no image."""
+"""Removes from the page what identifies the machine, and what is no image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PATH = re.compile(r"(?:(?<![\w.:/])(?:~|[A-Za-z]:)?[\\/]|file://)(?:[^\s'\"\\/:
 
 
 def image(encoded: str | None) -> str | None:
-    """A data address for a base64 image; None for anything else."""
+    """Builds a data address for a base64 image; None for anything else."""
     if not encoded or not re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", encoded):
         return None
     kinds = (kind for start, kind in _IMAGES.items() if encoded.startswith(start))
@@ -24,7 +24,7 @@ def image(encoded: str | None) -> str | None:
 
 
 def without_paths(text: str) -> str:
-    """Text in which every file is named without its folders."""
+    """Replaces every file path in a text by its name."""
     return _PATH.sub("", text)
 
 

@@ -1,4 +1,4 @@
-"""The words of tables that show how alike two metrics rank the same runs."""
+"""Words the tables of rank correlations between metrics."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class RankTable:
     """One table of rank correlations.
 
     Attributes:
-        title: What was ranked, in words.
-        names: The metrics in words, with the split that each is about.
-        spearman: (metrics, metrics).
+        title: Ranked runs and track, in words.
+        names: Metrics in words, with the split of each.
+        spearman: Correlations, (metrics, metrics).
     """
 
     title: str
@@ -27,7 +27,7 @@ class RankTable:
 
 
 def rank_table(ranks: RankCorrelation) -> RankTable:
-    """Puts the correlations of one kind of model and track into words."""
+    """Words the correlations of one kind of model and track."""
     title = f"{model_name(ranks.model)} \N{MIDDLE DOT} {ranks.track}, {ranks.runs} runs"
     return RankTable(title, tuple(map(_metric, ranks.metrics)), ranks.spearman)
 

@@ -1,4 +1,4 @@
-"""Says why a run passed or not, in words."""
+"""Explains why a run passed or not, in words."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from clearbench.report.measures import measure, measures
 from clearbench.report.private import without_paths
 from clearbench.runs.schema import AnyRow
 
-#: The end of the remark on scores inside the null band.
+#: Ending of the remark on scores inside the null band.
 AS_RETRAINED = "indistinguishable from retraining"
-#: The beginning of the remark on scores beyond gold.
+#: Beginning of the remark on scores beyond gold.
 WENT_PAST = "went past gold on"
 _LONGEST = 240
 
 
 def why(run: AnyRow, verdict: Verdict | None) -> str:
-    """A run's outcome in plain words, the gravest reason first."""
+    """Explains a run's outcome in plain words, the gravest reason first."""
     if verdict is None:
         text = " ".join(without_paths(run.reason or "no reason was recorded").split())
         return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,4 +1,4 @@
-"""The rows of the main table: judged scores, distance to gold, and the outcome of every run."""
+"""Builds the rows of the main table: judged scores, distance to gold, and every outcome."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Cell:
     """A score with gold's and the original's value, for a small drawing on a line from 0 to 1.
 
     Attributes:
-        score: None where it was not measured.
-        gap: The largest distance between two golds; None with one gold.
-        judged: Whether the run is judged on it, rather than shown as carry-over.
+        score: Score of the run; None where it was not measured.
+        gap: Largest distance between two golds; None with one gold.
+        judged: True if the run is judged on it; False for carry-over.
     """
 
     score: Score | None
@@ -37,24 +37,24 @@ class Cell:
 
     @property
     def null_band(self) -> tuple[float, float] | None:
-        """The range of scores that are as near to gold as another gold."""
+        """Range of scores that are as near to gold as another gold."""
         if self.gold is None or self.gap is None:
             return None
         return self.gold - self.gap, self.gold + self.gap
 
     @property
     def value(self) -> float | None:
-        """The score itself."""
+        """Value of the score."""
         return self.score.value if self.score else None
 
     @property
     def chance(self) -> float | None:
-        """The score of guessing, where one of several options is chosen."""
+        """Score of guessing, where one of several options is chosen."""
         return self.score.chance if self.score else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval, if there is one."""
+        """95 % interval, if there is one."""
         return interval(self.score)
 
 
@@ -63,9 +63,9 @@ class TableRow:
     """One row of the main table.
 
     Attributes:
-        kind: `gold`, `original` or `method`.
-        outcome: `passed`, `not passed`, `diverged`, `failed`, or empty for anchors.
-        why: The outcome in plain words.
+        kind: Kind `gold`, `original` or `method`.
+        outcome: Outcome `passed`, `not passed`, `diverged`, `failed`, or empty for anchors.
+        why: Explanation of the outcome in plain words.
     """
 
     name: str
@@ -83,25 +83,25 @@ class TableRow:
 
     @property
     def null_distance(self) -> float | None:
-        """The distance of gold to another gold; None with one gold."""
+        """Distance of gold to another gold; None with one gold."""
         return self.verdict.null_distance if self.verdict else None
 
     @property
     def kept(self) -> float | None:
-        """The smallest share of the original's ability that is left."""
+        """Smallest share of the original's ability that is left."""
         ratios = self.verdict.kept.values() if self.verdict else ()
         return min(ratios, default=None)
 
 
 def interval(score: Score | None) -> tuple[float, float] | None:
-    """The 95 % interval of a score, if there is one."""
+    """Returns the 95 % interval of a score, if there is one."""
     if score is None or score.low is None or score.high is None:
         return None
     return score.low, score.high
 
 
 def columns(group: Group) -> tuple[str, ...]:
-    """The scores shown for a group: those it is judged on, the carry-over, then the controls."""
+    """Lists the scores shown for a group: judged ones, the carry-over, then the controls."""
     judged = judged_keys(group.modality, group.model)
     carried = [key for key in _CARRIED if key not in judged and group.model != "classifier"]
     controlled = [f"{key}{control}" for key in judged for control in CONTROLS]
@@ -114,7 +114,7 @@ def columns(group: Group) -> tuple[str, ...]:
 
 
 def main_table(group: Group) -> tuple[TableRow, ...]:
-    """Gold and original first, then every run, the best of those that passed on top."""
+    """Lists gold and original first, then every run, the best of those that passed on top."""
     anchors = [*group.golds, *((group.original,) if group.original else ())]
     rows = [_row(group, run) for run in group.runs]
     rows.sort(key=lambda row: (_ORDER[row.outcome], row.distance is None, row.distance or 0.0))
@@ -122,14 +122,14 @@ def main_table(group: Group) -> tuple[TableRow, ...]:
 
 
 def outcome_of(run: AnyRow, verdict: Verdict | None) -> str:
-    """How a run ended, in one or two words."""
+    """Words the end of a run, in one or two words."""
     if verdict is None:
         return run.status if run.status in _ORDER else "failed"
     return "passed" if verdict.passed else "not passed"
 
 
 def row_name(group: Group, run: AnyRow) -> str:
-    """The name of a row within its group."""
+    """Names a row within its group."""
     if not run.is_anchor:
         return run_label(run, group.runs)
     twin = run.method == "gold" and run is not group.gold

@@ -1,4 +1,4 @@
-"""Every score of every run, by split and track: the tables that leave nothing out."""
+"""Tabulates every score of every run, by split and track."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearbench.runs.schema import AnyRow
 
 #: Splits in the order of the page; others follow.
 _ORDER = (*get_args(Split), "side", "all")
-#: A value and its interval.
+#: Value and its interval.
 ScoreCell = tuple[float, tuple[float, float] | None]
 
 
@@ -24,13 +24,13 @@ class ScoreLine:
     """One score of all runs that were measured on the same rows.
 
     Attributes:
-        metric: The metric in words.
-        key: The score's key in the results.
-        score: The score of the first of these runs: its gold, original, counts and version are
+        metric: Metric in words.
+        key: Key of the score in the results.
+        score: Score of the first of these runs: its gold, original, counts and version are
             those of all.
         cells: Value and interval of every run, in the order of the table's columns; None where
             the run has no such score.
-        against: Gold's and the original's values, where they are not those of the columns.
+        against: Values of gold and the original, where they are not those of the columns.
     """
 
     metric: MetricWords
@@ -42,10 +42,10 @@ class ScoreLine:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """All scores of one split and track.
+    """Scores of one split and track.
 
     Attributes:
-        columns: The runs.
+        columns: Rows of the runs.
     """
 
     split: str
@@ -55,15 +55,15 @@ class ScoreTable:
 
     @property
     def metrics(self) -> int:
-        """The number of different scores."""
+        """Number of different scores."""
         return len({line.key for line in self.lines})
 
 
 def score_tables(rows: Sequence[TableRow]) -> tuple[ScoreTable, ...]:
-    """Every score of a group's rows, in one table for each split and track.
+    """Tabulates every score of a group's rows, in one table per split and track.
 
     Args:
-        rows: The rows of the group's main table.
+        rows: Rows of the group's main table.
     """
     columns = tuple(row for row in rows if row.run.scores)
     keys = sorted({key for row in columns for key in row.run.scores}, key=_place)
@@ -75,14 +75,14 @@ def score_tables(rows: Sequence[TableRow]) -> tuple[ScoreTable, ...]:
 
 
 def glossary(all_tables: Iterable[ScoreTable]) -> list[MetricWords]:
-    """Every metric in the tables once, by its name; those under a control have the same words."""
+    """Lists every metric in the tables once, by name; those under a control have the same words."""
     metrics = {line.metric.name: line.metric for table in all_tables for line in table.lines}
     plain = (metric_words(name) for name in metrics)
     return sorted(plain, key=lambda metric: (metric.group, metric.name))
 
 
 def _place(key: str) -> tuple[int, str, str, str, str]:
-    """Sort key of a score: the split's place, then track, group and name."""
+    """Computes the sort key of a score: the split's place, then track, group and name."""
     split, track, metric = _parts(key)
     place = _ORDER.index(split) if split in _ORDER else len(_ORDER)
     return place, split, track, metric_words(metric).group, metric
@@ -114,7 +114,7 @@ def _against(key: str, score: Score, columns: Sequence[TableRow]) -> str:
 
 
 def _distinct(key: str, columns: Sequence[TableRow]) -> list[Score]:
-    """A score of each set of rows: nearly always one, since all runs are measured on the same."""
+    """Returns a score per set of rows: nearly always one, since all runs share their rows."""
     distinct: dict[tuple[float | None, ...], Score] = {}
     for row in columns:
         if key in row.run.scores:

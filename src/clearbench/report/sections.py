@@ -1,4 +1,4 @@
-"""Gathers what the page shows about each group of runs: tables and figures."""
+"""Collects the tables and figures of every group of runs on the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Panel:
     """One small figure of a run.
 
     Attributes:
-        note: A number about it.
+        note: Words with a number about it.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything the page shows about one group of runs.
+    """Tables and figures of one group of runs.
 
     Attributes:
-        sentence: Which methods passed.
+        sentence: Sentence on the methods that passed.
         columns: Score keys of the main table.
         kept: Score keys of what must survive.
         side: Score keys of side effects, by track.
@@ -56,23 +56,23 @@ class Section:
 
     @property
     def null_distance(self) -> float | None:
-        """The distance of gold to another gold; None with one gold."""
+        """Distance of gold to another gold; None with one gold."""
         return next((row.null_distance for row in self.rows if row.null_distance is not None), None)
 
     @property
     def runs(self) -> list[TableRow]:
-        """The rows of methods, without the anchors."""
+        """Rows of methods, without the anchors."""
         return [row for row in self.rows if row.kind == "method"]
 
 
 def section(group: Group, results: Results, details: Details, palette: dict[str, str]) -> Section:
-    """Gathers the section of one group.
+    """Collects the section of one group.
 
     Args:
-        group: The group.
-        results: All results, for the single runs behind rows over several seeds.
-        details: Truth ratios.
-        palette: A colour for each method.
+        group: Group of runs.
+        results: All results, for the single runs of rows over several seeds.
+        details: Details with truth ratios.
+        palette: Colour of every method.
     """
     rows = main_table(group)
     runs = [row.run for row in rows if row.kind == "method"]
@@ -106,7 +106,7 @@ def _truths(
 def _panels(
     group: Group, runs: Sequence[AnyRow], figures: Iterable[str | None]
 ) -> tuple[Panel, ...]:
-    """Figures with the names of their runs. Matplotlib has escaped every text in them."""
+    """Builds figures with the names of their runs. Matplotlib has escaped every text in them."""
     return tuple(
         Panel(run_label(run, group.runs), run, Markup(figure))  # noqa: S704
         for run, figure in zip(runs, figures, strict=True)

@@ -1,4 +1,4 @@
-"""Prints the summary of a run: who was forgotten, one question before and after, who passed."""
+"""Prints the summary of a run: forgotten people, one question before and after, outcomes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def print_summary(results: Results, details: Details, report_path: Path, console
 def _example(
     details: Details, all_groups: Sequence[Group]
 ) -> tuple[ShownQuestion, Group, AnyRow] | None:
-    """A question about a forgotten person, and the best run that answered it, faces first."""
+    """Finds a question about a forgotten person, and the best run that answered it, faces first."""
     questions = [question for question in details.questions if question.split == "forget"]
     questions.sort(key=lambda question: modality(question.track).media is None)
     for question in questions:
@@ -107,7 +107,7 @@ def _heading(group: Group) -> Text:
 
 
 def _against(rows: Sequence[TableRow]) -> str:
-    """The distance of gold to another gold, which the other distances are compared with."""
+    """Writes the distance of gold to another gold, with which other distances are compared."""
     null = [row.null_distance for row in rows if row.null_distance is not None]
     return f"gold to gold {null[0]:.2f}" if null else ""
 
@@ -131,7 +131,7 @@ def _failing(row: TableRow) -> str:
 
 
 def _plain(text: str) -> str:
-    """One short line without control characters, which could move the cursor or change colours."""
+    """Removes control characters, which could move the cursor or change colours; one short line."""
     clean = "".join(char if char.isprintable() else " " for char in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= _WIDEST else clean[: _WIDEST - 1] + "…"

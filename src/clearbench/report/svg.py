@@ -1,4 +1,4 @@
-"""Figures as inline SVG: the same input gives the same bytes, and the page's colours apply."""
+"""Writes figures as inline SVG: equal input gives equal bytes, and the page sets the colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-#: Okabe and Ito's colours, then Tol's: told apart by every common kind of colour vision.
+#: Okabe and Ito's colours, then Tol's: distinct under every common kind of colour vision.
 PALETTE = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"),
     *("#7a68c2", "#a0446b", "#8a8a2a", "#44aa99", "#a6611a"),
@@ -42,7 +42,7 @@ STYLE: Any = {
 
 
 def colours(methods: Sequence[str]) -> dict[str, str]:
-    """One colour for each method, the same in every figure."""
+    """Assigns one colour per method, the same in every figure."""
     palette = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(methods)}
     return {**palette, "gold": GOLD, "original": ORIGINAL}
 
@@ -52,7 +52,7 @@ def new_axes(width: float, height: float, margins: tuple[float, float, float, fl
 
     Args:
         width: Width of the figure in hundredths of an inch.
-        height: Its height.
+        height: Height of the figure in hundredths of an inch.
         margins: Left, bottom, right and top.
     """
     left, bottom, right, top = margins
@@ -70,7 +70,7 @@ def finish(axes: Axes, name: str) -> str:
     """Writes the figure as an SVG element without metadata or fixed size.
 
     Args:
-        axes: The axes of the figure.
+        axes: Axes of the figure.
         name: Name that makes the ids inside the element unique in the page.
     """
     figure = axes.figure

@@ -1,4 +1,4 @@
-"""The smaller tables of the page: who passed where, seeds, what was kept, side effects."""
+"""Builds the smaller tables of the page: outcomes, seeds, kept abilities, side effects."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SIDE_EFFECTS = {
     "harmful_refusal": "Declines harmful requests",
 }
 _RATES = {"garbage_rate": "garbled", "refusal_rate": "refused", "empty_rate": "empty"}
-#: More failures than this are told by cause, without their details.
+#: Number of failures above which they are listed by cause, without their details.
 _MANY = 6
 
 Scoreboard = dict[str, list[tuple[Group, list[TableRow]]]]
 
 
 def kept_columns(group: Group) -> tuple[str, ...]:
-    """The abilities that must survive, as far as anything measured them."""
+    """Lists the abilities that must survive, as far as they were measured."""
     return tuple(key for key in must_keep(group.model) if _measured(group, key))
 
 
 def side_columns(group: Group) -> dict[str, tuple[str, ...]]:
-    """Keys of the measured side effects, by track."""
+    """Lists keys of the measured side effects, by track."""
     columns = {
         track: tuple(
             key for name in SIDE_EFFECTS if _measured(group, key := f"side.{track}.{name}")
@@ -50,7 +50,7 @@ def _measured(group: Group, key: str) -> bool:
 
 
 def rates(group: Group, run: AnyRow) -> dict[str, float | None]:
-    """The share of garbled, refused and empty answers; the worst of the judged tracks."""
+    """Computes the share of garbled, refused and empty answers, the worst of the judged tracks."""
     by_track = {
         name: [run.value(f"forget.{track}.{rate}") for track in group.tracks]
         for rate, name in _RATES.items()
@@ -62,12 +62,12 @@ def rates(group: Group, run: AnyRow) -> dict[str, float | None]:
 
 
 def methods(all_groups: Sequence[Group]) -> tuple[str, ...]:
-    """Every method tried, in the order of appearance."""
+    """Lists every method tried, in the order of appearance."""
     return tuple(dict.fromkeys(run.method for group in all_groups for run in group.runs))
 
 
 def scoreboard(all_groups: Sequence[Group]) -> Scoreboard:
-    """The rows of every method in each group, to see at a glance who passed where."""
+    """Collects the rows of every method in each group, to see at a glance which passed where."""
     tables = [(group, main_table(group)) for group in all_groups]
     return {
         method: [
@@ -78,7 +78,7 @@ def scoreboard(all_groups: Sequence[Group]) -> Scoreboard:
 
 
 def sentence(group: Group) -> str:
-    """Which methods passed and which did not, as a sentence."""
+    """Writes which methods passed and which did not, as a sentence."""
     rows = [row for row in main_table(group) if row.kind == "method"]
     passed = [row.name for row in rows if row.outcome == "passed"]
     others = [row for row in rows if row.outcome != "passed"]
@@ -118,7 +118,7 @@ class SeedRow:
     """One setting seed by seed.
 
     Attributes:
-        single: Each seed with its distance to gold and its outcome.
+        single: Distance to gold and outcome of each seed.
         passed: Number of seeds that passed.
     """
 
@@ -128,7 +128,7 @@ class SeedRow:
 
 
 def seed_table(group: Group, results: Results) -> tuple[SeedRow, ...]:
-    """Distance to gold and outcome of every seed behind the group's combined rows."""
+    """Lists distance to gold and outcome of every seed of the group's combined rows."""
     return tuple(
         SeedRow(row, _seeds(row.run, results), row.run.seeds_passed or 0)
         for row in main_table(group)

@@ -1,4 +1,4 @@
-"""Draws forgetting against keeping, one point for each run."""
+"""Draws forgetting against keeping, one point per run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from clearbench.report.rows import TableRow
 from clearbench.report.svg import GOLD, LINE, SOFT, STYLE, finish, new_axes
 
 _MARKERS = "osD^vPXph<"
-#: Runs farther from gold than this are drawn at the edge.
+#: Distance to gold beyond which runs are drawn at the edge.
 _FARTHEST = 1.6
 
 
 def tradeoff(rows: Sequence[TableRow], palette: dict[str, str]) -> str:
-    """Forgetting against keeping: gold's distance across, the retain people's scores upwards.
+    """Draws forgetting against keeping: gold's distance across, the retain people's scores up.
 
     Args:
-        rows: The main table of one group.
-        palette: A colour for each method.
+        rows: Main table of one group.
+        palette: Colour of every method.
     """
     with mpl.rc_context(STYLE):
         axes = new_axes(460, 340, (46, 42, 14, 12))

@@ -1,4 +1,4 @@
-"""Words for names: methods, models, settings, lists and amounts as they are printed."""
+"""Words names: methods, models, settings, lists and amounts as they are printed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from clearbench.methods.base import methods
 
-#: Printed where there is no number.
+#: Text printed where there is no number.
 NONE = "\N{EN DASH}"
 _MODELS = {
     "language": "Language",
@@ -17,18 +17,18 @@ _LONGEST_NAME = 32
 
 
 def model_name(kind: str) -> str:
-    """A kind of model in words."""
+    """Words a kind of model."""
     return _MODELS.get(kind, kind)
 
 
 def method_label(name: str) -> str:
-    """A method's name as its paper prints it; an unknown method's name made readable."""
+    """Spells a method's name as its paper does; an unknown method's name is made readable."""
     known = methods().get(name)
     return label(name) if known is None else known.title()
 
 
 def label(name: str) -> str:
-    """A name in print: `kl_weight` becomes `KL weight`."""
+    """Spells a name for print: `kl_weight` becomes `KL weight`."""
     words = [w.upper() if len(w) <= 3 else w for w in name.replace("-", "_").split("_")]
     text = " ".join(words)
     text = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
@@ -36,17 +36,17 @@ def label(name: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A setting's value; a list as a sum."""
+    """Writes a setting's value; a list as a sum."""
     return " + ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def listed(names: list[str]) -> str:
-    """Names joined as in a sentence."""
+    """Joins names as in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def person_words(names: list[str]) -> str:
-    """Who was forgotten, as a sentence."""
+    """Writes the names of the forgotten people as a sentence."""
     if not names:
         return "Nobody was named."
     return f"{listed(names)} {'was' if len(names) == 1 else 'were'} to be forgotten."

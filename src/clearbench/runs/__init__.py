@@ -1,1 +1,1 @@
-"""A recipe becomes stages in folders that survive a kill."""
+"""Runs a recipe as stages in folders that survive a kill."""

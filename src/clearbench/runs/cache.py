@@ -1,4 +1,4 @@
-"""What the stages of one worker process share, within a bound."""
+"""Caches what the stages of one worker process share, within a bound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL_BYTES = 2**29
 
 
 class RecentlyUsed(Generic[Value]):
-    """A mapping that forgets what was used longest ago once it holds too many values.
+    """A mapping that drops the least recently used value once it holds too many.
 
     Args:
         most: Largest number of values.
@@ -30,7 +30,7 @@ class RecentlyUsed(Generic[Value]):
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value of a key, made where it is not here."""
+        """Returns the value of a key, made where it is missing."""
         if key not in self._values:
             self._values[key] = make()
         self._values.move_to_end(key)
@@ -40,7 +40,7 @@ class RecentlyUsed(Generic[Value]):
 
 
 class WorkerCache:
-    """Datasets, records, and what models of one base have encoded, of one worker process.
+    """Datasets, records, and rows encoded by models of one base, of one worker process.
 
     Args:
         max_bytes: Bound on what models share.
@@ -53,18 +53,18 @@ class WorkerCache:
         self._counted: RecentlyUsed[Records] = RecentlyUsed(12)
 
     def dataset(self, folder: Path) -> Dataset:
-        """The dataset in a folder of the store."""
+        """Returns the dataset in a folder of the store."""
         return self._datasets.get(folder, lambda: read_rows(folder))
 
     def records(self, folder: Path) -> Records:
-        """The records in a folder of the store."""
+        """Returns the records in a folder of the store."""
         return self._records.get(folder, lambda: Records.load(folder))
 
     def counted(self, key: Hashable, make: Callable[[], Records]) -> Records:
-        """Records of the rows that count, the same object for the same key."""
+        """Returns records of the rows that count, the same object for the same key."""
         return self._counted.get(key, make)
 
     def shared(self, model: Model, source: str) -> Model:
-        """Lets a model use what models of the same base have encoded and tested."""
+        """Lets a model use rows that models of the same base have encoded and tested."""
         model.share(self._models, source)
         return model

@@ -14,7 +14,7 @@ DAMAGE_WEIGHT = 2.0
 
 
 def badness(row: AnyRow) -> tuple[bool, float]:
-    """Sort key: runs that pass come first, then a small distance to gold and little damage."""
+    """Computes a sort key: runs that pass first, then small distances to gold, little damage."""
     verdict = row.verdict
     if not row.ok or verdict is None or verdict.distance is None:
         return True, float("inf")
@@ -29,7 +29,7 @@ def best_runs(folder: Path) -> list[AnyRow]:
     Where the search ran with several seeds, rows are those over the seeds.
 
     Raises:
-        RecipeError: When the run was not on the validation fold.
+        RecipeError: The run was not on the validation fold.
     """
     results = read_results(folder)
     if results.recipe.data.fold != "validation":

@@ -1,7 +1,7 @@
 """Finds the source files that compute a stage: a module and all that it imports.
 
-A class that is found by its name (a method, a metric, an attack) is imported by nobody, so a stage
-names the modules of its classes itself. What only decides where bytes go is left out.
+A class that is found by its name (a method, a metric, an attack) is imported by no module, so a
+stage names the modules of its classes itself. Code that only decides where bytes go is left out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from clearbench.storage import sha256_file
 
 PACKAGE = "clearbench"
-#: Rooms that decide where bytes go and what is said of mistakes, never what is computed. Of `runs`
+#: Rooms that decide where bytes go and how mistakes are worded, never what is computed. Of `runs`
 #: only the stages themselves compute.
 UNCOUNTED = ("errors", "storage", "quiet", "plugins")
 #: Modules of settings that stages record value by value.
 SETTINGS = ("clearbench.evaluation.settings",)
-#: What a class may also inherit from; their versions are recorded instead of their sources.
+#: Packages of further base classes; their versions are recorded instead of their sources.
 LIBRARIES = frozenset({*sys.stdlib_module_names, "pydantic", "torch", "transformers", "numpy"})
 
 
@@ -37,21 +37,21 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
     Args:
         modules: Names of imported modules: of this package, of a plugin, of an installed package.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     waiting = sorted(modules)
     while waiting:
         name = waiting.pop()
         path = _file(name)
-        if name in found or path is None or _is_uncounted(name):
+        if name in digests or path is None or _is_uncounted(name):
             continue
         digest, imports = _read(path, path.stat().st_mtime_ns, name)
-        found[name] = digest
+        digests[name] = digest
         waiting += imports
-    return dict(sorted(found.items()))
+    return dict(sorted(digests.items()))
 
 
 def changed_modules(recorded: dict[str, str]) -> list[str]:
-    """Lists recorded modules whose source is another one now, or is not here."""
+    """Lists recorded modules whose source has changed or is missing."""
     return [
         name
         for name, digest in recorded.items()
@@ -66,7 +66,7 @@ def _is_uncounted(name: str) -> bool:
 
 
 def _file(name: str) -> Path | None:
-    """The source file of a module that counts: of this package, or imported from elsewhere."""
+    """Finds the source file of a module that counts, of this package or of another."""
     if name.partition(".")[0] == PACKAGE:
         base = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
         paths = (base.with_suffix(".py"), base / "__init__.py")
@@ -79,7 +79,7 @@ def _file(name: str) -> Path | None:
 
 @lru_cache(maxsize=2048)
 def _read(path: Path, changed: int, module: str) -> tuple[str, tuple[str, ...]]:
-    """A file's sha256, and the modules of this package or of its own one that it imports."""
+    """Computes a file's sha256, and the modules of this package or its own that it imports."""
     own = {PACKAGE, module.partition(".")[0]}
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {name for node in _computing_nodes(tree) for name in _names(node, module)}
@@ -87,7 +87,7 @@ def _read(path: Path, changed: int, module: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _computing_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those below `if TYPE_CHECKING:`, which are never run."""
+    """Yields all nodes but those below `if TYPE_CHECKING:`, which are never run."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue

@@ -24,15 +24,15 @@ RANKED = {
     "retain": ("probability", "rouge_l"),
     "all": ("model_utility",),
 }
-#: A rank correlation of fewer runs is noise.
+#: Number of runs below which a rank correlation is noise.
 MIN_RANKED = 5
 
 
 def null_gaps(bands: Iterable[NullBand], gold: str) -> dict[str, float]:
-    """The largest distance between golds by score key, from the first band that holds a gold.
+    """Returns the largest distance between golds by score key, from the first band with a gold.
 
     Args:
-        bands: The null bands of a run.
+        bands: Null bands of a run.
         gold: Id of the gold's row.
     """
     band = next((band for band in bands if gold in band.golds), None)
@@ -81,7 +81,7 @@ def _combined(runs: Sequence[Row]) -> CombinedRow:
 
 
 def _mean_cost(runs: Sequence[Row]) -> Cost:
-    """The mean of every number that all runs have."""
+    """Computes the mean of every number that all runs have."""
     costs = [run.cost.items() for run in runs]
     shared = set.intersection(*(set(cost) for cost in costs))
     return Cost.model_validate({key: fmean(cost[key] for cost in costs) for key in shared})
@@ -115,14 +115,14 @@ def _mean(numbers: Iterable[float | None]) -> float | None:
 
 
 def ranks(rows: Sequence[AnyRow]) -> tuple[RankCorrelation, ...]:
-    """Spearman's correlations between metrics, over the runs that were to forget a track.
+    """Computes Spearman's correlations between metrics, over the runs that were to forget a track.
 
     Args:
         rows: Rows of a run; with several seeds the combined ones, since seeds of one setting are
             no independent runs.
 
     Returns:
-        One square matrix for each kind of model and track with at least five runs that ended well.
+        One square matrix per kind of model and track with at least five runs that ended well.
     """
     tried = [row for row in rows if not row.is_anchor]
     tables: list[RankCorrelation] = []

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import psutil
 import torch
 
-#: Seconds between two looks at the memory.
+#: Seconds between two readings of the memory.
 INTERVAL = 0.05
 
 
@@ -51,7 +51,7 @@ def metered() -> Iterator[dict[str, float]]:
 
 
 def release_memory() -> None:
-    """Gives memory that nothing refers to back to the system, where it can be asked for."""
+    """Returns unreferenced memory to the system, where it can be asked for."""
     gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""Collects what the page shows besides numbers: faces, truth ratios, and answers of all runs."""
+"""Collects the page's content besides numbers: faces, truth ratios, and answers of all runs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def details(dataset: Dataset, families: Sequence[Family], ended: EndedRun) -> De
     """Collects the content of `details.json`.
 
     Args:
-        dataset: The people of the run.
+        dataset: People of the run.
         families: All rows.
-        ended: The stages of the run.
+        ended: Stages of the run.
     """
     forgotten = sorted({person for family in families for person in family.original.forget})
     kept = sorted(dataset.people("retain") - set(forgotten))
@@ -73,7 +73,7 @@ def _questions(dataset: Dataset, spoken: Spoken) -> Iterator[ShownQuestion]:
 
 
 def _answered(spoken: Spoken, split: str, track: str, task: str) -> list[str]:
-    """Ids of the rows that some run answered, in the order of the records."""
+    """Lists ids of the rows that some run answered, in the order of the records."""
     chosen = (
         frame[(frame["split"] == split) & (frame["track"] == track) & (frame["task"] == task)]
         for frame in spoken.values()
@@ -101,6 +101,6 @@ def _question(
 
 
 def _spread(rows: list[str], count: int) -> list[str]:
-    """`count` rows spread evenly, so that several people and questions are among them."""
+    """Picks `count` rows spread evenly, so that several people and questions are among them."""
     places = {min(k * len(rows) // count + k % 3, len(rows) - 1) for k in range(count)}
     return [rows[place] for place in sorted(places) if rows]

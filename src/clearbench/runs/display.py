@@ -1,4 +1,4 @@
-"""Shows how far a run is: bars on a terminal, a line for every beginning and end elsewhere."""
+"""Shows the progress of a run: bars on a terminal, a line per beginning and end elsewhere."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from clearbench.runs.stage import Stage, StageOutcome
 
 
 class Display(ABC):
-    """Told of every stage that begins, goes on and ends.
+    """Shows every stage that begins, goes on and ends.
 
     Args:
-        console: Where to write.
-        stages: What is left to make.
+        console: Console to write to.
+        stages: Stages that are left to make.
         workers: Number of processes that make them.
     """
 
@@ -44,26 +44,26 @@ class Display(ABC):
 
     @abstractmethod
     def begin(self, stage: Stage) -> None:
-        """A worker begins a stage."""
+        """Shows that a worker begins a stage."""
 
     def advance(self, stage: Stage, doing: str, done: int, total: int) -> None:
-        """A stage goes on."""
+        """Shows that a stage goes on."""
         return None
 
     def wait(self, stage: Stage) -> None:
-        """Another process is making a stage."""
+        """Shows that another process is making a stage."""
         return None
 
     @abstractmethod
     def end(self, stage: Stage, outcome: StageOutcome) -> None:
-        """A stage has ended, or cannot be made."""
+        """Shows that a stage has ended, or cannot be made."""
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class BarDisplay(Display):
-    """A bar for every stage that is being made, and one for all."""
+    """Shows a bar for every stage that is being made, and one for all."""
 
     def __init__(self, console: Console, stages: Sequence[Stage], workers: int) -> None:
         super().__init__(console, stages, workers)
@@ -97,11 +97,11 @@ class BarDisplay(Display):
         self._progress.update(self._tasks[stage.key], description=name, completed=done, total=total)
 
     def wait(self, stage: Stage) -> None:
-        """Says so on the stage's bar."""
+        """Marks the stage's bar as waiting for another process."""
         self.advance(stage, "another process is making it", 0, 1)
 
     def end(self, stage: Stage, outcome: StageOutcome) -> None:
-        """Takes the bar away; a stage that did not end well is named."""
+        """Removes the bar; prints a stage that did not end well."""
         if stage.key in self._tasks:
             self._progress.remove_task(self._tasks.pop(stage.key))
         self._progress.advance(self._all, stage.weight)
@@ -110,7 +110,7 @@ class BarDisplay(Display):
 
 
 class LineDisplay(Display):
-    """A line for every stage that begins and ends, with how much is done and how long is left."""
+    """Prints a line for every stage that begins and ends, with progress and time left."""
 
     def __init__(self, console: Console, stages: Sequence[Stage], workers: int) -> None:
         super().__init__(console, stages, workers)
@@ -119,19 +119,19 @@ class LineDisplay(Display):
         self._times: dict[str, float] = {}
 
     def begin(self, stage: Stage) -> None:
-        """Names the stage."""
+        """Prints the stage's name."""
         if stage.key not in self._starts:
             self._starts[stage.key] = time.monotonic()
             self._say(f"begin {stage.kind} {stage.label}")
 
     def wait(self, stage: Stage) -> None:
-        """Names the stage, once."""
+        """Prints the stage's name, once."""
         if stage.key not in self._waits:
             self._waits.add(stage.key)
             self._say(f"wait  {stage.kind} {stage.label}: another process is making it")
 
     def end(self, stage: Stage, outcome: StageOutcome) -> None:
-        """Names the stage, its time, and what is left."""
+        """Prints the stage, its time, and what is left."""
         now = time.monotonic()
         took = self._times[stage.key] = now - self._starts.get(stage.key, now)
         why = "" if outcome.status == "ok" else f": {outcome.status}: {outcome.reason}"

@@ -17,17 +17,17 @@ from clearbench.runs.stage import Stage, StageOutcome
 from clearbench.runs.store import Store
 from clearbench.runs.worker import Progress, Worker
 
-#: Seconds to wait before a stage is asked for again that another process is making.
+#: Seconds to wait before a stage that another process is making is tried again.
 PAUSE = 0.5
 
 
 class Runtime(BaseModel):
-    """Where and how a recipe runs; never part of its identity.
+    """Processes, threads and plugins of a run; never part of a recipe's identity.
 
     Attributes:
-        workers: Processes; by default one per core, at most eight. All of them use the same GPU
-            where there is one: give 1 if it cannot hold several models.
-        threads: Threads of each. One keeps results equal on any number of cores.
+        workers: Number of processes; by default one per core, at most eight. All of them use the
+            same GPU where there is one: give 1 if it cannot hold several models.
+        threads: Number of threads of each process. One keeps results equal on any number of cores.
         plugins: Python files with further methods, given on the command line.
     """
 
@@ -40,12 +40,12 @@ class Runtime(BaseModel):
 
 def with_parents(stages: Iterable[Stage]) -> dict[str, Stage]:
     """Collects stages and all that they start from, by key, parents first."""
-    found: dict[str, Stage] = {}
+    stages_by_key: dict[str, Stage] = {}
     for stage in stages:
-        if stage.key not in found:
-            found |= with_parents(stage.parents.values())
-            found[stage.key] = stage
-    return found
+        if stage.key not in stages_by_key:
+            stages_by_key |= with_parents(stage.parents.values())
+            stages_by_key[stage.key] = stage
+    return stages_by_key
 
 
 def execute(
@@ -57,7 +57,7 @@ def execute(
     worker process that dies costs the stage that it was making and is replaced.
 
     Returns:
-        How every stage ended, by key.
+        Outcome of every stage, by key.
     """
     wanted = with_parents(stages)
     outcomes = {
@@ -73,12 +73,12 @@ def execute(
 
 @dataclass
 class _Schedule:
-    """Gives stages to workers.
+    """Assigns stages to workers.
 
     Attributes:
-        root: The folder of the store.
+        root: Folder of the store.
         waiting: Stages that no worker has begun.
-        outcomes: How stages ended, by key; added to.
+        outcomes: Outcomes of stages, by key; added to.
     """
 
     root: Path
@@ -119,7 +119,7 @@ class _Schedule:
                     break
 
     def _hand_out(self) -> None:
-        """Gives every idle worker the first stage whose parents are finished."""
+        """Assigns every idle worker the first stage whose parents are finished."""
         for worker in self.workers:
             ready = next((stage for stage in self.waiting if self._is_ready(stage)), None)
             if worker.stage is None and ready is not None:
@@ -131,7 +131,7 @@ class _Schedule:
         return all(parent.key in self.outcomes for parent in stage.parents.values())
 
     def _receive(self) -> None:
-        """Takes what the workers tell, waiting for it a little."""
+        """Handles the messages of workers, and waits a little for them."""
         busy = {worker.connection: worker for worker in self._busy()}
         for connection in multiprocessing.connection.wait(list(busy), timeout=PAUSE):
             worker = busy[connection]  # type: ignore[index]  # of the connections waited for
@@ -152,10 +152,10 @@ class _Schedule:
 
 
 def critical_weights(stages: Sequence[Stage]) -> Mapping[str, float]:
-    """Computes for each stage the weight of the longest chain of stages that it begins."""
+    """Computes the weight of the longest chain of stages that begins with each stage."""
     weights = {stage.key: stage.weight for stage in stages}
     longest = dict(weights)
-    for stage in reversed(stages):  # parents stand before their children
+    for stage in reversed(stages):  # parents come before their children
         for parent in stage.parents.values():
             if parent.key in longest:
                 chain = weights[parent.key] + longest[stage.key]

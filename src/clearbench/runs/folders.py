@@ -13,7 +13,7 @@ FREE = ("cost", "environment", "stages")
 
 
 def list_runs(folder: Path) -> list[tuple[str, str, int, int]]:
-    """Folder, recipe, rows and rows that are not ok, for every run below `folder`."""
+    """Lists folder, recipe, rows and rows that are not ok, of every run below `folder`."""
     runs = []
     for path in sorted(folder.rglob(RESULTS)):
         results = read_results(path)
@@ -24,7 +24,7 @@ def list_runs(folder: Path) -> list[tuple[str, str, int, int]]:
 
 
 def show_run(folder: Path) -> list[tuple[str, ...]]:
-    """Id, status, the forget probabilities and the reason of every row."""
+    """Lists id, status, the forget probabilities and the reason of every row."""
 
     def number(row: Row, key: str) -> str:
         value = row.value(key)
@@ -43,7 +43,7 @@ def show_run(folder: Path) -> list[tuple[str, ...]]:
 
 
 def differences(first: Path, second: Path, limit: int = 20) -> list[str]:
-    """Lists where two results differ, leaving out what may.
+    """Lists differences of two results, without the keys that may differ.
 
     Files of different schemas are compared after an upgrade. Their recipes were checked by
     different versions, so of these only the keys that both have are compared.
@@ -58,7 +58,7 @@ def differences(first: Path, second: Path, limit: int = 20) -> list[str]:
 
 
 def _shared(first: Any, second: Any) -> tuple[Any, Any]:
-    """Two JSON values without the keys that only one of them has, at any depth."""
+    """Returns two JSON values without the keys that only one of them has, at any depth."""
     if isinstance(first, dict) and isinstance(second, dict):
         pairs = {key: _shared(first[key], second[key]) for key in first.keys() & second.keys()}
         return {k: pair[0] for k, pair in pairs.items()}, {k: pair[1] for k, pair in pairs.items()}

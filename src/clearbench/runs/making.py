@@ -18,17 +18,17 @@ from clearbench.runs.store import Store
 def make_stage(
     stage: Stage, store: Store, cache: WorkerCache, on_progress: OnProgress, wait: float = -1
 ) -> StageOutcome | None:
-    """Makes a stage unless it is there; of several processes one makes it and the others wait.
+    """Makes a stage unless it is finished; one process makes it and the others wait and read.
 
     Args:
-        stage: Its parents are finished.
-        store: Where it is kept.
-        cache: What the stages of this process share.
-        on_progress: Called as the work goes on.
+        stage: Stage whose parents are finished.
+        store: Store that keeps it.
+        cache: Cache that the stages of this process share.
+        on_progress: Function called as the work goes on.
         wait: Seconds to wait for another process that makes it; negative waits for ever.
 
     Returns:
-        How it ended; None where another process is still making it.
+        Outcome of the stage; None where another process is still making it.
     """
     if not store.holds(stage.key):
         with store.lock(stage.key, wait) as mine:
@@ -43,6 +43,6 @@ def make_stage(
 
 
 def finished_outcome(stage: Stage, store: Store) -> StageOutcome:
-    """Reads how a finished stage ended."""
+    """Reads the outcome of a finished stage."""
     outcome = read_outcome(store.folder(stage.key))
     return StageOutcome(outcome["status"], outcome["reason"])

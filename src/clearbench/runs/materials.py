@@ -1,4 +1,4 @@
-"""Computes digests of what no stage made: files of data and of models, revisions of the hub."""
+"""Computes digests of inputs that no stage made: data and model files, revisions of the hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from clearbench.errors import DataError, ModelError
 from clearbench.storage import sha256_file
 
-#: Files of a repository that are there whatever it holds; one of them tells the cached revision.
+#: Files that nearly every repository has; one of them gives the cached revision.
 _ALWAYS = {"model": "config.json", "dataset": "README.md"}
 RepositoryType = Literal["model", "dataset"]
 
@@ -22,8 +22,8 @@ def content_digest(source: str | Path, kind: RepositoryType) -> str:
     """Computes the sha256 of a file's or a folder's content, or names the revision of a hub id.
 
     Args:
-        source: A file, a folder, or the id of a repository of the hub.
-        kind: `model` or `dataset`, where it is a hub id.
+        source: Path of a file or folder, or the id of a repository of the hub.
+        kind: Type `model` or `dataset`, where it is a hub id.
 
     Raises:
         DataError: A dataset is neither here nor on the hub.
@@ -38,13 +38,13 @@ def content_digest(source: str | Path, kind: RepositoryType) -> str:
 
 
 def _folder_digest(folder: Path) -> str:
-    """Hidden files, such as a version control system's, are no content."""
+    """Computes the sha256 of a folder; hidden files, such as a version control's, do not count."""
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder)
         if not any(part.startswith(".") for part in name.parts):
-            about = path.stat()
-            digest = _file_digest(path, about.st_size, about.st_mtime_ns)
+            status = path.stat()
+            digest = _file_digest(path, status.st_size, status.st_mtime_ns)
             total.update(f"{name.as_posix()}\0{digest}\n".encode())
     return total.hexdigest()
 
@@ -55,7 +55,7 @@ def _file_digest(path: Path, size: int, changed: int) -> str:
 
 
 def _revision(repository: str, kind: RepositoryType) -> str:
-    """The commit that is cached here, or the newest one."""
+    """Finds the commit that is cached here, or the newest one."""
     try:
         cached = try_to_load_from_cache(repository, _ALWAYS[kind], repo_type=kind)
         if isinstance(cached, str):

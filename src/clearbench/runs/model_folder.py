@@ -1,4 +1,4 @@
-"""The folder of a model that a single command makes: once, resumed after a kill, by one process."""
+"""Keeps the model of a single command in a folder: made once, by one process, and resumable."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from clearbench.storage import MANIFEST, content_hash, is_finished, new_folder, 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Where a command leaves a model.
+    """Folder that a command writes a model to.
 
     Attributes:
-        out: The folder.
-        about: All that decides the model, as JSON: its manifest records it.
+        out: Path of the folder.
+        about: Settings and inputs that decide the model, as JSON: its manifest records them.
     """
 
     out: Path
@@ -29,7 +29,7 @@ class ModelFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where a long training keeps its state; other settings have another place."""
+        """Folder of a long training's state; other settings have another one."""
         return self.out.with_name(f"{self.out.name}.unfinished-{content_hash(self.about)}")
 
     def is_there(self) -> bool:
@@ -49,7 +49,7 @@ class ModelFolder:
         raise StorageError(what, str(self.out), "choose another --out, or remove it")
 
     def load(self, model: Model) -> Model:
-        """Loads the finished model; adapters are put on a copy of the one they are for."""
+        """Loads the finished model; adapters and guards are added to a copy of their base."""
         if not is_adapter(self.out):
             return load_model(self.out, kind=model.kind)
         adapted = model.duplicate()

@@ -1,4 +1,4 @@
-"""From a recipe to stages: which models are made, measured and scored against which."""
+"""Plans the stages of a recipe: models to make, their measurements and their scores."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class PlannedRow:
     """One row of the results: a model, its measurements and its scores.
 
     Attributes:
-        id: The row's id.
+        id: Id of the row.
         role: `original`, `gold` or `unlearn`.
         method: Name of the method; the role for models that were only taught.
-        modality: What is forgotten, as the recipe spells it.
-        model: The stage that leaves the model.
-        measured: Its measurements.
-        score: Its scores.
+        modality: Modalities that are forgotten, as the recipe spells them.
+        model: Stage that leaves the model.
+        measured: Measurements of the model.
+        score: Stage that scores it.
         forget: People forgotten by this request.
         gone: People forgotten by earlier requests.
         share: Share of all people who are forgotten by now.
-        hyperparameters: The method's own settings.
+        hyperparameters: Settings of the method itself.
     """
 
     id: str
@@ -63,7 +63,7 @@ class PlannedRow:
 
     @property
     def stage_keys(self) -> dict[str, str]:
-        """Keys of the row's stages, by what they are."""
+        """Keys of the row's stages, by role."""
         records = {f"records {s.control or 'plain'}": s.key for s in self.measured.stages}
         return {"model": self.model.key, **records, "scores": self.score.key}
 
@@ -78,7 +78,7 @@ class Family:
 
     @property
     def rows(self) -> tuple[PlannedRow, ...]:
-        """In the order of the results."""
+        """Rows in the order of the results."""
         return (self.original, *self.golds, *self.unlearned)
 
 
@@ -91,7 +91,7 @@ class PlannedBand:
 
 
 def forget_requests(recipe: Recipe, dataset: Dataset) -> list[tuple[int, ...]]:
-    """The people of each request, in order of arrival."""
+    """Returns the people of each request, in order of arrival."""
     reported = sorted(dataset.people("forget"))
     if recipe.data.fold == "validation":
         others = sorted(dataset.people("retain"))
@@ -112,9 +112,9 @@ def plan(recipe: Recipe, dataset: Dataset, data: StoredData) -> list[Family]:
     """Plans every row of a recipe.
 
     Args:
-        recipe: What is asked for.
-        dataset: All its people.
-        data: The finished data stage.
+        recipe: Checked recipe.
+        dataset: Dataset with all its people.
+        data: Finished data stage.
     """
     families: list[Family] = []
     requests = forget_requests(recipe, dataset)
@@ -166,8 +166,8 @@ class _FamilyPlanner:
         """Plans original, golds and methods.
 
         Args:
-            last: Where a method starts, by its place in the recipe: at the model that it left after
-                the request before. Added to.
+            last: Stage from which a method starts, by its place in the recipe: the one that it
+                left after the request before. Added to.
         """
         part = self.recipe.models[self.kind]
         base = ModelSource(self.kind, part.source, part.head)
@@ -258,7 +258,7 @@ class _FamilyPlanner:
 
 
 def _variant(entry: MethodPart) -> str:
-    """What a row's id says of the trained parts."""
+    """Spells the trained parts for a row's id."""
     settings = entry.train
     tower = "vision" in settings.parts and entry.model != "classifier"
     return ("-vision" if tower else "") + (
@@ -267,7 +267,7 @@ def _variant(entry: MethodPart) -> str:
 
 
 def _numbered(row: PlannedRow, before: Sequence[PlannedRow]) -> PlannedRow:
-    """The same row with an id of its own, where a search tries one method several times."""
+    """Gives the row an id of its own, where a search tries one method several times."""
     taken = {other.id for other in before}
     names = [row.id, *(f"{row.id}-{number}" for number in range(2, len(before) + 3))]
     return replace(row, id=next(name for name in names if name not in taken))

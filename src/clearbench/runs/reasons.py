@@ -1,4 +1,4 @@
-"""Says why a stage will be made, is used again, or has changed since it was made."""
+"""Explains why a stage will be made, is reused, or has changed since it was made."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from clearbench.runs.execute import with_parents
 from clearbench.runs.stage import Ingredients, Stage, package_versions
 from clearbench.runs.store import Store
 
-#: Differences that are named one by one.
+#: Number of differences that are named one by one.
 MOST_SAID = 3
 
 
 @dataclass(frozen=True)
 class Reason:
-    """What will become of one stage.
+    """Action planned for one stage, and why.
 
     Attributes:
-        stage: The stage.
+        stage: Planned stage.
         action: `make` or `reuse`.
-        why: In words.
+        why: Explanation in words.
     """
 
     stage: Stage
@@ -31,19 +31,19 @@ class Reason:
 
 
 def reasons(stages: Iterable[Stage], store: Store) -> list[Reason]:
-    """Finds out for stages and all that they start from whether they are made, and why.
+    """Explains for stages and all that they start from whether they will be made, and why.
 
-    A stage that is not there is compared with the finished stages of the same settings: what
-    differs from the nearest of them is why it is made.
+    A missing stage is compared with the finished stages of the same settings: the differences from
+    the nearest of them are why it is made.
     """
     recorded = {
         key: (about.get("kind"), _ingredients(about)) for key, about in store.manifests().items()
     }
-    found: dict[str, Reason] = {}
+    by_key: dict[str, Reason] = {}
     for key, stage in with_parents(stages).items():
-        fresh = [p for p in stage.parents.values() if found[p.key].action == "make"]
+        fresh = [p for p in stage.parents.values() if by_key[p.key].action == "make"]
         if key in recorded:
-            found[key] = Reason(stage, "reuse", "finished, and nothing that it is made of changed")
+            by_key[key] = Reason(stage, "reuse", "finished, and nothing that it is made of changed")
         else:
             twins = [
                 made
@@ -52,50 +52,50 @@ def reasons(stages: Iterable[Stage], store: Store) -> list[Reason]:
                 and made is not None
                 and made.settings == stage.ingredients.settings
             ]
-            found[key] = Reason(stage, "make", _why(stage, twins, fresh))
-    return list(found.values())
+            by_key[key] = Reason(stage, "make", _why(stage, twins, fresh))
+    return list(by_key.values())
 
 
 def _why(stage: Stage, twins: list[Ingredients], fresh: list[Stage]) -> str:
-    """The fewest differences from a finished stage of the same settings."""
+    """Describes the fewest differences from a finished stage of the same settings."""
     if not twins:
         return "new"
     differences = min((stage.ingredients.differences(twin) for twin in twins), key=len)
-    own = [said for said in differences if not said.startswith("starts from")]
-    said = own[:MOST_SAID]
+    own = [line for line in differences if not line.startswith("starts from")]
+    shown = own[:MOST_SAID]
     if len(own) > MOST_SAID:
-        said.append(f"and {len(own) - MOST_SAID} more")
+        shown.append(f"and {len(own) - MOST_SAID} more")
     if fresh:
         names = ", ".join(dict.fromkeys(f"{p.kind} {p.label}" for p in fresh))
-        said.append(f"starts from what is made anew ({names})")
-    return "; ".join(said or differences)
+        shown.append(f"starts from what is made anew ({names})")
+    return "; ".join(shown or differences)
 
 
 def _ingredients(about: Mapping[str, Any]) -> Ingredients | None:
-    """What a manifest records; None where it is of another form."""
+    """Reads the ingredients that a manifest records; None where it is of another form."""
     names = [field.name for field in fields(Ingredients)]
     known = all(isinstance(about.get(name), dict) for name in names)
     return Ingredients(**{name: about[name] for name in names}) if known else None
 
 
 def changes_since(about: Mapping[str, Any], materials: Mapping[str, str]) -> list[str]:
-    """Lists what a finished stage was made of that is another today.
+    """Lists ingredients of a finished stage that are different today.
 
     Args:
-        about: What its manifest records.
-        materials: Digests of today, by what they are, of those that could be read.
+        about: Content of its manifest.
+        materials: Digests of today by name, of those that could be read.
     """
     made = _ingredients(about)
     if made is None:
         return []
     versions = package_versions()
-    said = [f"source changed: {name}" for name in changed_modules(made.code)]
-    said += [
+    changes = [f"source changed: {name}" for name in changed_modules(made.code)]
+    changes += [
         f"version changed: {name} was {was}, is {versions.get(name, 'not here')}"
         for name, was in made.packages.items()
         if versions.get(name) != was
     ]
-    return said + [
+    return changes + [
         f"changed: {name}"
         for name, was in made.materials.items()
         if name in materials and materials[name] != was

@@ -1,4 +1,4 @@
-"""A recipe: one YAML file that says all that an experiment is, and nothing of where it runs."""
+"""Defines a recipe: one YAML file with every setting of an experiment, and no paths of its run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from clearbench.storage import content_hash
 from clearbench.training.checks import check_method, check_teaching
 from clearbench.training.settings import TrainSettings
 
-#: Seeds of further golds are this far apart.
+#: Distance between the seeds of further golds.
 GOLD_SEED_STEP = 1000
 #: Fields that decide no number.
 WORDS = ("title", "description")
@@ -39,19 +39,19 @@ class _Part(BaseModel):
 
 
 class DataPart(_Part):
-    """Which people.
+    """People of an experiment.
 
     Attributes:
-        source: `builtin`, or a folder in the layout of CLEAR or TOFU.
-        people: How many are taught; None for all there are, and 40 of the built-in ones.
-        strangers: How many are kept for the holdout.
-        forget: How many are forgotten, or one of TOFU's splits (`forget10`); None for what the
-            data say, and 8 for the built-in people.
-        fold: `reported`, or `validation`: other people of the same world, on whom settings are
+        source: Source `builtin`, or a folder in the layout of CLEAR or TOFU.
+        people: Number of people who are taught; None for all, and for 40 of the built-in ones.
+        strangers: Number of people who are kept for the holdout.
+        forget: Number of people who are forgotten, or one of TOFU's splits (`forget10`); None for
+            the data's own split, and 8 for the built-in people.
+        fold: Fold `reported`, or `validation`: other people of the same world, on whom settings are
             chosen. The original is the same.
         requests: Sizes of forget requests that arrive one after another; they sum to `forget`.
-        half: CLEAR's vision track: the people to forget, as many strangers, and half of the rest;
-            in the other half the strangers are forgotten. None for everybody.
+        half: Half of CLEAR's vision track: the people to forget, as many strangers, and half of the
+            rest; in the other half the strangers are forgotten. None for all people.
     """
 
     source: str = "builtin"
@@ -67,12 +67,12 @@ class ModelPart(_Part):
     """One model to start from and how it is taught.
 
     Attributes:
-        source: `builtin`, a folder, or a hub id.
-        teach: Makes the original and the golds from it.
-        golds: How many golds, of different seeds; the first is the reference, the others show how
-            far two exact unlearnings differ.
-        head: Of a classifier: `linear`, or `additive_margin` as in CLEAR's vision track; None for
-            the source's own kind. It is new wherever the source does not name the people taught.
+        source: Source `builtin`, a folder, or a hub id.
+        teach: Training settings of the original and the golds.
+        golds: Number of golds, of different seeds; the first is the reference, the others show the
+            distance between two exact unlearnings.
+        head: Head of a classifier: `linear`, or `additive_margin` as in CLEAR's vision track;
+            None for the source's own kind. It is new wherever the source lacks the people taught.
     """
 
     source: str = "builtin"
@@ -101,7 +101,7 @@ class MethodPart(_Part):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Always a tuple."""
+        """Modalities to forget, always a tuple."""
         return (self.modality,) if isinstance(self.modality, str) else self.modality
 
     @model_validator(mode="after")
@@ -124,9 +124,9 @@ class Recipe(_Part):
     """An experiment. Unknown keys are refused; the resolved recipe is itself a recipe.
 
     Attributes:
-        seed: Decides the built-in people, and training where `seeds` is empty.
-        seeds: Training is repeated with each on the same people, and combined in the results.
-        runs: Methods; an entry with a `grid` stands for a run of each combination of its values.
+        seed: Seed for the built-in people, and for training where `seeds` is empty.
+        seeds: Seeds of repeated training on the same people, combined in the results.
+        runs: Methods; an entry with a `grid` becomes a run per combination of its values.
     """
 
     name: str
@@ -144,21 +144,21 @@ class Recipe(_Part):
     def _expanded(cls, entries: Any) -> Any:
         if not isinstance(entries, list | tuple):
             return entries
-        return [each for entry in entries for each in expand(entry)]
+        return [run for entry in entries for run in expand(entry)]
 
     @model_validator(mode="after")
     def _heads_are_classifiers(self) -> Recipe:
-        for kind, each in self.models.items():
-            if each.head and kind != "classifier":
+        for kind, model in self.models.items():
+            if model.head and kind != "classifier":
                 raise ValueError(f"models.{kind}.head: only a classifier has one; leave it out")
         return self
 
     @model_validator(mode="after")
     def _models_are_there(self) -> Recipe:
-        for each in self.runs:
-            if each.model not in self.models:
+        for run in self.runs:
+            if run.model not in self.models:
                 hint = f"it has: {', '.join(self.models)}"
-                raise ValueError(f"{each.method}: no model '{each.model}' in this recipe; {hint}")
+                raise ValueError(f"{run.method}: no model '{run.model}' in this recipe; {hint}")
         return self
 
     @field_validator("seeds")
@@ -172,17 +172,17 @@ class Recipe(_Part):
 
     @property
     def training_seeds(self) -> tuple[int, ...]:
-        """At least one."""
+        """Seeds of training, at least one."""
         return self.seeds or (self.seed,)
 
     @property
     def identity(self) -> str:
-        """A hash of all that decides the numbers."""
+        """Hash of all that decides the numbers."""
         return content_hash(self.model_dump(mode="json", exclude=set(WORDS)))
 
 
 def builtin_recipes() -> dict[str, Path]:
-    """The recipes that ship, by name."""
+    """Returns the recipes that ship, by name."""
     packaged = Path(str(files("clearbench"))) / "recipes"
     folder = packaged if packaged.is_dir() else Path(__file__).parents[3] / "recipes"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
@@ -192,7 +192,7 @@ def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
     """Reads a recipe file or a built-in recipe by name, with `key.sub=value` changes.
 
     Raises:
-        RecipeError: With every problem at once.
+        RecipeError: The recipe has problems; all are listed at once.
     """
     known = builtin_recipes()
     path = known.get(str(source), Path(source))
@@ -250,7 +250,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
 
 
 def dump_recipe(recipe: Recipe) -> str:
-    """The resolved recipe as YAML that runs again."""
+    """Writes the resolved recipe as YAML that runs again."""
     text: str = yaml.safe_dump(
         recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
     )

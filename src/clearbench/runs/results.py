@@ -52,11 +52,11 @@ def environment(runtime: Runtime) -> Environment:
 
 @dataclass(frozen=True)
 class EndedRun:
-    """The stages of a run that has ended.
+    """Stages of a run that has ended.
 
     Attributes:
-        store: Where they are.
-        outcomes: How each ended, by key.
+        store: Store that holds them.
+        outcomes: Outcome of each stage, by key.
     """
 
     store: Store
@@ -67,18 +67,18 @@ class EndedRun:
         return self.outcomes[stage.key].status == "ok"
 
     def outcome(self, row: PlannedRow) -> StageOutcome:
-        """How the first stage of a row ended that did not end well, or how the last one did."""
+        """Returns the outcome of a row's first stage that did not end well, or of its last."""
         stages = (row.model, *row.measured.stages, row.score)
         bad = (self.outcomes[s.key] for s in stages if not self.ok(s))
         return next(bad, self.outcomes[row.score.key])
 
     def made(self, stage: Stage) -> dict[str, Any]:
-        """What a stage tells of its making; nothing where it failed."""
+        """Reads the facts a stage recorded of its making; nothing where it failed."""
         failed = self.outcomes[stage.key].status == "failed"
         return {} if failed else read_outcome(self.store.folder(stage.key))
 
     def scored(self, row: PlannedRow) -> Scored | None:
-        """A row's scores; None where it did not end well."""
+        """Reads a row's scores; None where it did not end well."""
         if not self.ok(row.score):
             return None
         return Scored.model_validate(read_scores(self.store.folder(row.score.key)))
@@ -94,11 +94,11 @@ def result_row(
     """Makes a row of the results, judged against `gold`.
 
     Args:
-        row: The planned row.
-        gold: The row that it is compared with.
-        ended: The stages of the run.
+        row: Planned row.
+        gold: Row that it is compared with.
+        ended: Stages of the run.
         protocol: Name of the protocol.
-        bands: The null bands of the run.
+        bands: Null bands of the run.
     """
     outcome, made, settings = ended.outcome(row), ended.made(row.model), row.model.train
     scored = ended.scored(row)
@@ -140,7 +140,7 @@ def _reference(row: PlannedRow) -> str | None:
 
 
 def _cost(made: Mapping[str, Any], measured: Mapping[str, Any]) -> Cost:
-    """The cost of training, joined by that of measuring where the model was measured."""
+    """Adds the cost of training and that of measuring, where the model was measured."""
     measuring = {f"measuring_{key}": value for key, value in measured.get("cost", {}).items()}
     return Cost(**made.get("cost", {}), **measuring)
 
@@ -164,7 +164,7 @@ def assemble(
     planned_bands: Sequence[PlannedBand],
     ended: EndedRun,
 ) -> Results:
-    """Puts the rows together with all that is computed from several of them."""
+    """Collects the rows and everything computed from several of them."""
     bands = [_null_band(band, ended) for band in planned_bands if ended.ok(band.stage)]
     rows = [
         result_row(row, family.golds[0], ended, recipe.evaluation.protocol, bands)

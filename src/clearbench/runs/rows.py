@@ -1,4 +1,4 @@
-"""The rows of `results.json`: one for each run, and one for each setting over several seeds."""
+"""Defines the rows of `results.json`: one per run, and one per setting over several seeds."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def _none_unless_finite(value: Any) -> Any:
 
 Status = Literal["ok", "diverged", "failed"]
 FiniteScore = Annotated[Score, AfterValidator(_finite)]
-#: A number of a drawing; infinities are stored as null, which JSON has.
+#: Number of a drawing; infinities are stored as null, which JSON has.
 Drawn = Annotated[float | None, BeforeValidator(_none_unless_finite)]
 
 
 class Variant(Stored):
-    """What a run trained.
+    """Parts that a run trained, and how.
 
     Attributes:
-        parts: Parts of the model that learned.
-        rank: Rank of LoRA's adapters; None where the weights themselves learned.
-        penalty: The penalty on what learned, if any.
+        parts: Parts of the model that were trained.
+        rank: Rank of LoRA's adapters; None where the weights themselves were trained.
+        penalty: Penalty on the trained parts, if any.
     """
 
     parts: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ Amount = Annotated[int | float | None, Field(exclude_if=is_none)]
 
 
 class Cost(Stored):
-    """What making and measuring one model took; a number that nobody took is absent."""
+    """Cost of making and measuring one model; a number that was not measured is absent."""
 
     seconds: Amount = None
     peak_memory_bytes: Amount = None
@@ -64,7 +64,7 @@ class Cost(Stored):
     measuring_peak_memory_bytes: Amount = None
 
     def items(self) -> dict[str, float]:
-        """The numbers that were taken, by name."""
+        """Returns the measured numbers by name."""
         return {key: value for key, value in self if value is not None}
 
 
@@ -72,7 +72,7 @@ class CurvePoint(Stored):
     """One step of training: loss terms, the gradient's norm, and scores measured on the way.
 
     Attributes:
-        step: Updates done; 0 is before the first.
+        step: Number of updates done; 0 is before the first.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
@@ -81,7 +81,7 @@ class CurvePoint(Stored):
     step: int
 
     def value(self, name: str) -> float | None:
-        """A term, norm or score of this step; None where it was not measured."""
+        """Returns a term, norm or score of this step; None where it was not measured."""
         return self.__pydantic_extra__.get(name)
 
 
@@ -89,7 +89,7 @@ class Scored(Stored):
     """The scores of one run before they are part of a row.
 
     Attributes:
-        truth_ratios: By `forget.<track>`, for the page's drawings.
+        truth_ratios: Ratios by `forget.<track>`, for the page's drawings.
     """
 
     scores: dict[str, FiniteScore]
@@ -97,16 +97,16 @@ class Scored(Stored):
 
 
 class AnyRow(Stored):
-    """What a row of one run and a row over several seeds have in common.
+    """Fields that a row of one run and a row over several seeds have in common.
 
     Attributes:
         model: Kind of model.
-        modality: What it was asked to forget.
+        modality: Modality that it was to forget.
         share: Share of the taught people who were to be forgotten.
         gold: Id of the row that it is compared with.
-        reason: Why it did not end well.
-        scores: By key, `<split>.<track>.<metric>`.
-        verdict: None for originals and for runs without scores.
+        reason: Reason why it did not end well.
+        scores: Scores by key, `<split>.<track>.<metric>`.
+        verdict: Verdict; None for originals and for runs without scores.
     """
 
     id: str
@@ -128,7 +128,7 @@ class AnyRow(Stored):
     @property
     @abstractmethod
     def first_seed(self) -> int:
-        """The seed of the run whose id the row has."""
+        """Seed of the run whose id the row has."""
 
     @property
     def ok(self) -> bool:
@@ -141,11 +141,11 @@ class AnyRow(Stored):
         return self.method in ANCHORS
 
     def value(self, key: str) -> float | None:
-        """A score's value; None where it was not measured."""
+        """Returns a score's value; None where it was not measured."""
         return self.scores[key].value if key in self.scores else None
 
     def values(self, field: Literal["value", "gold", "original"] = "value") -> dict[str, float]:
-        """The values of all scores, or those of gold or the original, as far as they are known."""
+        """Returns the values of all scores, or gold's or the original's, as far as known."""
         numbers = ((key, getattr(score, field)) for key, score in self.scores.items())
         return {key: number for key, number in numbers if number is not None}
 
@@ -154,7 +154,7 @@ class Row(AnyRow):
     """One run: one model that was made, measured and scored.
 
     Attributes:
-        reference: How the reference model was held, where the method has one.
+        reference: Placement of the reference model, where the method has one.
         attacks: Scores of attacks by key.
         stages: Keys of the stages that it was made of, by role.
     """
@@ -167,7 +167,7 @@ class Row(AnyRow):
 
     @property
     def first_seed(self) -> int:
-        """The seed of training."""
+        """Seed of training."""
         return self.seed
 
 
@@ -187,5 +187,5 @@ class CombinedRow(AnyRow):
 
     @property
     def first_seed(self) -> int:
-        """The seed of the run whose id the row has."""
+        """Seed of the run whose id the row has."""
         return self.seeds[0]

@@ -1,4 +1,4 @@
-"""From a recipe to a finished folder: data, stages, results."""
+"""Runs a recipe into a folder: data, stages, results."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ RECIPE, STAGES = "recipe.yaml", "stages"
 
 @dataclass(frozen=True)
 class RunPlan:
-    """All that a run makes.
+    """Stages and rows that a run makes.
 
     Attributes:
-        store: Where it is kept.
-        data: The stage of the people, which is finished.
-        dataset: The people.
-        families: The rows of the results.
+        store: Store that keeps the stages.
+        data: Finished stage of the people.
+        dataset: Dataset of the people.
+        families: Rows of the results.
         bands: Null bands of golds.
     """
 
@@ -47,17 +47,17 @@ class RunPlan:
 
     @property
     def rows(self) -> tuple[PlannedRow, ...]:
-        """In the order of the results."""
+        """Rows in the order of the results."""
         return tuple(row for family in self.families for row in family.rows)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages that nothing else starts from."""
+        """Stages that no other stage starts from."""
         return (*(row.score for row in self.rows), *(band.stage for band in self.bands))
 
 
 def data_stage(recipe: Recipe) -> DataStage:
-    """The stage of a recipe's people."""
+    """Builds the stage of a recipe's people."""
     part = recipe.data
     return DataStage(part.source, part.people, part.strangers, part.forget, part.half, recipe.seed)
 
@@ -66,7 +66,7 @@ def plan_run(recipe: Recipe, out: Path, store: Path | None = None) -> RunPlan:
     """Plans a run; its people are made on the way.
 
     Args:
-        recipe: What is asked for.
+        recipe: Checked recipe.
         out: Folder for the results.
         store: Folder for the stages; one below `out` where none is given.
     """
@@ -86,7 +86,7 @@ def run(
     console: Console | None = None,
     store: Path | None = None,
 ) -> Results:
-    """Runs a recipe into `out`; what is finished is never made again.
+    """Runs a recipe into `out`; finished stages are never made again.
 
     Other processes may work on the same folder or the same store: what one makes the others read.
 
@@ -132,7 +132,7 @@ def _deciding_part(recipe: Recipe) -> dict[str, Any]:
 
 
 def _known_results(planned: RunPlan, out: Path) -> Results | None:
-    """Results that are there, if they were made of the same stages and no row failed."""
+    """Reads existing results, if they were made of the same stages and no row failed."""
     if not (out / RESULTS).is_file() or not (out / DETAILS).is_file():
         return None
     results = read_results(out)

@@ -1,4 +1,4 @@
-"""The schema of `results.json` and `details.json`: every program reads and writes these classes.
+"""Defines the schema of `results.json` and `details.json`, which every program uses.
 
 A file of an older schema is upgraded when it is read. `docs/results.schema.json` is made from here.
 """
@@ -25,7 +25,7 @@ RESULTS, DETAILS = "results.json", "details.json"
 
 
 class Environment(Open):
-    """The software and the machine that the numbers were made with; no host name, no paths.
+    """Software and machine that made the numbers; no host name, no paths.
 
     Attributes:
         packages: Versions by package.
@@ -42,20 +42,20 @@ class Environment(Open):
 
 
 class Plugin(Stored):
-    """A plugin's file by name and content."""
+    """Name and content hash of a plugin's file."""
 
     name: str
     sha256: str
 
 
 class RecordedData(Open):
-    """The recipe's people."""
+    """Settings of the recipe's people."""
 
     fold: str = "reported"
 
 
 class RecordedEvaluation(Open):
-    """The recipe's evaluation."""
+    """Settings of the recipe's evaluation."""
 
     eligible: str = "all"
 
@@ -76,7 +76,7 @@ class RecordedRecipe(Open):
 
 
 class NullBand(Stored):
-    """How far golds of different seeds are from each other, by score.
+    """Distance between golds of different seeds, by score.
 
     Attributes:
         golds: Ids of the golds.
@@ -94,7 +94,7 @@ class RankCorrelation(Stored):
     Attributes:
         runs: Number of runs that were ranked.
         metrics: Keys of the rows and columns.
-        spearman: (metrics, metrics).
+        spearman: Correlations, (metrics, metrics).
     """
 
     model: str
@@ -108,8 +108,8 @@ class Results(StoredFile):
     """The content of `results.json`.
 
     Attributes:
-        rows: One for each run, in the order of the recipe.
-        combined: One for each setting that ran with several seeds.
+        rows: Rows of runs, in the order of the recipe.
+        combined: Rows of settings that ran with several seeds.
     """
 
     file_name = RESULTS
@@ -123,7 +123,7 @@ class Results(StoredFile):
     rank_correlations: tuple[RankCorrelation, ...] = ()
 
     def row(self, id: str) -> Row | None:
-        """The run of an id."""
+        """Finds the run of an id."""
         return next((row for row in self.rows if row.id == id), None)
 
 
@@ -139,8 +139,8 @@ class ShownQuestion(Stored):
     """One question with the answers of all runs.
 
     Attributes:
-        image: The image that it is asked about, in base64.
-        answers: By row id.
+        image: Image that it is asked about, in base64.
+        answers: Answers by row id.
     """
 
     split: str
@@ -158,7 +158,7 @@ class Details(StoredFile):
 
     Attributes:
         people: Forgotten (`forget`) and kept (`retain`) people.
-        truth_ratios: By row id and `forget.<track>`.
+        truth_ratios: Truth ratios by row id and `forget.<track>`.
     """
 
     file_name = DETAILS
@@ -168,7 +168,7 @@ class Details(StoredFile):
     questions: tuple[ShownQuestion, ...] = ()
 
     def ratios(self, id: str, track: str) -> list[float]:
-        """A run's finite truth ratios on the forgotten people."""
+        """Returns a run's finite truth ratios on the forgotten people."""
         ratios = self.truth_ratios.get(id, {}).get(f"forget.{track}", ())
         return [ratio for ratio in ratios if ratio is not None]
 
@@ -192,6 +192,6 @@ def read_details(path: Path) -> Details:
 
 
 def schema_of(path: Path) -> int:
-    """The number of the schema that a `results.json`, or that of a folder, was written in."""
+    """Reads the schema number of a `results.json`, or of that in a folder."""
     file = path / RESULTS if path.is_dir() else path
     return schema_in(read_json(file), str(file))

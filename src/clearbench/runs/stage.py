@@ -1,4 +1,4 @@
-"""Stages: everything that a run makes and keeps, each named by what it is made of."""
+"""Stages: everything that a run makes and keeps, each named by a hash of its ingredients."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from clearbench.runs.code import code_digests
 from clearbench.runs.store import Store
 from clearbench.storage import canonical_json, content_hash, read_json, safe_name, write_json
 
-#: Libraries whose version decides what numbers come out.
+#: Libraries whose version decides the numbers.
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "rouge-score")
 OUTCOME = "outcome.json"
 Status = Literal["ok", "diverged", "failed"]
-#: Called with (what is being done, steps done, steps in all).
+#: Function called with (name of the work, steps done, steps in all).
 OnProgress = Callable[[str, int, int], None]
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the libraries that decide what numbers come out."""
+    """Returns versions of the libraries that decide the numbers."""
     return {name: version(name) for name in PACKAGES}
 
 
 @dataclass(frozen=True)
 class Ingredients:
-    """All that decides the content of a stage, as its manifest records it.
+    """Everything that decides the content of a stage, as its manifest records it.
 
     Attributes:
-        settings: What was asked for, as JSON.
+        settings: Settings of the stage, as JSON.
         parents: Key of every stage it starts from, by role.
-        materials: Digest of the content of data and of model folders, by what they are.
-        code: sha256 of every source file that computes it, by module.
+        materials: Digest of the content of data and of model folders, by role.
+        code: Sha256 of every source file that computes it, by module.
         packages: Versions of the libraries it is computed with.
     """
 
@@ -48,8 +48,8 @@ class Ingredients:
     packages: dict[str, str]
 
     def differences(self, other: Ingredients) -> list[str]:
-        """Says in words what differs from the ingredients of another stage of the same settings."""
-        said = []
+        """Describes the differences from the ingredients of another stage of the same settings."""
+        lines = []
         for word, ours, theirs in (
             ("starts from another", self.parents, other.parents),
             ("changed:", self.materials, other.materials),
@@ -57,19 +57,19 @@ class Ingredients:
             ("version changed:", self.packages, other.packages),
         ):
             names = [n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n)]
-            said += [f"{word} {name}" for name in names]
-        return said
+            lines += [f"{word} {name}" for name in names]
+        return lines
 
 
 @dataclass(frozen=True)
 class StageInputs:
-    """What a stage is made with besides its own settings.
+    """Inputs of making a stage besides its own settings.
 
     Attributes:
-        store: Holds the stages it starts from.
-        cache: What the stages of one worker process share.
+        store: Store with the stages it starts from.
+        cache: Cache that the stages of one worker process share.
         scratch: Folder for checkpoints; it survives a kill and goes once the stage is finished.
-        on_progress: Called as the work goes on.
+        on_progress: Function called as the work goes on.
     """
 
     store: Store
@@ -80,7 +80,7 @@ class StageInputs:
 
 @dataclass(frozen=True)
 class Stage(ABC):
-    """One thing that is made once and kept in a store, under a key that says what it is made of.
+    """One result that is made once and kept in a store, under a key of its ingredients.
 
     A subclass holds the settings as fields; its module is part of what computes it.
 
@@ -98,16 +98,16 @@ class Stage(ABC):
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What was asked for, as JSON, without parents and materials."""
+        """Settings as JSON, without parents and materials."""
 
     @property
     def parents(self) -> Mapping[str, Stage]:
-        """The stages it starts from, by role."""
+        """Stages it starts from, by role."""
         return {}
 
     @property
     def materials(self) -> Mapping[str, str]:
-        """Digests of content that no stage made, by what it is."""
+        """Digests of content that no stage made, by role."""
         return {}
 
     @property
@@ -121,12 +121,12 @@ class Stage(ABC):
 
     @property
     def weight(self) -> float:
-        """Rough cost beside other stages, for the order of work and the time left."""
+        """Rough cost relative to other stages, for the order of work and the time left."""
         return 1.0
 
     @cached_property
     def ingredients(self) -> Ingredients:
-        """Collects what decides its content."""
+        """Everything that decides its content."""
         return Ingredients(
             json.loads(canonical_json(self.settings)),
             {role: parent.key for role, parent in self.parents.items()},
@@ -137,17 +137,17 @@ class Stage(ABC):
 
     @cached_property
     def key(self) -> str:
-        """Names its folder: kind, label and a hash of the ingredients."""
+        """Name of its folder: kind, label and a hash of the ingredients."""
         return safe_name(f"{self.kind}-{self.label}-{content_hash(vars(self.ingredients))}")
 
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """How the making of a stage ended.
+    """Outcome of making a stage.
 
     Attributes:
-        status: `failed` is never kept: the stage is made anew by the next run.
-        reason: Why it is not `ok`.
+        status: Status; a `failed` stage is never kept, and made anew by the next run.
+        reason: Reason why it is not `ok`.
     """
 
     status: Status
@@ -155,7 +155,7 @@ class StageOutcome:
 
 
 def write_outcome(folder: Path, status: Status, reason: str = "", **more: Any) -> Status:
-    """Writes how a stage ended, and what its rows tell of it."""
+    """Writes the outcome of a stage, and further facts for its rows."""
     write_json(folder / OUTCOME, {"status": status, "reason": reason, **more})
     return status
 

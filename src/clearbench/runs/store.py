@@ -1,4 +1,4 @@
-"""A store: one folder for each finished stage, which any number of processes may share."""
+"""Stores one folder per finished stage, shared by any number of processes."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from clearbench.storage import MANIFEST, is_finished, new_folder, read_json
 
 @dataclass(frozen=True)
 class Store:
-    """Folders of finished stages by key, with a lock for each that is being made.
+    """Folders of finished stages by key, with a lock per stage that is being made.
 
     A folder appears by one rename when it is whole, so that readers need no lock.
 
     Attributes:
-        root: The folder that holds them.
+        root: Folder that holds them.
     """
 
     root: Path
 
     def folder(self, key: str) -> Path:
-        """Where the stage of that key is, or will be."""
+        """Returns the folder of the stage of that key, whether or not it exists."""
         return self.root / key
 
     def scratch(self, key: str) -> Path:
-        """Where an unfinished stage keeps its checkpoints."""
+        """Returns the folder in which an unfinished stage keeps its checkpoints."""
         return self.root / f"{key}.unfinished"
 
     def holds(self, key: str) -> bool:
-        """Whether the stage is there, whole."""
+        """Whether the store has the whole stage."""
         return is_finished(self.folder(key))
 
     @contextmanager
     def lock(self, key: str, wait: float) -> Iterator[bool]:
-        """Enters as the only process that makes a stage; the lock of a dead process is free.
+        """Locks a stage for one process that makes it; the lock of a dead process is free.
 
         Args:
-            key: Of the stage.
+            key: Key of the stage.
             wait: Seconds to wait for another process; negative waits for ever.
 
         Yields:
@@ -71,7 +71,7 @@ class Store:
     def new(self, key: str, about: dict[str, Any]) -> Iterator[Path]:
         """Yields an empty folder that becomes the stage's when the block ends well.
 
-        Only for the holder of the lock: what killed processes left of this stage is removed.
+        Only the holder of the lock may call it: leftovers of killed processes are removed.
         """
         for left in self.root.glob(f".{key}.*.tmp"):
             shutil.rmtree(left, ignore_errors=True)
@@ -80,7 +80,7 @@ class Store:
         shutil.rmtree(self.scratch(key), ignore_errors=True)
 
     def manifests(self) -> dict[str, dict[str, Any]]:
-        """By key, what the manifest of every finished stage says that it is made of."""
+        """Returns the manifest of every finished stage, by key."""
         return {
             path.parent.name: dict(read_json(path).get("about", {}))
             for path in sorted(self.root.glob(f"[!.]*/{MANIFEST}"))

@@ -11,7 +11,7 @@ from clearbench.errors import StorageError
 from clearbench.storage import read_json, write_json
 
 SCHEMA: Final = 2
-#: Problems of a damaged file that are named at once.
+#: Number of problems of a damaged file that are named at once.
 _MOST_PROBLEMS = 5
 
 
@@ -27,7 +27,7 @@ class Stored(BaseModel):
 
 
 class Open(BaseModel):
-    """Part of a file that keeps whatever else it holds."""
+    """Part of a file that keeps any further fields."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -43,7 +43,7 @@ class StoredFile(Stored):
     schema_number: Literal[2] = Field(default=SCHEMA, alias="schema")
 
     def json_value(self) -> dict[str, Any]:
-        """The content of the file."""
+        """Returns the content of the file."""
         return self.model_dump(mode="json")
 
     def write(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class StoredFile(Stored):
 
         Args:
             content: Parsed JSON.
-            where: The file's name, for the message.
+            where: Name of the file, for the message.
 
         Raises:
             StorageError: The schema is unknown, or fields are missing or wrong.
@@ -78,7 +78,7 @@ class StoredFile(Stored):
 
 
 def schema_in(content: Any, where: str) -> int:
-    """The number of the schema that a file's content was written in.
+    """Reads the schema number of a file's content.
 
     Raises:
         StorageError: The content is no JSON object, or its schema is unknown.
@@ -96,7 +96,7 @@ def schema_in(content: Any, where: str) -> int:
 
 
 def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """The content under schema 2. Schema 1 called a question's image `picture`."""
+    """Upgrades content to schema 2. Schema 1 called a question's image `picture`."""
     upgraded = content | {"schema": SCHEMA}
     questions = content.get("questions")
     if isinstance(questions, list):

@@ -1,4 +1,4 @@
-"""Looks after the stages of finished runs: are they whole, what has changed since, what may go."""
+"""Verifies the stages of finished runs, lists changes since, and removes unneeded stages."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from clearbench.storage import verify
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found about the stages of a run.
+    """Result of verifying the stages of a run.
 
     Attributes:
-        damaged: Files whose bytes are not what their manifest says.
-        changed: What the stages were made of and is another today.
+        damaged: Files whose bytes differ from their manifest.
+        changed: Ingredients of the stages that are different today.
     """
 
     damaged: tuple[str, ...]
@@ -32,11 +32,11 @@ class Verification:
 
 
 def verify_run(folder: Path, store: Path | None = None) -> Verification:
-    """Checks every file of a run's stages, and what they were made of.
+    """Checks every file of a run's stages, and their ingredients.
 
     Args:
-        folder: The run.
-        store: Its stages, where they are not below it.
+        folder: Folder of the run.
+        store: Store of its stages, where they are not below it.
 
     Raises:
         StorageError: There are no stages.
@@ -54,19 +54,19 @@ def verify_run(folder: Path, store: Path | None = None) -> Verification:
     for key, about in manifests.items():
         for change in changes_since(about, today.get(_material_key(about), {})):
             changed.setdefault(change, []).append(key)
-    said = [f"{change} ({len(keys)} stages)" for change, keys in sorted(changed.items())]
-    return Verification(tuple(damaged), tuple(said))
+    lines = [f"{change} ({len(keys)} stages)" for change, keys in sorted(changed.items())]
+    return Verification(tuple(damaged), tuple(lines))
 
 
 def _material_key(about: Mapping[str, Any]) -> str:
-    """Which material of a recipe a stage was made of."""
+    """Names the material of a recipe that a stage was made of."""
     kind = str(about.get("kind", ""))
     settings = about.get("settings", {})
     return f"{kind} {settings.get('model', '')}" if kind == "teach" else kind
 
 
 def _materials(folder: Path) -> dict[str, dict[str, str]]:
-    """Digests of today of a recipe's data and base models; those that are gone are `gone`.
+    """Computes today's digests of a recipe's data and base models; missing ones are `gone`.
 
     None for a recipe that cannot be read, such as one of a plugin that is not loaded.
     """
@@ -74,11 +74,11 @@ def _materials(folder: Path) -> dict[str, dict[str, str]]:
         recipe = load_recipe(folder / RECIPE)
     except RecipeError:
         return {}
-    found = {"data": {"data": _digest(lambda: data_stage(recipe).materials.get("data", ""))}}
+    digests = {"data": {"data": _digest(lambda: data_stage(recipe).materials.get("data", ""))}}
     for kind, part in recipe.models.items():
         source = ModelSource(kind, part.source, part.head)
-        found[f"teach {kind}"] = {"base model": _digest(lambda source=source: source.digest)}
-    return found
+        digests[f"teach {kind}"] = {"base model": _digest(lambda source=source: source.digest)}
+    return digests
 
 
 def _digest(compute: Callable[[], str]) -> str:
@@ -93,8 +93,8 @@ def prune_runs(folders: Sequence[Path], store: Path | None = None, *, really: bo
 
     Args:
         folders: Runs with stages of their own, or all runs that share the store.
-        store: The shared stages.
-        really: Whether to remove them.
+        store: Store with the shared stages.
+        really: True to remove them.
     """
     needed = {name for folder in folders for name in _needed(folder, store)}
     places = [store] if store else [folder / STAGES for folder in folders]
@@ -111,7 +111,7 @@ def prune_runs(folders: Sequence[Path], store: Path | None = None, *, really: bo
 
 
 def _needed(folder: Path, store: Path | None) -> Iterator[str]:
-    """Keys of the stages of a run's recipe."""
+    """Yields keys of the stages of a run's recipe."""
     _stages(folder, store)
     planned = plan_run(load_recipe(folder / RECIPE), folder, store)
     yield planned.data.key

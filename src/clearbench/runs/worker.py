@@ -1,4 +1,4 @@
-"""Worker processes: each makes one stage at a time and tells how far it is."""
+"""Worker processes, which make one stage at a time and report its progress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clearbench.runs.making import make_stage
 from clearbench.runs.stage import Stage, StageOutcome
 from clearbench.runs.store import Store
 
-#: Seconds after which a worker gives a stage back that another process is making.
+#: Seconds after which a worker returns a stage that another process is making.
 PATIENCE = 1.0
 #: Seconds between two reports on one stage.
 REPORT_SECONDS = 0.2
@@ -29,7 +29,7 @@ REPORT_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is."""
+    """Progress of a stage."""
 
     doing: str
     done: int
@@ -38,7 +38,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a stage ended; no outcome where another process is making it."""
+    """Outcome of a stage; None where another process is making it."""
 
     outcome: StageOutcome | None
 
@@ -76,7 +76,7 @@ def _made(
         return make_stage(stage, store, cache, on_progress, PATIENCE)
     except ClearbenchError as error:
         return StageOutcome("failed", error.what)
-    except Exception as error:  # a stage's fault, a method's above all, ends no run
+    except Exception as error:  # a fault of a stage, mostly of a method, ends no run
         return StageOutcome("failed", repr(error))
 
 
@@ -96,10 +96,10 @@ class Worker:
     """A worker process, and a new one in its place once it has died.
 
     Attributes:
-        root: The folder of the store.
-        threads: Threads of the process.
+        root: Folder of the store.
+        threads: Number of threads of the process.
         plugins: Python files that it loads.
-        stage: What it makes at the moment.
+        stage: Stage that it makes at the moment.
     """
 
     root: Path
@@ -110,7 +110,7 @@ class Worker:
     _connection: Connection | None = field(default=None, repr=False)
 
     def start(self, stage: Stage) -> None:
-        """Gives the worker a stage to make."""
+        """Assigns the worker a stage to make."""
         if self._process is None or not self._process.is_alive():
             self._connection, self._process = self._spawned()
         self.connection.send(stage)
@@ -118,13 +118,13 @@ class Worker:
 
     @property
     def connection(self) -> Connection:
-        """What messages of the running process come from."""
+        """Connection that messages of the running process come from."""
         if self._connection is None:
             raise RuntimeError("the worker has not been started")
         return self._connection
 
     def receive(self) -> Message:
-        """The next message; the death of the process is the failure of its stage."""
+        """Returns the next message; the death of the process is the failure of its stage."""
         try:
             message: Message = self.connection.recv()
         except (EOFError, ConnectionResetError):
@@ -134,7 +134,7 @@ class Worker:
         return message
 
     def stop(self) -> None:
-        """Ends the process at once; what it was making can be taken up again."""
+        """Ends the process at once; the stage it was making can be resumed."""
         if self._process is not None:
             self._process.terminate()
             self._process.join()
@@ -150,7 +150,7 @@ class Worker:
         return ours, process
 
     def _death(self) -> str:
-        """Waits for the end of the process and says what ended it."""
+        """Waits for the end of the process and describes its cause."""
         process = self._process
         if process is None:
             return "its worker process never began"

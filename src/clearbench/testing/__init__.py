@@ -3,7 +3,7 @@
     from clearbench.testing import check_attack, check_method, check_metric
     check_method(MyMethod)
 
-Each raises an `AssertionError` that names the check, the class and the kind of model.
+Each raises an `AssertionError` with the check, the class and the kind of model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Assertions of the contract checks, with messages that say what was compared."""
+"""Assertions of the contract checks, with messages that name what was compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of attacks, checked on tiny models and their records."""
+"""Checks the contract of attacks on tiny models and their records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _target(trained: bool, collections: Collections) -> Target:
 def _attacked(
     attack: Attack, change: Callable[[Records], Records] = lambda records: records
 ) -> Collections:
-    """A model and a gold with the attack's table among their records."""
+    """Builds a model and a gold with the attack's table among their records."""
     given = typical_collections()
     model, gold = (
         records.with_table(attack.written, attack.table(_target(trained, given.of(records))))
@@ -112,10 +112,10 @@ def check_attack(attack: Attack | type[Attack]) -> list[str]:
         attack: A configured attack, or a class, whose declared variants are all checked.
 
     Returns:
-        The names of the checks, all passed.
+        Names of the checks, all passed.
 
     Raises:
-        AssertionError: At the first check that fails, with check and attack.
+        AssertionError: The first check that fails, with check and attack.
     """
     made = [attack] if isinstance(attack, Attack) else list(attack.configured())
     run_checks(_CHECKS, made)

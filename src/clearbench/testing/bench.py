@@ -36,17 +36,17 @@ class Bench:
 
     @property
     def chosen(self) -> Method:
-        """The method with its defaults, or with its values for trials this small."""
+        """Method with its defaults, or with its values for trials this small."""
         return self.cls(**self.cls.trial)
 
     @property
     def data(self) -> Dataset:
-        """The tiny people's rows; for a classifier, their images and names."""
+        """Rows of the tiny people; for a classifier, their images and names."""
         return tiny_dataset() if self.kind != "classifier" else tiny_dataset().naming()
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """The tracks of forget rows that the method can forget and the model can read."""
+        """Tracks of forget rows that the method can forget and the model can read."""
         allowed = readable_by(self.kind)
         if "both" in self.cls.modalities:
             return allowed
@@ -81,12 +81,12 @@ class Bench:
         return {role: chosen for role, chosen in items.items() if chosen or role != "spared"}
 
     def rows(self, model: Model) -> TrainingRows:
-        """All training rows, as `prepare` and edits read them."""
+        """Returns all training rows, as `prepare` and edits read them."""
         return TrainingRows(model, self.data, self.tracks, 4, 0)
 
     @property
     def trains(self) -> list[Train]:
-        """The stages that train; none for an edit or a guard."""
+        """Stages that train; none for an edit or a guard."""
         return [stage for stage in self.chosen.stages() if isinstance(stage, Train)]
 
     @property
@@ -119,7 +119,7 @@ class Bench:
         return first.loss(self.step(model, items))
 
     def forget_loss(self, model: Model) -> float:
-        """The mean negative log-likelihood of the answers on every forget row."""
+        """Computes the mean negative log-likelihood of the answers on every forget row."""
         rows = [item(row) for row in self.data.train_rows("forget", self.tracks)]
         with torch.no_grad():
             answers = model.answers(model.batch([row for row in rows if model.accepts(row)]))

@@ -1,4 +1,4 @@
-"""Records of tiny models, on which contract checks compute metrics and attacks."""
+"""Measures records of tiny models, on which contract checks compute metrics and attacks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.tables import TableSet
 from clearbench.testing.world import base, taught, tiny_dataset
 
-#: Rounding that a value may lie outside its range by.
+#: Amount by which rounding may put a value outside its range.
 ROUNDING = 1e-9
 Tables = TypeVar("Tables", bound=TableSet)
 
 
 @cache
 def typical_dataset() -> Dataset:
-    """The tiny dataset, in which the retained people are also held out under other numbers."""
+    """Builds the tiny dataset, with the retained people held out, too, under other numbers."""
     dataset = tiny_dataset()
     strangers = tuple(
         row.model_copy(update={"id": f"held-out-{row.id}", "person": 100 + (row.person or 0)})
@@ -40,7 +40,7 @@ def typical_dataset() -> Dataset:
 
 @cache
 def typical_records(trained: bool = True) -> Records:
-    """Records of a tiny vision-language model, taught or not, with strangers and every form."""
+    """Measures a tiny vision-language model, taught or not, with strangers and every form."""
     model = (taught if trained else base)("vision-language")
     settings = EvaluationSettings(
         protocol="openunlearning", limit=None, asks=tuple(PROMPT_FORMS), max_new_tokens=8
@@ -50,29 +50,29 @@ def typical_records(trained: bool = True) -> Records:
 
 @cache
 def classifier_records() -> Records:
-    """Records of a tiny classifier."""
+    """Measures a tiny classifier."""
     settings = EvaluationSettings(limit=None)
     return evaluate(taught("classifier"), tiny_dataset().naming(), settings)
 
 
 def copied(tables: Tables) -> Tables:
-    """The same lines in new frames."""
+    """Copies the lines into new frames."""
     return tables.changed(lambda frame: frame.copy(deep=True))
 
 
 def shuffled(tables: Tables) -> Tables:
-    """The same lines in another order."""
+    """Puts the lines in another order."""
     return tables.changed(lambda frame: frame.sample(frac=1, random_state=1))
 
 
 def typical_collections(change: Callable[[Records], Records] = copied) -> Collections:
-    """A model, a gold and an original that know nobody, their records changed by a function."""
+    """Builds records of an untaught model, gold and original, changed by a function."""
     ours, gold = (change(typical_records(trained)) for trained in (True, False))
     return Collections(ours, (gold,), (gold,))
 
 
 def differing(before: TableSet, after: TableSet) -> list[str]:
-    """Names of the tables that differ."""
+    """Names the tables that differ."""
     return [name for name in before if not before[name].equals(after[name])]
 
 
@@ -83,13 +83,13 @@ def check_unchanged(before: Records, after: Records) -> None:
 
 
 def bounds(limits: tuple[float | None, float | None]) -> tuple[float, float]:
-    """A range with infinities where there is no bound."""
+    """Returns a range with infinities where there is no bound."""
     low, high = limits
     return (-np.inf if low is None else low, np.inf if high is None else high)
 
 
 def must(condition: object, what: str) -> None:
-    """Raises an `AssertionError` that says what is wrong, unless the condition holds."""
+    """Raises an `AssertionError` with what is wrong, unless the condition holds."""
     if not condition:
         raise AssertionError(what)
 

@@ -1,4 +1,4 @@
-"""Makes steps of a model whose logits are given, so that a loss can be worked out on paper.
+"""Makes steps of a model whose logits are given, so that a loss can be computed on paper.
 
 The test of a method of one's own, its loss against a sum in numpy:
 
@@ -24,7 +24,7 @@ from clearbench.testing.by_hand import Array, log_softmax, negative_log_likeliho
 
 #: Rows and targets of the usual batch: an answer of three tokens and one of a single token.
 ROWS, TARGETS = (0, 0, 0, 1), (1, 2, 4, 0)
-#: Words in the vocabulary of a drawn model.
+#: Number of words in the vocabulary of a drawn model.
 WORDS = 5
 
 
@@ -68,47 +68,47 @@ class GivenModel:
         return cls({role: torch.randn(len(ROWS), WORDS, generator=rng) for role in ROLES}, **about)
 
     def answers(self, batches: Batches) -> Answers:
-        """The given logits, with gradient."""
+        """Returns the given logits, with gradient."""
         (batch,) = batches
         logits = self.logits[_role(batches)]
         return Answers(logits, batch.targets, batch.owners, batch.items, self.margin)
 
     def states(self, batches: Batches, layer: int) -> Tensor:
-        """The logits times `layer`, (tokens, words); an `IndexError` beyond the layers."""
+        """Returns the logits times `layer`, (tokens, words); an `IndexError` beyond the layers."""
         if not 1 <= layer <= self.depth:
             raise IndexError(f"layer {layer} of a model of {self.depth}")
         return layer * self.logits[_role(batches)]
 
     def sequence_log_probs(self, batches: Batches) -> Tensor:
-        """The (rows,) log-probabilities of whole answers, without gradient."""
+        """Computes the (rows,) log-probabilities of whole answers, without gradient."""
         answers = self.answers(batches)
         return answers.per_row(answers.log_probs).detach()
 
     def trainable(self) -> dict[str, Tensor]:
-        """The one weight, by name."""
+        """Returns the one weight, by name."""
         return {"weight": self.weight}
 
     def array(self, role: str) -> Array:
-        """The (tokens, words) logits in numpy."""
+        """Returns the (tokens, words) logits in numpy."""
         return np.asarray(self.logits[role].detach().numpy())
 
     def probabilities(self, role: str, temperature: float = 1.0) -> Array:
-        """The (tokens, words) probabilities in numpy."""
+        """Computes the (tokens, words) probabilities in numpy."""
         return np.asarray(np.exp(log_softmax(self.array(role) / temperature)))
 
     def losses(self, role: str, targets: Sequence[int] = TARGETS) -> Array:
-        """The (tokens,) negative log-likelihoods in numpy, with the margin."""
+        """Computes the (tokens,) negative log-likelihoods in numpy, with the margin."""
         lowered = self.array(role).copy()
         lowered[np.arange(len(targets)), np.asarray(targets)] -= self.margin
         return negative_log_likelihoods(lowered, targets)
 
     def divergence(self, other: GivenModel, role: str, temperature: float = 1.0) -> Array:
-        """The (tokens,) KL(this || other) in numpy, both softened."""
+        """Computes the (tokens,) KL(this || other) in numpy, both softened."""
         p, q = (model.probabilities(role, temperature) for model in (self, other))
         return np.asarray((p * np.log(p / q)).sum(-1))
 
     def slope(self, loss: Tensor, role: str) -> Array:
-        """The (tokens, words) gradient of a loss in the logits of a role."""
+        """Computes the (tokens, words) gradient of a loss in the logits of a role."""
         (gradient,) = torch.autograd.grad(loss, self.logits[role])
         return np.asarray(gradient.numpy())
 

@@ -62,7 +62,7 @@ _OF_A_LOSS = {
 
 
 def checks(bench: Bench) -> dict[str, Callable[[Bench], None]]:
-    """The checks that apply to a method, by name."""
+    """Returns the checks that apply to a method, by name."""
     return {n: c for n, c in _CHECKS.items() if bench.trains or c not in _OF_A_LOSS}
 
 
@@ -70,10 +70,10 @@ def check_method(cls: type[Method], kind: Kind | None = None) -> list[str]:
     """Checks a method on tiny models of every kind it claims, or of one.
 
     Returns:
-        The names of the checks, all passed.
+        Names of the checks, all passed.
 
     Raises:
-        AssertionError: At the first check that fails, with check, method and kind.
+        AssertionError: The first check that fails, with check, method and kind.
     """
     if kind is not None and kind not in cls.kinds:
         raise AssertionError(f"{cls.name} does not claim a {kind}")

@@ -1,4 +1,4 @@
-"""The contract of metrics, checked on the records of tiny models."""
+"""Checks the contract of metrics on the records of tiny models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from clearbench.testing.collections import (
 
 
 def typical_groups(metric: Metric) -> Iterator[RecordGroup]:
-    """Copies of the groups that a metric is for."""
+    """Yields copies of the groups that a metric is for."""
     for records in (typical_records(), classifier_records()):
         for key, group in records.groups().items():
             if metric.applies(key):
@@ -172,10 +172,10 @@ def check_metric(metric: Metric | Comparison | type[Metric | Comparison]) -> lis
         metric: A configured metric, or a class, whose declared variants are all checked.
 
     Returns:
-        The names of the checks, all passed.
+        Names of the checks, all passed.
 
     Raises:
-        AssertionError: At the first check that fails, with check and metric.
+        AssertionError: The first check that fails, with check and metric.
     """
     made = [metric] if isinstance(metric, Measure) else list(metric.configured())
     cls = type(made[0])
@@ -188,7 +188,7 @@ def run_checks(checks: dict[str, Callable[[Any], None]], made: list[Any]) -> Non
     """Runs every check on every configuration.
 
     Raises:
-        AssertionError: At the first check that fails, with check and configuration.
+        AssertionError: The first check that fails, with check and configuration.
     """
     for configured in made:
         for name, check in checks.items():

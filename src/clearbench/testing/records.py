@@ -1,4 +1,4 @@
-"""Builds records by hand, small enough to work a metric out on paper."""
+"""Builds records by hand, small enough to compute a metric on paper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOKENS = ("hits", "means", "variances")
 
 
 def records(rows: Sequence[Mapping[str, Any]]) -> Records:
-    """Records from rows; number `k` is row `rk` of person `k` on `forget.text`, a `qa`.
+    """Builds records from rows; number `k` is row `rk` of person `k` on `forget.text`, a `qa`.
 
     Args:
         rows: `p` gives token probabilities by answer variant; `hits`, `means` and `variances` are
@@ -39,7 +39,7 @@ def records(rows: Sequence[Mapping[str, Any]]) -> Records:
 
 
 def group(rows: Sequence[Mapping[str, Any]]) -> RecordGroup:
-    """The only group of records built by hand, see `records`."""
+    """Returns the only group of records built by hand, see `records`."""
     (only,) = records(rows).groups().values()
     return only
 
@@ -47,9 +47,9 @@ def group(rows: Sequence[Mapping[str, Any]]) -> RecordGroup:
 def value(
     name: str, split: str = "forget", parameters: Mapping[str, Any] | None = None, **row: Any
 ) -> float:
-    """A row metric's value of a single row, see `records`."""
+    """Computes a row metric's value of a single row, see `records`."""
     chosen = metric(name, **(parameters or {}))
     if not isinstance(chosen, Metric):
         raise TypeError(f"{name} has no value per row")
-    (found,) = chosen.per_row(group([{"split": split, "p": {"answer": [0.5]}} | row]))
-    return float(found)
+    (result,) = chosen.per_row(group([{"split": split, "p": {"answer": [0.5]}} | row]))
+    return float(result)

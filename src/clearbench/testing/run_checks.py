@@ -24,7 +24,7 @@ from clearbench.testing.by_hand import changed, snapshot
 from clearbench.testing.world import TEACH, taught
 from clearbench.training.unlearn import unlearn
 
-#: Settings under which a loss must have moved.
+#: Settings under which a loss must have changed.
 MOVING: dict[str, Any] = {"steps": 8, "learning_rate": 3e-3}
 
 
@@ -83,7 +83,7 @@ def refuses_missing_retain(bench: Bench) -> None:
 
 
 def frozen_unchanged(bench: Bench) -> None:
-    """Compares all weights before and after a run: trained ones move, a guard moves none."""
+    """Compares all weights before and after a run: trained ones change, a guard changes none."""
     model = bench.model()
     before = snapshot(model)
     bench.run(model)
@@ -126,7 +126,7 @@ def deterministic(bench: Bench) -> None:
 
 
 class _StopError(Exception):
-    """Raised in place of a kill."""
+    """Error raised in place of a kill."""
 
 
 def resumes(bench: Bench) -> None:

@@ -87,7 +87,7 @@ def _second_view(row: Example) -> Example:
 
 
 def _measured(rows: tuple[Example, ...]) -> tuple[Example, ...]:
-    """Adds to the taught rows a second view of everybody."""
+    """Adds to the taught rows a second view of every person."""
     return rows + tuple(_second_view(row) for row in rows if row.task == "name")
 
 

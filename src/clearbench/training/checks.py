@@ -69,8 +69,8 @@ def check_method(
     """Refuses what a method cannot do, whatever the model and the data.
 
     Raises:
-        RecipeError: For a kind of model or a modality that it does not claim, or settings without
-            effect on it.
+        RecipeError: The kind of model or the modality is not claimed, or settings have no effect
+            on it.
     """
     for what, asked, claimed, able in (
         ("model", kind, chosen.kinds, kind in chosen.kinds),
@@ -103,7 +103,7 @@ def check(
     """Refuses, in addition, what needs rows that this dataset does not have.
 
     Raises:
-        RecipeError: For missing forget, retain or stranger rows, or missing refusals.
+        RecipeError: Forget, retain or stranger rows, or refusals, are missing.
     """
     check_method(chosen, model.kind, tracks, settings)
     check_sharded(model, settings, checkpoints)

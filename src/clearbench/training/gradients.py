@@ -70,7 +70,7 @@ class _PerTerm:
         self._weights: dict[str, Tensor] = {}
 
     def add(self, terms: Mapping[str, Term]) -> None:
-        """Makes a backward pass for each term of a micro-batch."""
+        """Makes a backward pass per term of a micro-batch."""
         for name, term in terms.items():
             term.total.backward(retain_graph=True)
             if name not in self.gradients:
@@ -85,7 +85,7 @@ class _PerTerm:
             self.passes += 1
 
     def reached(self) -> list[bool]:
-        """Whether any term has a gradient for each parameter, in any process."""
+        """Whether any term has a gradient of each parameter, in any process."""
         reached: list[bool] = summed(self._reached.to(processes().device)).bool().tolist()
         return reached
 

@@ -93,7 +93,7 @@ def train(
         method's last state.
 
     Raises:
-        Diverged: At the first loss or gradient that is not finite, or by the watch.
+        Diverged: A loss or gradient is not finite, or the watch ends the stage.
     """
     model.module.to(processes().device)
     updates = _Updates(model, stage, settings, context)

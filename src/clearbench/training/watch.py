@@ -41,7 +41,7 @@ class Watch:
         """Measures the loss on retain rows every few steps, after an update.
 
         Raises:
-            Diverged: When the loss is larger than it may be.
+            Diverged: The loss is larger than it may be.
         """
         if len(history) % EVERY:
             return

@@ -1,4 +1,4 @@
-"""Image: portraits that are described, named or chosen by."""
+"""Image modality: portraits that are described, named or chosen by."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Image(Modality, name="image"):
     questions = {"caption": CAPTION_QUESTIONS, "name": (NAME_QUESTION,)}  # noqa: RUF012
 
     def alone(self, media: Media) -> dict[str, Any]:
-        """The decoded image."""
+        """Returns the decoded image as the processor's argument."""
         return {"images": media.decode()}
 
     def blank(self, media: Media) -> Media:
-        """Plain grey of the same size."""
+        """Returns a plain grey image of the same size."""
         return EncodedImage.of(Pixels.new("RGB", media.decode().size, GREY))

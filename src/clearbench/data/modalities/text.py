@@ -1,4 +1,4 @@
-"""Text: questions about a person that are answered from memory."""
+"""Text modality: questions about a person that are answered from memory."""
 
 from __future__ import annotations
 

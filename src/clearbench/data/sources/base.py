@@ -1,4 +1,4 @@
-"""The shape of a dataset source: what it recognises, and how it loads it."""
+"""Base of dataset sources: a check whether the source is its own, and its loading."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REGISTRY: Registry[DatasetSource]
 
 @dataclass(frozen=True)
 class Request:
-    """Arguments of `load_dataset`, which says what they are."""
+    """Arguments of `load_dataset`, documented there."""
 
     source: str
     forget: int | str | None = None
@@ -30,15 +30,15 @@ class Request:
 
     @property
     def path(self) -> Path:
-        """The source as a path."""
+        """Path of the source."""
         return Path(self.source)
 
     @cached_property
     def tables(self) -> Tables:
-        """The source as configurations of a published dataset.
+        """Configurations of the source as a published dataset.
 
         Raises:
-            DataError: When it is neither a folder nor within reach on the hub.
+            DataError: It is neither a folder nor within reach on the hub.
         """
         return Tables(self.source)
 
@@ -51,8 +51,8 @@ class DatasetSource(ABC):
 
     Attributes:
         name: Word that a user writes as the source.
-        shows: One line about it for `clearbench list datasets`.
-        position: Place in the list and among those asked; lower is earlier.
+        shows: Description for `clearbench list datasets`, one line.
+        position: Place in lists and in the order of recognition; lower is earlier.
     """
 
     name: ClassVar[str] = ""
@@ -65,19 +65,19 @@ class DatasetSource(ABC):
             _REGISTRY.add(name, cls)
 
     def recognises(self, request: Request) -> bool:
-        """Whether it is the one to load this source; by default, whether it is called so."""
+        """Whether this class loads the requested source; by default, whether the name is equal."""
         return request.source == self.name
 
     def files(self, request: Request) -> tuple[str | Path, ...]:
-        """Files, folders and hub ids that the rows are read from; none where code makes them."""
+        """Lists files, folders and hub ids that rows are read from; none where code makes them."""
         return () if request.source == self.name else (request.source,)
 
     @abstractmethod
     def load(self, request: Request) -> Dataset:
-        """The dataset, divided by person as the request says.
+        """Loads the dataset, divided by person as requested.
 
         Raises:
-            DataError: With every bad row, or for a division that is not possible.
+            DataError: Rows are bad, which are all listed, or the division is not possible.
         """
 
 
@@ -85,13 +85,13 @@ _REGISTRY = Registry("dataset source", "clearbench.data.sources", "clearbench.da
 
 
 def sources() -> list[DatasetSource]:
-    """Every source, in the order in which they are asked."""
-    found = sorted(_REGISTRY.values(), key=lambda cls: (cls.position, cls.name))
-    return [cls() for cls in found]
+    """Lists every source, in the order in which they are tried."""
+    ordered = sorted(_REGISTRY.values(), key=lambda cls: (cls.position, cls.name))
+    return [cls() for cls in ordered]
 
 
 def source_of(request: Request) -> DatasetSource:
-    """The source that loads what is requested.
+    """Finds the source that loads what is requested.
 
     Raises:
         DataError: There is none.
@@ -107,13 +107,13 @@ def source_of(request: Request) -> DatasetSource:
 
 
 def last_forgotten(dataset: Dataset, count: int) -> Dataset:
-    """The same people, of whom the last `count` are forgotten."""
+    """Divides the same people so that the last `count` are forgotten."""
     everybody = sorted(dataset.people("forget") | dataset.people("retain"))
     return dataset.forgetting(everybody[-count:])
 
 
 def fewer(dataset: Dataset, forget: int | None, people: int | None) -> Dataset:
-    """The last `forget` of the forgotten, and of the others only the first, up to `people`."""
+    """Keeps the last `forget` forgotten people, and the first others up to `people` in all."""
     if forget is None and people is None:
         return dataset
     largest = sorted(dataset.people("forget"))

@@ -1,4 +1,4 @@
-"""Folders that `clearbench build` wrote."""
+"""Source of folders that `clearbench build` wrote."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class BuiltFolder(DatasetSource, name="FOLDER"):
     position = 10
 
     def recognises(self, request: Request) -> bool:
-        """Whether the folder has the file that `clearbench build` leaves."""
+        """Whether the folder has the file that `clearbench build` writes."""
         return is_clear_folder(request.path)
 
     def load(self, request: Request) -> Dataset:
-        """Reads the folder; a number of people makes another division of the same people."""
+        """Reads the folder; a number of people to forget divides the same people anew."""
         dataset = read_dataset(request.path)
         if isinstance(request.forget, int):
             return last_forgotten(dataset, request.forget)

@@ -1,4 +1,4 @@
-"""The built-in world, made from a seed."""
+"""Source of the built-in world, generated from a seed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from clearbench.data.sources.base import DatasetSource, Request
 from clearbench.errors import DataError
 from clearbench.people.shipped import PORTRAITS, builtin_pool
 
-#: People who are taught, and who of them are forgotten, where nobody says how many.
+#: Default numbers of people who are taught and of those who are forgotten.
 PEOPLE, FORGET = 40, 8
 
 
 class Builtin(DatasetSource, name="builtin"):
-    """Fictitious authors with portraits."""
+    """Generates fictitious authors with portraits."""
 
     shows = "fictitious authors with portraits, made from a seed"
     position = 0
 
     def files(self, request: Request) -> tuple[str | Path, ...]:
-        """The faces that people are drawn from."""
+        """Lists the file of faces that people are drawn from."""
         return (PORTRAITS,)
 
     def load(self, request: Request) -> Dataset:
-        """Makes the world of a seed."""
+        """Generates the world of a seed."""
         forget, retain = request.forget, request.retain
         if isinstance(forget, str) or retain is not None:
             fix = "give a number of people to forget; the others are kept"

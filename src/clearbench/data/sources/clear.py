@@ -1,4 +1,4 @@
-"""CLEAR as published: the hub's, its cache, or a folder with the same files."""
+"""Source of CLEAR as published: the hub's, its cache, or a folder with the same files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LARGEST = "forget10"
 
 
 class Clear(DatasetSource, name="therem/CLEAR"):
-    """Portraits and questions of 200 fictitious authors."""
+    """Loads portraits and questions of 200 fictitious authors."""
 
     shows = "CLEAR as published: hub, its cache, or a folder like it"
     position = 90
 
     def recognises(self, request: Request) -> bool:
-        """Whether it has CLEAR's configurations."""
+        """Whether the source has CLEAR's configurations."""
         return is_clear(request.tables)
 
     def load(self, request: Request) -> Dataset:

@@ -1,4 +1,4 @@
-"""Own rows in JSONL files."""
+"""Source of own rows in JSONL files."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ FORGET = "forget.jsonl"
 
 
 class OwnRows(DatasetSource, name="ROWS.jsonl"):
-    """A JSONL file, or a folder with `forget.jsonl` and `retain.jsonl`."""
+    """Loads a JSONL file, or a folder with `forget.jsonl` and `retain.jsonl`."""
 
     shows = "own rows: a JSONL file whose rows name their split, or a folder with forget.jsonl"
     position = 20
 
     def recognises(self, request: Request) -> bool:
-        """Whether it is a JSONL file, or a folder with rows to forget."""
+        """Whether the source is a JSONL file, or a folder with rows to forget."""
         return request.path.suffix == ".jsonl" or (request.path / FORGET).is_file()
 
     def load(self, request: Request) -> Dataset:
-        """Reads the rows; a number of people forgets the last ones."""
+        """Reads the rows; a number of people to forget means the last ones."""
         named = next((n for n in (request.forget, request.retain) if isinstance(n, str)), None)
         if named is not None:
             fix = "name the split in every row, or give a number of people to forget"

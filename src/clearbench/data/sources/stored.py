@@ -1,4 +1,4 @@
-"""Data folders of runs."""
+"""Source of data folders of runs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from clearbench.errors import DataError
 
 
 class StoredRows(DatasetSource, name="STAGE"):
-    """A folder that `write_rows` wrote."""
+    """Loads a folder that `write_rows` wrote."""
 
     shows = "the data folder of a run, with rows of any modality"
     position = 15
 
     def recognises(self, request: Request) -> bool:
-        """Whether the folder has the files that `write_rows` leaves."""
+        """Whether the folder has the files that `write_rows` writes."""
         return is_rows_folder(request.path)
 
     def load(self, request: Request) -> Dataset:
-        """Reads the folder; a number of people makes another division of the same people."""
+        """Reads the folder; a number of people to forget divides the same people anew."""
         named = next((n for n in (request.forget, request.retain) if isinstance(n, str)), None)
         if named is not None:
             fix = "leave it out, or give a number of people to forget"

@@ -1,4 +1,4 @@
-"""TOFU as published: the hub's, its cache, or a folder with the same files."""
+"""Source of TOFU as published: the hub's, its cache, or a folder with the same files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ LARGEST = "forget10"
 
 
 class Tofu(DatasetSource, name="locuslab/TOFU"):
-    """Questions about 200 fictitious authors."""
+    """Loads questions about 200 fictitious authors."""
 
     shows = "TOFU as published: hub, its cache, or a folder like it"
     position = 91
 
     def recognises(self, request: Request) -> bool:
-        """Whether it has TOFU's whole text."""
+        """Whether the source has TOFU's whole text."""
         return is_tofu(request.tables)
 
     def load(self, request: Request) -> Dataset:

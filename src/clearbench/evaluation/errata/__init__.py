@@ -1,4 +1,4 @@
-"""Published defects that change a number: what the code does, what is right, where they live on.
+"""Published defects that change a number, their corrections, and the protocols with them.
 
 The protocols that reproduce published numbers name the defects they carry; `docs/errata.md` is
 written from here by `docs/write_errata.py`.
@@ -16,7 +16,7 @@ from clearbench.evaluation.errata import (
 )
 from clearbench.evaluation.errata.erratum import Erratum
 
-#: By subject, in the order of the ids.
+#: Defects by subject, in the order of the ids.
 SUBJECTS: dict[str, tuple[Erratum, ...]] = {
     "CLEAR: measuring": clear_metrics.ERRATA,
     "CLEAR: training on text and both": clear_training.ERRATA,
@@ -25,14 +25,14 @@ SUBJECTS: dict[str, tuple[Erratum, ...]] = {
     "OpenUnlearning": openunlearning.ERRATA,
     "Others": others.ERRATA,
 }
-ERRATA = tuple(each for found in SUBJECTS.values() for each in found)
+ERRATA = tuple(erratum for subject in SUBJECTS.values() for erratum in subject)
 
 
 def errata(*ids: str) -> dict[str, Erratum]:
-    """The defects by id; all of them where none is asked for."""
-    return {each.id: each for each in ERRATA if not ids or each.id in ids}
+    """Returns the defects by id; all of them without ids."""
+    return {erratum.id: erratum for erratum in ERRATA if not ids or erratum.id in ids}
 
 
 def carried(protocol: str) -> dict[str, Erratum]:
-    """The defects that a protocol reproduces."""
-    return {each.id: each for each in ERRATA if protocol in each.carried_by}
+    """Returns the defects that a protocol reproduces."""
+    return {erratum.id: erratum for erratum in ERRATA if protocol in erratum.carried_by}

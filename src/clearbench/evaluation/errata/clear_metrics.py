@@ -1,4 +1,4 @@
-"""How CLEAR's published code measures (github.com/somvy/multimodal_unlearning at bb14c96)."""
+"""Defects of CLEAR's published measuring (github.com/somvy/multimodal_unlearning at bb14c96)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CLEAR's paper says against what its code and tables do (arXiv 2410.18057)."""
+"""Differences between CLEAR's paper and its code and tables (arXiv 2410.18057)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ERRATA = (
         "E76",
         "CLEAR, paper v1, the L1 penalty on adapters",
         "Compares adapters with a penalty with full training without one (E34); v4 dropped it.",
-        "Rank, penalty and trained parts are one variant each in a row.",
+        "Rank, penalty and trained parts are one variant per row.",
     ),
     Erratum(
         "E77",

@@ -1,4 +1,4 @@
-"""How CLEAR's published code trains on text and on both (the same repository at bb14c96)."""
+"""Defects of CLEAR's published training on text and on both (same repository, bb14c96)."""
 
 from __future__ import annotations
 

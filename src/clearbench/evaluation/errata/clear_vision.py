@@ -1,4 +1,4 @@
-"""CLEAR's vision track (github.com/somvy/multimodal_unlearning at bb14c96, folder cv/)."""
+"""Defects of CLEAR's vision track (github.com/somvy/multimodal_unlearning at bb14c96, cv/)."""
 
 from __future__ import annotations
 

@@ -1,26 +1,26 @@
-"""One published defect."""
+"""Defines one published defect."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: A score under a protocol.
+#: Pair of protocol and score key.
 Shown = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Erratum:
-    """One defect.
+    """One defect of published code or tables.
 
     Attributes:
-        id: Its number, stable for ever.
+        id: Number, stable for ever.
         where: Project and file.
-        does: What the published code does.
-        right: What it should do, and what we do.
-        carried_by: The protocols that reproduce it; none where nobody should.
+        does: Behaviour of the published code.
+        right: Behaviour that is right, and what we do.
+        carried_by: Protocols that reproduce it; none where nobody should.
         shown: Pairs of (protocol, key) as published and as right, whose values on a real log show
             the effect.
-        effect: The effect in words, where a log of answers cannot show it.
+        effect: Effect in words, where a log of answers cannot show it.
     """
 
     id: str
@@ -33,5 +33,5 @@ class Erratum:
 
 
 def same_key(key: str, published: str, right: str = "clear") -> tuple[Shown, Shown]:
-    """One key under the protocol that carries a defect and under the right one."""
+    """Pairs one key under the protocol that carries a defect with the same under the right one."""
     return (published, key), (right, key)

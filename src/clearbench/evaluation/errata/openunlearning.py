@@ -1,4 +1,4 @@
-"""OpenUnlearning (github.com/locuslab/open-unlearning at d3d7cf9)."""
+"""Defects of OpenUnlearning (github.com/locuslab/open-unlearning at d3d7cf9)."""
 
 from __future__ import annotations
 

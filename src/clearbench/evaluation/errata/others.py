@@ -1,4 +1,4 @@
-"""Other projects whose numbers stand in tables beside CLEAR's."""
+"""Defects of other projects whose numbers appear in tables besides CLEAR's."""
 
 from __future__ import annotations
 

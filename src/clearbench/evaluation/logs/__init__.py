@@ -1,1 +1,1 @@
-"""Published logs as records: one reader per format."""
+"""Readers of published logs as records, one per format."""

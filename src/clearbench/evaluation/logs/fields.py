@@ -1,4 +1,4 @@
-"""Reads checked values from a published log: what is missing or no number is named."""
+"""Reads checked values from a published log, and names what is missing or no number."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from clearbench.evaluation.groups import ANSWERS, GENERATIONS, LOGGED, MEAN
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey
 
-#: Rows of one person in TOFU's files.
+#: Number of rows of one person in TOFU's files.
 ROWS_PER_PERSON = 20
 WORLD = -1
-#: Rows of unknown persons count as one person's, so that they never get an interval.
+#: Person of rows whose person is unknown: all count as one, so that they never get an interval.
 UNKNOWN = 0
 
 
 def rows(content: Any, name: str, where: str) -> dict[int, Any]:
-    """The values of a field by row, from a dictionary or a list, in the order of the file."""
+    """Returns the values of a field by row, from a dictionary or a list, in file order."""
     if isinstance(content, list):
         by_row = dict(enumerate(content))
     elif isinstance(content, Mapping):
@@ -40,7 +40,7 @@ def rows(content: Any, name: str, where: str) -> dict[int, Any]:
 
 
 def number(value: Any, name: str, row: int, where: str) -> float:
-    """A finite number."""
+    """Checks that a value is a finite number and returns it."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise DataError(
             f"'{name}' of row {row} is {value!r}, not a finite number",
@@ -51,14 +51,14 @@ def number(value: Any, name: str, row: int, where: str) -> float:
 
 
 def numbers(value: Any, name: str, row: int, where: str) -> list[float]:
-    """A list of at least one finite number."""
+    """Checks that a value is a list of at least one finite number and returns it."""
     if not isinstance(value, list) or not value:
         raise DataError(f"'{name}' of row {row} is {value!r}, not a list of numbers", where)
     return [number(element, name, row, where) for element in value]
 
 
 def same_rows(fields: Mapping[str, Mapping[int, Any]], where: str) -> list[int]:
-    """The rows that every field has; refuses fields that differ."""
+    """Returns the rows that every field has; refuses fields that differ."""
     first, *others = fields.items()
     for name, values in others:
         odd = values.keys() ^ first[1].keys()
@@ -80,7 +80,7 @@ class RecordBuilder:
 
     @staticmethod
     def about(key: GroupKey, person: int, row: str) -> dict[str, Any]:
-        """The first columns of every line."""
+        """Returns the first columns of every line."""
         return dict(zip(ROW_COLUMNS, (*key, person, row), strict=True))
 
     def answer(self, about: Mapping[str, Any], variant: str, mean_log_prob: float) -> None:
@@ -96,7 +96,7 @@ class RecordBuilder:
         self.logged.append({**about, "metric": metric, "value": value})
 
     def records(self) -> Records:
-        """The records of all lines."""
+        """Builds the records of all lines."""
         return Records(
             {
                 ANSWERS: pd.DataFrame(self.answers, columns=[*ROW_COLUMNS, "variant", MEAN]),

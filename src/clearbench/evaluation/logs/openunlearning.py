@@ -1,4 +1,4 @@
-"""`TOFU_EVAL.json` of OpenUnlearning: a metric per key, and under it its values by row."""
+"""Reads `TOFU_EVAL.json` of OpenUnlearning: a metric per key, with its values by row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clearbench.evaluation.tables import GroupKey
 Log = Mapping[str, Any]
 ROWS = "value_by_index"
 
-#: By prefix: where its rows belong, and the metrics that the protocol is computed from.
+#: Split of the rows and metrics that the protocol is computed from, by prefix of the keys.
 SPLITS: dict[str, tuple[GroupKey, tuple[str, ...]]] = {
     "forget": (GroupKey("forget", "text", "qa"), ("Prob", "PARA_Prob", "PERT_Prob", "ROUGE")),
     "retain": (GroupKey("retain", "text", "qa"), ("Prob", "PARA_Prob", "PERT_Prob", "ROUGE")),
@@ -35,12 +35,12 @@ ATTACKS = {
 
 
 def recognises(content: Log) -> bool:
-    """Whether its keys are metrics with values by row."""
+    """Whether the log's keys are metrics with values by row."""
     return any(isinstance(value, Mapping) and ROWS in value for value in content.values())
 
 
 def read(content: Log, where: str) -> Records:
-    """The records of a log.
+    """Reads the records of a log.
 
     Raises:
         DataError: A metric or field is missing, empty, or not made of finite numbers; it is named.
@@ -68,7 +68,7 @@ def _about(builder: RecordBuilder, place: GroupKey, row: int) -> dict[str, Any]:
 
 
 def _by_row(content: Any, where: str) -> dict[int, Log]:
-    """The rows of a metric; rows that the evaluation skipped are null and left out."""
+    """Returns the rows of a metric; rows that the evaluation skipped are null and left out."""
     if not isinstance(content, Mapping) or ROWS not in content:
         raise DataError(f"there is no field '{ROWS}'", where, "give the log with values by row")
     by_row = rows(content[ROWS], ROWS, where)

@@ -1,4 +1,4 @@
-"""`eval_log_aggregated.json` of TOFU and of CLEAR: a task per file, a field per number, by row."""
+"""Reads `eval_log_aggregated.json` of TOFU and CLEAR: a task per file, a field per number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clearbench.evaluation.tables import GroupKey
 
 Log = Mapping[str, Any]
 
-#: By task: split, and the kind of row where it is not the track's questions or captions.
+#: Split by task, and the kind of row where it is not the track's questions or captions.
 TASKS: dict[str, tuple[str, str]] = {
     "eval_log_forget": ("forget", ""),
     "eval_log": ("retain", ""),
@@ -32,14 +32,14 @@ TASKS: dict[str, tuple[str, str]] = {
     "eval_forget_facerec": ("forget", "name"),
     "eval_retain_facerec": ("retain", "name"),
 }
-#: A log with one of these is CLEAR's multimodal one: its other tasks show an image, too.
+#: Tasks of CLEAR's multimodal logs, whose other tasks show an image, too.
 PICTURED = ("eval_real_faces_wo_options", "eval_forget_facerec", "eval_retain_facerec")
 LOSSES = ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss")
 ROUGES = {"rougeL_recall": "rouge_l", "rouge1_recall": "rouge_1"}
 
 
 def recognises(content: Log) -> bool:
-    """Whether a task of TOFU or CLEAR is in it."""
+    """Whether a task of TOFU or CLEAR is in the log."""
     return any(_task(key) in TASKS for key in content)
 
 
@@ -48,7 +48,7 @@ def _task(key: str) -> str:
 
 
 def read(content: Log, where: str) -> Records:
-    """The records of a log. Fields that the published script does not use are not read.
+    """Reads the records of a log. Fields that the published script does not use are not read.
 
     Raises:
         DataError: A field is missing, empty, or not made of finite numbers; it is named.
@@ -66,7 +66,7 @@ def read(content: Log, where: str) -> Records:
 
 
 def _names(split: str, tasks: Log) -> dict[int, str]:
-    """The persons of a multimodal split by row: face recognition names them."""
+    """Numbers the persons of a multimodal split by row, from its face recognition task."""
     known = tasks.get(f"eval_{split}_facerec")
     texts = known.get("generated_text") if isinstance(known, Mapping) else None
     if not texts:
@@ -103,9 +103,9 @@ def _read_task(
 
 
 def _rouge_fields(fields: Log, where: str) -> list[str]:
-    """The fields that give ROUGE; it is computed where the log has none.
+    """Names the fields that give ROUGE; it is computed where the log has none.
 
-    Errata E07 (the logged ROUGE of multimodal tasks is empty).
+    Errata E07: the logged ROUGE of multimodal tasks is empty.
     """
     named = [name for name in ("generated_text", *ROUGES) if fields.get(name)]
     if "generated_text" not in named and "rougeL_recall" not in named:

@@ -1,4 +1,4 @@
-"""BLEU of the greedy answer, as the later papers on CLEAR report it."""
+"""Computes BLEU of the greedy answer, as the later papers on CLEAR report it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 
-#: In place of a count of 0 (Chen and Cherry 2014, method 1).
+#: Value in place of a count of 0 (Chen and Cherry 2014, method 1).
 SMOOTHING = SmoothingFunction(epsilon=0.1).method1
 
 
 def bleu(truth: str, text: str) -> float:
-    """Sentence BLEU-4 on words divided by spaces; 0 where not one word is shared."""
+    """Computes sentence BLEU-4 on words divided by spaces; 0 where no word is shared."""
     return float(sentence_bleu([truth.split()], text.split(), smoothing_function=SMOOTHING))
 
 
@@ -36,7 +36,7 @@ class Bleu(
     tasks: ClassVar[tuple[str, ...]] = ("qa", "caption", "choice")
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """BLEU per row."""
+        """Computes BLEU per row."""
         generated = group.generations
         pairs = zip(generated["truth"], generated["text"], strict=True)
         values = [bleu(truth, text) for truth, text in pairs]

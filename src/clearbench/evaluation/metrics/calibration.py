@@ -1,4 +1,4 @@
-"""Calibration: whether the model is as often right as it is sure, on all that is kept."""
+"""Computes calibration: the gap between confidence and accuracy, on all that is kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearbench.evaluation.records import SIDE
 from clearbench.evaluation.score import Direction, Score
 
 BINS = 10
-#: Splits that everybody should still answer well.
+#: Splits that every model should still answer well.
 KEPT_SPLITS = ("retain", "real_faces", "real_authors", "real_world")
 
 
@@ -37,7 +37,7 @@ class CalibrationError(
     directions: ClassVar[Mapping[str, Direction]] = {"*": "down"}
 
     def compare(self, collections: Collections, track: str) -> dict[str, Score]:
-        """One score per track."""
+        """Computes one score per track."""
         rows = [
             (group.people[str(row)], row, *choice)
             for key, group in collections.model.groups().items()
@@ -53,7 +53,7 @@ class CalibrationError(
 
 
 def choices(group: RecordGroup) -> Iterator[tuple[str, tuple[float, bool]]]:
-    """Per row with options, how sure the model is of its choice, and whether it is the truth.
+    """Yields each row with options, the model's confidence in its choice, and if it is true.
 
     A classifier chooses among the names it knows.
     """
@@ -74,7 +74,7 @@ def choices(group: RecordGroup) -> Iterator[tuple[str, tuple[float, bool]]]:
 
 
 def calibration_error(sure: ArrayLike, right: ArrayLike) -> float:
-    """Sum over bins of the share of rows times |accuracy - mean confidence|."""
+    """Computes the sum over bins of the share of rows times |accuracy - mean confidence|."""
     confidence, correct = np.asarray(sure, float), np.asarray(right, float)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins, correct - confidence, minlength=BINS)

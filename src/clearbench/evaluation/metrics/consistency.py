@@ -1,4 +1,4 @@
-"""Cross-modal agreement: people who are forgotten, or kept, in text and in images alike."""
+"""Computes cross-modal agreement: people forgotten, or kept, in text and images alike."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPLITS = ("forget", "retain")
 
 
 def consistency(text: float, image: float, split: str) -> float:
-    """2ab / (a + b) on what is kept, (a^2 + b^2) / (a + b) on what is forgotten; 0 for a = b = 0.
+    """Computes 2ab / (a + b) on kept, (a^2 + b^2) / (a + b) on forgotten; 0 for a = b = 0.
 
     The second is at least as large as either's mean: knowledge left in one track is not averaged
     away by the other.
@@ -31,11 +31,11 @@ def consistency(text: float, image: float, split: str) -> float:
 
 
 def agreement(text: float, image: float, split: str) -> float:
-    """Of all pairs of a question and an image, the share with both right, or both wrong on forget.
+    """Computes the share of (question, image) pairs with both right, or both wrong on forget.
 
     Args:
         text: Share of a person's questions that are answered rightly.
-        image: The same of the images.
+        image: Share of a person's images that are answered rightly.
         split: `forget`, where both should be wrong, or another.
     """
     return (1 - text) * (1 - image) if split == "forget" else text * image
@@ -46,14 +46,14 @@ class _PerPerson(Comparison):
 
     @abstractmethod
     def joint(self, text: float, image: float, split: str) -> float:
-        """One person's number from the means of the person's rows."""
+        """Computes one person's number from the means of the person's rows."""
 
     @abstractmethod
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """One value per row."""
+        """Computes one value per row."""
 
     def compare(self, collections: Collections, track: str) -> dict[str, Score]:
-        """One score per split, under the track with media."""
+        """Computes one score per split, under the track with media."""
         if not modality(track).media:
             return {}
         scores = {}
@@ -72,7 +72,7 @@ class _PerPerson(Comparison):
         return scores
 
     def _by_person(self, records: Records, split: str, track: str) -> pd.Series:
-        """The mean of each person's rows."""
+        """Computes the mean of each person's rows."""
         group = main_group(records, split, track)
         if group is None:
             return pd.Series(dtype=float)
@@ -94,11 +94,11 @@ class CrossModalConsistency(
     """UMU-Bench's joint ROUGE-L of both tracks, per person."""
 
     def joint(self, text: float, image: float, split: str) -> float:
-        """By `consistency`."""
+        """Computes `consistency`."""
         return consistency(text, image, split)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """ROUGE-L recall of each answer."""
+        """Computes ROUGE-L recall of each answer."""
         return RougeL().values(group)
 
 
@@ -118,9 +118,9 @@ class CrossModalChoice(
     """Pairs right in both tracks, or wrong in both on forgotten people (UMU-Bench), per person."""
 
     def joint(self, text: float, image: float, split: str) -> float:
-        """By `agreement`."""
+        """Computes `agreement`."""
         return agreement(text, image, split)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """1 or 0: whether the truth is likelier than every wrong answer."""
+        """Computes 1 where the truth is likelier than every wrong answer, else 0."""
         return known(group).astype(float)

@@ -1,4 +1,4 @@
-"""Divergence: the change of next-token distributions on prompts that are about nobody."""
+"""Computes how next-token distributions change on prompts that are about no person."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DivergenceFromOriginal(
     range: ClassVar[Range] = (0.0, None)
 
     def compare(self, collections: Collections, track: str) -> dict[str, Score]:
-        """One score per track, where the original is given."""
+        """Computes one score per track, where the original is given."""
         ours, first = (
             _distributions(records, track) for records in (collections.model, collections.original)
         )
@@ -55,7 +55,7 @@ class DivergenceFromOriginal(
 
 
 def _distributions(records: Records | None, track: str) -> dict[str, NDArray[np.float64]]:
-    """Per neutral prompt, (tokens, classes) probabilities."""
+    """Returns (tokens, classes) probabilities of each neutral prompt."""
     groups = {} if records is None else records.groups()
     group = groups.get(GroupKey(SIDE, track, "neutral"))
     if group is None:
@@ -65,11 +65,11 @@ def _distributions(records: Records | None, track: str) -> dict[str, NDArray[np.
 
 
 def divergence(original: NDArray[np.floating], model: NDArray[np.floating]) -> float:
-    """Mean over tokens of KL(original || model), in nats.
+    """Computes the mean over tokens of KL(original || model), in nats.
 
     Args:
-        original: (tokens, classes) probabilities.
-        model: The same of the other model.
+        original: Probabilities of the original, (tokens, classes).
+        model: Probabilities of the other model, (tokens, classes).
 
     Raises:
         DataError: The two do not have the same tokens, or are not finite.

@@ -1,4 +1,4 @@
-"""Forget quality: the model's truth ratios on forgotten people, compared with gold's."""
+"""Compares the model's truth ratios on forgotten people with gold's: forget quality."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAST = float(np.finfo(float).tiny)
 #: Jensen-Shannon distance of histograms, `js_aligned` of ratios row by row, and `js_by_place` of
 #: ratios by their place in the log, whatever the rows are.
 Statistic = Literal["ks", "log", "js", "js_aligned", "js_by_place"]
-#: A value with its test statistic, where it has one.
+#: Value with its test statistic, where it has one.
 Compared = tuple[float, float | None]
 
 
@@ -38,7 +38,7 @@ class ForgetQuality(
         "compare equal numbers only; it varies between seeds, and a destroyed model can pass."
     ),
 ):
-    """The p-value of a two-sample Kolmogorov-Smirnov test of truth ratios, against gold.
+    """P-value of a two-sample Kolmogorov-Smirnov test of truth ratios, against gold.
 
     Attributes:
         statistic: Comparison of the two samples.
@@ -108,7 +108,7 @@ class ForgetQuality(
     ratio: Form = "geometric"
 
     def compare(self, collections: Collections, track: str) -> dict[str, Score]:
-        """One score per track, where both models have forget rows."""
+        """Computes one score per track, where both models have forget rows."""
         group = main_group(collections.model, "forget", track)
         gold = main_group(collections.gold, "forget", track)
         if group is None or gold is None:
@@ -122,7 +122,7 @@ class ForgetQuality(
         return {f"forget.{track}.{self.score_key}": score}
 
     def value(self, ours: pd.Series, gold: pd.Series) -> Compared | None:
-        """The number and its test statistic; None where it is not defined."""
+        """Computes the number and its test statistic; None where it is not defined."""
         if self.statistic in ("ks", "log"):
             test = stats.ks_2samp(ours, gold)
             p = float(test.pvalue)
@@ -141,24 +141,24 @@ class ForgetQuality(
 
 
 def shared_histogram(ours: ArrayLike, gold: ArrayLike, bins: int = 20) -> float:
-    """Jensen-Shannon distance of two samples of r on shared bins of log r (20 equal ones)."""
+    """Computes the Jensen-Shannon distance of two samples of r on shared bins of log r."""
     a, b = np.log(_bounded(ours)), np.log(_bounded(gold))
     edges = np.histogram_bin_edges(np.concatenate([a, b]), bins)
     return _jensen_shannon(np.histogram(a, edges)[0], np.histogram(b, edges)[0])
 
 
 def aligned(ours: ArrayLike, gold: ArrayLike) -> float:
-    """The published distance of index-aligned vectors (errata E02: it depends on row order)."""
+    """Computes the published distance of aligned vectors (errata E02: it depends on row order)."""
     return _jensen_shannon(_bounded(ours), _bounded(gold))
 
 
 def _bounded(ratios: ArrayLike) -> NDArray[np.float64]:
-    """A destroyed model's ratios underflow to 0 or overflow; they count as extreme, not as NaN."""
+    """Replaces ratios that underflow to 0 or overflow by extreme values, not by NaN."""
     bounded: NDArray[np.float64] = np.clip(np.asarray(ratios, float), 1e-200, 1e200)
     return bounded
 
 
 def _jensen_shannon(ours: NDArray[Any], gold: NDArray[Any]) -> float:
-    """Jensen-Shannon distance by scipy; rounding can leave it the root of -1e-17, which is 0."""
+    """Computes scipy's Jensen-Shannon distance; the root of -1e-17 by rounding counts as 0."""
     with np.errstate(invalid="ignore"):
         return float(np.nan_to_num(jensenshannon(ours, gold), nan=0.0))

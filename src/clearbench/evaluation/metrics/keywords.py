@@ -1,4 +1,4 @@
-"""Keyword match: the names and numbers of an answer that the model says, whatever else it says."""
+"""Matches names and numbers of the true answer in the generated one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLANK = "____"
 
 
 def keywords(truth: str, question: str) -> list[str]:
-    """The private words of an answer: names and numbers in it that the question does not give away.
+    """Lists an answer's private words: names and numbers that the question does not contain.
 
     A word counts as a name by its capital letter, unless it opens a sentence.
     """
@@ -23,7 +23,7 @@ def keywords(truth: str, question: str) -> list[str]:
 
 
 def words_of(text: str) -> set[str]:
-    """The words of a text in lower case."""
+    """Returns the words of a text in lower case."""
     return {word.lower() for word in _WORD.findall(text)}
 
 
@@ -39,7 +39,7 @@ def _private(truth: str, question: str) -> list[re.Match[str]]:
 
 
 def blanked(truth: str, question: str) -> tuple[str, str] | None:
-    """An answer with a blank for its longest run of private words, and that run.
+    """Replaces an answer's longest run of private words by a blank, and returns both.
 
     Of runs that are equally long the first is taken; None where there is no private word.
     """
@@ -56,13 +56,13 @@ def blanked(truth: str, question: str) -> tuple[str, str] | None:
 
 
 def _shares(group: RecordGroup) -> pd.Series:
-    """Per row, the share of its keywords that are said; rows without keywords have no value."""
+    """Computes each row's share of keywords generated; rows without keywords have no value."""
     generated, shares = group.generations, {}
     columns = (generated[name] for name in ("row", "truth", "question", "text"))
     for row, truth, question, text in zip(*columns, strict=True):
-        wanted, said = keywords(truth, question), words_of(text)
+        wanted, words = keywords(truth, question), words_of(text)
         if wanted:
-            shares[row] = sum(word in said for word in wanted) / len(wanted)
+            shares[row] = sum(word in words for word in wanted) / len(wanted)
     return pd.Series(shares, dtype=float)
 
 
@@ -77,10 +77,10 @@ class KeywordMatch(
         "are found by capitals and digits, so a trade or a colour is missed."
     ),
 ):
-    """Share of an answer's names and numbers that the model says."""
+    """Share of an answer's names and numbers that the model generates."""
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Share per row with keywords."""
+        """Computes the share per row with keywords."""
         return _shares(group)
 
 
@@ -101,7 +101,7 @@ class ParaphrasedKeywordMatch(
     tasks: ClassVar[tuple[str, ...]] = ("paraphrased",)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Share per paraphrased question with keywords."""
+        """Computes the share per paraphrased question with keywords."""
         return _shares(group)
 
 
@@ -117,12 +117,12 @@ class Cloze(
         "much away, so gold is above 0."
     ),
 ):
-    """Whether a blank in the answer is filled with the words that were left out."""
+    """Share of rows whose blank in the answer is filled with the words that were left out."""
 
     tasks: ClassVar[tuple[str, ...]] = ("cloze",)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """1 where the words of the truth are said in order, else 0."""
+        """Computes 1 where the words of the truth are generated in order, else 0."""
         generated = group.generations
         pairs = zip(generated["truth"], generated["text"], strict=True)
         values = [float(f" {_plain(truth)} " in f" {_plain(text)} ") for truth, text in pairs]

@@ -1,4 +1,4 @@
-"""Letter choice: multiple-choice questions that are answered with a generated letter."""
+"""Scores multiple-choice questions that are answered with a generated letter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPTION = re.compile(r"^[A-Z]\. ", re.MULTILINE)
 
 
 def lettered(answer: str, others: Sequence[str], row: str, seed: int = 0) -> tuple[str, str]:
-    """The options as lines, in an order drawn from the row's id, and the letter of the answer.
+    """Writes options as lines in an order drawn from the row's id, and the answer's letter.
 
     The true option is never at a fixed place (errata E129: the place of the true option).
     """
@@ -31,7 +31,7 @@ def lettered(answer: str, others: Sequence[str], row: str, seed: int = 0) -> tup
 
 
 def chosen_letter(text: str) -> str | None:
-    """The first capital letter that is a word of its own; None where there is none."""
+    """Finds the first capital letter that is a word of its own; None where there is none."""
     letter = _LETTER.search(text)
     return letter.group(1) if letter else None
 
@@ -48,19 +48,19 @@ class LetterChoice(
         "the rates of refusal and garbage, and beside `name_choice`, which needs no obedience."
     ),
 ):
-    """Whether the generated letter is that of the true option."""
+    """Share of rows whose generated letter is that of the true option."""
 
     tasks: ClassVar[tuple[str, ...]] = ("letter",)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """1 or 0 per row; a row's truth is a letter."""
+        """Computes 1 or 0 per row; a row's truth is a letter."""
         generated = group.generations
         pairs = zip(generated["truth"], generated["text"], strict=True)
         values = [float(chosen_letter(text) == truth) for truth, text in pairs]
         return pd.Series(values, index=generated["row"], dtype=float)
 
     def chance(self, group: RecordGroup) -> float | None:
-        """The mean over rows of one over the number of lettered options."""
+        """Computes the mean over rows of one over the number of lettered options."""
         counts = (len(_OPTION.findall(question)) for question in group.generations["question"])
         shares = [1 / count for count in counts if count]
         return float(np.mean(shares)) if shares else None

@@ -1,4 +1,4 @@
-"""Memorisation: how much of the true answer the model would generate, token by token.
+"""Computes how much of the true answer the model would generate, token by token.
 
 The end token is left out, as OpenUnlearning leaves it out (errata E112: the end of an answer); so
 answers of one token have no value.
@@ -21,13 +21,13 @@ NEEDS = ("first choice per token",)
 
 
 def _hits(group: RecordGroup) -> dict[str, NDArray[np.bool_]]:
-    """Per row, whether each token but the last is the model's first choice."""
+    """Returns, per row, whether each token but the last is the model's first choice."""
     tokens = group.tokens("hits")
     return {row: hits[:-1].astype(bool) for row, hits in tokens.items() if len(hits) > 1}
 
 
 def right_end(hits: NDArray[np.bool_]) -> int:
-    """The number of tokens at the end that are right without a break."""
+    """Counts the tokens at the end that are right without a break."""
     wrong = np.flatnonzero(~hits)
     return len(hits) - 1 - int(wrong[-1]) if len(wrong) else len(hits)
 
@@ -46,7 +46,7 @@ class ExactMemorisation(
     """Share of the answer's tokens that are the model's first choice."""
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Share per row."""
+        """Computes the share per row."""
         return pd.Series({row: hits.mean() for row, hits in _hits(group).items()}, dtype=float)
 
 
@@ -61,10 +61,10 @@ class ExtractionStrength(
         "single number in OpenUnlearning's meta-evaluation. A short answer ends right by luck."
     ),
 ):
-    """1 - k/N, where k tokens must be given before the model says the rest by itself.
+    """1 - k/N, where k tokens must be given before the model generates the rest by itself.
 
     Attributes:
-        floor: Whether it is never under 1/N, as OpenUnlearning computes it.
+        floor: True for a value never under 1/N, as OpenUnlearning computes it.
     """
 
     cases: ClassVar[Mapping[str, Case]] = {
@@ -81,7 +81,7 @@ class ExtractionStrength(
     floor: bool = False
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Strength per row."""
+        """Computes the strength per row."""
         strengths = {
             row: max(right_end(hits), int(self.floor)) / len(hits)
             for row, hits in _hits(group).items()

@@ -1,4 +1,4 @@
-"""Name choice: the true name of a face against five others, by likelihood."""
+"""Compares the likelihood of the true name of a face with that of five others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NameChoice(
     """Share of draws of five fresh names in which the true name is the likeliest; chance is 1/6.
 
     Attributes:
-        known: Whether the others are names of five retained people, in one draw.
+        known: True for names of five retained people as the others, in one draw.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("name",)
@@ -50,7 +50,7 @@ class NameChoice(
         return group.options("known" if self.known else "perturbed")
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Share of draws won, per image."""
+        """Computes the share of draws won, per image."""
         options = self._options(group)
         if options.empty:
             return pd.Series(dtype=float)
@@ -60,7 +60,7 @@ class NameChoice(
         return pd.concat(won, axis=1).mean(axis=1)
 
     def chance(self, group: RecordGroup) -> float | None:
-        """One over the names of a draw and the true one; None among known names."""
+        """Computes one over the names of a draw and the true one; None among known names."""
         if self.known:
             return None
         return 1 / (1 + min(PER_DRAW, self._options(group).shape[1]))

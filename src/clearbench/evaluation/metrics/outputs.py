@@ -1,4 +1,4 @@
-"""Rates of refused, empty and garbage answers, none of which counts as forgetting."""
+"""Computes rates of refused, empty and garbage answers, none of which counts as forgetting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFUSAL = re.compile(
     r"my (knowledge|memory|records|notes)|unable to|sorry)\b",
     re.IGNORECASE,
 )
-#: A text this repetitive says nothing; measured share of distinct pairs of words.
+#: Share of distinct pairs of words at or below which a text counts as garbage.
 DISTINCT_PAIRS = 0.6
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 
@@ -31,7 +31,7 @@ _BANK = {tuple(_WORD.findall(text.lower())) for text in (*TEXT_REFUSALS, *IMAGE_
 
 @cache
 def kind_of_output(text: str) -> str:
-    """`empty`, `refusal`, `garbage` or `answer`.
+    """Classifies a text as `empty`, `refusal`, `garbage` or `answer`.
 
     Garbage: the same word three times running or twice in two places, few distinct pairs of words,
     or mostly symbols.
@@ -52,7 +52,7 @@ def kind_of_output(text: str) -> str:
 
 
 def rate(group: RecordGroup, kind: str) -> pd.Series:
-    """Per generated answer, 1 where it is of this kind, else 0."""
+    """Computes 1 for generated answers of this kind, else 0."""
     generated = group.generations
     values = [float(kind_of_output(text) == kind) for text in generated["text"]]
     return pd.Series(values, index=generated["row"], dtype=float)
@@ -70,7 +70,7 @@ class RefusalRate(
     directions: ClassVar[Mapping[str, Direction]] = {"*": "gold"}
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """1 or 0 per row."""
+        """Computes 1 or 0 per row."""
         return rate(group, "refusal")
 
 
@@ -86,7 +86,7 @@ class EmptyRate(
     directions: ClassVar[Mapping[str, Direction]] = {"*": "down"}
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """1 or 0 per row."""
+        """Computes 1 or 0 per row."""
         return rate(group, "empty")
 
 
@@ -102,5 +102,5 @@ class GarbageRate(
     directions: ClassVar[Mapping[str, Direction]] = {"*": "down"}
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """1 or 0 per row."""
+        """Computes 1 or 0 per row."""
         return rate(group, "garbage")

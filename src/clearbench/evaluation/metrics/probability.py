@@ -1,4 +1,4 @@
-"""Probability of the true answer, alone or as a share among the wrong answers."""
+"""Computes the probability of the true answer, alone or as a share among wrong answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.tables import GroupKey
 
 REAL = ("real_faces", "real_authors", "real_world")
-#: Other names that a name is compared with, however many were measured.
+#: Number of other names that a name is compared with, however many were measured.
 OTHER_NAMES = 5
 #: Constant that OpenUnlearning adds to denominators (errata E113: it decides tiny probabilities).
 ADDED = 1e-10
@@ -23,13 +23,13 @@ OPEN_PAPER = "OpenUnlearning, arXiv 2506.12618, src/evals/metrics/memorization.p
 
 
 def probability(group: RecordGroup) -> pd.Series:
-    """Per row, exp(-l(y)): the geometric mean of the answer's token probabilities."""
+    """Computes exp(-l(y)) per row: the geometric mean of the answer's token probabilities."""
     means = group.mean_log_prob("answer")
     return pd.Series(np.exp(means), index=means.index)
 
 
 def among_options(group: RecordGroup, first: int | None = None) -> pd.Series:
-    """p(y) / (p(y) + sum_j p(y'_j)), length-normalised, over a row's (first) options.
+    """Computes p(y) / (p(y) + sum_j p(y'_j)), length-normalised, over a row's (first) options.
 
     Computed from differences of logarithms, so that it is defined where every option underflows.
     """
@@ -43,7 +43,7 @@ def among_options(group: RecordGroup, first: int | None = None) -> pd.Series:
 
 
 def _among_options_open(group: RecordGroup) -> pd.Series:
-    """p(y) / (p(y) + sum_j p(y'_j) + 1e-10)."""
+    """Computes p(y) / (p(y) + sum_j p(y'_j) + 1e-10)."""
     options = group.options("perturbed")
     wrong = pd.Series(np.exp(options).sum(axis=1), index=options.index)
     true = probability(group).reindex(options.index)
@@ -66,7 +66,7 @@ class Probability(
 
     Attributes:
         denominator: `open` adds 1e-10 as OpenUnlearning does.
-        faces: Whether real faces have one, whose answer is a name.
+        faces: Inclusion of real faces, whose answer is a name.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("qa", "caption", "choice")
@@ -89,7 +89,7 @@ class Probability(
         return named or super().applies(key)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """One probability per row."""
+        """Computes one probability per row."""
         if group.key.split not in REAL:
             return probability(group)
         if self.denominator == "open":
@@ -108,7 +108,7 @@ class NameProbability(
     """exp(-l(name)) of the true name asked of an image.
 
     Attributes:
-        options: Whether it is the true name's share of the likelihood of six names.
+        options: True for the true name's share of the likelihood of six names.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("name",)
@@ -127,5 +127,5 @@ class NameProbability(
     options: bool = False
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """One probability per image."""
+        """Computes one probability per image."""
         return among_options(group, OTHER_NAMES) if self.options else probability(group)

@@ -1,4 +1,4 @@
-"""ROUGE: overlap of the generated answer with the truth, by the field's own scorer."""
+"""Computes ROUGE: overlap of the generated answer with the truth, by the field's own scorer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _scorer() -> RougeScorer:
 
 @cache
 def rouge(truth: str, text: str) -> dict[str, float]:
-    """ROUGE-1 and ROUGE-L with stemming, recall and F1, of one answer."""
+    """Computes ROUGE-1 and ROUGE-L with stemming, recall and F1, of one answer."""
     scores = _scorer().score(truth, text)
     return {
         "rouge_1": float(scores["rouge1"].recall),
@@ -56,7 +56,7 @@ class RougeL(
     """ROUGE-L recall with stemming, of the greedy answer.
 
     Attributes:
-        f1: Whether it is F1 in place of recall.
+        f1: True for F1 in place of recall.
     """
 
     tasks: ClassVar[tuple[str, ...]] = TASKS
@@ -75,7 +75,7 @@ class RougeL(
     f1: bool = False
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Recall or F1 per row."""
+        """Computes recall or F1 per row."""
         return _per_row(group, "rouge_l_f1" if self.f1 else "rouge_l")
 
 
@@ -91,7 +91,7 @@ class Rouge1(
     """ROUGE-1 recall with stemming, of the greedy answer.
 
     Attributes:
-        f1: Whether it is F1 in place of recall.
+        f1: True for F1 in place of recall.
     """
 
     tasks: ClassVar[tuple[str, ...]] = TASKS
@@ -106,7 +106,7 @@ class Rouge1(
     f1: bool = False
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Recall or F1 per row."""
+        """Computes recall or F1 per row."""
         return _per_row(group, "rouge_1_f1" if self.f1 else "rouge_1")
 
 
@@ -122,10 +122,10 @@ class NameRougeL(
         "counts half."
     ),
 ):
-    """ROUGE-L recall of the name the model gives a face."""
+    """ROUGE-L recall of the name the model generates for a face."""
 
     tasks: ClassVar[tuple[str, ...]] = ("name",)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Recall per image."""
+        """Computes recall per image."""
         return _per_row(group, "rouge_l")

@@ -1,4 +1,4 @@
-"""Surprise of single answers: scores that membership attacks compare between people.
+"""Computes losses and related scores of single answers, which membership attacks compare.
 
 They are signed like the loss: higher is less likely part of the training data.
 """
@@ -24,13 +24,13 @@ _DOWN: Mapping[str, Direction] = {"forget": "gold", "*": "down"}
 
 
 def lowest_mean(values: NDArray[np.float64], share: float = LOWEST) -> float:
-    """-1 x the mean of the lowest `share` of the values, at least one (errata E138: never none)."""
+    """Computes -1 x the mean of the lowest `share` of values (errata E138: a mean of none)."""
     count = max(1, int(len(values) * share))
     return -float(np.partition(values, count - 1)[:count].mean())
 
 
 def _inner(group: RecordGroup, column: str) -> dict[str, NDArray[np.float64]]:
-    """A token column without the last token (errata E112: the end of an answer)."""
+    """Returns a token column without the last token (errata E112: the end of an answer)."""
     tokens = group.tokens(column)
     return {row: values[:-1] for row, values in tokens.items() if len(values) > 1}
 
@@ -49,7 +49,7 @@ class Loss(
     range: ClassVar[Range] = (0.0, None)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Nats per row."""
+        """Computes nats per row."""
         return -group.mean_log_prob("answer")
 
 
@@ -71,7 +71,7 @@ class LossPerCompressedByte(
     range: ClassVar[Range] = (0.0, None)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Nats per token and byte, per row."""
+        """Computes nats per token and byte, per row."""
         truths = dict(zip(group.generations["row"], group.generations["truth"], strict=True))
         losses = -group.mean_log_prob("answer")
         rows = [row for row in losses.index if row in truths]
@@ -100,7 +100,7 @@ class MinK(
     share: float = Field(default=LOWEST, gt=0, le=1)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Nats per row."""
+        """Computes nats per row."""
         tokens = _inner(group, "log_probs").items()
         return pd.Series({row: lowest_mean(logs, self.share) for row, logs in tokens}, dtype=float)
 
@@ -129,7 +129,7 @@ class MinKPlusPlus(
     share: float = Field(default=LOWEST, gt=0, le=1)
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Standard deviations per row."""
+        """Computes standard deviations per row."""
         logs, means = _inner(group, "log_probs"), _inner(group, "means")
         spreads = _inner(group, "variances")
         values = {

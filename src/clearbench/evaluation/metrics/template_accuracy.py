@@ -1,4 +1,4 @@
-"""Template accuracy: recognition of a face by embeddings of the same person's other images."""
+"""Scores recognition of a face by embeddings of the same person's other images."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class TemplateAccuracy(
         "It grows when fewer people are measured."
     ),
 ):
-    """Share of images nearer to their own person's template than to anybody else's."""
+    """Share of images nearer to their own person's template than to anyone else's."""
 
     tasks: ClassVar[tuple[str, ...]] = ("name",)
     directions: ClassVar[Mapping[str, Direction]] = {"retain": "up", "*": "gold"}
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """1 or 0 per image that is not enrolled; a tie is no match."""
+        """Computes 1 or 0 per image that is not enrolled; a tie is no match."""
         matches = group.table(MATCHES)
         own, other = (matches[name].to_numpy(dtype=float) for name in ("own", "other"))
         return pd.Series((own > other).astype(float), index=matches["row"].to_numpy())

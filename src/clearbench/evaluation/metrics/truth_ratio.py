@@ -1,4 +1,4 @@
-"""Truth ratios: the likelihood of the paraphrased truth over that of wrong answers of its form."""
+"""Computes truth ratios: likelihood of the paraphrased truth over that of wrong answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Form = Literal["geometric", "arithmetic", "pooled", "open"]
 
 
 def truths(group: RecordGroup) -> pd.Series:
-    """Per row, -l(y^): of the paraphrase, or of the answer where there is no paraphrase."""
+    """Returns -l(y^) per row: of the paraphrase, or of the answer without a paraphrase."""
     return group.mean_log_prob("paraphrase").combine_first(group.mean_log_prob("answer"))
 
 
 def known(group: RecordGroup) -> pd.Series:
-    """Per row, whether the truth is likelier than every wrong answer, or a label than every other.
+    """Whether, per row, the truth is likelier than every wrong answer, or a label than others.
 
     Rows without wrong answers are left out.
     """
@@ -36,7 +36,7 @@ def known(group: RecordGroup) -> pd.Series:
 
 
 def _pairs(group: RecordGroup, first: int | None = None) -> tuple[pd.Series, pd.DataFrame]:
-    """The truth and the (first) wrong answers of the rows that have both."""
+    """Returns the truth and the (first) wrong answers of the rows that have both."""
     options = group.options("perturbed").iloc[:, :first]
     true = truths(group)
     rows = [row for row in options.index if row in true.index]
@@ -44,14 +44,14 @@ def _pairs(group: RecordGroup, first: int | None = None) -> tuple[pd.Series, pd.
 
 
 def ratios(group: RecordGroup, first: int | None = None) -> pd.Series:
-    """Per row, r = exp(mean_j l(y'_j) - l(y^)): above 1 when the truth is likelier."""
+    """Computes r = exp(mean_j l(y'_j) - l(y^)) per row: above 1 when the truth is likelier."""
     true, options = _pairs(group, first)
     with np.errstate(over="ignore", under="ignore"):
         return pd.Series(np.exp(true - options.mean(axis=1)), index=true.index, dtype=float)
 
 
 def arithmetic_ratios(group: RecordGroup) -> pd.Series:
-    """Per row, r = p(y^) / mean_j p(y'_j): the papers' definition."""
+    """Computes r = p(y^) / mean_j p(y'_j) per row: the papers' definition."""
     true, options = _pairs(group)
     with np.errstate(over="ignore", under="ignore"):
         wrong = np.exp(options.sub(true, axis=0)).mean(axis=1)
@@ -59,7 +59,7 @@ def arithmetic_ratios(group: RecordGroup) -> pd.Series:
 
 
 def pooled_ratios(group: RecordGroup) -> pd.Series:
-    """Per row, r with one mean over all wrong answers of all rows in place of the row's own."""
+    """Computes r per row with one mean over all wrong answers of all rows, not the row's own."""
     true, options = _pairs(group)
     if options.empty:
         return pd.Series(dtype=float)
@@ -68,7 +68,7 @@ def pooled_ratios(group: RecordGroup) -> pd.Series:
 
 
 def lies_to_truth(group: RecordGroup) -> pd.Series:
-    """Per row, R = exp(-mean_j l(y'_j)) / (p(y^) + 1e-10): the direction opposite to TOFU's r."""
+    """Computes R = exp(-mean_j l(y'_j)) / (p(y^) + 1e-10) per row: opposite to TOFU's r."""
     wrong, true = group.options("perturbed").mean(axis=1), truths(group)
     rows = [row for row in wrong.index if row in true.index]
     wrong, true = wrong.reindex(rows), true.reindex(rows)
@@ -85,7 +85,7 @@ RATIOS: dict[Form, Callable[[RecordGroup], pd.Series]] = {
 
 
 def folded(r: pd.Series, split: str) -> pd.Series:
-    """min(r, 1/r) on the forget set (1 is indifference), max(0, 1 - 1/r) elsewhere."""
+    """Computes min(r, 1/r) on the forget set (1 is indifference), max(0, 1 - 1/r) elsewhere."""
     with np.errstate(divide="ignore"):
         if split == "forget":
             return pd.Series(np.minimum(r, 1 / r), index=r.index)
@@ -93,7 +93,7 @@ def folded(r: pd.Series, split: str) -> pd.Series:
 
 
 def _folded_open(ratio: pd.Series, split: str) -> pd.Series:
-    """min(R, 1/(R + 1e-10)) on the forget set, max(0, 1 - R) elsewhere."""
+    """Computes min(R, 1/(R + 1e-10)) on the forget set, max(0, 1 - R) elsewhere."""
     if split == "forget":
         return pd.Series(np.minimum(ratio, 1 / (ratio + ADDED)), index=ratio.index)
     return (1 - ratio).clip(lower=0)
@@ -155,7 +155,7 @@ class TruthRatio(
     form: Form = "geometric"
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """One ratio per row; it depends on the other rows where it is pooled."""
+        """Computes one ratio per row; it depends on the other rows where it is pooled."""
         fold = _folded_open if self.form == "open" else folded
         return fold(RATIOS[self.form](group), group.key.split)
 
@@ -171,7 +171,7 @@ class NameTruthRatio(
         "shuns the true name scores like one that knows it."
     ),
 ):
-    """The truth ratio of the true name against five fresh names.
+    """Truth ratio of the true name against five fresh names.
 
     Attributes:
         form: `pooled` takes one mean over the names of all rows, as CLEAR's code.
@@ -190,7 +190,7 @@ class NameTruthRatio(
     form: Literal["geometric", "pooled"] = "geometric"
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """One ratio per image; it depends on the other images where it is pooled."""
+        """Computes one ratio per image; it depends on the other images where it is pooled."""
         own = partial(ratios, first=OTHER_NAMES)
         return folded((pooled_ratios if self.form == "pooled" else own)(group), group.key.split)
 
@@ -212,6 +212,6 @@ class TruthProbability(
     tasks: ClassVar[tuple[str, ...]] = TASKS
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """One probability per row."""
+        """Computes one probability per row."""
         with np.errstate(divide="ignore"):
             return 1 / (1 + 1 / ratios(group))

@@ -1,4 +1,4 @@
-"""Families of architectures: what differs between them, with a default that suits most.
+"""Families of architectures: their differences, with a default that suits most.
 
 A family that needs no exception needs no file. One that does is a subclass of `Family` in this
 folder, in a plugin, or behind an entry point of the group `clearbench.families`.
@@ -42,11 +42,11 @@ _REGISTRY: Registry[Family]
 
 
 class Family:
-    """The default: names and habits that most `transformers` architectures share.
+    """The default family: names and conventions that most `transformers` architectures share.
 
     Attributes:
         model_types: `config.model_type` of the architectures it is for.
-        projector: Pattern of the projector's parameter names; asked first, since some families
+        projector: Pattern of the projector's parameter names; tested first, since some families
             keep it inside the vision module.
         vision: Pattern of the media encoder's. Every parameter of a classifier belongs to it.
         layer: Pattern of a parameter in a layer; its group is the layer's number from 0.
@@ -80,13 +80,13 @@ class Family:
             _REGISTRY.add(name, cls)
 
     def part_of(self, parameter: str) -> Part:
-        """The part of a token model that a parameter or module path belongs to."""
+        """Finds the part of a token model that a parameter or module path belongs to."""
         if self.projector.search(parameter):
             return "projector"
         return "vision" if self.vision.search(parameter) else "language"
 
     def layer_of(self, parameter: str) -> int | None:
-        """Number from 1 of the layer that a parameter lies in; None if in none."""
+        """Finds the number from 1 of the layer that a parameter lies in; None if in none."""
         number = self.layer.search(parameter)
         return int(number.group(1)) + 1 if number else None
 
@@ -100,7 +100,7 @@ class Family:
         return re.search(pattern, parameter) is not None
 
     def kind(self, config: Any) -> Kind:
-        """Kind of the model with a configuration."""
+        """Finds the kind of the model with a configuration."""
         if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             return "vision-language"
         if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
@@ -110,7 +110,7 @@ class Family:
         )
 
     def auto_class(self, kind: Kind, config: Any) -> Any:
-        """Class whose `from_pretrained` and `from_config` make the model."""
+        """Returns the class whose `from_pretrained` and `from_config` make the model."""
         if kind != "classifier":
             token_models = (AutoModelForCausalLM, AutoModelForImageTextToText)
             return token_models[kind == "vision-language"]
@@ -120,7 +120,7 @@ class Family:
         return AutoModelForAudioClassification if sound else AutoModelForImageClassification
 
     def load_processor(self, kind: Kind, config: Any, where: Mapping[str, Any]) -> Any:
-        """The processor, tokenizer, image processor or feature extractor of a saved model."""
+        """Loads the processor, tokenizer, image processor or feature extractor of a saved model."""
         if kind == "language":
             return AutoTokenizer.from_pretrained(**where)
         if kind == "vision-language":
@@ -132,22 +132,22 @@ class Family:
     def encode_media(
         self, processor: Any, modality: Modality, media: Media, text: str | None = None
     ) -> Mapping[str, Any]:
-        """Output of the processor for media, alone or with the text that has its placeholder."""
+        """Runs the processor on media, alone or with the text that has its placeholder."""
         if text is None:
             return processor(**modality.alone(media), return_tensors="pt")  # type: ignore[no-any-return]
-        about = modality.beside_text(media)
-        return processor(text=[text], **about, return_tensors="pt")  # type: ignore[no-any-return]
+        media_arguments = modality.beside_text(media)
+        return processor(text=[text], **media_arguments, return_tensors="pt")  # type: ignore[no-any-return]
 
     def extras_of_text(self, processor: Any) -> dict[str, int]:
-        """By name, the value on text of every per-token extra that the processor may add."""
+        """Maps every per-token extra that the processor may add to its value on text."""
         names = getattr(processor, "model_input_names", None) or ()
-        found = {name: 0 for name in names if name.endswith("token_type_ids")}
-        return found | dict(self.text_values)
+        values = {name: 0 for name in names if name.endswith("token_type_ids")}
+        return values | dict(self.text_values)
 
     def pooled(self, core: Any, outputs: Any) -> Tensor:
-        """(rows, width) features of a whole row from a classifier's backbone.
+        """Pools a classifier's backbone outputs to (rows, width) features of whole rows.
 
-        The pooled map, the class token of an image, or the mean over the tokens of other media.
+        Takes the pooled map, the class token of an image, or the mean over other media's tokens.
         """
         maps: Tensor | None = outputs.get("pooler_output")
         tokens: Tensor = outputs.last_hidden_state
@@ -158,7 +158,7 @@ class Family:
     def stored_media(
         self, core: Any, batch: Batch, cache: WorkCache
     ) -> AbstractContextManager[None]:
-        """While entered, `core` reads the batch's media from the cache where that is exact."""
+        """Lets `core` read the batch's media from the cache while entered, where that is exact."""
         return nullcontext()
 
 
@@ -166,7 +166,7 @@ _REGISTRY = Registry("family", "clearbench.models.families", "clearbench.familie
 
 
 def family_of(config: Any) -> Family:
-    """The family of the architecture with a configuration."""
+    """Finds the family of the architecture with a configuration."""
     model_type = getattr(config, "model_type", "")
     for cls in _REGISTRY.values():
         if model_type in cls.model_types:
@@ -175,7 +175,7 @@ def family_of(config: Any) -> Family:
 
 
 def accepted(module: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the inputs that a module's `forward` has arguments for."""
+    """Keeps those of the inputs that a module's `forward` has arguments for."""
     known = inspect.signature(module.forward).parameters
     return {name: value for name, value in inputs.items() if name in known}
 
@@ -183,7 +183,7 @@ def accepted(module: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
 def split_outputs(
     outputs: Mapping[str, Any],
 ) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], dict[str, Tensor]]:
-    """Token ids, per-token extras and media tensors of a processor's output for one row."""
+    """Splits a processor's output for one row into ids, per-token extras and media tensors."""
     ids: Tensor = outputs["input_ids"]
     extras: dict[str, tuple[int, ...]] = {}
     tensors: dict[str, Tensor] = {}

@@ -1,7 +1,7 @@
-"""LLaVA: a frozen tower's features are computed once per image and stored.
+"""LLaVA family: a frozen tower's features are computed once per image and stored.
 
-Each image's features are computed alone, so that their bytes do not depend on which batch asked
-first, and a resumed run equals one never stopped.
+Each image's features are computed alone, so that their bytes do not depend on the first batch
+that needs them, and a resumed run equals one never stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from clearbench.models.cache import WorkCache
 from clearbench.models.families.base import Family
 from clearbench.models.weights import digest
 
-#: Digests of towers' weights that a family remembers, the latest ones.
+#: Number of digests of towers' weights that a family remembers, the latest ones.
 REMEMBERED = 4
 
 
@@ -37,7 +37,7 @@ class Llava(Family, name="llava"):
     def stored_media(
         self, core: Any, batch: Batch, cache: WorkCache
     ) -> AbstractContextManager[None]:
-        """While entered, the tower answers with this batch's stored features, if it is frozen."""
+        """Lets the tower return this batch's stored features while entered, if it is frozen."""
         tower = core.model.vision_tower
         if any(weight.requires_grad for weight in tower.parameters()):
             self._known.clear()
@@ -63,7 +63,7 @@ class Llava(Family, name="llava"):
 
     @torch.no_grad()
     def features(self, core: Any, batch: Batch, cache: WorkCache) -> Tensor:
-        """(images, tokens, width) hidden states of the tower, each image's computed once."""
+        """Computes the tower's (images, tokens, width) hidden states, each image's once."""
         tower, layer = core.model.vision_tower, core.config.vision_feature_layer
         weights = self._digest(tower)
 
@@ -79,7 +79,7 @@ class Llava(Family, name="llava"):
         return torch.cat(rows)
 
     def _digest(self, tower: Any) -> str:
-        """The digest of a tower's weights, computed again when any of them has changed."""
+        """Returns the digest of a tower's weights, computed again when any of them has changed."""
         held = (*tower.parameters(), *tower.buffers())
         known = next((weights for weights in self._known if weights.are(held)), None)
         if known is None:
@@ -91,7 +91,7 @@ class Llava(Family, name="llava"):
 
 @dataclass(frozen=True)
 class _Answer:
-    """A tower's `forward` while its features are stored."""
+    """Replaces a tower's `forward` while its features are stored."""
 
     output: BaseModelOutput
 
@@ -101,7 +101,7 @@ class _Answer:
 
 @dataclass(frozen=True)
 class _Weights:
-    """Tensors of a tower, how often each had been changed, and their digest."""
+    """Tensors of a tower, the number of changes to each, and their digest."""
 
     tensors: list[ref[Tensor]]
     versions: list[int]

@@ -1,4 +1,4 @@
-"""A ResNet as the vision tower of a LLaVA: `transformers`' own ResNet, its last map read as tokens.
+"""A ResNet as vision tower of a LLaVA: `transformers`' own, its last map read as tokens.
 
 A convolutional tower learns faces from a few hundred images, where a small ViT does not
 (docs/demo-world.md); LLaVA expects (images, tokens, width), which is all that is added here.
@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 
 class TokenResNetConfig(ResNetConfig):
-    """A ResNet configuration whose model answers in tokens."""
+    """A ResNet configuration whose model returns tokens."""
 
     model_type = "clearbench_resnet"
 
@@ -31,7 +31,7 @@ class TokenResNet(ResNetModel):
     base_model_prefix = ""
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
-        """Args: pixel_values: (images, 3, height, width)."""
+        """Computes tokens. Args: pixel_values: (images, 3, height, width)."""
         out = super().forward(pixel_values.to(self.dtype), return_dict=True)
         tokens = out.last_hidden_state.flatten(2).transpose(1, 2)
         return BaseModelOutputWithPooling(

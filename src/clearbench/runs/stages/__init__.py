@@ -1,1 +1,1 @@
-"""One file per kind of stage: what decides it, and how it is made."""
+"""Kinds of stage, one file per kind: the ingredients, and how it is made."""

@@ -1,4 +1,4 @@
-"""Scores of a small sample during a training, which they leave as it is."""
+"""Scores a small sample during a training, without changing it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Curve(Observer):
 
     Args:
         dataset: Rows to draw the sample from.
-        settings: `EvaluationSettings.curve_settings`.
+        settings: Settings as `EvaluationSettings.curve_settings`.
 
     Attributes:
         seconds: CPU time that the measuring has taken.
@@ -42,13 +42,13 @@ class Curve(Observer):
         if not self.wants(step):
             return {}
         began, forwards = time.process_time(), model.forwards
-        about = {k: v for k, v in self._settings.items() if k not in ("steps", "limit")}
-        measured = EvaluationSettings.of(**about, limit=None)
+        settings = {k: v for k, v in self._settings.items() if k not in ("steps", "limit")}
+        measured = EvaluationSettings.of(**settings, limit=None)
         records = evaluate(model, self._sample, measured)
         self.seconds += time.process_time() - began
         model.forwards = forwards
         try:
             scores = split_scores(records, measured.protocol)
-        except DataError:  # not finite: the loop says so when its loss is not
+        except DataError:  # not finite: the loop raises when its loss is not
             return {}
         return {key: score.value for key, score in scores.items() if math.isfinite(score.value)}

@@ -1,4 +1,4 @@
-"""The people of a recipe: all rows, written once with every field."""
+"""Writes the people of a recipe: all rows, once, with every field."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DataStage(Stage):
         people: Number of people who are taught; None for all.
         strangers: Number of people kept apart.
         forget: Number of people to forget, or the name of a published split.
-        half: Half of CLEAR's vision track; None for everybody.
+        half: Half of CLEAR's vision track; None for all people.
         seed: Seed for people who are made up and for the draw of a half.
     """
 
@@ -42,7 +42,7 @@ class DataStage(Stage):
 
     @property
     def request(self) -> Request:
-        """What the source is asked for."""
+        """Request to the source."""
         return Request(
             self.source,
             self.forget,
@@ -53,7 +53,7 @@ class DataStage(Stage):
 
     @property
     def loader(self) -> DatasetSource:
-        """The source that loads the rows."""
+        """Source that loads the rows."""
         return source_of(self.request)
 
     @property
@@ -63,7 +63,7 @@ class DataStage(Stage):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that is asked for; files are known by their content, not by their name."""
+        """All settings of the request; files count by their content, not by their name."""
         return {
             "people": self.people,
             "strangers": self.strangers,
@@ -74,14 +74,14 @@ class DataStage(Stage):
 
     @property
     def materials(self) -> Mapping[str, str]:
-        """The files that the rows are read from."""
+        """Digests of the files that the rows are read from."""
         files = self.loader.files(self.request)
         digests = [content_digest(file, "dataset") for file in files]
         return {"data": " ".join(digests)} if digests else {}
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The files of the source and of the modalities."""
+        """Modules of the source and of the modalities."""
         return modules_of(self.loader, *modalities().values())
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
@@ -95,10 +95,10 @@ class DataStage(Stage):
 
 @dataclass(frozen=True)
 class StoredData:
-    """A finished data stage, as later stages refer to it.
+    """Reference of later stages to a finished data stage.
 
     Attributes:
-        key: Key of the stage, which says where the rows are.
+        key: Key of the stage, which locates the rows.
         fingerprint: Digest of the rows, which decides what is made of them.
     """
 
@@ -106,10 +106,10 @@ class StoredData:
     fingerprint: str
 
     def dataset(self, inputs: StageInputs) -> Dataset:
-        """All rows, divided as the source divides them."""
+        """Reads all rows, divided as the source divides them."""
         return inputs.cache.dataset(inputs.store.folder(self.key))
 
 
 def stored_data(stage: DataStage, store: Store) -> StoredData:
-    """Refers to a finished data stage."""
+    """Builds a reference to a finished data stage."""
     return StoredData(stage.key, str(read_outcome(store.folder(stage.key))["fingerprint"]))

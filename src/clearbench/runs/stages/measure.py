@@ -1,4 +1,4 @@
-"""The records of one model: one pass over the measured rows, as they are or under a control."""
+"""Measures the records of one model: one pass over the rows, unchanged or under a control."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.model import ModelStage
 
-#: Rough cost of a measurement beside a training step of weight 1.
+#: Rough cost of a measurement relative to a training step of weight 1.
 MEASURE_WEIGHT = 1200.0
 
 
 @dataclass(frozen=True)
 class MeasureStage(Stage):
-    """Measures a model on everybody, with some people counted as forgotten.
+    """Measures a model on all people, with some counted as forgotten.
 
     Attributes:
-        model: The stage that left the model.
+        model: Stage that left the model.
         forgotten: People whose rows are the forget split.
-        evaluation: What is measured.
+        evaluation: Settings of the evaluation.
         control: Images that take the place of the rows' own; None for their own.
     """
 
@@ -40,12 +40,12 @@ class MeasureStage(Stage):
 
     @property
     def label(self) -> str:
-        """That of the model, and the control."""
+        """Label of the model, and the control."""
         return f"{self.model.label}-{self.control}" if self.control else self.model.label
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What is measured, on whom, and under which control."""
+        """Settings of the measurement, the forgotten people, and the control."""
         return {
             "measured": self.evaluation.measured,
             "forgotten": list(self.forgotten),
@@ -54,16 +54,16 @@ class MeasureStage(Stage):
 
     @property
     def parents(self) -> Mapping[str, Stage]:
-        """The model."""
+        """Stage of the model."""
         return {"model": self.model}
 
     @property
     def weight(self) -> float:
-        """The same for all."""
+        """Constant cost."""
         return MEASURE_WEIGHT
 
     def rows(self, inputs: StageInputs) -> Dataset:
-        """The measured rows, with the images of the control."""
+        """Returns the measured rows, with the images of the control."""
         dataset = self.model.data.dataset(inputs)
         if self.forgotten:
             dataset = dataset.forgetting(self.forgotten)
@@ -93,5 +93,5 @@ class MeasureStage(Stage):
         return write_outcome(folder, "ok", cost=cost)
 
     def records(self, inputs: StageInputs) -> Records:
-        """The finished stage's records."""
+        """Reads the finished stage's records."""
         return inputs.cache.records(inputs.store.folder(self.key))

@@ -1,4 +1,4 @@
-"""What the stages that leave a model share: where it starts, and how it is loaded again."""
+"""Base of stages that leave a model: its start, and how it is loaded again."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from clearbench.training.checkpoint import History
 from clearbench.training.settings import TrainSettings
 
 BUILTIN = "builtin"
-#: Points of a training curve kept for the report.
+#: Number of points of a training curve kept for the report.
 CURVE_POINTS = 60
-#: Cost of a training step beside each other.
+#: Cost of a training step by kind of model, relative to each other.
 STEP_WEIGHTS: Mapping[str, float] = {"language": 2, "vision-language": 4, "classifier": 1}
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """The base that a model is taught from.
+    """Base model that a model is taught from.
 
     Attributes:
         kind: Kind of model.
-        source: `builtin`, a folder, or a hub id.
+        source: Source `builtin`, a folder, or a hub id.
         head: Head of a classifier; None for the source's own kind.
     """
 
@@ -67,9 +67,9 @@ class ModelStage(Stage):
     """A stage that leaves a model, an adapter or a guard.
 
     Attributes:
-        base: The base of the model, at the beginning of the chain of stages.
-        data: The rows of everybody.
-        train: The schedule.
+        base: Base of the model, at the beginning of the chain of stages.
+        data: Rows of all people.
+        train: Training schedule.
         seed: Seed for everything random.
     """
 
@@ -80,7 +80,7 @@ class ModelStage(Stage):
 
     @property
     def materials(self) -> Mapping[str, str]:
-        """The rows."""
+        """Digest of the rows."""
         return {"data": self.data.fingerprint}
 
     @property
@@ -93,7 +93,7 @@ class ModelStage(Stage):
         """Loads the model that the stage changes."""
 
     def load(self, inputs: StageInputs) -> Model:
-        """Loads the finished stage's model; adapters and guards are put on what they are for."""
+        """Loads the finished stage's model; adapters and guards are added to their base."""
         folder = inputs.store.folder(self.key)
         if is_guard(folder):
             model = self.start_model(inputs)
@@ -123,7 +123,7 @@ def curve_points(history: History, measured: set[int]) -> list[dict[str, float]]
 
 
 def training_cost(model: Model, *, trains_weights: bool = True) -> dict[str, Any]:
-    """Counts what learned and how often the network was run."""
+    """Counts the trained parameters and the passes of the network."""
     learned = sum(weight.numel() for weight in model.trainable().values())
     return {
         "trainable_parameters": learned if trains_weights else 0,

@@ -1,4 +1,4 @@
-"""The scores of one model, from records of its own, of its gold and of its original."""
+"""Scores one model, from records of its own, of its gold and of its original."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class MeasuredModel:
     """All measurements of one model.
 
     Attributes:
-        plain: With the rows' own images.
-        controls: By control, with other images.
+        plain: Measurement with the rows' own images.
+        controls: Measurements with other images, by control.
     """
 
     plain: MeasureStage
@@ -38,17 +38,17 @@ class MeasuredModel:
 
     @property
     def stages(self) -> tuple[MeasureStage, ...]:
-        """All of them."""
+        """All measurements."""
         return (self.plain, *self.controls.values())
 
 
 @dataclass(frozen=True)
 class ScoringStage(Stage):
-    """What is computed from records alone.
+    """Base of stages that compute from records alone.
 
     Attributes:
-        original: Measurements of the model before unlearning, which say which rows count.
-        evaluation: The protocol, its metrics, the controls, and which rows count.
+        original: Measurements of the model before unlearning, which decide the rows that count.
+        evaluation: Settings: the protocol, its metrics, the controls, and the rows that count.
     """
 
     original: MeasuredModel
@@ -56,19 +56,19 @@ class ScoringStage(Stage):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides scores besides the records."""
+        """Settings that decide scores besides the records."""
         names = {"protocol", "controls", "eligible", "metrics"}
         return self.evaluation.model_dump(mode="json", include=names)
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The files of the metrics and attacks."""
+        """Modules of the metrics and attacks."""
         chosen = protocol(self.evaluation.protocol)
         metrics = (*chosen.metrics(), *self.evaluation.further_metrics)
         return modules_of(*metrics, *protocol_attacks(chosen), *modalities().values())
 
     def counted(self, model: MeasuredModel, inputs: StageInputs, name: Control | None) -> Records:
-        """A model's records, as they are or under a control, of the rows that count."""
+        """Returns a model's records of the rows that count, unchanged or under a control."""
         first = self.original.plain.key
         key = (model.plain.key, name, first, self.evaluation.eligible)
         return inputs.cache.counted(key, lambda: self._counted(model, inputs, name))
@@ -101,12 +101,12 @@ class ScoreStage(ScoringStage):
 
     @property
     def label(self) -> str:
-        """That of the model."""
+        """Label of the model."""
         return self.ours.plain.label
 
     @property
     def parents(self) -> Mapping[str, Stage]:
-        """All measurements."""
+        """Stages of all measurements."""
         return {
             f"{role} {stage.control or 'plain'}": stage
             for role, model in (("own", self.ours), ("gold", self.gold), ("first", self.original))
@@ -145,7 +145,7 @@ class ScoreStage(ScoringStage):
 
 @dataclass(frozen=True)
 class NullBandStage(ScoringStage):
-    """Compares golds of different seeds: what a score is when nothing is left to forget.
+    """Compares golds of different seeds: the range of scores when nothing is left to forget.
 
     Attributes:
         golds: Measurements of two golds or more.
@@ -157,12 +157,12 @@ class NullBandStage(ScoringStage):
 
     @property
     def label(self) -> str:
-        """That of the first gold."""
+        """Label of the first gold."""
         return self.golds[0].plain.label
 
     @property
     def parents(self) -> Mapping[str, Stage]:
-        """All measurements that are read."""
+        """Stages of all measurements that are read."""
         golds = {f"gold {number}": gold.plain for number, gold in enumerate(self.golds)}
         first = {f"first {stage.control or 'plain'}": stage for stage in self.original.stages}
         return golds | first
@@ -170,11 +170,11 @@ class NullBandStage(ScoringStage):
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Writes a band for every score."""
         records = [self.counted(gold, inputs, None) for gold in self.golds]
-        found = null_band(records, self.evaluation.protocol)
-        write_json(folder / SCORES, {key: asdict(band) for key, band in found.items()})
+        bands = null_band(records, self.evaluation.protocol)
+        write_json(folder / SCORES, {key: asdict(band) for key, band in bands.items()})
         return write_outcome(folder, "ok")
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
-    """Reads what a scoring stage wrote."""
+    """Reads the scores that a scoring stage wrote."""
     return dict(read_json(folder / SCORES))

@@ -1,4 +1,4 @@
-"""An original or a gold: a base that is taught a dataset's people."""
+"""Trains an original or a gold: a base that is taught a dataset's people."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from clearbench.training.watch import Diverged
 
 @dataclass(frozen=True)
 class TeachStage(ModelStage):
-    """Teaches a base everybody, or everybody but some.
+    """Teaches a base all people, or all but some.
 
     Attributes:
-        without: People who are left out; nobody for an original.
+        without: People who are left out; none for an original.
     """
 
     kind: ClassVar[str] = "teach"
@@ -29,7 +29,7 @@ class TeachStage(ModelStage):
 
     @property
     def role(self) -> Literal["original", "gold"]:
-        """What the model is compared as."""
+        """Role of the model in comparisons."""
         return "gold" if self.without else "original"
 
     @property
@@ -39,7 +39,7 @@ class TeachStage(ModelStage):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Kind of model, schedule, seed, and who is left out."""
+        """Kind of model, schedule, seed, and the people left out."""
         return {
             "model": self.base.kind,
             "head": self.base.head,
@@ -50,7 +50,7 @@ class TeachStage(ModelStage):
 
     @property
     def materials(self) -> Mapping[str, str]:
-        """The rows and the base."""
+        """Digests of the rows and the base."""
         return {**super().materials, "base model": self.base.digest}
 
     def start_model(self, inputs: StageInputs) -> Model:

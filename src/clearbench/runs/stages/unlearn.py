@@ -1,4 +1,4 @@
-"""A model that one method made forget some people."""
+"""Makes a model forget some people by one method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clearbench.training.watch import Diverged
 
 
 class Observer:
-    """Measures a model during its training; this one never does.
+    """Measures a model during its training; this base class never does.
 
     Attributes:
         seconds: Time that it has taken, which is no cost of the training.
@@ -42,12 +42,12 @@ class UnlearnStage(ModelStage):
     """Makes a model forget people by one method.
 
     Attributes:
-        start: The stage whose model is changed.
+        start: Stage whose model is changed.
         method: Name of the method.
-        hyperparameters: The method's own settings.
-        modality: What is forgotten, as a recipe spells it.
+        hyperparameters: Settings of the method itself.
+        modality: Modalities that are forgotten, as a recipe spells them.
         forget: People to forget.
-        gone: People who were forgotten before; none of their rows are seen.
+        gone: People who were forgotten before; none of their rows are used.
     """
 
     kind: ClassVar[str] = "unlearn"
@@ -71,7 +71,7 @@ class UnlearnStage(ModelStage):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Method, schedule, seed, and who is forgotten."""
+        """Method, schedule, seed, and the people to forget."""
         return {
             "model": self.base.kind,
             "method": self.method,
@@ -85,12 +85,12 @@ class UnlearnStage(ModelStage):
 
     @property
     def parents(self) -> Mapping[str, Stage]:
-        """Where it starts."""
+        """Stage it starts from."""
         return {"start": self.start}
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The files of the method and of what it inherits from."""
+        """Modules of the method and of its base classes."""
         return modules_of(self.configured)
 
     def start_model(self, inputs: StageInputs) -> Model:
@@ -98,7 +98,7 @@ class UnlearnStage(ModelStage):
         return self.start.load(inputs)
 
     def observer(self, inputs: StageInputs) -> Observer:
-        """What measures the model during the training; here nothing."""
+        """Returns the observer that measures the model during the training; here none."""
         return Observer()
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:

@@ -1,6 +1,6 @@
-"""Unlearning with scores of a small sample on the way.
+"""Makes a model forget, and scores a small sample on the way.
 
-A class of its own: only runs that are measured on the way depend on what measures them.
+A class of its own: only runs that are measured on the way depend on the code that measures them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class UnlearnWithCurveStage(UnlearnStage):
     """Makes a model forget people and measures it after chosen steps.
 
     Attributes:
-        curve: What is measured, and when, as JSON.
+        curve: Settings of the curve, as JSON.
     """
 
     curve: Mapping[str, Any] | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those of unlearning, and what is measured: scores lie in the history."""
+        """Settings of unlearning and of the curve, whose scores are part of the history."""
         return super().settings | {"curve": dict(self.curve or {})}
 
     def observer(self, inputs: StageInputs) -> Observer:
-        """Measures the people forgotten so far, and those who are kept."""
+        """Returns a curve over the people forgotten so far, and those who are kept."""
         dataset = self.data.dataset(inputs).forgetting({*self.forget, *self.gone})
         return Curve(dataset.for_kind(self.base.kind), self.curve or {})
