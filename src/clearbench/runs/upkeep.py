@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from clearbench.errors import ClearbenchError, RecipeError, StorageError
 from clearbench.runs.execute import with_parents
 from clearbench.runs.reasons import changes_since
-from clearbench.runs.recipe import load_recipe
+from clearbench.runs.recipe import Recipe, load_recipe
 from clearbench.runs.run import RECIPE, STAGES, data_stage, plan_run
 from clearbench.runs.stages.model import ModelSource
 from clearbench.runs.store import Store
@@ -74,16 +74,23 @@ def _materials(folder: Path) -> dict[str, dict[str, str]]:
         recipe = load_recipe(folder / RECIPE)
     except RecipeError:
         return {}
-    digests = {"data": {"data": _digest(lambda: data_stage(recipe).materials.get("data", ""))}}
+    digests = {"data": {"data": _data_digest(recipe)}}
     for kind, part in recipe.models.items():
         source = ModelSource(kind, part.source, part.head)
-        digests[f"teach {kind}"] = {"base model": _digest(lambda source=source: source.digest)}
+        digests[f"teach {kind}"] = {"base model": _base_digest(source)}
     return digests
 
 
-def _digest(compute: Callable[[], str]) -> str:
+def _data_digest(recipe: Recipe) -> str:
     try:
-        return compute()
+        return data_stage(recipe).materials.get("data", "")
+    except ClearbenchError:
+        return "gone"
+
+
+def _base_digest(source: ModelSource) -> str:
+    try:
+        return source.digest
     except ClearbenchError:
         return "gone"
 
