@@ -150,7 +150,7 @@ def test_values_of_another_kind_are_named(value: Any, tofu: Path) -> None:
 
 def test_too_few_rows_are_refused(tofu: Path) -> None:
     write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)][:-1])
-    with pytest.raises(DataError, match="199 rows are not 20 for each person"):
+    with pytest.raises(DataError, match="199 rows are not 20 per person"):
         load_dataset(tofu)
 
 

@@ -46,7 +46,7 @@ def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset
     retain_split(forget)
     full = list(tables.rows("full"))
     if not full or len(full) % PER_PERSON:
-        tables.problems.append(f"full: {len(full)} rows are not {PER_PERSON} for each person")
+        tables.problems.append(f"full: {len(full)} rows are not {PER_PERSON} per person")
         tables.refuse()
     places = {_pair(line): place for place, (_, line) in enumerate(full)}
     everybody = set(range(len(full) // PER_PERSON))

@@ -230,7 +230,7 @@ class Model(Weights, ABC):
         Returns:
             Inputs (places, inputs) by weight, for every weight that was used.
         """
-        collected: dict[str, list[Tensor]] = {}
+        by_weight: dict[str, list[Tensor]] = {}
         entered: dict[str, Tensor] = {}
         layers = dict(self.module.named_modules())
 
@@ -251,11 +251,11 @@ class Model(Weights, ABC):
                     seen = batch.inputs.get("attention_mask") if everywhere else None
                     places = batch.places if seen is None else seen.flatten().nonzero()[:, 0]
                     rows = values.flatten(0, -2)
-                    collected.setdefault(name, []).append(rows if patches else rows[places])
+                    by_weight.setdefault(name, []).append(rows if patches else rows[places])
         finally:
             for handle in handles:
                 handle.remove()
-        return {name: torch.cat(parts) for name, parts in collected.items()}
+        return {name: torch.cat(parts) for name, parts in by_weight.items()}
 
     @abstractmethod
     def name_tokens(self, names: Sequence[str]) -> Tensor:

@@ -51,8 +51,8 @@ class FalseRecognition(
         facts = [words for pair in pairs if len(words := _private_words(*pair)) >= LEAST_WORDS]
 
         def recognised(text: str) -> bool:
-            words = words_of(text)
-            return names.find(text) is not None or any(fact <= words for fact in facts)
+            answered = words_of(text)
+            return names.find(text) is not None or any(fact <= answered for fact in facts)
 
         values = [float(recognised(text)) for text in group.generations["text"]]
         return pd.Series(values, index=group.generations["row"], dtype=float)
