@@ -85,7 +85,8 @@ def test_a_run_killed_three_times_equals_one_never_killed(
         before = after
         counts.append(len(after))
     assert counts[0] == 1, "killed while teaching: only the data are there"
-    assert counts[2] == counts[1] + 1 == 7, "killed at the report: data, 3 models, 3 records"
+    assert 4 <= counts[1] < 10, "killed at records: the data and at least the 3 models"
+    assert counts[2] == 10, "killed at the report: data, 3 models, 3 records, 3 scores"
     clearbench(*words, killed, KILL_PARENT="")
     assert manifests(killed) == before, "a finished stage was made again"
     clearbench(*words, whole, KILL_PARENT="")
