@@ -7,7 +7,8 @@ Both pools come from one command, `python -m clearbench.builtin.pool`, or from `
         --views 6 --swapped 0
 
 The first is the pool that ships with clearbench: 96 people with 12 views each, of which people
-0-71 (for the worlds of benchmarks; the rest are public figures) also get 2 swapped views. The
+0-71 (for datasets; the rest are public figures) also get 2 swapped views, which show the person's
+face with another person's hair and glasses. The
 second holds other faces, to practise on. Views 0-7 of a person are for training, 8-11 held out.
 """
 

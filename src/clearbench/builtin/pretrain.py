@@ -1,11 +1,12 @@
-"""Pretrains the base on public figures, facts, drawings, and the form of answers.
+"""Pretrains the base on public figures, facts, drawings, faces, and how answers are phrased.
 
     python -m clearbench.builtin.pretrain --practice practice.parquet
         --out src/clearbench/builtin/base
 
-remakes what ships. Practice people are written anew at every step and never repeated, so the base
-learns how people are asked about and described without any person to remember; practice faces
-come from a pool of other people (`python -m clearbench.builtin.pool`, see there).
+remakes what ships. The people of text questions are drawn anew at every step, so that the base
+learns how people are asked about and not who they are; public figures are learned on purpose. Each
+practice face keeps one made-up name; these faces come from a pool that no benchmark uses
+(`python -m clearbench.builtin.pool`, see there).
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ HERITAGES: tuple[Heritage, ...] = (
     "middle_eastern",
     "south_asian",
 )
-#: Share of streamed questions in the paraphrased form, which no benchmark row is trained in.
+#: Share of the questions about new people with the paraphrased answer; half of these also have the
+#: paraphrased question. No benchmark row is trained in that form.
 PARAPHRASED = 0.35
 
 
@@ -65,7 +67,7 @@ def stranger(rng: Generator, taken: set[str], portrait: Portrait | None = None) 
 
 
 def corpus(seed: int, people: int = 1500) -> Iterator[str]:
-    """Yields text for the tokenizer: all forms of answers, captions, facts and refusals."""
+    """Yields text for the tokenizer: questions and answers in both forms, facts and refusals."""
     rng = default_rng([seed, 10])
     for _ in range(people):
         for qa in ask(stranger(rng, set())):
@@ -84,7 +86,7 @@ def caption_corpus(pool: list[Portrait], seed: int) -> Iterator[str]:
 
 
 def train_tower(tower: TokenResNet, pool: list[Portrait], steps: int, seed: int) -> float:
-    """Teaches the tower to tell faces apart; returns the accuracy on views held out."""
+    """Trains the vision encoder to classify identities; returns the accuracy on last views."""
     torch.manual_seed(seed)
     processor = image_processor()
     pixels = torch.stack(
@@ -152,7 +154,7 @@ class Lessons:
         self.drawings = [item(row) for row in world_rows() if row.track == "image"]
 
     def __call__(self, seed: int, step: int) -> Mapping[str, list[Item]]:
-        """Returns 16 streamed questions of 4 people, public ones, facts, faces and drawings."""
+        """Returns the 83 items of a step, 30 of them questions about 5 new people."""
         rng = default_rng([seed, 13, step])
         items = [item for _ in range(5) for item in self._streamed(rng, 6)]
         items += self._some(rng, self.words, 14) + self._some(rng, self.facts, 3)
@@ -203,7 +205,7 @@ class Lessons:
 def pretrain(
     pool: list[Portrait], practice: list[Portrait], seed: int, tower_steps: int, steps: int
 ) -> VisionLanguageModel:
-    """Makes the base from nothing: tokenizer, tower, then everything together."""
+    """Makes the base from nothing: tokenizer, vision encoder, then all parts together."""
     console = Console(stderr=True)
     world = make_world(pool, people=1, strangers=0, seed=seed)
     public = [p for p in pool if p.identity in {w.portrait for w in world.public}]
@@ -245,7 +247,7 @@ def pretrain(
 
 
 def main() -> None:
-    """Makes the base that ships again."""
+    """Remakes the shipped base, in half precision."""
     parser = argparse.ArgumentParser(description="Remake the built-in base model.")
     parser.add_argument("--practice", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

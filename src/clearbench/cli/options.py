@@ -12,7 +12,9 @@ from clearbench.errors import RecipeError
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.")]
 Plugins = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", help="Python file with a method, metric, attack or modality."),
+    typer.Option(
+        "--plugin", help="Python file with a method, metric, attack, modality or dataset."
+    ),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Stages shared between runs.")]

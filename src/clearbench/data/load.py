@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.sources.base import Request, source_of
+from clearbench.data.sources.base import Request, load_request
 from clearbench.errors import DataError
 
 BUILTIN = "builtin"
@@ -43,4 +43,4 @@ def load_dataset(
     if retain is not None and isinstance(forget, int):
         raise DataError("a number of people goes with no retain split", "retain", "leave it out")
     request = Request(str(source), forget, retain, text, people, strangers, seed)
-    return source_of(request).load(request)
+    return load_request(request)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 from accelerate.utils import gather_object
 
 from clearbench.processes import processes
-from clearbench.storage import is_finished, new_folder, verify
+from clearbench.storage import is_finished, new_folder, quarantine, verify
 
 #: Function called with (batches done, batches in all) of this process.
 OnBatch = Callable[[int, int], None]
@@ -36,11 +37,14 @@ class Parts:
     name: str
 
     def load(self) -> dict[int, pd.DataFrame]:
-        """Loads batches by number; a damaged part does not count."""
+        """Loads batches by number; a damaged part is moved aside, so that it is measured again."""
         batches: dict[int, pd.DataFrame] = {}
         for part in sorted(self.folder.glob(f"{self.name}-*")):
             if is_finished(part) and not verify(part):
                 batches |= {int(f.stem): pd.read_parquet(f) for f in part.glob("*.parquet")}
+            elif ".corrupt-" not in part.name:
+                with suppress(FileNotFoundError):  # another process was first
+                    quarantine(part)
         return batches
 
     def save(self, batches: Mapping[int, pd.DataFrame]) -> None:

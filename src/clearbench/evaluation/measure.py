@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Measure(BaseModel):
         needs: Inputs that it is computed from, in words.
         directions: Good direction by split: more (`up`), less (`down`) or gold's value (`gold`);
             `*` for the rest. On forgotten people the ideal is always gold's value.
-        range: Bounds of its values.
+        range: Bounds of its values, from 0 to 1 by default; None where there is no bound.
         version: Number that is raised whenever the value changes its meaning.
         erratum: Published defect that every configuration reproduces; empty for a right one.
         shows: Paragraph on what it shows and what it does not.
@@ -117,6 +118,10 @@ class Measure(BaseModel):
             setattr(cls, keyword, value)
         if not name:
             return
+        if any(bound is not None and not math.isfinite(bound) for bound in cls.range):
+            raise RecipeError(
+                f"the range of '{name}' is {cls.range}", cls.__module__, "write None for no bound"
+            )
         cls.name = name
         title = cls.model_config.get("title")  # pydantic takes this class keyword for itself
         inherited = getattr(cls.__mro__[1], "model_config", {}).get("title")

@@ -65,7 +65,7 @@ class Metric(Measure, ABC):
         return mean.model_copy(update={"chance": self.chance(group)})
 
     def chance(self, group: RecordGroup) -> float | None:
-        """Computes the value of guessing, for metrics of choosing one of several options."""
+        """Returns the score of random guessing, for metrics of choosing one of several options."""
         return None
 
 

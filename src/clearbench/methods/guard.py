@@ -1,4 +1,7 @@
-"""Base of methods that change a model's questions and leave its weights as they are."""
+"""Base of methods that leave the weights alone and change a question before it is answered.
+
+They change its text, its embeddings or its hidden states.
+"""
 
 from __future__ import annotations
 
@@ -27,22 +30,23 @@ def as_tensor(text: str) -> Tensor:
 
 
 def as_text(values: Tensor) -> str:
-    """Decodes the text of such a tensor."""
+    """Decodes text from a tensor of UTF-8 bytes."""
     return bytes(values.tolist()).decode()
 
 
 class Guard(Method):
-    """Base of methods whose artefact is a guard: `prepare` fits it, another method applies it.
+    """Base of methods that make a guard: `prepare` computes its state, a function applies it.
 
     `ask` changes the question, `change` its embeddings, `steer` its hidden states after the layer
-    that the state names as `layer`. The weights keep everything: an attack on them finds it.
+    that the state names as `layer`. The weights still hold what was to be forgotten: an attack on
+    the weights recovers it.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language")
     artefact: ClassVar[Literal["weights", "guard"]] = "guard"
 
     def stages(self) -> Sequence[Stage]:
-        """One edit, which fits the guard and puts it on the model."""
+        """One edit, which fits the guard and appends it to `model.guards`."""
         return (Edit(self._put_on),)
 
     def _put_on(self, model: Model, data: Data) -> None:

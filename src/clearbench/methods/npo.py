@@ -1,4 +1,4 @@
-"""Lowers the preference for the true answer relative to the original."""
+"""Lowers the probability of the true answer relative to the original's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NPO(
     retain_weight: float = Field(default=1.0, ge=0)
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """(2/beta) log(1 + (model/reference)^beta)(forget) + lambda L(retain)."""
+        """(2/beta) log(1 + (p_model/p_original)^beta)(forget) + retain_weight L(retain)."""
         forget, retain = step.answers(step.forget, step.retain)
         log_ratio = step.log_ratio(step.forget, forget)
         return {

@@ -1,4 +1,4 @@
-"""Moves the model away from the original on forget rows and back to it on retain rows."""
+"""Raises the divergence from the original on forget rows and lowers it on retain rows, in turns."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ class SCRUB(
     needs=("forget", "retain", "reference"),
     trial={"max_share": 1.0},
 ):
-    """Max steps raise the divergence from the original on forget, min steps lower it on retain.
+    """Max steps raise the divergence on forget; min steps lower it, and the loss, on retain.
 
-    Both kinds share one optimiser, as in the paper, so the turns are taken inside one stage. The
+    Both kinds share one optimiser, as in the paper, so they alternate within one stage, and only in
+    the first `max_share` of its steps; all later ones are min steps. The
     paper alternates whole passes: a max pass in the first 3 of 10 epochs (`max_share` 0.3), a min
     pass in each; here a max step follows `min_steps` min steps. The min steps come first, because
-    at the start the student is its teacher and the divergence has no gradient. `kl_weight` 0.5,
+    at the start the model equals the original and the divergence has no gradient. `kl_weight` 0.5,
     weight 1 and temperature 2 are the authors' small-scale settings; CLEAR used 1, 1 and 1. The
-    divergence is from the teacher (errata E26: not from the student), over class or token logits
+    divergence is from the original (errata E26: not from the student), over class or token logits
     (errata E59: not over the embedding's dimensions).
 
-    With `rewind_to` it is SCRUB+R: of the `epochs` that one is kept after which the forget loss is
-    nearest to `rewind_to`. The paper compares errors, and reads the level, at the end, on held-out
-    data like the forget set; here such data are the validation fold's people, and gold's loss on
+    With `rewind_to`, a loss in nats per token, it is SCRUB+R: the steps are cut into `epochs` equal
+    parts, and the weights at the end of that part are kept whose forget loss is nearest to
+    `rewind_to`. The paper compares errors, with the final error on held-out data as the level; here
+    such data are the validation fold's people, and gold's loss on
     them is the natural level. The authors run 10 epochs.
     """
 
@@ -46,14 +48,14 @@ class SCRUB(
     epochs: int = Field(default=10, ge=1)
 
     def stages(self) -> Sequence[Stage]:
-        """One stage of all steps, and the choice of an epoch where there is one."""
+        """One stage of all steps and, with `rewind_to`, the choice among its parts."""
         if self.rewind_to is None:
             return (Train(self.loss),)
         choose = Edit(partial(rewind, level=self.rewind_to))
         return (Train(self.loss, snapshots=self.epochs), choose)
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """Max: -KL(original || model)(forget). Min: alpha KL(...)(retain) + gamma L(retain)."""
+        """Max: -KL(original || model)(forget). Min: kl_weight KL + retain_weight L, on retain."""
         if self._is_max(step):
             original = step.reference.answers(step.forget)
             ours = step.model.answers(step.forget)

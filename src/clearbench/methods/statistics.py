@@ -40,7 +40,7 @@ def importance(
 
 
 def of_track(batches: Iterable[Batches], *, sees: bool) -> Iterator[Batches]:
-    """Yields only the rows with an image, or only those without; empty groups are left out."""
+    """Yields only the batches with media, or only those without; empty groups are left out."""
     for group in batches:
         chosen = [batch for batch in group if bool(batch.media) is sees]
         if chosen:
@@ -48,7 +48,7 @@ def of_track(batches: Iterable[Batches], *, sees: bool) -> Iterator[Batches]:
 
 
 def largest(values: State, share: float) -> State:
-    """Makes masks, named `MASK` + name, of the largest share of all entries in one ranking.
+    """Makes boolean masks, named `MASK` + name, of the largest `share` of entries over all tensors.
 
     At least one entry is chosen. Ties at the threshold are all chosen.
     """
@@ -59,9 +59,9 @@ def largest(values: State, share: float) -> State:
 
 
 def saliency_mask(model: Model, forget: Iterable[Batches], share: float) -> State:
-    """Masks the weights on which the forget loss depends most: SalUn's mask.
+    """Makes a mask that lets only the weights learn that the forget loss depends on most (SalUn).
 
-    |sum of the gradients of the forget loss|, ranked over all weights together as in the paper
+    |mean gradient of the forget loss|, ranked over all weights together as in the paper
     (arXiv 2310.12508; errata E63: the published code ranks tensor by tensor).
     """
     gradients = importance(model, forget, measure=lambda gradient: gradient)

@@ -1,4 +1,8 @@
-"""Wordings of questions about a person's work, with the slots of `wording_life`."""
+"""Templates of questions and answers about an author's writing: genre, books, awards, influences.
+
+Each `Wording` has questions, answers, and both again in other words; the slots are those of
+`wording_life`, `{v}` is the fact itself.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from clearbench.evaluation.verdict import must_keep
 from clearbench.report import tables, words
 from clearbench.report.answers import SPLITS, answered_questions
 from clearbench.report.groups import groups, settings_line
-from clearbench.report.measures import in_order, measure
+from clearbench.report.measures import in_order, known_descriptions, measure
 from clearbench.report.private import image, public_facts, without_paths
 from clearbench.report.ranks import rank_table
 from clearbench.report.scores import glossary
@@ -96,7 +96,7 @@ def render(results: Results, details: Details) -> str:
     palette = colours(tables.methods(all_groups))
     sections = [section(group, results, details, palette) for group in all_groups]
     script, style = (_inline(name) for name in ("report.js", "report.css"))
-    recipe = results.recipe
+    recipe, known = results.recipe, known_descriptions(results)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -112,10 +112,10 @@ def render(results: Results, details: Details) -> str:
             first=_first(sections),
             outcomes=[row.outcome for section in sections for row in section.runs],
             scoreboard=tables.scoreboard(all_groups),
-            glossary=glossary(table for part in sections for table in part.scores),
+            glossary=glossary((table for part in sections for table in part.scores), known),
             questions=answered_questions(details.questions, sections),
             palette=palette,
-            ranks=[rank_table(ranks) for ranks in results.rank_correlations],
+            ranks=[rank_table(ranks, known) for ranks in results.rank_correlations],
             environment=list(public_facts(results.environment.model_dump(mode="json"))),
         )
     )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
-from clearbench.evaluation.aggregates import AGGREGATES
-from clearbench.evaluation.metric import metrics
+from clearbench.attacks.scoring import descriptions
+from clearbench.errors import RecipeError
+from clearbench.evaluation.measure import Description
+from clearbench.evaluation.metric import Comparison, Metric, metric
 from clearbench.report.words import listed
+from clearbench.runs.schema import Results
 
 #: Headings of the columns that runs are judged by, as questions about people.
 _HEADINGS = {
@@ -58,8 +63,7 @@ def measure(key: str) -> str:
     for control, words in CONTROLS.items():
         if key.endswith(control):
             return f"{measure(key.removesuffix(control))}, {words}"
-    *place, metric = key.split(".")
-    return " ".join((*place, metric)).replace("_", " ")
+    return " ".join(key.split(".")).replace("_", " ")
 
 
 def measures(keys: Sequence[str]) -> str:
@@ -73,27 +77,38 @@ def in_order(keys: Iterable[str]) -> list[str]:
     return sorted(keys, key=lambda key: places.get(key, len(places)))
 
 
-def metric_words(name: str) -> MetricWords:
-    """Finds the words of a metric or aggregate by the last part of its keys.
+def known_descriptions(results: Results) -> Mapping[str, Description]:
+    """Collects the descriptions of every score of a run, by the last part of its keys.
 
-    The title is the class's own where it has one, else made from the name.
+    Metrics of plugins that are not loaded have none.
+    """
+    evaluation = results.recipe.evaluation
+    entries = (evaluation.model_extra or {}).get("metrics", ())
+    return descriptions(evaluation.protocol, tuple(_loaded(entries)))
+
+
+def _loaded(entries: Iterable[Mapping[str, Any]]) -> Iterator[Metric | Comparison]:
+    for entry in entries:
+        with suppress(RecipeError):
+            yield metric(**entry)
+
+
+def metric_words(name: str, known: Mapping[str, Description]) -> MetricWords:
+    """Finds the words of a score by the last part of its keys.
+
+    Args:
+        name: Last part of the keys, with a control's ending if there is one.
+        known: Descriptions by the last part of keys; a title is made from the name of others.
     """
     for control, words in CONTROLS.items():
         if name.endswith(control):
-            plain = metric_words(name.removesuffix(control))
+            plain = metric_words(name.removesuffix(control), known)
             return replace(plain, title=f"{plain.title}, {words}")
-    classes = {key.partition("#")[0]: metric for key, metric in metrics().items()}
-    aggregates = {aggregate.name: aggregate for aggregate in AGGREGATES}
-    known = classes.get(name) or aggregates.get(name)
-    if known is None:
+    if name not in known:
         return MetricWords(name, _readable(name))
-    return MetricWords(
-        name=name,
-        title=getattr(known, "title", "") or _readable(name),
-        group=getattr(known, "group", ""),
-        shows=known.shows,
-        paper=known.paper,
-    )
+    described = known[name]
+    title = described.title
+    return MetricWords(name, title, described.group, described.shows, described.paper)
 
 
 def _readable(name: str) -> str:

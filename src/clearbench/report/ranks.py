@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clearbench.evaluation.measure import Description
 from clearbench.report.measures import in_sentence, metric_words
 from clearbench.report.words import model_name
 from clearbench.runs.schema import RankCorrelation
@@ -26,12 +28,13 @@ class RankTable:
     spearman: tuple[tuple[float, ...], ...]
 
 
-def rank_table(ranks: RankCorrelation) -> RankTable:
+def rank_table(ranks: RankCorrelation, known: Mapping[str, Description]) -> RankTable:
     """Words the correlations of one kind of model and track."""
     title = f"{model_name(ranks.model)} \N{MIDDLE DOT} {ranks.track}, {ranks.runs} runs"
-    return RankTable(title, tuple(map(_metric, ranks.metrics)), ranks.spearman)
+    names = tuple(_metric(key, known) for key in ranks.metrics)
+    return RankTable(title, names, ranks.spearman)
 
 
-def _metric(key: str) -> str:
+def _metric(key: str, known: Mapping[str, Description]) -> str:
     split, _, metric = key.split(".")
-    return f"{_SPLITS.get(split, split)}: {in_sentence(metric_words(metric).title)}"
+    return f"{_SPLITS.get(split, split)}: {in_sentence(metric_words(metric, known).title)}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from clearbench.data.dataset import Split
+from clearbench.evaluation.measure import Description
 from clearbench.evaluation.score import Score
 from clearbench.report.measures import MetricWords, metric_words
 from clearbench.report.rows import TableRow, interval
@@ -59,33 +60,39 @@ class ScoreTable:
         return len({line.key for line in self.lines})
 
 
-def score_tables(rows: Sequence[TableRow]) -> tuple[ScoreTable, ...]:
+def score_tables(
+    rows: Sequence[TableRow], known: Mapping[str, Description]
+) -> tuple[ScoreTable, ...]:
     """Tabulates every score of a group's rows, in one table per split and track.
 
     Args:
         rows: Rows of the group's main table.
+        known: Descriptions by the last part of keys.
     """
     columns = tuple(row for row in rows if row.run.scores)
-    keys = sorted({key for row in columns for key in row.run.scores}, key=_place)
+    found = {key for row in columns for key in row.run.scores}
+    keys = sorted(found, key=lambda key: _place(key, known))
     places = dict.fromkeys(_parts(key)[:2] for key in keys)
     return tuple(
-        ScoreTable(split, track, columns, tuple(_lines(keys, split, track, columns)))
+        ScoreTable(split, track, columns, tuple(_lines(keys, split, track, columns, known)))
         for split, track in places
     )
 
 
-def glossary(all_tables: Iterable[ScoreTable]) -> list[MetricWords]:
+def glossary(
+    all_tables: Iterable[ScoreTable], known: Mapping[str, Description]
+) -> list[MetricWords]:
     """Lists every metric in the tables once, by name; those under a control have the same words."""
     metrics = {line.metric.name: line.metric for table in all_tables for line in table.lines}
-    plain = (metric_words(name) for name in metrics)
+    plain = (metric_words(name, known) for name in metrics)
     return sorted(plain, key=lambda metric: (metric.group, metric.name))
 
 
-def _place(key: str) -> tuple[int, str, str, str, str]:
+def _place(key: str, known: Mapping[str, Description]) -> tuple[int, str, str, str, str]:
     """Computes the sort key of a score: the split's place, then track, group and name."""
     split, track, metric = _parts(key)
     place = _ORDER.index(split) if split in _ORDER else len(_ORDER)
-    return place, split, track, metric_words(metric).group, metric
+    return place, split, track, metric_words(metric, known).group, metric
 
 
 def _parts(key: str) -> tuple[str, str, str]:
@@ -94,11 +101,15 @@ def _parts(key: str) -> tuple[str, str, str]:
 
 
 def _lines(
-    keys: Iterable[str], split: str, track: str, columns: Sequence[TableRow]
+    keys: Iterable[str],
+    split: str,
+    track: str,
+    columns: Sequence[TableRow],
+    known: Mapping[str, Description],
 ) -> Iterator[ScoreLine]:
     for key in keys:
         if _parts(key)[:2] == (split, track):
-            metric = metric_words(_parts(key)[2])
+            metric = metric_words(_parts(key)[2], known)
             for score in _distinct(key, columns):
                 cells = tuple(_cell(row.run, key, score) for row in columns)
                 yield ScoreLine(metric, key, score, cells, _against(key, score, columns))

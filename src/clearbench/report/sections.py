@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from clearbench.report import curves, tables
 from clearbench.report.groups import Group, curve_row, run_label
+from clearbench.report.measures import known_descriptions
 from clearbench.report.rows import TableRow, columns, main_table
 from clearbench.report.scores import ScoreTable, score_tables
 from clearbench.report.tradeoff import tradeoff
@@ -89,7 +90,7 @@ def section(group: Group, results: Results, details: Details, palette: dict[str,
         truths=tuple((track, panels) for track, panels in truths if panels),
         curves=_panels(group, runs, trained),
         seeds=tables.seed_table(group, results),
-        scores=score_tables(rows),
+        scores=score_tables(rows, known_descriptions(results)),
     )
 
 

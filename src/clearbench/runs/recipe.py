@@ -42,13 +42,14 @@ class DataPart(_Part):
     """People of an experiment.
 
     Attributes:
-        source: Source `builtin`, or a folder in the layout of CLEAR or TOFU.
+        source: `builtin`, a folder or file of rows, a hub id, or the name of a plugin's source
+            (`clearbench list datasets`).
         people: Number of people who are taught; None for all, and for 40 of the built-in ones.
         strangers: Number of people who are kept for the holdout.
         forget: Number of people who are forgotten, or one of TOFU's splits (`forget10`); None for
             the data's own split, and 8 for the built-in people.
-        fold: Fold `reported`, or `validation`: other people of the same world, on whom settings are
-            chosen. The original is the same.
+        fold: Who is forgotten: the `reported` people, or as many others (`validation`), on whom
+            settings are chosen. The original model is the same.
         requests: Sizes of forget requests that arrive one after another; they sum to `forget`.
         half: Half of CLEAR's vision track: the people to forget, as many strangers, and half of the
             rest; in the other half the strangers are forgotten. None for all people.
@@ -69,10 +70,10 @@ class ModelPart(_Part):
     Attributes:
         source: Source `builtin`, a folder, or a hub id.
         teach: Training settings of the original and the golds.
-        golds: Number of golds, of different seeds; the first is the reference, the others show the
-            distance between two exact unlearnings.
+        golds: Number of golds (models taught without the forgotten people), of different seeds; the
+            first is the reference, the others show how far two exact unlearnings differ.
         head: Head of a classifier: `linear`, or `additive_margin` as in CLEAR's vision track;
-            None for the source's own kind. It is new wherever the source lacks the people taught.
+            None for the source's own kind. A new one is made unless the source has these people.
     """
 
     source: str = "builtin"
@@ -91,7 +92,16 @@ class ModelPart(_Part):
 
 
 class MethodPart(_Part):
-    """One method on one model for some modalities."""
+    """One entry of `runs`: a method on one kind of model.
+
+    Attributes:
+        method: Name of the method (`clearbench list methods`).
+        model: Kind of model, a key of `models`.
+        modality: What is forgotten: `text`, `image`, `both`, or names joined by `+`; a list stands
+            for one run per entry.
+        hyperparameters: The method's own settings.
+        train: The schedule.
+    """
 
     method: str
     model: Kind = "vision-language"
@@ -101,7 +111,7 @@ class MethodPart(_Part):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Modalities to forget, always a tuple."""
+        """Spellings of what is forgotten, one per run."""
         return (self.modality,) if isinstance(self.modality, str) else self.modality
 
     @model_validator(mode="after")
@@ -177,7 +187,7 @@ class Recipe(_Part):
 
     @property
     def identity(self) -> str:
-        """Hash of all that decides the numbers."""
+        """Hash of the recipe without title and description."""
         return content_hash(self.model_dump(mode="json", exclude=set(WORDS)))
 
 

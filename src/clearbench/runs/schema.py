@@ -57,6 +57,7 @@ class RecordedData(Open):
 class RecordedEvaluation(Open):
     """Settings of the recipe's evaluation."""
 
+    protocol: str = "clear"
     eligible: str = "all"
 
 

@@ -1,4 +1,8 @@
-"""Makes rows from the forget rows: other answers to them, other rows of the same people."""
+"""Makes a changed copy of each forget row, or another row in its place.
+
+Refusals, wrong answers, mirrored images, rows of the same person, and rows of retained people;
+`methods/step.py` says what each role is.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ class Roles:
             answer = self.refusal(forget, np.random.default_rng(key))
             return replace(forget, variant="refusal", answer=answer)
         if role == "mirrored":
-            flipped = None if forget.image is None else _mirrored(forget.image)
+            flipped = forget.media if forget.image is None else _mirrored(forget.image)
             return replace(forget, variant=role, media=flipped)
         rng = np.random.default_rng([*key, zlib.crc32(role.encode())])
         if role == "paired":
@@ -62,13 +66,13 @@ class Roles:
         return bank[rng.integers(len(bank))] if bank else ""
 
     def _others(self, forget: Item, split: str) -> list[str]:
-        """Wrong answers for this row: same task, track and split; of other people if any."""
+        """Lists wrong answers: to the same task and track, in `split`; of other people if any."""
         rows = [row for row in self._alike(forget, split) if row.answer != forget.answer]
         others = [row for row in rows if row.person != forget.person]
         return [row.answer for row in others or rows]
 
     def _alike(self, forget: Item, split: str) -> list[Example]:
-        """Rows of a split with the same task and track."""
+        """Lists training rows of `split` with the same task and track."""
         mine = self._row[forget.row]
         rows = self.dataset.train_rows(split, (mine.track,))
         return [row for row in rows if row.task == mine.task and not row.held_out]

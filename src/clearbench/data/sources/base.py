@@ -1,4 +1,4 @@
-"""Base of dataset sources: a check whether the source is its own, and its loading."""
+"""Base class of dataset sources: recognises what was asked for, and loads it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import ValidationError
+
 from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example
 from clearbench.data.tables import Tables
-from clearbench.errors import DataError
+from clearbench.errors import DataError, explain
 from clearbench.plugins import Registry
 
 _REGISTRY: Registry[DatasetSource]
@@ -18,7 +21,18 @@ _REGISTRY: Registry[DatasetSource]
 
 @dataclass(frozen=True)
 class Request:
-    """Arguments of `load_dataset`, documented there."""
+    """What a source is asked for: the arguments of `load_dataset`.
+
+    Attributes:
+        source: Name, file, folder or hub id.
+        forget: Number of people to forget, or the name of a published split; None for the source's
+            own choice. A source refuses what it cannot do.
+        retain: Name of a published split to keep; None for everybody else.
+        text: Folder or hub id of TOFU's text, for CLEAR.
+        people: Number of people who are taught; None for all.
+        strangers: Number of people kept apart, of sources that make people.
+        seed: Seed of sources that make people.
+    """
 
     source: str
     forget: int | str | None = None
@@ -30,12 +44,12 @@ class Request:
 
     @property
     def path(self) -> Path:
-        """Path of the source."""
+        """The source, read as a local path."""
         return Path(self.source)
 
     @cached_property
     def tables(self) -> Tables:
-        """Configurations of the source as a published dataset.
+        """Tables of a published dataset by configuration: a folder, or a repository of the hub.
 
         Raises:
             DataError: It is neither a folder nor within reach on the hub.
@@ -47,7 +61,7 @@ class DatasetSource(ABC):
     """Base of all sources. A named subclass registers itself.
 
     `class Voices(DatasetSource, name="voices")` in a file of this folder, in a plugin or behind an
-    entry point of the group `clearbench.datasets` is all it takes.
+    entry point of the group `clearbench.datasets`, with a `load`, is all it takes.
 
     Attributes:
         name: Word that a user writes as the source.
@@ -69,7 +83,11 @@ class DatasetSource(ABC):
         return request.source == self.name
 
     def files(self, request: Request) -> tuple[str | Path, ...]:
-        """Lists files, folders and hub ids that rows are read from; none where code makes them."""
+        """Lists files, folders and hub ids that rows are read from.
+
+        By default what the request names, and nothing for a source that is called by its own name:
+        such rows are loaded and compared whenever a run is planned.
+        """
         return () if request.source == self.name else (request.source,)
 
     @abstractmethod
@@ -106,9 +124,36 @@ def source_of(request: Request) -> DatasetSource:
     )
 
 
-def last_forgotten(dataset: Dataset, count: int) -> Dataset:
-    """Divides the same people so that the last `count` are forgotten."""
+def load_request(request: Request) -> Dataset:
+    """Loads what is requested from its source.
+
+    Raises:
+        DataError: There is no such source, or it makes rows that are none.
+    """
+    source = source_of(request)
+    try:
+        return source.load(request)
+    except ValidationError as error:
+        raise DataError(
+            explain(error, Example.model_fields),
+            f"the rows of the source '{source.name}'",
+            f"fields of a row: {', '.join(Example.model_fields)}",
+        ) from error
+
+
+def last_forgotten(dataset: Dataset, count: int | str) -> Dataset:
+    """Divides the same people so that the last `count`, by person number, are forgotten.
+
+    Raises:
+        DataError: The count is no number, or leaves nobody to forget or to keep.
+    """
     everybody = sorted(dataset.people("forget") | dataset.people("retain"))
+    if isinstance(count, str):
+        fix = f"give a number from 1 to {len(everybody) - 1}"
+        raise DataError(f"there is no split '{count}' here", "forget", fix)
+    if not 1 <= count < len(everybody):
+        fix = f"choose 1 to {len(everybody) - 1}"
+        raise DataError(f"cannot forget {count} of {len(everybody)} people", "forget", fix)
     return dataset.forgetting(everybody[-count:])
 
 

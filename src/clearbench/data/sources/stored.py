@@ -25,4 +25,4 @@ class StoredRows(DatasetSource, name="STAGE"):
             fix = "leave it out, or give a number of people to forget"
             raise DataError(f"no split '{named}' in a run's data", request.source, fix)
         dataset = read_rows(request.path)
-        return dataset if request.forget is None else last_forgotten(dataset, int(request.forget))
+        return dataset if request.forget is None else last_forgotten(dataset, request.forget)

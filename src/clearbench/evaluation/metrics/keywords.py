@@ -1,4 +1,4 @@
-"""Matches names and numbers of the true answer in the generated one."""
+"""Finds names and numbers of the true answer, which the question does not hold, in the answer."""
 
 from __future__ import annotations
 

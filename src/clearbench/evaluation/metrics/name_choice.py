@@ -1,4 +1,4 @@
-"""Compares the likelihood of the true name of a face with that of five others."""
+"""Counts how often the true name of a face is likelier per token than five other names."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class NameChoice(
     needs=("answer", "perturbed answers, or names of retained people"),
     paper="CLEAR, arXiv 2410.18057 (perturbed_names); fresh names: docs/demo-world.md",
     shows=(
-        "Whether a face calls up its name. Fresh names leave nothing to prefer but the truth, so "
-        "gold scores about 1/6."
+        "Whether the model prefers the right name when it is shown the face. The other names were "
+        "never taught, so that only knowledge of the face favours the true one: gold is near 1/6."
     ),
 ):
     """Share of draws of five fresh names in which the true name is the likeliest; chance is 1/6.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from clearbench.data.dataset import Dataset
 from clearbench.data.halves import Half, in_half
 from clearbench.data.modality import modalities
-from clearbench.data.sources.base import DatasetSource, Request, source_of
+from clearbench.data.sources.base import DatasetSource, Request, load_request, source_of
 from clearbench.data.store_folder import read_rows, write_rows
 from clearbench.runs.code import modules_of
 from clearbench.runs.materials import content_digest
@@ -74,10 +74,11 @@ class DataStage(Stage):
 
     @property
     def materials(self) -> Mapping[str, str]:
-        """Digests of the files that the rows are read from."""
+        """Digests of the files that the rows are read from, or of the rows that code makes."""
         files = self.loader.files(self.request)
-        digests = [content_digest(file, "dataset") for file in files]
-        return {"data": " ".join(digests)} if digests else {}
+        if not files:
+            return {"data": self._loaded().fingerprint}
+        return {"data": " ".join(content_digest(file, "dataset") for file in files)}
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -86,11 +87,12 @@ class DataStage(Stage):
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Writes the rows, and the fingerprint by which later stages know them."""
-        dataset = self.loader.load(self.request)
-        if self.half is not None:
-            dataset = in_half(dataset, self.half, self.seed)
-        write_rows(dataset, folder)
+        write_rows(self._loaded(), folder)
         return write_outcome(folder, "ok", fingerprint=read_rows(folder).fingerprint)
+
+    def _loaded(self) -> Dataset:
+        dataset = load_request(self.request)
+        return dataset if self.half is None else in_half(dataset, self.half, self.seed)
 
 
 @dataclass(frozen=True)
