@@ -38,15 +38,13 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
         modules: Names of imported modules: of this package, of a plugin, of an installed package.
     """
     digests: dict[str, str] = {}
-    waiting = sorted(modules)
+    waiting = [name for name in sorted(modules) if not _is_uncounted(name)]
     while waiting:
         name = waiting.pop()
-        path = _file(name)
-        if name in digests or path is None or _is_uncounted(name):
-            continue
-        digest, imports = _read(path, path.stat().st_mtime_ns, name)
-        digests[name] = digest
-        waiting += imports
+        path = None if name in digests else _file(name)
+        if path is not None:
+            digests[name], imports = _read(path, path.stat().st_mtime_ns, name)
+            waiting += [other for other in imports if other not in digests]
     return dict(sorted(digests.items()))
 
 
@@ -68,22 +66,28 @@ def _is_uncounted(name: str) -> bool:
 def _file(name: str) -> Path | None:
     """Finds the source file of a module that counts, of this package or of another."""
     if name.partition(".")[0] == PACKAGE:
-        base = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
-        paths = (base.with_suffix(".py"), base / "__init__.py")
-        return next((path for path in paths if path.is_file()), None)
+        return _own_file(name)
     if name.partition(".")[0] in LIBRARIES:
         return None
     source = getattr(sys.modules.get(name), "__file__", None)
     return Path(source) if source and source.endswith(".py") else None
 
 
+@lru_cache(maxsize=4096)
+def _own_file(name: str) -> Path | None:
+    base = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
+    paths = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in paths if path.is_file()), None)
+
+
 @lru_cache(maxsize=2048)
 def _read(path: Path, changed: int, module: str) -> tuple[str, tuple[str, ...]]:
-    """Computes a file's sha256, and the modules of this package or its own that it imports."""
+    """Computes a file's sha256, and the modules that count of those that it imports."""
     own = {PACKAGE, module.partition(".")[0]}
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {name for node in _computing_nodes(tree) for name in _names(node, module)}
-    return sha256_file(path), tuple(sorted(n for n in names if n.partition(".")[0] in own))
+    near = (name for name in names if name.partition(".")[0] in own and not _is_uncounted(name))
+    return sha256_file(path), tuple(sorted(name for name in near if _file(name) is not None))
 
 
 def _computing_nodes(tree: ast.AST) -> Iterator[ast.AST]:

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -24,6 +24,7 @@ Status = Literal["ok", "diverged", "failed"]
 OnProgress = Callable[[str, int, int], None]
 
 
+@cache
 def package_versions() -> dict[str, str]:
     """Returns versions of the libraries that decide the numbers."""
     return {name: version(name) for name in PACKAGES}
