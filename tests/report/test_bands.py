@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clearbench.attacks.scoring import descriptions
 from clearbench.report.curves import ks_note
 from clearbench.report.groups import Group, groups
 from clearbench.report.html import render
@@ -149,7 +150,10 @@ def test_the_table_of_seeds(banded: Json) -> None:
 
 
 def test_ranks_in_words(few_ranks: Json, details: Json) -> None:
-    (table,) = (rank_table(RankCorrelation(**each)) for each in few_ranks["rank_correlations"])
+    (table,) = (
+        rank_table(RankCorrelation(**entry), descriptions())
+        for entry in few_ranks["rank_correlations"]
+    )
     assert table.title == "Vision-language · text, 6 runs"
     assert table.names == ("forgotten: probability", "kept: ROUGE-L")
     page = page_of(few_ranks, details)

@@ -11,7 +11,7 @@ import pytest
 from clearbench.evaluation.metric import metrics
 from clearbench.report.groups import groups
 from clearbench.report.html import render
-from clearbench.report.measures import metric_words
+from clearbench.report.measures import known_descriptions, metric_words
 from clearbench.report.rows import main_table
 from clearbench.report.scores import score_tables
 from clearbench.runs.schema import Details, Results
@@ -73,7 +73,7 @@ def page_of(results: Json) -> str:
 def test_every_score_of_every_run_is_there_once(results: Json) -> None:
     checked = Results.parse(results, "results")
     for group in groups(checked):
-        tables = score_tables(main_table(group))
+        tables = score_tables(main_table(group), known_descriptions(checked))
         shown = [
             (row.run.id, line.key, cell[0], cell[1])
             for table in tables
@@ -107,8 +107,10 @@ def test_a_score_stands_with_all_that_belongs_to_it(more: Json) -> None:
 
 def test_runs_measured_on_other_rows_have_a_line_of_their_own(more: Json) -> None:
     """The fifth row was measured on 62 rows, the others on 61."""
-    (group,) = groups(Results.parse(more, "results"))
-    (table,) = (t for t in score_tables(main_table(group)) if (t.split, t.track) == ("all", "text"))
+    checked = Results.parse(more, "results")
+    (group,) = groups(checked)
+    tables = score_tables(main_table(group), known_descriptions(checked))
+    (table,) = (t for t in tables if (t.split, t.track) == ("all", "text"))
     lines = [line for line in table.lines if line.key == "all.text.clear_forget"]
     runs = {line.score.n: sum(cell is not None for cell in line.cells) for line in lines}
     assert runs == {61: 4, 62: 1}
@@ -130,9 +132,26 @@ def test_nothing_is_open_and_names_come_from_the_metrics(more: Json) -> None:
     assert "Of a plugin" in text and "No description was found" in text
 
 
-def test_a_title_of_the_class_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics()["min_k"], "title", "Min-K% Prob", raising=False)
-    assert metric_words("min_k").title == "Min-K% Prob"
-    assert metric_words("min_k_blank").title == "Min-K% Prob, blank picture"
-    assert metric_words("rouge_l_f1").title == "ROUGE-L F1"
-    assert metric_words("nobody_knows").shows == ""
+def test_configured_metrics_have_their_words(more: Json) -> None:
+    """Variants of the protocol, a metric of the recipe with its own key, and one nobody knows."""
+    more["recipe"]["evaluation"] = {
+        "protocol": "clear",
+        "metrics": [
+            {"name": "min_k", "share": 0.2},
+            {"name": "min_k", "share": 0.1, "key": "hardest"},
+            {"name": "of_a_plugin"},
+        ],
+    }
+    known = known_descriptions(Results.parse(more, "results"))
+    plain = metric_words("min_k", known)
+    assert plain.shows and plain.group
+    for name in ("min_k_share_0_2", "hardest"):
+        words = metric_words(name, known)
+        assert words.shows == plain.shows and words.group == plain.group
+        assert words.title.startswith(plain.title) and "share" in words.title
+    assert metric_words("min_k_blank", known).title == f"{plain.title}, blank picture"
+    assert metric_words("rouge_l_f1", known).shows
+    assert metric_words("forget_quality_js", known).shows
+    assert metric_words("model_utility", known).shows
+    assert metric_words("of_a_plugin", known).shows == ""
+    assert metric_words("rouge_x", known).title == "ROUGE-X"
