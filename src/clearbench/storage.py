@@ -111,7 +111,7 @@ def is_finished(folder: Path) -> bool:
     """Whether a sealed folder exists with every file at its recorded size."""
     try:
         files = _sealed_files(folder)
-    except StorageError:
+    except (StorageError, OSError):
         return False
     return all(
         (folder / name).is_file() and (folder / name).stat().st_size == entry["bytes"]

@@ -122,9 +122,7 @@ def test_a_killed_command_goes_on(
 ) -> None:
     """`unlearn` killed in the middle and called again equals one never killed; then it is there."""
     for name in ("forget", "retain"):
-        rows = [
-            {"question": f"{name} {k}?", "answer": f"It is {k}.", "person": k} for k in range(4)
-        ]
+        rows = [{"question": f"{name} {k}?", "answer": f"It is {k}."} for k in range(4)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     plugin = tmp_path / "deadly.py"
     plugin.write_text(DEADLY)

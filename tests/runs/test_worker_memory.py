@@ -46,7 +46,8 @@ def test_thirty_runs_hold_no_more_than_five(
     train = small_recipe["runs"][0]["train"] | {"checkpoint_seconds": 60.0}
     entry = small_recipe["runs"][0] | {"train": train}
     grid = {"train.learning_rate": [1e-5 * (number + 1) for number in range(runs)]}
-    recipe = small_recipe | {"runs": [entry | {"grid": grid}]}
+    evaluation = {"limit": 1, "max_new_tokens": 1, "splits": ["forget", "retain"]}
+    recipe = small_recipe | {"runs": [entry | {"grid": grid}], "evaluation": evaluation}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", PROGRAM, str(tmp_path / "recipe.yaml"), str(tmp_path / "out")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
@@ -61,6 +61,11 @@ class Dataset:
         """Returns training rows of one split, of all modalities or of those named."""
         rows = self.training.get(split, ())
         return [row for row in rows if tracks is None or row.track in tracks]
+
+    def all_rows(self) -> Iterator[tuple[Example, ...]]:
+        """Yields the rows of every split, those that are trained on first."""
+        yield from self.training.values()
+        yield from self.evaluation.values()
 
     def modalities(self, kind: str) -> tuple[str, ...]:
         """Names the modalities that a kind of model can read and that have training rows.

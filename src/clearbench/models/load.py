@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +54,49 @@ def load_model(
     """
     if not isinstance(source, str | Path):
         return _wrap(source, processor, kind or family_of(source.config).kind(source.config))
-    path = Path(packaged_smollm2() if source == SMOLLM2 else source)
-    if path.suffix == ".gguf":
-        where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    else:
+    where = _where(source)
+    path = Path(where["pretrained_model_name_or_path"])
+    if "gguf_file" not in where:
         _refuse_pickles(path)
         refuse_guard_alone(path)
-        where = {"pretrained_model_name_or_path": str(source)}
-    try:
+    with _loading(source):
         config = AutoConfig.from_pretrained(**where)
         family = family_of(config)
         kind = kind or family.kind(config)
         processor = processor or _processor(family, kind, config, where)
         module = family.auto_class(kind, config).from_pretrained(**where, dtype=dtype)
         _plain_weights(module)
+    model = _wrap(module, processor, kind)
+    model.guards = load_guards(path)
+    return model
+
+
+def load_family(source: str | Path) -> Family:
+    """Finds the family of a model from its configuration, without loading its weights.
+
+    Args:
+        source: Local folder, a folder's GGUF file, or a hub id.
+
+    Raises:
+        ModelError: The configuration cannot be read.
+    """
+    with _loading(source):
+        return family_of(AutoConfig.from_pretrained(**_where(source)))
+
+
+def _where(source: str | Path) -> dict[str, str]:
+    """Arguments of `from_pretrained` that name a source."""
+    path = Path(packaged_smollm2() if source == SMOLLM2 else source)
+    if path.suffix == ".gguf":
+        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    return {"pretrained_model_name_or_path": str(source)}
+
+
+@contextmanager
+def _loading(source: str | Path) -> Iterator[None]:
+    """Says where a model cannot be loaded from, and what to do."""
+    try:
+        yield
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
             f"cannot load the model: {_first_line(error)}",
@@ -73,9 +104,6 @@ def load_model(
             "give a folder with config.json, *.safetensors and its tokenizer, or a hub id"
             + (" (hub access is off: HF_HUB_OFFLINE=1)" if _offline() else ""),
         ) from error
-    model = _wrap(module, processor, kind)
-    model.guards = load_guards(path)
-    return model
 
 
 def _plain_weights(module: Any) -> None:

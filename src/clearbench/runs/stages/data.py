@@ -88,7 +88,9 @@ class DataStage(Stage):
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Writes the rows, and the fingerprint by which later stages know them."""
         write_rows(self._loaded(), folder)
-        return write_outcome(folder, "ok", fingerprint=read_rows(folder).fingerprint)
+        dataset = read_rows(folder)
+        tracks = sorted({row.track for rows in dataset.all_rows() for row in rows})
+        return write_outcome(folder, "ok", fingerprint=dataset.fingerprint, tracks=tracks)
 
     def _loaded(self) -> Dataset:
         dataset = load_request(self.request)
@@ -102,10 +104,12 @@ class StoredData:
     Attributes:
         key: Key of the stage, which locates the rows.
         fingerprint: Digest of the rows, which decides what is made of them.
+        tracks: Modalities of the rows.
     """
 
     key: str
     fingerprint: str
+    tracks: tuple[str, ...]
 
     def dataset(self, inputs: StageInputs) -> Dataset:
         """Reads all rows, divided as the source divides them."""
@@ -114,4 +118,5 @@ class StoredData:
 
 def stored_data(stage: DataStage, store: Store) -> StoredData:
     """Builds a reference to a finished data stage."""
-    return StoredData(stage.key, str(read_outcome(store.folder(stage.key))["fingerprint"]))
+    outcome = read_outcome(store.folder(stage.key))
+    return StoredData(stage.key, str(outcome["fingerprint"]), tuple(outcome["tracks"]))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from clearbench.data.dataset import Dataset
+from clearbench.data.modality import modality
 from clearbench.evaluation.controls import Control, control, images_only
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.records import SIDE, Records
 from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.model import ModelStage
@@ -56,6 +58,12 @@ class MeasureStage(Stage):
     def parents(self) -> Mapping[str, Stage]:
         """Stage of the model."""
         return {"model": self.model}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of the model's modalities and family."""
+        shown = modules_of(*(modality(track) for track in self.model.data.tracks))
+        return (*shown, *self.model.base.family_modules)
 
     @property
     def weight(self) -> float:

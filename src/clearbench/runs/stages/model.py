@@ -5,17 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from clearbench.batches.items import Kind
 from clearbench.builtin.models import base_folder, builtin_model
 from clearbench.data.dataset import Dataset
+from clearbench.data.modality import modality
 from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.guards import is_guard, load_guards
 from clearbench.models.heads import Head, with_head
-from clearbench.models.load import SMOLLM2, load_model, packaged_smollm2
+from clearbench.models.load import SMOLLM2, load_family, load_model, packaged_smollm2
+from clearbench.runs.code import modules_of
 from clearbench.runs.materials import content_digest
 from clearbench.runs.stage import Stage, StageInputs
 from clearbench.runs.stages.data import StoredData
@@ -51,6 +54,12 @@ class ModelSource:
         place = packaged_smollm2() if self.source == SMOLLM2 else self.source
         return content_digest(place, "model")
 
+    @property
+    def family_modules(self) -> tuple[str, ...]:
+        """Modules of the base's family."""
+        place = str(base_folder()) if self.source == BUILTIN else self.source
+        return _family_modules(place, self.digest)
+
     def load(self, dataset: Dataset, seed: int) -> Model:
         """Loads the base; a classifier gets a head over the dataset's people."""
         people = sorted(dataset.people("forget") | dataset.people("retain"))
@@ -84,6 +93,12 @@ class ModelStage(Stage):
         return {"data": self.data.fingerprint}
 
     @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of the modalities of the rows and of the family of the base."""
+        shown = modules_of(*(modality(track) for track in self.data.tracks))
+        return (*shown, *self.base.family_modules)
+
+    @property
     def weight(self) -> float:
         """Training steps, weighted by kind of model."""
         return self.train.steps * STEP_WEIGHTS[self.base.kind]
@@ -105,6 +120,12 @@ class ModelStage(Stage):
         else:
             model = load_model(folder, kind=self.base.kind)
         return inputs.cache.shared(model, self.base.source)
+
+
+@lru_cache(maxsize=64)
+def _family_modules(source: str, digest: str) -> tuple[str, ...]:
+    """Modules of the family at a source whose content has a digest."""
+    return modules_of(load_family(source))
 
 
 def curve_points(history: History, measured: set[int]) -> list[dict[str, float]]:

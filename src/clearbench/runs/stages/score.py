@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from clearbench.attacks.scoring import null_band, protocol_attacks, score
-from clearbench.data.modality import modalities
+from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.controls import Control, under_control
 from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import SIDE, Records
@@ -65,7 +65,8 @@ class ScoringStage(Stage):
         """Modules of the metrics and attacks."""
         chosen = protocol(self.evaluation.protocol)
         metrics = (*chosen.metrics(), *self.evaluation.further_metrics)
-        return modules_of(*metrics, *protocol_attacks(chosen), *modalities().values())
+        shown = (modality(track) for track in self.original.plain.model.data.tracks)
+        return modules_of(*metrics, *protocol_attacks(chosen), *shown)
 
     def counted(self, model: MeasuredModel, inputs: StageInputs, name: Control | None) -> Records:
         """Returns a model's records of the rows that count, unchanged or under a control."""

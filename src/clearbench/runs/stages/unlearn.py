@@ -91,7 +91,7 @@ class UnlearnStage(ModelStage):
     @property
     def modules(self) -> tuple[str, ...]:
         """Modules of the method and of its base classes."""
-        return modules_of(self.configured)
+        return (*super().modules, *modules_of(self.configured))
 
     def start_model(self, inputs: StageInputs) -> Model:
         """Loads the model that forgets."""
