@@ -88,28 +88,34 @@ def test_an_unknown_class_keyword_is_refused_with_a_hint() -> None:
         made(lambda values, _: values, show="x")
 
 
-class Scaled(Metric, name="scaled_probability", needs=("answer",), shows="Nothing."):
-    """Probability times a factor."""
+def scaled() -> Any:
+    """Registers a metric with parameters for one test: protocols take all that are registered."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("qa",)
+    class Scaled(Metric, name="scaled_probability", needs=("answer",), shows="Nothing."):
+        """Probability times a factor."""
 
-    factor: float = Field(default=0.5, gt=0, le=1)
-    form: str = "plain"
-    doubled: bool = False
-    capped: bool = True
+        tasks: ClassVar[tuple[str, ...]] = ("qa",)
 
-    def per_row(self, group: RecordGroup) -> pd.Series:
-        """Scaled values."""
-        return probability(group) * self.factor
+        factor: float = Field(default=0.5, gt=0, le=1)
+        form: str = "plain"
+        doubled: bool = False
+        capped: bool = True
+
+        def per_row(self, group: RecordGroup) -> pd.Series:
+            """Scaled values."""
+            return probability(group) * self.factor
+
+    return Scaled
 
 
 def test_a_key_says_the_parameters_that_differ() -> None:
-    assert Scaled().score_key == "scaled_probability"
-    assert Scaled(factor=0.25).score_key == "scaled_probability_factor_0_25"
-    assert Scaled(form="other", doubled=True).score_key == "scaled_probability_other_doubled"
-    assert Scaled(capped=False).score_key == "scaled_probability_no_capped"
-    assert Scaled(factor=0.25, key="mine").score_key == "mine"
-    assert Scaled(factor=0.25, key="mine").own_key == "scaled_probability_factor_0_25"
+    made_here = scaled()
+    assert made_here().score_key == "scaled_probability"
+    assert made_here(factor=0.25).score_key == "scaled_probability_factor_0_25"
+    assert made_here(form="other", doubled=True).score_key == "scaled_probability_other_doubled"
+    assert made_here(capped=False).score_key == "scaled_probability_no_capped"
+    assert made_here(factor=0.25, key="mine").score_key == "mine"
+    assert made_here(factor=0.25, key="mine").own_key == "scaled_probability_factor_0_25"
     assert metric("min_k", share=0.2).score_key == "min_k_share_0_2"
     assert metric("forget_quality", statistic="js").score_key == "forget_quality_js"
     assert metric("min_k", share=0.2).description.title == "Min-K (share 0.2)"
