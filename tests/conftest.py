@@ -11,10 +11,15 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 
 import importlib.util
+import io
+import logging
+import shutil
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +27,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 
 torch.set_num_threads(1)
 
@@ -105,7 +111,37 @@ def oracles() -> Path:
 
 @pytest.fixture(scope="session")
 def clearbench() -> Cli:
-    """The command line as a child process: `clearbench("list", "methods", code=0)`."""
+    """The command line in this process: `clearbench("list", "methods", code=0)`."""
+
+    def run(
+        *words: object, code: int | None = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        from clearbench.cli import main
+
+        out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
+        level, argv, returned = logging.getLogger().level, sys.argv, 0
+        sys.argv = ["clearbench", *map(str, words)]
+        os.environ |= {"COLUMNS": "200"} | environment
+        try:
+            with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):
+                main()
+        except SystemExit as end:
+            returned = int(end.code or 0)
+        finally:
+            sys.argv = argv
+            logging.getLogger().setLevel(level)
+            os.environ.clear()
+            os.environ |= before
+        done = subprocess.CompletedProcess(words, returned, out.getvalue(), err.getvalue())
+        assert code is None or returned == code, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def clearbench_process() -> Cli:
+    """The command line as a child process, for plugins, signals and what an import may do."""
 
     def run(
         *words: object, code: int | None = 0, **environment: str
@@ -132,13 +168,22 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory, clearbench: Cli, plugin: Path) -> Path:
-    """The folder of a finished run of the mini recipe, made once for all tests that read one."""
-    folder = tmp_path_factory.mktemp("run")
-    recipe = folder / "mini.yaml"
-    recipe.write_text(yaml.safe_dump(MINI, sort_keys=False))
-    clearbench("run", recipe, "--out", folder / "out", "--plugin", plugin, "--workers", 2)
-    return folder / "out"
+def finished_run(
+    tmp_path_factory: pytest.TempPathFactory, clearbench_process: Cli, plugin: Path
+) -> Path:
+    """A copy of a finished run of the mini recipe, which is made once for all test processes."""
+    together = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent / "mini" if together else base / "mini"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "out" / "results.json").is_file():
+            shared.mkdir()
+            recipe, out = shared / "mini.yaml", shared / "out"
+            recipe.write_text(yaml.safe_dump(MINI, sort_keys=False))
+            words = ("run", recipe, "--out", out, "--plugin", plugin, "--workers", 1)
+            clearbench_process(*words)
+    folder = tmp_path_factory.mktemp("run") / "out"
+    return Path(shutil.copytree(shared / "out", folder))
 
 
 @pytest.fixture(scope="session")
@@ -159,7 +204,7 @@ def small_recipe(tiny_folder: Path) -> dict[str, Any]:
         "name": "small",
         "data": {"people": 4, "strangers": 1, "forget": 2},
         "models": {"language": {"source": str(tiny_folder), "teach": teach}},
-        "evaluation": {"limit": 1, "max_new_tokens": 2},
+        "evaluation": {"limit": 1, "max_new_tokens": 2, "splits": ["forget", "retain"]},
         "runs": [{"method": "npo", "model": "language", "modality": "text", "train": teach}],
     }
 

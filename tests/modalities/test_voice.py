@@ -17,7 +17,9 @@ FORGET = {"steps": 12, "batch_size": 6, "learning_rate": 2e-3, "parts": ["vision
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, clearbench: Callable[..., Any]) -> Any:
+def results(
+    tmp_path_factory: pytest.TempPathFactory, clearbench_process: Callable[..., Any]
+) -> Any:
     folder = tmp_path_factory.mktemp("voice")
     plugin = shutil.copy(PLUGIN, folder)
     run = {"method": "gradient_difference", "model": "classifier", "modality": "voice"}
@@ -31,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, clearbench: Callable[..., 
     path = folder / "voices.yaml"
     path.write_text(yaml.safe_dump(recipe))
     out = folder / "out"
-    clearbench("run", path, "--out", out, "--plugin", plugin, "--workers", 1)
+    clearbench_process("run", path, "--out", out, "--plugin", plugin, "--workers", 1)
     return json.loads((out / "results.json").read_text()), (out / "report.html").read_text()
 
 
@@ -59,7 +61,9 @@ def test_the_page_says_its_name(results: Any) -> None:
     assert "voices" in results[1]
 
 
-def test_without_the_plugin_it_is_unknown(clearbench: Callable[..., Any], tmp_path: Path) -> None:
+def test_without_the_plugin_it_is_unknown(
+    clearbench_process: Callable[..., Any], tmp_path: Path
+) -> None:
     recipe = {
         "name": "voices",
         "models": {"classifier": {"teach": TEACH}},
@@ -67,5 +71,5 @@ def test_without_the_plugin_it_is_unknown(clearbench: Callable[..., Any], tmp_pa
     }
     path = tmp_path / "voices.yaml"
     path.write_text(yaml.safe_dump(recipe))
-    done = clearbench("validate", path, code=2)
+    done = clearbench_process("validate", path, code=2)
     assert "unknown modality 'voice'" in done.stderr and "Traceback" not in done.stderr

@@ -31,7 +31,7 @@ def results(
     content["data"] = {"people": 7, "strangers": 1, "forget": 5}
     content["evaluation"] = {"limit": None, "max_new_tokens": 2, "splits": ["forget", "retain"]}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    done = clearbench("run", folder / "recipe.yaml", "--out", folder / "out", "--workers", 2)
+    done = clearbench("run", folder / "recipe.yaml", "--out", folder / "out", "--workers", 1)
     assert "mean of 3 seeds" in done.stdout
     assert "Seeds" in (folder / "out" / "report.html").read_text()
     return dict(json.loads((folder / "out" / "results.json").read_text()))

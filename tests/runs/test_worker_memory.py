@@ -39,8 +39,8 @@ print(memory)
 """
 
 
-@pytest.mark.parametrize("runs", [30])
-def test_thirty_runs_hold_no_more_than_five(
+@pytest.mark.parametrize("runs", [12, pytest.param(30, marks=pytest.mark.slow)])
+def test_many_runs_hold_no_more_than_five(
     small_recipe: dict[str, Any], tmp_path: Path, runs: int
 ) -> None:
     train = small_recipe["runs"][0]["train"] | {"checkpoint_seconds": 60.0}
