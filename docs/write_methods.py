@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from clearbench.evaluation.verdict import Verdict, judged_keys
+from clearbench.evaluation.verdict.judge import Verdict, shown_keys
 from clearbench.methods.base import Edit, Method, methods
 from clearbench.methods.guard import Guard
 from clearbench.runs.schema import Cost, Results, Row, Variant, read_results
@@ -102,7 +102,7 @@ def _shown(row: Row) -> Shown:
 
 
 def _ended(row: Row, verdict: Verdict) -> Ended:
-    keys = (*judged_keys(row.modality, row.model), KEPT[row.model])
+    keys = (*shown_keys(row.modality, row.model), KEPT[row.model])
     three = (row.values(), row.values("gold"), row.values("original"))
     return Ended(
         scores={key: tuple(round(values[key], 3) for values in three) for key in keys},
@@ -125,15 +125,17 @@ NOTHING, DESTROYED = 0.1, 0.5
 def outcome(verdict: Verdict) -> str:
     """What a run did, in a few words."""
     kept = min(verdict.kept.values(), default=0.0)
-    if verdict.passed:
-        return "passed"
+    if verdict.word != "did not":
+        return verdict.word
     if kept < DESTROYED:
         return "destroys the rest"
     if verdict.distance is not None and verdict.distance > 1 - NOTHING and kept > 1 - NOTHING:
         return "does nothing"
-    if not verdict.garbage_ok:
+    failing = verdict.of("fails")
+    if any(finding.key.endswith(".garbage_rate") for finding in failing):
         return "answers with garbage"
-    return "harms the rest" if verdict.damaged else "forgets too little"
+    harmed = any(finding.kind in ("kept", "harm") for finding in failing)
+    return "harms the rest" if harmed else "forgets too little"
 
 
 def page(cls: type[Method], rows: Sequence[Shown]) -> str:
@@ -236,7 +238,7 @@ def _results(rows: Sequence[Shown]) -> Iterator[str]:
         if row.ended is None:
             yield start + f"| | | | {row.status} | |"
             continue
-        keys = judged_keys(row.modality, row.model)
+        keys = [key for key in row.ended.scores if key.startswith("forget.")]
         shown = "; ".join(
             f"{key.removeprefix('forget.')} "
             + " / ".join(f"{v:.2f}" for v in row.ended.scores[key])
@@ -276,7 +278,7 @@ def index(rows: Sequence[Shown]) -> str:
         if chosen:
             lines += [
                 title,
-                "| method | idea | models | passed on the demo world |",
+                "| method | idea | models | nearer to gold on the demo world |",
                 "|---|---|---|---|",
             ]
             lines += [_index_row(name, cls, rows) for name, cls in chosen.items()]
@@ -297,6 +299,11 @@ def results(rows: Sequence[Shown]) -> str:
         "memory is the worker process's, which holds on to what earlier runs took (a fresh one "
         "begins near 700 MB): it bounds a run's need from above. One seed and a small world: read "
         "it as what a method did here, not as a ranking of methods.\n",
+        "**These runs were judged by an earlier rule**, whose *passed* said only that a run was "
+        "nearer to gold than to the original on probability and name choice, with little garbage. "
+        "It is not *forgot* ([the verdict](../verdict.md)), and the settings were not searched "
+        "equally: grids were of different sizes, and some methods alone stopped early and "
+        "repaired. They are to be run again.\n",
     ]
     for model, modality in dict.fromkeys((row.model, row.modality) for row in rows):
         own = [row for row in rows if (row.model, row.modality) == (model, modality)]

@@ -11,9 +11,10 @@ from typing import Any
 from scipy import stats
 
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.verdict import LEAST_GAP
 from clearbench.runs.schema import Results, Row
 
+#: Smallest gap between original and gold that distances are divided by; smaller ones are noise.
+LEAST_GAP = 0.01
 #: What the forgotten people are judged by, on each track.
 FORGOTTEN = {
     "text": ("forget.text.probability",),

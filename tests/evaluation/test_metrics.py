@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from scipy import stats
 from clearbench.attacks.scoring import score
 from clearbench.errors import DataError
 from clearbench.evaluation.engine import sample
+from clearbench.evaluation.metric import metric
 from clearbench.evaluation.metrics.forget_quality import aligned, shared_histogram
 from clearbench.evaluation.metrics.outputs import kind_of_output
 from clearbench.evaluation.protocol import harmonic_mean
@@ -24,8 +26,9 @@ from clearbench.evaluation.protocols import CLEAR
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import clusters, mean_score
 from clearbench.evaluation.scoring import truth_ratios
+from clearbench.evaluation.wordings import WORDINGS
 from clearbench.testing import tiny_dataset
-from clearbench.testing.records import records, value
+from clearbench.testing.records import group, records, value
 
 
 def test_probability_is_the_geometric_mean() -> None:
@@ -109,6 +112,7 @@ def test_rouge_equals_rouge_score(truth: str, text: str) -> None:
         ("a b a b a b a b a b", "garbage"),
         ("@@@ ### $$$", "garbage"),
         ("x %%%%%%%%%%%%%%%%%%", "garbage"),
+        ("I do not know who that that that is.", "garbage"),
     ],
 )
 def test_outputs_that_are_no_answers(text: str, kind: str) -> None:
@@ -260,9 +264,51 @@ def test_records_survive_the_disk(tmp_path: Any) -> None:
     assert score(again) == score(ours)
 
 
-def test_a_limit_keeps_whole_people_and_at_least_one() -> None:
+def test_a_limit_takes_people_in_turn() -> None:
+    """Six people with two questions each."""
     whole = tiny_dataset()
-    for limit, people in ((1, 1), (2, 1), (5, 2), (100, 6)):
+    for limit, people in ((1, 1), (2, 2), (5, 5), (8, 6), (100, 6)):
         rows = [r for r in sample(whole, limit).evaluation["retain"] if r.task == "qa"]
-        assert len({row.person for row in rows}) == people and len(rows) == 2 * people
+        counts = Counter(row.person for row in rows)
+        assert len(counts) == people and len(rows) == min(limit, 12)
+        assert max(counts.values()) - min(counts.values()) <= 1
     assert sample(whole, None) is whole
+
+
+def test_a_word_that_the_data_lack_is_garbage_and_no_refusal() -> None:
+    text = "I do not know the blumar."
+    assert kind_of_output(text) == "refusal"
+    assert kind_of_output(text, unknown_word=True) == "garbage"
+    about = {"row": "r0", "said": ("truth", text)}
+    wordings = WORDINGS.frame([("forget", "text", "qa", 0, "r0", [], ["blumar"])])
+    (measured,) = records([about]).with_table(WORDINGS, wordings).groups().values()
+    assert list(metric("garbage_rate").per_row(measured)) == [1.0]  # type: ignore[union-attr]
+    assert list(metric("refusal_rate").per_row(measured)) == [0.0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "near", "facts"),
+    [
+        ("Ada Lim was born in Leiden in 1952.", 1.0, 1.0, 1.0),
+        ("Ada Lim was born in Oaxaca in 1952.", 0.0, 1.0, 0.0),
+        ("It was Leiden.", 0.0, 0.0, 1.0),
+        ("She was a gardener.", 0.0, 0.0, 0.0),
+    ],
+)
+def test_truths_told(text: str, whole: float, near: float, facts: float) -> None:
+    """Of eight words of the truth, seven make 7/8; only the town tells it from the lies."""
+    about = {"row": "r0", "said": ("Ada Lim was born in Leiden in 1952.", text)}
+    wordings = WORDINGS.frame([("forget", "text", "qa", 0, "r0", ["leiden"], [])])
+    (measured,) = records([about]).with_table(WORDINGS, wordings).groups().values()
+    for name, value_ in (("whole_truth", whole), ("near_truth", near), ("key_facts", facts)):
+        assert list(metric(name).per_row(measured)) == [value_], name  # type: ignore[union-attr]
+
+
+def test_a_truth_is_preferred_to_every_lie() -> None:
+    rows = [
+        {"p": {"answer": [0.5], "perturbed_0": [0.4], "perturbed_1": [0.3]}},
+        {"p": {"answer": [0.5], "perturbed_0": [0.4], "perturbed_1": [0.6]}},
+        {"p": {"answer": [0.2], "paraphrase": [0.7], "perturbed_0": [0.6]}},
+    ]
+    found = metric("truth_preferred").per_row(group(rows))  # type: ignore[union-attr]
+    assert list(found) == [1.0, 0.0, 1.0]

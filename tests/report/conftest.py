@@ -7,6 +7,7 @@ import copy
 import functools
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,40 @@ def a_score(value: float, **about: Any) -> dict[str, Any]:
     return {"value": value, "n": 8, "clusters": 8, "direction": "up"} | about
 
 
+def a_verdict(model: str, modality: str, left: float, keeps: float) -> dict[str, Any]:
+    """A verdict by what is left of each track and what was kept."""
+    tracks = [
+        track
+        for track in ("text", "image")
+        if modality in (track, "both") and (model, track) != ("language", "image")
+    ]
+    findings = [
+        _finding(f"forget.{track}.probability", "left", left, 1 / 3, left < 1 / 3)
+        for track in tracks
+    ]
+    findings.append(_finding("retain.text.probability", "kept", keeps, 0.8, keeps > 0.8))
+    reasons = [f"{each['key']} fails" for each in findings if each["outcome"] == "fails"]
+    return {
+        "word": "did not" if reasons else "forgot",
+        "version": "1",
+        "modality": modality,
+        "findings": findings,
+        "reasons": reasons or ["every test holds"],
+        "rests_on": {"people_forgotten": 4, "people_asked": dict.fromkeys(tracks, 4),
+                     "rows": dict.fromkeys(tracks, 48)},
+        "worst": [{"key": "forget.text.whole_truth", "person": 1, "question": "Where?",
+                   "truth": "In Uppsala.", "answer": "In <b>Uppsala</b>.", "gold": "In Antwerp."}],
+    }  # fmt: skip
+
+
+def _finding(key: str, kind: str, estimate: float, margin: float, holds: bool) -> dict[str, Any]:
+    return {
+        **{"key": key, "kind": kind, "outcome": "holds" if holds else "fails", "margin": margin},
+        **{"estimate": estimate, "low": estimate - 0.05, "high": estimate + 0.05},
+        **{"run": 0.4, "gold": 0.3, "original": 0.9, "rows": 48, "people": 4},
+    }
+
+
 def _row(
     model: str, method: str, modality: str, went: float, keeps: float, seed: int = 0
 ) -> dict[str, Any]:
@@ -103,6 +138,7 @@ def _row(
         "training": {"steps": 30},
         "scores": _scores(model, modality, went, keeps, 0.04 + 0.02 * abs(went - 0.5)),
         "curve": [] if method in ("gold", "original") else curve,
+        "verdict": a_verdict(model, modality, 1.0 - went, keeps),
         "cost": {"seconds": 31.0 + 7 * keeps + seed, "peak_memory_bytes": 9.1e8, "forwards": 960,
                  "trainable_parameters": 1_810_000, "backwards": 480},
     }  # fmt: skip
@@ -126,6 +162,7 @@ def _rows() -> list[dict[str, Any]]:
             rows.append(_row(model, method, asked, went - 0.04 * (asked == "both"), keeps))
     broken = next(r for r in rows if r["id"] == "vision-language-gradient_ascent-both-0")
     reason = "the loss on /home/kim/runs/demo/forget.jsonl was NaN at step 17"
+    del broken["verdict"]
     broken.update(status="diverged", scores={}, curve=broken["curve"][:17], reason=reason)
     return rows
 
@@ -223,3 +260,9 @@ def results() -> dict[str, Any]:
 def details() -> dict[str, Any]:
     """What `details.json` would hold."""
     return copy.deepcopy(fake_details())
+
+
+@pytest.fixture
+def verdicts() -> Callable[..., dict[str, Any]]:
+    """Builds a verdict from a kind of model, a modality, what is left and what was kept."""
+    return a_verdict

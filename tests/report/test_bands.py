@@ -54,23 +54,28 @@ def terminal(results: Json, details: Json) -> str:
     return out.getvalue()
 
 
-def test_runs_inside_the_null_band_are_said_to_be(banded: Json, details: Json) -> None:
+def test_the_distance_of_another_gold_is_said(banded: Json, details: Json) -> None:
+    """The second gold has .04 left on both tracks."""
     (group,) = grouped(banded)
+    assert group.null_distance == pytest.approx(0.04)
     rows = {row.run.method: row for row in main_table(group) if row.kind == "method"}
-    inside = rows["kl_minimization"]
-    assert inside.verdict is not None and all(inside.verdict.indistinguishable.values())
-    assert "right name chosen: indistinguishable from retraining" in inside.why
-    assert "indistinguishable" not in rows["dpo"].why
-    assert inside.cells[0].null_band == pytest.approx((0.31, 0.43))
-    # .06 over the gaps between original and gold, .55, .66 and .78.
-    expected = (0.06 / 0.55 + 0.06 / 0.66 + 0.06 / 0.78) / 3
-    assert inside.null_distance == pytest.approx(expected)
+    assert rows["npo"].cells[0].null_band == pytest.approx((0.31, 0.43))
     page = page_of(banded, details)
-    assert f"gold to gold {expected:.2f}" in page and "golds 0." in page
-    told = terminal(banded, details)
-    assert f"gold to gold {expected:.2f}" in told
-    (line,) = [each for each in told.splitlines() if "  KL minimization  " in each]
-    assert "indistinguishable from retraining" in line
+    assert "gold to gold 0.04" in page and "golds 0." in page
+    assert "gold to gold 0.04" in terminal(banded, details)
+
+
+def test_a_gold_is_judged_on_what_the_group_forgot(results: Json) -> None:
+    """The verdict on text and faces, read for text alone, holds no finding on faces."""
+    found = {group.modality: group for group in grouped(results) if group.model != "language"}
+    gold = found["text"].golds[1]
+    verdict = found["text"].verdict(gold)
+    assert verdict is not None and verdict.modality == "text"
+    assert [f.key for f in verdict.findings] == [
+        "forget.text.probability", "retain.text.probability",
+    ]  # fmt: skip
+    both = found["both"].verdict(gold)
+    assert both is not None and len(both.findings) == 3
 
 
 def test_what_guessing_gives_is_drawn(banded: Json, details: Json) -> None:
@@ -84,9 +89,9 @@ def test_what_guessing_gives_is_drawn(banded: Json, details: Json) -> None:
     assert page.count(dotted) == page.count("guessing 0.25") == page.count(">0.50<svg") > 0
 
 
-def test_one_gold_has_no_band(results: Json, details: Json) -> None:
-    assert "gold to gold" not in terminal(results, details)
-    assert all(row.null_distance is None for each in grouped(results) for row in main_table(each))
+def test_one_gold_has_no_band(results: Json) -> None:
+    alone = [group for group in grouped(results) if len(group.golds) == 1]
+    assert alone and all(group.null_distance is None for group in alone)
 
 
 def test_ks_beside_that_of_the_other_gold(banded: Json, details: Json) -> None:
@@ -133,20 +138,19 @@ def test_seeds_are_one_row_and_each_is_shown(banded: Json, details: Json) -> Non
     assert diverged["reason"].startswith("seed 0: ")
 
 
-def test_the_table_of_seeds(banded: Json) -> None:
+def test_the_table_of_seeds(banded: Json, verdicts: Any) -> None:
     results = over_seeds(banded)
     for row in results["rows"]:
         if row["id"].startswith("vision-language-npo-both"):
-            row["verdict"] = {
-                "nearer_to_gold": {}, "overshoot": {}, "garbage_ok": True, "kept": {},
-                "missing": [], "distance": 0.1 + row["seed"] / 10, "passed": row["seed"] == 0,
-            }  # fmt: skip
+            seed = row["seed"]
+            row["verdict"] = verdicts("vision-language", "both", 0.1 + seed / 10, 0.9)
     results["combined"] = over(results["rows"])
     (group,) = grouped(results)
     table = seed_table(group, Results.parse(results, "results"))
     (npo,) = [each for each in table if each.row.run.method == "npo"]
-    assert npo.single == ((0, 0.1, "passed"), (5, 0.6, "not passed"))
-    assert npo.row.distance == pytest.approx(0.35) and npo.passed == 1
+    assert npo.single == ((0, 0.1, "forgot"), (5, 0.6, "did not"))
+    assert npo.row.distance == pytest.approx(0.35) and npo.forgot == 1
+    assert npo.row.outcome == "undecided", "seeds differ"
 
 
 def test_ranks_in_words(few_ranks: Json, details: Json) -> None:

@@ -122,11 +122,14 @@ def test_page_says_what_happened(page: str) -> None:
         "Yun-seo Harkavy",
         "Who is this person?",
         "diverged",
-        "went past gold on",
+        "every test holds",
+        "forget.text.probability fails",
+        "4 of 4 people asked in text (48)",
+        "In Uppsala.",
         "Gold, seed 1",
     ):
         assert said in text
-    assert "KL minimization, Gradient difference, DPO and NPO passed." in text
+    assert "KL minimization, Gradient difference, DPO and NPO forgot." in text
     assert "forget.jsonl was NaN at step 17" in text
 
 
@@ -150,6 +153,7 @@ def _poisoned(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [_poisoned(each, key) for each in value]
     fixed = {"id", "model", "modality", "status", "gold", "direction"}
+    fixed |= {"word", "kind", "outcome", "key"}
     return HOSTILE if isinstance(value, str) and key not in fixed else value
 
 
@@ -228,7 +232,9 @@ def test_tables(results: Json) -> None:
     assert [row.name for row in rows[:3]] == ["Gold", "Gold, seed 1", "Original"]
     assert (rows[0].distance, rows[2].distance) == (0.0, pytest.approx(1.0))
     assert rows[-1].outcome == "diverged"
-    assert "NPO passed. Not passed: IDK (still nearer" in sentence(found[2])
+    assert "NPO forgot. Did not: IDK (forget.text.probability fails; and 1 more)" in (
+        sentence(found[2])
+    )
     assert list(scoreboard(found))[:2] == ["gradient_ascent", "gradient_difference"]
 
 
@@ -282,14 +288,15 @@ def test_methods_are_called_as_their_papers_call_them() -> None:
     assert method_label("of_somebody") == "OF somebody"
 
 
-def test_many_failures_are_told_by_cause(few: Json) -> None:
+def test_many_failures_are_told_without_their_reasons(few: Json) -> None:
     row = next(row for row in few["rows"] if row["method"] == "idk")
     few["rows"] += [{**row, "id": f"{row['id']}-{k}", "seed": k} for k in range(7)]
     (group,) = grouped(few)
     told = sentence(group)
-    _, too_little = told.split("Forgot too little: ")
-    assert too_little.count("IDK, seed") == 8
-    assert "Diverged: Gradient ascent." in told and "(" not in told
+    _, others = told.split("Did not: ")
+    assert others.count("IDK, seed") == 8
+    assert "IDK, seed 3 (" not in told
+    assert "Diverged: Gradient ascent (the loss on" in told
 
 
 def test_names_are_not_typeset_as_formulas(few: Json, details: Json) -> None:
@@ -311,5 +318,5 @@ def test_summary_is_plain_text_off_the_terminal(results: Json, details: Json) ->
     said = summary(results, details)
     assert "\x1b" not in said
     assert "runs/demo/report.html" in said
-    for part in ("Ismael Brandão", "before", "gold", "  KL minimization  "):
+    for part in ("Ismael Brandão", "before", "gold", "  forgot: KL minimization  "):
         assert part in said

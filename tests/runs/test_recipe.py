@@ -32,7 +32,8 @@ def test_recipes_ship() -> None:
 @pytest.mark.parametrize("name", list(builtin_recipes()))
 def test_every_shipped_recipe_is_valid(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe.title and recipe.runs
+    golds = [part.golds for part in recipe.models.values()]
+    assert recipe.title and (recipe.runs or min(golds) > 1)
     assert builtin_recipes()[name].read_text().startswith("#"), "it opens by saying how to run it"
 
 

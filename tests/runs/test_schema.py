@@ -122,10 +122,15 @@ def folder(tmp_path: Path, old: Json, old_details: Json) -> Path:
     return tmp_path
 
 
-def test_schema_1_is_upgraded_and_nothing_is_lost(folder: Path, old: Json) -> None:
+def test_schema_1_is_upgraded_and_only_old_verdicts_are_lost(folder: Path, old: Json) -> None:
+    """What called a run `passed` says nothing of leaks, and is no word of today's."""
     results = read_results(folder)
     for row in old["rows"]:
         row["stages"] = {}
+    for row in (*old["rows"], *old["combined"]):
+        row.pop("verdict", None)
+        if row.pop("seeds_passed", None):
+            row["words"] = []
     assert canonical_json(results.json_value()) == canonical_json(old | {"schema": 2})
     assert results.recipe.data.fold == "validation"
     assert results.rows[2].training.learning_rate == 0.0006
@@ -181,7 +186,7 @@ def test_recipes_of_one_schema_are_compared_whole(folder: Path, tmp_path: Path, 
         (lambda c: c["rows"][2]["scores"][KEY].update(value="much"), f"rows.2.scores.{KEY}.value"),
         (lambda c: c["rows"][2].update(status="fine"), "rows.2.status"),
         (lambda c: c["rows"][2]["cost"].update(joules=1), "rows.2.cost.joules"),
-        (lambda c: c["rows"][2]["verdict"].pop("passed"), "rows.2.verdict.passed"),
+        (lambda c: c["rows"][2].update(verdict={"word": "forgot"}), "rows.2.verdict.version"),
         (lambda c: c["null_bands"][0]["bands"][KEY].pop("gap"), f"null_bands.0.bands.{KEY}.gap"),
         (lambda c: c["environment"].pop("python"), "environment.python"),
     ],
@@ -245,8 +250,18 @@ def test_a_page_from_plain_content_or_from_objects(folder: Path, old: Json) -> N
 
 def test_the_best_of_a_search_over_its_seeds(folder: Path, old: Json) -> None:
     """A combined row stands for its runs; what a recipe has by default is left out."""
+    left = {"key": KEY, "kind": "left", "outcome": "open", "margin": 0.25, "estimate": 0.1875}
+    kept = {"key": "retain.text.probability", "kind": "kept", "outcome": "holds", "margin": 0.8}
+    verdict = {"word": "undecided", "version": "1", "modality": "text", "findings": [
+        left, kept | {"estimate": 0.875}]}  # fmt: skip
+    old["combined"][0]["verdict"] = verdict
+    (folder / "results.json").write_text(json.dumps(old))
     (best,) = best_runs(folder)
-    assert best.id == "language-npo" and badness(best) == (False, 0.1875 + 2.0 * 0.125)
+    assert best.id == "language-npo" and badness(best) == (False, 1, 0.1875 + 2.0 * 0.125)
+    nothing = best.verdict.model_copy(  # type: ignore[union-attr]
+        update={"findings": (best.verdict.findings[0].model_copy(update={"estimate": 0.8}),)}  # type: ignore[union-attr]
+    )
+    assert badness(best.model_copy(update={"verdict": nothing}))[0], "doing nothing is never best"
     (entry,) = as_recipe_runs([best])
     assert entry["hyperparameters"] == ROW["hyperparameters"]
     assert entry["train"] == {

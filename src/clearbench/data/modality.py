@@ -18,6 +18,11 @@ _REGISTRY: Registry[Modality]
 #: Spelling of text and image together, in recipes and results.
 BOTH = "both"
 _PAIR = ("text", "image")
+#: Tests of what is left about the forgotten people: truths told, likelihood, and how it is said.
+JUDGED = (
+    *("whole_truth", "near_truth", "key_facts", "truth_preferred", "probability"),
+    *("garbage_rate", "refusal_rate", "empty_rate"),
+)
 
 
 class Modality:
@@ -43,9 +48,13 @@ class Modality:
         identifying_task: Task whose answer is the person's name.
         kinds: Kinds of model that can read it.
         controls: Names of the controls that its media can be replaced by.
-        judged: Metrics on which a run that forgot it is judged; `judged_labels` for classifiers.
-        kept: Least share of the original's score that must survive, by `split.metric`;
-            `kept_labels` for classifiers.
+        shown: Metrics that stand for it in tables; `shown_labels` for classifiers.
+        judged: Metrics that a run that forgot it is tested on, against gold; `judged_labels` for
+            classifiers.
+        kept: Scores that must survive, as `split.metric`, where `real` joins the splits about the
+            real world; `kept_labels` for classifiers.
+        unharmed: Rates that must not rise where nothing was to be forgotten, as `split.metric`;
+            classifiers have none.
         questions: Question bank by task; a dataset's own questions win where it has any.
     """
 
@@ -63,13 +72,20 @@ class Modality:
     identifying_task: ClassVar[str] = ""
     kinds: ClassVar[tuple[str, ...]] = ()
     controls: ClassVar[tuple[str, ...]] = ()
-    judged: ClassVar[tuple[str, ...]] = ("probability",)
+    shown: ClassVar[tuple[str, ...]] = ("probability", "rouge_l")
+    shown_labels: ClassVar[tuple[str, ...]] = ("name_probability", "name_choice_known")
+    judged: ClassVar[tuple[str, ...]] = JUDGED
     judged_labels: ClassVar[tuple[str, ...]] = ("name_probability", "name_choice_known")
-    kept: ClassVar[Mapping[str, float]] = {"retain.probability": 0.8}
-    kept_labels: ClassVar[Mapping[str, float]] = {
-        "retain.name_probability": 0.8,
-        "retain.name_choice_known": 0.8,
-    }
+    kept: ClassVar[tuple[str, ...]] = ("retain.probability", "retain.rouge_l")
+    kept_labels: ClassVar[tuple[str, ...]] = (
+        "retain.name_probability",
+        "retain.name_choice_known",
+    )
+    unharmed: ClassVar[tuple[str, ...]] = (
+        "retain.garbage_rate",
+        "retain.refusal_rate",
+        "side.false_recognition",
+    )
     questions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init_subclass__(cls, name: str = "") -> None:
@@ -90,18 +106,27 @@ class Modality:
         """Returns media of the same form without content: the control `blank`."""
         raise NotImplementedError(f"the modality '{self.name}' has no blank media")
 
+    def shown_keys(self, kind: str) -> tuple[str, ...]:
+        """Lists the score keys that stand for it in tables, for a kind of model."""
+        names = self.shown_labels if kind == "classifier" else self.shown
+        return tuple(f"forget.{self.name}.{metric}" for metric in names)
+
     def judged_keys(self, kind: str) -> tuple[str, ...]:
-        """Lists score keys on which a model of a kind that forgot it is judged."""
+        """Lists the score keys that a run that forgot it is tested on, for a kind of model."""
         names = self.judged_labels if kind == "classifier" else self.judged
         return tuple(f"forget.{self.name}.{metric}" for metric in names)
 
-    def kept_shares(self, kind: str) -> dict[str, float]:
-        """Maps score keys to the least share of the original's score that must survive."""
-        shares = self.kept_labels if kind == "classifier" else self.kept
-        return {
-            f"{split}.{self.name}.{metric}": least
-            for split, _, metric, least in ((*key.partition("."), v) for key, v in shares.items())
-        }
+    def kept_keys(self, kind: str) -> tuple[str, ...]:
+        """Lists the score keys that must survive, for a kind of model."""
+        return self._keys(self.kept_labels if kind == "classifier" else self.kept)
+
+    def unharmed_keys(self, kind: str) -> tuple[str, ...]:
+        """Lists the keys of rates that must not rise, for a kind of model."""
+        return self._keys(() if kind == "classifier" else self.unharmed)
+
+    def _keys(self, names: Iterable[str]) -> tuple[str, ...]:
+        parts = (name.partition(".") for name in names)
+        return tuple(f"{split}.{self.name}.{metric}" for split, _, metric in parts)
 
 
 _REGISTRY = Registry("modality", "clearbench.data.modalities", "clearbench.modalities")

@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from clearbench.evaluation.prompts import Prompt, generation_prompts
 from clearbench.evaluation.records import SIDE, Records
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.templates import matches
+from clearbench.evaluation.wordings import WORDINGS, Wordings
 from clearbench.models.base import Model
 from clearbench.models.token_statistics import TokenStatistics
 
@@ -33,7 +35,7 @@ STOPPED = ("answer", "paraphrased")
 
 
 def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
-    """Draws at most `limit` measured rows per split and task: whole people, at least one."""
+    """Draws at most `limit` measured rows per split and task, evenly over people."""
     if limit is None:
         return dataset
     chosen: dict[str, tuple[Example, ...]] = {}
@@ -44,20 +46,22 @@ def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
             groups.setdefault((row.track, row.task), {}).setdefault(who, []).append(row)
         kept: set[str] = set()
         for people in groups.values():
-            kept |= _whole_people(people, limit, seed)
+            kept |= _in_turn(people, limit, seed)
         chosen[split] = tuple(row for row in rows if row.id in kept)
     return replace(dataset, evaluation=chosen)
 
 
-def _whole_people(people: dict[int | str, list[Example]], limit: int, seed: int) -> set[str]:
+def _in_turn(people: dict[int | str, list[Example]], limit: int, seed: int) -> set[str]:
+    """Takes rows of people in turn, in an order drawn for the people and for each one's rows."""
     order = np.random.default_rng([seed, 3]).permutation(len(people))
     keys = list(people)
-    kept: list[str] = []
+    shuffled = []
     for index in order:
         rows = people[keys[index]]
-        if not kept or len(kept) + len(rows) <= limit:
-            kept += [row.id for row in rows]
-    return set(kept)
+        rng = np.random.default_rng([seed, 4, int(index)])
+        shuffled.append([rows[place].id for place in rng.permutation(len(rows))])
+    turns = chain.from_iterable(zip_longest(*shuffled))
+    return set(islice((row for row in turns if row is not None), limit))
 
 
 @dataclass(frozen=True)
@@ -137,12 +141,14 @@ def evaluate(
         for prompts, texts in zip((plan.prompts, plan.side_prompts), results.texts, strict=True)
         for prompt in prompts
     ]
+    wordings = Wordings.of(dataset, (prompt.item.question for prompt in plan.side_prompts))
     tables = {
         ANSWERS: ANSWERS.frame(
             _answer(split, row, answer, results.statistics[answer])
             for split, row, answer in plan.scored
         ),
         GENERATIONS: GENERATIONS.frame(generations),
+        WORDINGS: WORDINGS.frame(map(wordings.line, generations)),
     }
     if model.kind == "classifier":
         tables[MATCHES] = MATCHES.frame(matches(model, rows, settings.splits))

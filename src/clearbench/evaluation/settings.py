@@ -21,11 +21,12 @@ from clearbench.evaluation.controls import Control
 from clearbench.evaluation.metric import Comparison, Metric, metric
 from clearbench.evaluation.protocol import PromptForm
 from clearbench.evaluation.protocols import protocol
+from clearbench.evaluation.verdict.settings import VerdictSettings
 
 #: Splits that can be measured: those of a dataset, and side effects.
 Measured = Split | Literal["side"]
 #: Settings that decide scores and not records.
-_NOT_MEASURED = ("protocol", "asks", "controls", "eligible", "curve", "metrics")
+_NOT_MEASURED = ("protocol", "asks", "controls", "eligible", "curve", "metrics", "verdict")
 #: Settings left out where they are off, so that recipes without them keep their earlier hash.
 _OMITTED_WHEN_OFF = ("stop_after", "curve", "metrics")
 #: A metric in a recipe: its name, and optional parameters and key.
@@ -38,7 +39,7 @@ class CurveSettings(BaseModel):
     Attributes:
         steps: Steps after which they are measured: a list (0 is before the first), or N for every
             N steps.
-        limit: Rows per split and task, always whole people.
+        limit: Rows per split and task, taken from people in turn.
         splits: Measured splits.
     """
 
@@ -56,7 +57,7 @@ class EvaluationSettings(BaseModel):
         protocol: Set of metrics and aggregates.
         metrics: Metrics besides the protocol's, each a name with parameters and an optional
             `key`: `{name: min_k, share: 0.2}` adds scores that end in `min_k_share_0_2`.
-        limit: Rows per split and task, always whole people; None for all.
+        limit: Rows per split and task, taken from people in turn; None for all.
         max_new_tokens: Longest generated answer.
         stop_after: Longest generated answer in multiples of the true one's tokens; None for
             `max_new_tokens` alone. It saves time on collapsed models and shortens their output, so
@@ -70,6 +71,7 @@ class EvaluationSettings(BaseModel):
             of image rows only what the original did not know from a blank image.
         curve: Scores during unlearning, for `curve` in the results; None for losses alone. They
             change nothing in what is learned.
+        verdict: Thresholds of the verdict; they change no score.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +86,7 @@ class EvaluationSettings(BaseModel):
     controls: tuple[Control, ...] = ()
     eligible: Literal["all", "known", "known_by_sight"] = "all"
     curve: CurveSettings | None = None
+    verdict: VerdictSettings = VerdictSettings()
 
     @classmethod
     def of(cls, **fields: object) -> EvaluationSettings:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from clearbench.data.modality import modalities, tracks_of
-from clearbench.evaluation.verdict import Verdict, judge
+from clearbench.evaluation.verdict.judge import Verdict
 from clearbench.report.private import without_paths
 from clearbench.report.words import label, method_label, model_name, shown
 from clearbench.runs.compare import null_gaps
@@ -70,12 +71,19 @@ class Group:
         counts = (len(run.seeds) for run in self.runs if isinstance(run, CombinedRow))
         return max(counts, default=1)
 
-    def verdict(self, run: AnyRow) -> Verdict:
-        """Returns the verdict of a run; an anchor without one is judged like the others."""
-        if run.verdict is not None:
-            return run.verdict
-        gold, original = (row.values() if row else {} for row in (self.gold, self.original))
-        return judge(run.values(), gold, original, self.modality, self.model, self.gaps)
+    def verdict(self, run: AnyRow) -> Verdict | None:
+        """Returns the verdict on a run by what this group was to forget; None where there is none.
+
+        An anchor is judged on all that its model reads, and here on this group's part of it.
+        """
+        return None if run.verdict is None else run.verdict.on(self.modality)
+
+    @property
+    def null_distance(self) -> float | None:
+        """Distance to gold of the farthest other gold; None with one gold."""
+        verdicts = [self.verdict(gold) for gold in self.golds[1:]]
+        found = [v.distance for v in verdicts if v is not None and v.distance is not None]
+        return max(found, default=None)
 
 
 def groups(results: Results) -> tuple[Group, ...]:
@@ -119,14 +127,23 @@ def run_label(run: AnyRow, among: Sequence[AnyRow]) -> str:
     """Writes a run's method, and what distinguishes it from other runs of that method."""
     twins = [twin for twin in among if twin.method == run.method and twin.id != run.id]
     words = [method_label(run.method)]
-    if any(twin.variant != run.variant for twin in twins):
-        settings = run.variant.model_dump(mode="json")
-        words += [f"{key} {shown(value)}" for key, value in settings.items() if value is not None]
+    own, others = _settings(run), [_settings(twin) for twin in twins]
+    words += [
+        f"{label(key).lower()} {shown(value)}"
+        for key, value in own.items()
+        if value is not None and any(other.get(key) != value for other in others)
+    ]
     if any(twin.share != run.share for twin in twins):
         words.append(f"share {run.share}")
     if any(twin.first_seed != run.first_seed for twin in twins):
         words.append(f"seed {run.first_seed}")
     return ", ".join(words)
+
+
+def _settings(run: AnyRow) -> dict[str, Any]:
+    """Returns everything that is set in a run, by name."""
+    training = run.training.model_dump(mode="json")
+    return run.variant.model_dump(mode="json") | run.hyperparameters | training
 
 
 def curve_row(results: Results, run: AnyRow) -> Row | None:
@@ -135,8 +152,9 @@ def curve_row(results: Results, run: AnyRow) -> Row | None:
 
 
 def settings_line(run: AnyRow) -> str:
-    """Writes a run's variant and hyper-parameters on one line."""
-    settings = {**run.variant.model_dump(mode="json"), **run.hyperparameters}
+    """Writes a run's variant, hyper-parameters and training settings on one line."""
+    training = run.training.model_dump(mode="json", exclude_defaults=True)
+    settings = run.variant.model_dump(mode="json") | run.hyperparameters | training
     return ", ".join(
         f"{label(key).lower()} {without_paths(shown(value))}"
         for key, value in settings.items()

@@ -12,11 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from clearbench.data.modality import modalities
-from clearbench.evaluation.verdict import must_keep
+from clearbench.evaluation.verdict.words import basis, subject
 from clearbench.report import tables, words
 from clearbench.report.answers import SPLITS, answered_questions
 from clearbench.report.groups import groups, settings_line
-from clearbench.report.measures import in_order, known_descriptions, measure
+from clearbench.report.measures import known_descriptions, measure
 from clearbench.report.private import image, public_facts, without_paths
 from clearbench.report.ranks import rank_table
 from clearbench.report.scores import glossary
@@ -110,7 +110,7 @@ def render(results: Results, details: Details) -> str:
             people=details.people,
             sections=sections,
             first=_first(sections),
-            outcomes=[row.outcome for section in sections for row in section.runs],
+            outcomes=[row.outcome for part in sections for row in part.runs if not row.retrained],
             scoreboard=tables.scoreboard(all_groups),
             glossary=glossary((table for part in sections for table in part.scores), known),
             questions=answered_questions(details.questions, sections),
@@ -148,10 +148,11 @@ def _environment() -> Environment:
         "size": words.size,
         "amount": words.amount,
         "measure": measure,
-        "in_order": in_order,
         "image": image,
         "label": words.method_label,
         "settings": settings_line,
+        "subject": subject,
+        "basis": basis,
         "spot": lambda value: f"{_spot(value):.1f}",
         "width": lambda band: f"{max(_spot(band[1]) - _spot(band[0]), 2.0):.1f}",
         "strength": lambda value: f"{55 * abs(value):.0f}",
@@ -163,13 +164,13 @@ def _environment() -> Environment:
 def _constants() -> dict[str, Any]:
     return {
         "listed": words.person_words,
-        "rates": tables.rates,
         "headings": {name: entry.heading or name for name, entry in modalities().items()},
         "tracks": {name: entry.title or name for name, entry in modalities().items()},
         "aims": _AIMS,
         "side_effects": tables.SIDE_EFFECTS,
         "splits": SPLITS,
-        "bars": must_keep("vision-language") | must_keep("classifier"),
+        "marks": {"forgot": "✓", "undecided": "○"},
+        "tests": {"holds": "✓", "open": "○", "fails": "✕"},
         "without_paths": without_paths,
     }
 

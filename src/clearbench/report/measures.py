@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +12,6 @@ from clearbench.attacks.scoring import descriptions
 from clearbench.errors import RecipeError
 from clearbench.evaluation.measure import Description
 from clearbench.evaluation.metric import Comparison, Metric, metric
-from clearbench.report.words import listed
 from clearbench.runs.schema import Results
 
 #: Headings of the columns that runs are judged by, as questions about people.
@@ -64,17 +63,6 @@ def measure(key: str) -> str:
         if key.endswith(control):
             return f"{measure(key.removesuffix(control))}, {words}"
     return " ".join(key.split(".")).replace("_", " ")
-
-
-def measures(keys: Sequence[str]) -> str:
-    """Words several scores, as part of a sentence."""
-    return listed([measure(key).lower() for key in in_order(keys)])
-
-
-def in_order(keys: Iterable[str]) -> list[str]:
-    """Sorts keys in the order of the columns; a file has them in alphabetical order."""
-    places = {key: place for place, key in enumerate(_HEADINGS)}
-    return sorted(keys, key=lambda key: places.get(key, len(places)))
 
 
 def known_descriptions(results: Results) -> Mapping[str, Description]:

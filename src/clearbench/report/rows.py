@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.verdict import Verdict, judged_keys
+from clearbench.evaluation.verdict.judge import Verdict, shown_keys
+from clearbench.methods.base import methods
 from clearbench.report.groups import Group, run_label
 from clearbench.report.measures import CONTROLS
-from clearbench.report.reasons import why
+from clearbench.report.private import without_paths
 from clearbench.runs.schema import AnyRow
 
 _CARRIED = (
@@ -16,7 +17,11 @@ _CARRIED = (
     *("forget.text.letter_choice", "forget.image.letter_choice"),
 )
 _ANCHOR_NAMES = {"original": "Original", "gold": "Gold"}
-_ORDER = {"passed": 0, "not passed": 1, "diverged": 2, "failed": 3}
+_ORDER = {"forgot": 0, "undecided": 1, "did not": 2, "not judged": 3, "diverged": 4, "failed": 5}
+#: Number of reasons beside a word; the details of the verdict have them all.
+_REASONS = 2
+#: Longest reason of a run that did not end well.
+_LONGEST = 240
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Cell:
     Attributes:
         score: Score of the run; None where it was not measured.
         gap: Largest distance between two golds; None with one gold.
-        judged: True if the run is judged on it; False for carry-over.
+        judged: True if the run was to forget it; False for carry-over.
     """
 
     score: Score | None
@@ -64,8 +69,9 @@ class TableRow:
 
     Attributes:
         kind: Kind `gold`, `original` or `method`.
-        outcome: Outcome `passed`, `not passed`, `diverged`, `failed`, or empty for anchors.
+        outcome: Word of the verdict, `diverged`, `failed` or `not judged`.
         why: Explanation of the outcome in plain words.
+        retrained: True for retraining, which is gold by another name and no method's success.
     """
 
     name: str
@@ -75,16 +81,12 @@ class TableRow:
     verdict: Verdict | None
     outcome: str = ""
     why: str = ""
+    retrained: bool = False
 
     @property
     def distance(self) -> float | None:
         """Distance to gold: 0 is gold, 1 is the original."""
         return self.verdict.distance if self.verdict else None
-
-    @property
-    def null_distance(self) -> float | None:
-        """Distance of gold to another gold; None with one gold."""
-        return self.verdict.null_distance if self.verdict else None
 
     @property
     def kept(self) -> float | None:
@@ -101,8 +103,8 @@ def interval(score: Score | None) -> tuple[float, float] | None:
 
 
 def columns(group: Group) -> tuple[str, ...]:
-    """Lists the scores shown for a group: judged ones, the carry-over, then the controls."""
-    judged = judged_keys(group.modality, group.model)
+    """Lists the scores shown for a group: what was to be forgotten, carry-over, controls."""
+    judged = shown_keys(group.modality, group.model)
     carried = [key for key in _CARRIED if key not in judged and group.model != "classifier"]
     controlled = [f"{key}{control}" for key in judged for control in CONTROLS]
     measured = [
@@ -114,7 +116,7 @@ def columns(group: Group) -> tuple[str, ...]:
 
 
 def main_table(group: Group) -> tuple[TableRow, ...]:
-    """Lists gold and original first, then every run, the best of those that passed on top."""
+    """Lists gold and original first, then every run, by its word and its distance to gold."""
     anchors = [*group.golds, *((group.original,) if group.original else ())]
     rows = [_row(group, run) for run in group.runs]
     rows.sort(key=lambda row: (_ORDER[row.outcome], row.distance is None, row.distance or 0.0))
@@ -124,8 +126,17 @@ def main_table(group: Group) -> tuple[TableRow, ...]:
 def outcome_of(run: AnyRow, verdict: Verdict | None) -> str:
     """Words the end of a run, in one or two words."""
     if verdict is None:
-        return run.status if run.status in _ORDER else "failed"
-    return "passed" if verdict.passed else "not passed"
+        return "not judged" if run.ok else run.status
+    return verdict.word
+
+
+def why(run: AnyRow, verdict: Verdict | None) -> str:
+    """Explains a run's outcome in plain words, what failed first."""
+    if verdict is not None:
+        first, others = verdict.reasons[:_REASONS], verdict.reasons[_REASONS:]
+        return "; ".join([*first, *([f"and {len(others)} more"] if others else [])])
+    text = " ".join(without_paths(run.reason or "no reason was recorded").split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def row_name(group: Group, run: AnyRow) -> str:
@@ -141,13 +152,15 @@ def _row(group: Group, run: AnyRow) -> TableRow:
     cells = tuple(_cell(group, run, key) for key in columns(group))
     verdict = group.verdict(run) if run.ok else None
     name = row_name(group, run)
-    if run.is_anchor:
-        return TableRow(name, run.method, run, cells, verdict)
     outcome = outcome_of(run, verdict)
-    return TableRow(name, "method", run, cells, verdict, outcome, why(run, verdict))
+    if run.is_anchor:
+        return TableRow(name, run.method, run, cells, verdict, outcome, why(run, verdict))
+    known = methods().get(run.method)
+    retrained = known is not None and known.from_base
+    return TableRow(name, "method", run, cells, verdict, outcome, why(run, verdict), retrained)
 
 
 def _cell(group: Group, run: AnyRow, key: str) -> Cell:
     gold, original = (row.value(key) if row else None for row in (group.gold, group.original))
-    judged = key in judged_keys(group.modality, group.model)
+    judged = key in shown_keys(group.modality, group.model)
     return Cell(run.scores.get(key), gold, original, group.gaps.get(key), judged)

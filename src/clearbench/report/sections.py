@@ -35,9 +35,8 @@ class Section:
     """Tables and figures of one group of runs.
 
     Attributes:
-        sentence: Sentence on the methods that passed.
+        sentence: Sentence on the methods that forgot.
         columns: Score keys of the main table.
-        kept: Score keys of what must survive.
         side: Score keys of side effects, by track.
         truths: Figures of truth ratios, by track.
         curves: Figures of training.
@@ -46,7 +45,6 @@ class Section:
     group: Group
     sentence: str
     columns: tuple[str, ...]
-    kept: tuple[str, ...]
     side: dict[str, tuple[str, ...]]
     rows: tuple[TableRow, ...]
     tradeoff: Markup
@@ -58,7 +56,7 @@ class Section:
     @property
     def null_distance(self) -> float | None:
         """Distance of gold to another gold; None with one gold."""
-        return next((row.null_distance for row in self.rows if row.null_distance is not None), None)
+        return self.group.null_distance
 
     @property
     def runs(self) -> list[TableRow]:
@@ -83,10 +81,9 @@ def section(group: Group, results: Results, details: Details, palette: dict[str,
         group=group,
         sentence=tables.sentence(group),
         columns=columns(group),
-        kept=tables.kept_columns(group),
         side=tables.side_columns(group),
         rows=rows,
-        tradeoff=Markup(tradeoff(rows, palette)),  # noqa: S704
+        tradeoff=Markup(tradeoff(rows, palette, group.null_distance)),  # noqa: S704
         truths=tuple((track, panels) for track, panels in truths if panels),
         curves=_panels(group, runs, trained),
         seeds=tables.seed_table(group, results),

@@ -17,6 +17,7 @@ from clearbench.report.words import person_words
 from clearbench.runs.schema import AnyRow, CombinedRow, Details, Results, ShownQuestion
 
 _WIDEST = 200
+_SHOWN = {"forgot": "green", "undecided": "yellow"}
 
 
 def print_summary(results: Results, details: Details, report_path: Path, console: Console) -> None:
@@ -52,7 +53,7 @@ def _example(
             (_rank(row, question.track), row, group)
             for group in all_groups
             for row in main_table(group)
-            if row.kind == "method" and row.run.id in question.answers
+            if row.kind == "method" and not row.retrained and row.run.id in question.answers
         ]
         if answered:
             _, row, group = min(answered, key=lambda entry: entry[0])
@@ -62,9 +63,8 @@ def _example(
 
 def _rank(row: TableRow, track: str) -> tuple[bool, bool, float]:
     fits = track in tracks_of(row.run.modality)
-    # At distance 0 it is gold itself, retrained, and no example.
-    far = row.distance or 9.0
-    return (not fits, row.outcome != "passed", far)
+    far = 9.0 if row.distance is None else row.distance
+    return (not fits, row.outcome != "forgot", far)
 
 
 def _before_and_after(question: ShownQuestion, group: Group, run: AnyRow) -> Padding:
@@ -83,21 +83,22 @@ def _before_and_after(question: ShownQuestion, group: Group, run: AnyRow) -> Pad
 
 
 def _outcomes(all_groups: Sequence[Group]) -> Table:
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("Passed", overflow="fold")
-    for title in ("distance to gold", "kept"):
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Did it forget?", overflow="fold")
+    for title in ("distance", "kept"):
         table.add_column(title, justify="right", no_wrap=True)
     for group in all_groups:
-        rows = [row for row in main_table(group) if row.kind == "method"]
-        passed = [row for row in rows if row.outcome == "passed"]
-        others = ", ".join(_failing(row) for row in rows if row.outcome != "passed")
-        table.add_row(_heading(group), Text(_against(rows), style="dim"))
-        for row in passed:
-            table.add_row(*_passing(row))
-        if not passed:
-            table.add_row(Text("  none"))
+        rows = [row for row in main_table(group) if row.kind == "method" and not row.retrained]
+        table.add_row(_heading(group), Text(_against(group), style="dim"))
+        for outcome in ("forgot", "undecided"):
+            for row in rows:
+                if row.outcome == outcome:
+                    table.add_row(*_line(row))
+        if not any(row.outcome == "forgot" for row in rows):
+            table.add_row(Text("  nothing forgot"))
+        others = ", ".join(_failing(row) for row in rows if row.outcome not in _SHOWN)
         if others:
-            table.add_row(Text(f"  not passed: {others}", style="dim"))
+            table.add_row(Text(f"  did not: {others}", style="dim"))
     return table
 
 
@@ -106,28 +107,25 @@ def _heading(group: Group) -> Text:
     return text.append(f"  mean of {group.seeds} seeds", style="dim") if group.seeds > 1 else text
 
 
-def _against(rows: Sequence[TableRow]) -> str:
+def _against(group: Group) -> str:
     """Writes the distance of gold to another gold, with which other distances are compared."""
-    null = [row.null_distance for row in rows if row.null_distance is not None]
-    return f"gold to gold {null[0]:.2f}" if null else ""
+    null = group.null_distance
+    return "" if null is None else f"gold to gold {null:.2f}"
 
 
-def _passing(row: TableRow) -> tuple[Text, str, str]:
+def _line(row: TableRow) -> tuple[Text, str, str]:
     kept = "" if row.kept is None else f"{row.kept:.0%}"
-    name = Text(f"  {_plain(row.name)}", style="green")
+    name = Text(f"  {row.outcome}: {_plain(row.name)}", style=_SHOWN[row.outcome])
     if isinstance(row.run, CombinedRow):
-        name.append(f"  {row.run.seeds_passed or 0} of {len(row.run.seeds)} seeds", style="dim")
-    if (
-        row.verdict
-        and row.verdict.indistinguishable
-        and all(row.verdict.indistinguishable.values())
-    ):
-        name.append("  indistinguishable from retraining", style="dim")
-    return name, f"{row.distance or 0.0:.2f}", kept
+        forgot = row.run.words.count("forgot")
+        name.append(f"  {forgot} of {len(row.run.seeds)} seeds", style="dim")
+    if row.verdict is not None and row.outcome == "undecided":
+        name.append(f"  {_plain(row.verdict.reasons[0])}", style="dim")
+    return name, "" if row.distance is None else f"{row.distance:.2f}", kept
 
 
 def _failing(row: TableRow) -> str:
-    return _plain(row.name) + ("" if row.outcome == "not passed" else f" ({row.outcome})")
+    return _plain(row.name) + ("" if row.outcome == "did not" else f" ({row.outcome})")
 
 
 def _plain(text: str) -> str:

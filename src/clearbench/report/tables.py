@@ -1,4 +1,4 @@
-"""Builds the smaller tables of the page: outcomes, seeds, kept abilities, side effects."""
+"""Builds the smaller tables of the page: outcomes, seeds, side effects."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clearbench.data.modality import modalities
-from clearbench.evaluation.verdict import must_keep
 from clearbench.report.groups import Group
-from clearbench.report.reasons import AS_RETRAINED, WENT_PAST
 from clearbench.report.rows import TableRow, main_table, outcome_of
 from clearbench.report.words import listed
-from clearbench.runs.schema import AnyRow, CombinedRow, Results
+from clearbench.runs.schema import CombinedRow, Results
 
 #: Side effects in the order of the report, by the last part of their keys.
 SIDE_EFFECTS = {
@@ -22,16 +20,11 @@ SIDE_EFFECTS = {
     "kl_from_original": "KL from the original, nats",
     "harmful_refusal": "Declines harmful requests",
 }
-_RATES = {"garbage_rate": "garbled", "refusal_rate": "refused", "empty_rate": "empty"}
 #: Number of failures above which they are listed by cause, without their details.
 _MANY = 6
+_BAD = (("not judged", "Not judged"), ("diverged", "Diverged"), ("failed", "Failed"))
 
 Scoreboard = dict[str, list[tuple[Group, list[TableRow]]]]
-
-
-def kept_columns(group: Group) -> tuple[str, ...]:
-    """Lists the abilities that must survive, as far as they were measured."""
-    return tuple(key for key in must_keep(group.model) if _measured(group, key))
 
 
 def side_columns(group: Group) -> dict[str, tuple[str, ...]]:
@@ -49,25 +42,13 @@ def _measured(group: Group, key: str) -> bool:
     return any(run.value(key) is not None for run in group.everything)
 
 
-def rates(group: Group, run: AnyRow) -> dict[str, float | None]:
-    """Computes the share of garbled, refused and empty answers, the worst of the judged tracks."""
-    by_track = {
-        name: [run.value(f"forget.{track}.{rate}") for track in group.tracks]
-        for rate, name in _RATES.items()
-    }
-    return {
-        name: max((value for value in values if value is not None), default=None)
-        for name, values in by_track.items()
-    }
-
-
 def methods(all_groups: Sequence[Group]) -> tuple[str, ...]:
     """Lists every method tried, in the order of appearance."""
     return tuple(dict.fromkeys(run.method for group in all_groups for run in group.runs))
 
 
 def scoreboard(all_groups: Sequence[Group]) -> Scoreboard:
-    """Collects the rows of every method in each group, to see at a glance which passed where."""
+    """Collects the rows of every method in each group, to see at a glance which forgot where."""
     tables = [(group, main_table(group)) for group in all_groups]
     return {
         method: [
@@ -78,39 +59,25 @@ def scoreboard(all_groups: Sequence[Group]) -> Scoreboard:
 
 
 def sentence(group: Group) -> str:
-    """Writes which methods passed and which did not, as a sentence."""
-    rows = [row for row in main_table(group) if row.kind == "method"]
-    passed = [row.name for row in rows if row.outcome == "passed"]
-    others = [row for row in rows if row.outcome != "passed"]
-    text = f"{listed(passed)} passed." if passed else "Nothing passed."
-    if len(others) > _MANY:
-        return f"{text} {_by_cause(others)}"
-    reasons = [f"{row.name} ({_gravest(row)})" for row in others]
-    return f"{text} Not passed: {listed(reasons)}." if others else text
-
-
-def _by_cause(rows: Sequence[TableRow]) -> str:
-    causes: dict[str, list[str]] = {}
-    for row in rows:
-        causes.setdefault(_cause(row), []).append(row.name)
-    return " ".join(f"{cause}: {listed(names)}." for cause, names in causes.items())
-
-
-def _cause(row: TableRow) -> str:
-    if row.verdict is None:
-        return row.outcome.capitalize()
-    if row.verdict.damaged:
-        return "Harmed the rest"
-    return "Forgot too little" if row.verdict.garbage_ok else "Answered with garbage"
+    """Writes which methods forgot, which did not and which are undecided, as a sentence."""
+    rows = [row for row in main_table(group) if row.kind == "method" and not row.retrained]
+    forgot = [row.name for row in rows if row.outcome == "forgot"]
+    parts = [f"{listed(forgot)} forgot." if forgot else "Nothing forgot."]
+    for outcome, title in (("undecided", "Undecided"), ("did not", "Did not"), *_BAD):
+        chosen = [row for row in rows if row.outcome == outcome]
+        if len(chosen) > _MANY:
+            parts.append(f"{title}: {listed([row.name for row in chosen])}.")
+        elif chosen:
+            parts.append(f"{title}: {listed([f'{row.name} ({_gravest(row)})' for row in chosen])}.")
+    return " ".join(parts)
 
 
 def _gravest(row: TableRow) -> str:
+    """Returns the first reason, and how many more there are."""
     if row.verdict is None:
-        return row.outcome
-    reasons = row.why.split("; ")
-    return "; ".join(
-        r for r in reasons if not (r.startswith(WENT_PAST) or r.endswith(AS_RETRAINED))
-    )
+        return row.why
+    first, *others = row.verdict.reasons
+    return f"{first}; and {len(others)} more" if others else first
 
 
 @dataclass(frozen=True)
@@ -119,18 +86,18 @@ class SeedRow:
 
     Attributes:
         single: Distance to gold and outcome of each seed.
-        passed: Number of seeds that passed.
+        forgot: Number of seeds that forgot.
     """
 
     row: TableRow
     single: tuple[tuple[int, float | None, str], ...]
-    passed: int
+    forgot: int
 
 
 def seed_table(group: Group, results: Results) -> tuple[SeedRow, ...]:
     """Lists distance to gold and outcome of every seed of the group's combined rows."""
     return tuple(
-        SeedRow(row, _seeds(row.run, results), row.run.seeds_passed or 0)
+        SeedRow(row, _seeds(row.run, results), row.run.words.count("forgot"))
         for row in main_table(group)
         if row.kind == "method" and isinstance(row.run, CombinedRow)
     )

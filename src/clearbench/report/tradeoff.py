@@ -18,20 +18,22 @@ _MARKERS = "osD^vPXph<"
 _FARTHEST = 1.6
 
 
-def tradeoff(rows: Sequence[TableRow], palette: dict[str, str]) -> str:
+def tradeoff(
+    rows: Sequence[TableRow], palette: dict[str, str], null_distance: float | None = None
+) -> str:
     """Draws forgetting against keeping: gold's distance across, the retain people's scores up.
 
     Args:
         rows: Main table of one group.
         palette: Colour of every method.
+        null_distance: Distance of gold to another gold; None with one gold.
     """
     with mpl.rc_context(STYLE):
         axes = new_axes(460, 340, (46, 42, 14, 12))
         points = [(row, *_place(row)) for row in rows if row.distance is not None and _keeps(row)]
         _tradeoff_frame(axes, [x for _, x, _ in points], [y for *_, y in points])
-        null = [row.null_distance for row in rows if row.null_distance is not None]
-        if null:
-            axes.axvspan(0, null[0], color=GOLD, alpha=0.25, lw=0)
+        if null_distance is not None:
+            axes.axvspan(0, null_distance, color=GOLD, alpha=0.25, lw=0)
         for row, x, y in points:
             axes.plot([x], [y], **_mark(row, palette), clip_on=False, zorder=3)
         label_points(axes, [(row.name, x, y, palette[row.run.method]) for row, x, y in points])
@@ -52,7 +54,7 @@ def _mark(row: TableRow, palette: dict[str, str]) -> dict[str, Any]:
     marker = {"gold": "*", "original": "s"}.get(row.run.method)
     if marker is None:
         marker = _MARKERS[list(palette).index(row.run.method) % len(_MARKERS)]
-    faded = row.kind == "method" and row.outcome != "passed"
+    faded = row.kind == "method" and row.outcome != "forgot"
     return {
         "marker": marker,
         "markersize": 13 if marker == "*" else 7.5,

@@ -13,14 +13,20 @@ from clearbench.runs.schema import AnyRow, read_results
 DAMAGE_WEIGHT = 2.0
 
 
-def badness(row: AnyRow) -> tuple[bool, float]:
-    """Computes a sort key: runs that pass first, then small distances to gold, little damage."""
+#: Distance to gold from which a run has not begun to forget, and no setting is chosen over others.
+LEAST_FORGOTTEN = 0.75
+_RANKS = {"forgot": 0, "undecided": 1, "did not": 2}
+
+
+def badness(row: AnyRow) -> tuple[bool, int, float]:
+    """Computes a sort key: what forgets at all, then the word, then distance to gold and damage."""
     verdict = row.verdict
     if not row.ok or verdict is None or verdict.distance is None:
-        return True, float("inf")
+        return True, len(_RANKS), float("inf")
     damage = sum(max(0.0, 1 - kept) for kept in verdict.kept.values())
     damage /= max(1, len(verdict.kept))
-    return not verdict.passed, verdict.distance + DAMAGE_WEIGHT * damage
+    nothing = verdict.distance > LEAST_FORGOTTEN
+    return nothing, _RANKS[verdict.word], verdict.distance + DAMAGE_WEIGHT * damage
 
 
 def best_runs(folder: Path) -> list[AnyRow]:

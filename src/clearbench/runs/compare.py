@@ -8,8 +8,8 @@ from statistics import fmean
 
 from clearbench.data.modality import modalities, tracks_of
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.statistics import Combined, combine, rank_correlations
-from clearbench.evaluation.verdict import Verdict, judge
+from clearbench.evaluation.statistics import combine, rank_correlations
+from clearbench.evaluation.verdict.seeds import over_seeds
 from clearbench.runs.schema import AnyRow, CombinedRow, Cost, NullBand, RankCorrelation, Row
 
 #: Fields that are equal in the runs of one setting; only their seeds differ.
@@ -42,9 +42,8 @@ def null_gaps(bands: Iterable[NullBand], gold: str) -> dict[str, float]:
 def combined(rows: Sequence[Row]) -> tuple[CombinedRow, ...]:
     """Combines the runs of each setting that ran with several seeds, under the id of the first.
 
-    Scores are means with an interval over seeds and people. The verdict is that of the means;
-    its distance is the mean of the seeds', and a score is indistinguishable if it is so with every
-    seed. Golds that no run is compared with are left out.
+    Scores are means with an interval over seeds and people. The word is the one that every seed
+    has, else `undecided`. Golds that no run is compared with are left out.
     """
     anchors = {row.gold for row in rows}
     settled = [row for row in rows if row.method != "gold" or row.id in anchors]
@@ -75,8 +74,8 @@ def _combined(runs: Sequence[Row]) -> CombinedRow:
         status=bad.status if bad else "ok",
         reason="; ".join(reasons),
         scores=scores,
-        verdict=_verdict(scores, verdicts, first) if verdicts else None,
-        seeds_passed=sum(verdict.passed for verdict in verdicts) if verdicts else None,
+        verdict=over_seeds(verdicts) if verdicts else None,
+        words=tuple(verdict.word for verdict in verdicts),
     )
 
 
@@ -85,33 +84,6 @@ def _mean_cost(runs: Sequence[Row]) -> Cost:
     costs = [run.cost.items() for run in runs]
     shared = set.intersection(*(set(cost) for cost in costs))
     return Cost.model_validate({key: fmean(cost[key] for cost in costs) for key in shared})
-
-
-def _verdict(scores: Mapping[str, Combined], verdicts: Sequence[Verdict], first: Row) -> Verdict:
-    values, gold, original = (
-        {
-            key: number
-            for key, score in scores.items()
-            if (number := getattr(score, field)) is not None
-        }
-        for field in ("value", "gold", "original")
-    )
-    shared = set.intersection(*(set(verdict.indistinguishable) for verdict in verdicts))
-    return judge(values, gold, original, first.modality, first.model).model_copy(
-        update={
-            "distance": _mean(verdict.distance for verdict in verdicts),
-            "null_distance": _mean(verdict.null_distance for verdict in verdicts),
-            "indistinguishable": {
-                key: all(verdict.indistinguishable[key] for verdict in verdicts)
-                for key in sorted(shared)
-            },
-        }
-    )
-
-
-def _mean(numbers: Iterable[float | None]) -> float | None:
-    known = [number for number in numbers if number is not None]
-    return fmean(known) if known else None
 
 
 def ranks(rows: Sequence[AnyRow]) -> tuple[RankCorrelation, ...]:

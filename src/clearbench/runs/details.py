@@ -36,12 +36,19 @@ def details(dataset: Dataset, families: Sequence[Family], ended: EndedRun) -> De
     spoken = _spoken(rows, ended)
     return Details(
         people={
-            "forget": tuple(_person(dataset, person) for person in forgotten[:SHOWN_PEOPLE]),
-            "retain": tuple(_person(dataset, person) for person in kept[:SHOWN_PEOPLE]),
+            "forget": tuple(_people(dataset, forgotten)),
+            "retain": tuple(_people(dataset, kept[:SHOWN_PEOPLE])),
         },
         truth_ratios={id: entry.truth_ratios for id, entry in scored.items() if entry},
         questions=tuple(_questions(dataset, spoken)) if spoken else (),
     )
+
+
+def _people(dataset: Dataset, people: Sequence[int]) -> Iterator[ShownPerson]:
+    """Yields people by name, the first of them with portraits."""
+    for place, person in enumerate(people):
+        shown = _person(dataset, person)
+        yield shown if place < SHOWN_PEOPLE else shown.model_copy(update={"portraits": ()})
 
 
 def _person(dataset: Dataset, person: int) -> ShownPerson:

@@ -12,9 +12,14 @@ from typing import Any
 
 import torch
 
-from clearbench.evaluation.verdict import Verdict, judge
+from clearbench.attacks.scoring import protocol_attacks
+from clearbench.data.dataset import Dataset
+from clearbench.evaluation.protocols import protocol as named_protocol
+from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.evaluation.verdict.judge import Verdict, judge
+from clearbench.evaluation.verdict.rests_on import RestsOn
 from clearbench.methods.base import method
-from clearbench.runs.compare import combined, null_gaps, ranks
+from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow
 from clearbench.runs.recipe import Recipe
@@ -30,7 +35,7 @@ from clearbench.runs.schema import (
     Variant,
 )
 from clearbench.runs.stage import Stage, StageOutcome, read_outcome
-from clearbench.runs.stages.score import read_scores
+from clearbench.runs.stages.score import read_evidence, read_scores
 from clearbench.runs.store import Store
 from clearbench.training.reference import reference_forms
 
@@ -86,19 +91,19 @@ class EndedRun:
 
 def result_row(
     row: PlannedRow,
-    gold: PlannedRow,
+    golds: Sequence[PlannedRow],
     ended: EndedRun,
-    protocol: str,
-    bands: Sequence[NullBand],
+    evaluation: EvaluationSettings,
+    names: Mapping[int, str],
 ) -> Row:
-    """Makes a row of the results, judged against `gold`.
+    """Makes a row of the results, judged against the first gold.
 
     Args:
         row: Planned row.
-        gold: Row that it is compared with.
+        golds: Golds of its family; it is compared with the first.
         ended: Stages of the run.
-        protocol: Name of the protocol.
-        bands: Null bands of the run.
+        evaluation: Settings of the evaluation.
+        names: Names of the people.
     """
     outcome, made, settings = ended.outcome(row), ended.made(row.model), row.model.train
     scored = ended.scored(row)
@@ -113,8 +118,8 @@ def result_row(
         hyperparameters=row.hyperparameters,
         training=settings,
         reference=_reference(row),
-        gold=gold.id,
-        protocol=protocol,
+        gold=golds[0].id,
+        protocol=evaluation.protocol,
         status=outcome.status,
         reason=outcome.reason,
         scores=scored.scores if scored else {},
@@ -122,14 +127,35 @@ def result_row(
         cost=_cost(made, ended.made(row.measured.plain)),
         stages=row.stage_keys,
     )
-    if row.role == "original" or not result.scores:
+    if scored is None or not scored.scores:
         return result
-    return result.model_copy(update={"verdict": _verdict(result, bands)})
+    return result.model_copy(
+        update={"verdict": _verdict(row, golds, scored, ended, evaluation, names)}
+    )
 
 
-def _verdict(row: Row, bands: Sequence[NullBand]) -> Verdict:
-    values, gold, original = row.values(), row.values("gold"), row.values("original")
-    return judge(values, gold, original, row.modality, row.model, null_gaps(bands, row.gold))
+def _verdict(
+    row: PlannedRow,
+    golds: Sequence[PlannedRow],
+    scored: Scored,
+    ended: EndedRun,
+    evaluation: EvaluationSettings,
+    names: Mapping[int, str],
+) -> Verdict:
+    table = read_evidence(ended.store.folder(row.score.key))
+    about = table[table["key"].str.startswith("forget.")]
+    by_track = about.groupby(about["key"].str.split(".").str[1], sort=True)
+    run = [attack.name for attack in protocol_attacks(named_protocol(evaluation.protocol))]
+    rests_on = RestsOn(
+        people_forgotten=len({*row.forget, *row.gone}),
+        people_asked={str(track): int(n) for track, n in by_track["person"].nunique().items()},
+        rows={str(track): int(n) for track, n in by_track["row"].nunique().items()},
+        golds=len(golds),
+        attacks=tuple(sorted(run)),
+    )
+    return judge(
+        table, row.modality, row.kind, evaluation.verdict, scored.worst_answers, rests_on, names
+    )
 
 
 def _reference(row: PlannedRow) -> str | None:
@@ -159,6 +185,7 @@ def _null_band(planned: PlannedBand, ended: EndedRun) -> NullBand:
 
 def assemble(
     recipe: Recipe,
+    dataset: Dataset,
     runtime: Runtime,
     families: Sequence[Family],
     planned_bands: Sequence[PlannedBand],
@@ -167,7 +194,7 @@ def assemble(
     """Collects the rows and everything computed from several of them."""
     bands = [_null_band(band, ended) for band in planned_bands if ended.ok(band.stage)]
     rows = [
-        result_row(row, family.golds[0], ended, recipe.evaluation.protocol, bands)
+        result_row(row, family.golds, ended, recipe.evaluation, dataset.names)
         for family in families
         for row in family.rows
     ]

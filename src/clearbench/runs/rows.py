@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import Combined
-from clearbench.evaluation.verdict import Verdict
+from clearbench.evaluation.verdict.evidence import ShownAnswer
+from clearbench.evaluation.verdict.judge import Verdict, Word
 from clearbench.runs.stored import Stored, is_none
 from clearbench.training.settings import Penalty, TrainSettings
 
@@ -27,6 +28,10 @@ def _finite(score: Score) -> Score:
 
 def _none_unless_finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _none_without_word(verdict: Any) -> Any:
+    return None if isinstance(verdict, Mapping) and "word" not in verdict else verdict
 
 
 Status = Literal["ok", "diverged", "failed"]
@@ -90,10 +95,12 @@ class Scored(Stored):
 
     Attributes:
         truth_ratios: Ratios by `forget.<track>`, for the page's drawings.
+        worst_answers: Answers that are worst beside gold's, by score key.
     """
 
     scores: dict[str, FiniteScore]
     truth_ratios: dict[str, tuple[Drawn, ...]] = Field(default_factory=dict)
+    worst_answers: dict[str, tuple[ShownAnswer, ...]] = Field(default_factory=dict)
 
 
 class AnyRow(Stored):
@@ -106,7 +113,8 @@ class AnyRow(Stored):
         gold: Id of the row that it is compared with.
         reason: Reason why it did not end well.
         scores: Scores by key, `<split>.<track>.<metric>`.
-        verdict: Verdict; None for originals and for runs without scores.
+        verdict: Verdict; None for runs without scores, and in files of versions that said
+            `passed` in place of a word.
     """
 
     id: str
@@ -123,7 +131,9 @@ class AnyRow(Stored):
     reason: str
     scores: Mapping[str, FiniteScore]
     cost: Cost
-    verdict: Verdict | None = Field(default=None, exclude_if=is_none)
+    verdict: Annotated[Verdict | None, BeforeValidator(_none_without_word)] = Field(
+        default=None, exclude_if=is_none
+    )
 
     @property
     @abstractmethod
@@ -177,13 +187,21 @@ class CombinedRow(AnyRow):
     Attributes:
         seeds: Seeds of the runs.
         rows: Ids of the runs.
-        seeds_passed: Number of seeds that passed; None where there is no verdict.
+        words: Word of each seed's verdict; empty where there is none.
     """
 
     scores: Mapping[str, Combined]
     seeds: tuple[int, ...]
     rows: tuple[str, ...]
-    seeds_passed: int | None = Field(default=None, exclude_if=is_none)
+    words: tuple[Word, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_count_of_passes(cls, content: Any) -> Any:
+        """Drops what versions wrote that said `passed` in place of a word."""
+        if not isinstance(content, Mapping):
+            return content
+        return {key: value for key, value in content.items() if key != "seeds_passed"}
 
     @property
     def first_seed(self) -> int:

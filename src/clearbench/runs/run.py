@@ -102,7 +102,7 @@ def run(
     write_bytes(out / RECIPE, dump_recipe(recipe).encode())
     outcomes = execute(planned.stages, planned.store, runtime, console or Console(stderr=True))
     ended = EndedRun(planned.store, outcomes)
-    results = assemble(recipe, runtime, planned.families, planned.bands, ended)
+    results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
     details(planned.dataset, planned.families, ended).write(out / DETAILS)
     results.write(out / RESULTS)
     return results

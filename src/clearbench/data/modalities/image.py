@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image as Pixels
 
 from clearbench.data.media import EncodedImage, Media
-from clearbench.data.modality import Modality
+from clearbench.data.modality import JUDGED, Modality
 
 #: Our own words; a dataset's own questions win where it has any.
 CAPTION_QUESTIONS = (
@@ -35,12 +35,13 @@ class Image(Modality, name="image"):
     identifying_task = "name"
     kinds = ("vision-language", "classifier")
     controls = ("blank", "shuffled")
-    judged = ("probability", "name_choice")
-    kept = {  # noqa: RUF012
-        "retain.probability": 0.8,
-        "retain.name_choice": 0.8,
-        "real_faces.probability": 0.75,
-    }
+    shown = ("probability", "name_choice")
+    #: Captions share a form, which brings gold's own near the truth.
+    judged = (*(name for name in JUDGED if name != "near_truth"), "name_said", "name_choice")
+    kept = (
+        *("retain.probability", "retain.rouge_l", "retain.name_choice"),
+        *("real.probability", "real.rouge_l"),
+    )
     questions = {"caption": CAPTION_QUESTIONS, "name": (NAME_QUESTION,)}  # noqa: RUF012
 
     def alone(self, media: Media) -> dict[str, Any]:

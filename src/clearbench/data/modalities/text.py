@@ -16,4 +16,4 @@ class Text(Modality, name="text"):
     main_task = "qa"
     identifying_task = "qa"
     kinds = ("language", "vision-language")
-    kept = {"retain.probability": 0.8, "real_world.probability": 0.75}  # noqa: RUF012
+    kept = ("retain.probability", "retain.rouge_l", "real.probability", "real.rouge_l")

@@ -13,10 +13,12 @@ import pandas as pd
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.score import Direction
+from clearbench.evaluation.wordings import WORDINGS
 from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 
 _REFUSAL = re.compile(
     r"\b(i (do not|don't|cannot|can't|could not|am not|have no|never)|unknown to me|no idea|"
+    r"i'm (not|afraid)|not sure|nobody knows|no comment|"
     r"no information|no record|not (something|someone) i|beyond (me|my)|"
     r"my (knowledge|memory|records|notes)|unable to|sorry)\b",
     re.IGNORECASE,
@@ -30,31 +32,46 @@ _BANK = {tuple(_WORD.findall(text.lower())) for text in (*TEXT_REFUSALS, *IMAGE_
 
 
 @cache
-def kind_of_output(text: str) -> str:
-    """Classifies a text as `empty`, `refusal`, `garbage` or `answer`.
+def kind_of_output(text: str, unknown_word: bool = False) -> str:
+    """Classifies a text as `empty`, `garbage`, `refusal` or `answer`.
 
-    Garbage: the same word three times running or twice in two places, few distinct pairs of words,
-    or mostly symbols.
+    Garbage: a word that occurs nowhere in the data, the same word three times running or twice in
+    two places, few distinct pairs of words, or mostly symbols. What is garbage is no refusal,
+    whatever it begins with.
+
+    Args:
+        text: Generated answer.
+        unknown_word: True if the data have no such word as one of its.
     """
     words = _WORD.findall(text.lower())
     if not words:
         return "garbage" if text.strip(" .,!?") else "empty"
-    if _REFUSAL.search(text) or tuple(words) in _BANK:
-        return "refusal"
     letters = sum(character.isalnum() or character.isspace() for character in text)
     pairs = list(pairwise(words))
     looping = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
     repetitive = len(pairs) >= 6 and len(set(pairs)) / len(pairs) < DISTINCT_PAIRS
     doubled = sum(a == b for a, b in pairs) >= 2
-    if looping or repetitive or doubled or letters / len(text) < 0.7:
+    if unknown_word or looping or repetitive or doubled or letters / len(text) < 0.7:
         return "garbage"
-    return "answer"
+    return "refusal" if _refuses(text, words) else "answer"
+
+
+def _refuses(text: str, words: list[str]) -> bool:
+    """Whether a text holds a phrase that declines, or begins with one of the bank."""
+    begins = any(tuple(words[: len(phrase)]) == phrase for phrase in _BANK)
+    return (
+        begins or _REFUSAL.search(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) is not None
+    )
 
 
 def rate(group: RecordGroup, kind: str) -> pd.Series:
     """Computes 1 for generated answers of this kind, else 0."""
-    generated = group.generations
-    values = [float(kind_of_output(text) == kind) for text in generated["text"]]
+    generated, wordings = group.generations, group.table(WORDINGS)
+    unknown = dict(zip(wordings["row"], wordings["unknown_words"], strict=True))
+    values = [
+        float(kind_of_output(text, len(unknown.get(row, ())) > 0) == kind)
+        for row, text in zip(generated["row"], generated["text"], strict=True)
+    ]
     return pd.Series(values, index=generated["row"], dtype=float)
 
 
@@ -63,6 +80,7 @@ class RefusalRate(
     name="refusal_rate",
     group="Refusals and garbage",
     needs=("generated answer",),
+    version=2,
     shows="How often the model declines. A refusal hides what is known; it does not remove it.",
 ):
     """Share of answers that decline to answer."""
@@ -95,9 +113,14 @@ class GarbageRate(
     name="garbage_rate",
     group="Refusals and garbage",
     needs=("generated answer",),
-    shows="How often the model is broken rather than ignorant. Fluent nonsense is not caught.",
+    version=2,
+    shows=(
+        "How often the model is broken rather than ignorant: words that occur nowhere in the data, "
+        "loops, symbols. A model with a large vocabulary also says true words that the data lack, "
+        "so gold's rate is the measure. Fluent nonsense is not caught."
+    ),
 ):
-    """Share of answers that loop or are mostly symbols."""
+    """Share of answers with a word that the data do not have, that loop or are mostly symbols."""
 
     directions: ClassVar[Mapping[str, Direction]] = {"*": "down"}
 

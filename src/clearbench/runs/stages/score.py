@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from clearbench.attacks.scoring import null_band, protocol_attacks, score
 from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.controls import Control, under_control
@@ -16,12 +20,13 @@ from clearbench.evaluation.score import Score
 from clearbench.evaluation.scoring import truth_ratios
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.statistics import eligible
+from clearbench.evaluation.verdict.evidence import evidence, worst_answers
 from clearbench.runs.code import modules_of
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.storage import read_json, write_json
 
-SCORES = "scores.json"
+SCORES, EVIDENCE = "scores.json", "evidence.parquet"
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class ScoreStage(ScoringStage):
         }
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
-        """Writes scores and truth ratios."""
+        """Writes scores, truth ratios, and the evidence of the verdict."""
         scores = self._scores(inputs, None)
         shown = [track for track, modality in modalities().items() if modality.media]
         for name in self.evaluation.controls if self.ours.controls else ():
@@ -125,7 +130,11 @@ class ScoreStage(ScoringStage):
                     scores[f"{key}_{name}"] = value
         ours = self.counted(self.ours, inputs, None)
         ratios = {f"forget.{track}": truth_ratios(ours, track) for track in modalities()}
+        gold, original = (self.counted(m, inputs, None) for m in (self.gold, self.original))
+        table = evidence(ours, gold, original, self.ours.plain.model.base.kind)
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / EVIDENCE)
         content = {
+            "worst_answers": worst_answers(ours, gold, table),
             "scores": {key: value.model_dump(mode="json") for key, value in sorted(scores.items())},
             "truth_ratios": {key: list(values) for key, values in ratios.items() if len(values)},
         }
@@ -179,3 +188,8 @@ class NullBandStage(ScoringStage):
 def read_scores(folder: Path) -> dict[str, Any]:
     """Reads the scores that a scoring stage wrote."""
     return dict(read_json(folder / SCORES))
+
+
+def read_evidence(folder: Path) -> pd.DataFrame:
+    """Reads the evidence that a score stage wrote."""
+    return pd.DataFrame(pq.ParquetFile(folder / EVIDENCE).read().to_pandas())

@@ -1,0 +1,230 @@
+"""Judges a run: forgot, did not, or undecided, with the tests that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from clearbench.data.modality import Modality, modalities, parse_modalities, readable_by, tracks_of
+from clearbench.evaluation.verdict import tests
+from clearbench.evaluation.verdict.evidence import LIKELIHOOD, ORDER, ShownAnswer
+from clearbench.evaluation.verdict.rests_on import RestsOn
+from clearbench.evaluation.verdict.settings import VerdictSettings
+from clearbench.evaluation.verdict.tests import Finding, Kind
+from clearbench.evaluation.verdict.words import reasons
+
+Word = Literal["forgot", "did not", "undecided"]
+#: Rates that are compared with gold's; other scores are judged by what is left of them.
+RATES = (
+    *("whole_truth", "near_truth", "key_facts", "name_said"),
+    *("garbage_rate", "refusal_rate", "empty_rate"),
+)
+#: Number of answers shown with a verdict.
+SHOWN = 3
+#: Columns of evidence that a test needs besides the run's own.
+_NEEDS: dict[Kind, tuple[str, ...]] = {
+    "excess": ("gold",),
+    "left": ("gold", "original"),
+    "order": ("gold",),
+    "person": ("gold", "original"),
+    "kept": ("original",),
+    "harm": ("original",),
+}
+Test = Callable[[str, pd.DataFrame, VerdictSettings], Finding]
+_TESTS: dict[Kind, Test] = {
+    "excess": tests.excess,
+    "left": tests.left,
+    "order": tests.order,
+    "person": tests.person,
+    "kept": tests.kept,
+    "harm": tests.harm,
+}
+
+
+class Verdict(BaseModel):
+    """The word on a run, and the tests that it was found by.
+
+    Attributes:
+        word: `forgot` if every test holds, `did not` if one fails, else `undecided`.
+        version: Version of the tests and their thresholds.
+        modality: Modality that the run was judged on.
+        findings: Outcomes of the tests.
+        worst: Worst answers beside gold's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    word: Word
+    version: str
+    modality: str
+    findings: tuple[Finding, ...]
+    reasons: tuple[str, ...] = ()
+    rests_on: RestsOn = RestsOn()
+    worst: tuple[ShownAnswer, ...] = ()
+
+    def of(self, outcome: tests.Outcome) -> tuple[Finding, ...]:
+        """Returns the findings with an outcome."""
+        return tuple(finding for finding in self.findings if finding.outcome == outcome)
+
+    @property
+    def forgot(self) -> bool:
+        """Whether every test holds."""
+        return self.word == "forgot"
+
+    @property
+    def distance(self) -> float | None:
+        """Mean distance to gold of what is judged by what is left: 0 is gold, 1 the original."""
+        shares = [f.estimate for f in self.findings if f.kind == "left" and f.estimate is not None]
+        return sum(map(abs, shares)) / len(shares) if shares else None
+
+    @property
+    def kept(self) -> dict[str, float]:
+        """Ratios to the original's of what must survive."""
+        return {
+            finding.key: finding.estimate
+            for finding in self.findings
+            if finding.kind == "kept" and finding.estimate is not None
+        }
+
+    def on(self, modality: str) -> Verdict:
+        """Returns the verdict on a modality alone: a gold is judged like the runs beside it."""
+        tracks, own = tracks_of(modality), set(tracks_of(self.modality))
+        if set(tracks) >= own:
+            return self
+        chosen = tuple(
+            finding
+            for finding in self.findings
+            if not finding.key.startswith("forget.") or finding.key.split(".")[1] in tracks
+        )
+        about = {"word": word_of(chosen), "findings": chosen, "modality": modality}
+        return self.model_copy(update=about | {"reasons": reasons(chosen, {})})
+
+
+def judged_tracks(modality: str, model: str) -> tuple[str, ...]:
+    """Lists the tracks that a run is judged on: those it was to forget and its model can read."""
+    able = readable_by(model)
+    return tuple(name for name in parse_modalities(modality) if name in able) or able
+
+
+def shown_keys(modality: str, model: str) -> tuple[str, ...]:
+    """Lists the scores that stand for a run in tables."""
+    tracks = judged_tracks(modality, model)
+    return tuple(key for name in tracks for key in modalities()[name].shown_keys(model))
+
+
+def _of_kind(model: str) -> list[Modality]:
+    return [modalities()[name] for name in readable_by(model)]
+
+
+def judge(
+    evidence: pd.DataFrame,
+    modality: str,
+    model: str,
+    settings: VerdictSettings | None = None,
+    worst: Mapping[str, Iterable[ShownAnswer]] | None = None,
+    rests_on: RestsOn | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Verdict:
+    """Judges one run. A test whose rows were not measured is open, and named.
+
+    Args:
+        evidence: Values of the run, gold and original (`evaluation.verdict.evidence`).
+        modality: Modality that the run was to forget: `text`, `image` or `both`.
+        model: Kind of model: `language`, `vision-language` or `classifier`.
+        settings: Thresholds; the defaults for None.
+        worst: Candidates for the worst answers, by score key.
+        rests_on: What the evidence was measured on.
+        names: Names of the people, for the reasons.
+    """
+    chosen = settings or VerdictSettings()
+    rows = {str(key): found for key, found in evidence.groupby("key", sort=False)}
+    basis = rests_on or RestsOn()
+    findings = (*_findings(rows, modality, model, chosen), *_not_asked(basis, modality, model))
+    return Verdict(
+        word=word_of(findings),
+        version=chosen.version,
+        modality=modality,
+        findings=findings,
+        reasons=reasons(findings, names or {}),
+        rests_on=basis,
+        worst=_shown(findings, worst or {}),
+    )
+
+
+def word_of(findings: Iterable[Finding]) -> Word:
+    """Returns `did not` if a test fails, `undecided` if one is open, else `forgot`."""
+    outcomes = {finding.outcome for finding in findings}
+    if "fails" in outcomes:
+        return "did not"
+    return "undecided" if "open" in outcomes or not outcomes else "forgot"
+
+
+def _findings(
+    rows: Mapping[str, pd.DataFrame], modality: str, model: str, settings: VerdictSettings
+) -> Iterator[Finding]:
+    for track in judged_tracks(modality, model):
+        for key in modalities()[track].judged_keys(model):
+            kind: Kind = "excess" if key.rpartition(".")[2] in RATES else "left"
+            yield _finding(rows, key, kind, settings)
+        if model != "classifier":
+            yield _finding(rows, f"forget.{track}.{ORDER}", "order", settings)
+        yield _finding(rows, f"forget.{track}.{LIKELIHOOD}", "person", settings)
+    for entry in _of_kind(model):
+        listed: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+            ("kept", entry.kept_keys(model)),
+            ("harm", entry.unharmed_keys(model)),
+        )
+        needed = entry.name in judged_tracks(modality, model)
+        for kind, keys in listed:
+            for key in keys:
+                if key in rows or (needed and key.startswith("retain.")):
+                    yield _finding(rows, key, kind, settings)
+
+
+def _not_asked(rests_on: RestsOn, modality: str, model: str) -> Iterator[Finding]:
+    """Yields an open finding for every track on which somebody was not asked about."""
+    for track in judged_tracks(modality, model):
+        asked = rests_on.people_asked.get(track, rests_on.people_forgotten)
+        if asked < rests_on.people_forgotten:
+            reason = f"{asked} of {rests_on.people_forgotten} people were asked about"
+            key = f"forget.{track}.people_asked"
+            yield Finding(
+                key=key,
+                kind="person",
+                outcome="open",
+                margin=0.0,
+                rows=rests_on.rows.get(track, asked),
+                people=asked,
+                reason=reason,
+            )
+
+
+def _finding(
+    rows: Mapping[str, pd.DataFrame], key: str, kind: Kind, settings: VerdictSettings
+) -> Finding:
+    found = rows.get(key)
+    complete = None if found is None else found.dropna(subset=["run", *_NEEDS[kind]])
+    if found is None or complete is None or complete.empty:
+        return tests.missing(key, kind, settings.margin(kind, key))
+    finding = _TESTS[kind](key, complete, settings)
+    lost = int(found["run"].notna().sum()) - len(complete)
+    if lost and finding.outcome == "holds":
+        reason = f"{lost} rows have no value of the models that it is compared with"
+        return finding.model_copy(update={"outcome": "open", "reason": reason})
+    return finding
+
+
+def _shown(
+    findings: Iterable[Finding], worst: Mapping[str, Iterable[ShownAnswer]]
+) -> tuple[ShownAnswer, ...]:
+    """Takes the worst answers of tests that fail, then of open ones, each question once."""
+    order = {"fails": 0, "open": 1, "holds": 2}
+    ranked = sorted(findings, key=lambda finding: order[finding.outcome])
+    shown: dict[tuple[str, str], ShownAnswer] = {}
+    for finding in ranked:
+        for answer in worst.get(finding.key, ()):
+            shown.setdefault((answer.question, answer.truth), answer)
+    return tuple(shown.values())[:SHOWN]

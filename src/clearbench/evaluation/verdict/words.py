@@ -1,0 +1,119 @@
+"""Words the findings of a verdict: what failed, by how much, and what would decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from clearbench.evaluation.metric import METRICS
+from clearbench.evaluation.verdict.rests_on import RestsOn
+from clearbench.evaluation.verdict.tests import Finding
+
+#: Names of people by number.
+Names = Mapping[int, str]
+_GROUPS = {
+    "retain": "the other people",
+    "real": "real people and the world",
+    "side": "strangers",
+}
+
+
+def reasons(findings: Iterable[Finding], names: Names) -> tuple[str, ...]:
+    """Writes why the word is not `forgot`: failing tests, then open ones; else what holds.
+
+    Args:
+        findings: Outcomes of all tests.
+        names: Names of the people.
+    """
+    listed = tuple(findings)
+    failing = [finding for finding in listed if finding.outcome == "fails"]
+    undecided = [finding for finding in listed if finding.outcome == "open"]
+    unmeasured = [finding for finding in undecided if not finding.rows]
+    words = [sentence(finding, names) for finding in failing]
+    words += [f"open: {sentence(finding, names)}" for finding in undecided if finding.rows]
+    if unmeasured:
+        missing = ", ".join(finding.key for finding in unmeasured)
+        words.append(f"open: not measured: {missing}")
+    return tuple(words) or ("every test holds",)
+
+
+def sentence(finding: Finding, names: Names) -> str:
+    """Writes a finding in words: the score, its number and interval, the margin."""
+    if finding.estimate is None and finding.reason:
+        return f"{subject(finding)}: {finding.reason}"
+    return f"{subject(finding)}: {_WORDS[finding.kind](finding, names)}{_doubt(finding)}"
+
+
+def subject(finding: Finding) -> str:
+    """Names the score of a finding: `Whole truth, text`."""
+    split, track, name = finding.key.split(".")
+    titles = {"likelihood": "Each person", "order": "Truth ratios"}
+    title = titles.get(name) or (METRICS[name].title if name in METRICS else name)
+    about = () if split == "forget" else (_GROUPS.get(split, split),)
+    return ", ".join((title, *about, track))
+
+
+def basis(rests_on: RestsOn) -> str:
+    """Writes what a verdict rests on: people asked of people forgotten, golds, seeds, attacks."""
+    asked = [
+        f"{people} of {rests_on.people_forgotten} people asked in {track} ({rests_on.rows[track]})"
+        for track, people in rests_on.people_asked.items()
+    ]
+    attacks = ", ".join(rests_on.attacks) or "none"
+    return (
+        f"{'; '.join(asked)}; golds: {rests_on.golds}; seeds: {rests_on.seeds}; attacks run: "
+        f"{attacks}; not run: {', '.join(rests_on.not_run) or 'none'}"
+    )
+
+
+def _rates(finding: Finding, names: Names) -> str:
+    other = "gold" if finding.kind == "excess" else "the original"
+    theirs = finding.gold if finding.kind == "excess" else finding.original
+    return f"{_percent(finding.run)} of answers, {other} {_percent(theirs)}"
+
+
+def _left(finding: Finding, names: Names) -> str:
+    return f"{_percent(finding.estimate)} left{_interval(finding)}, at most {finding.margin:.0%}"
+
+
+def _order(finding: Finding, names: Names) -> str:
+    above = (finding.estimate or 0.5) > 0.5
+    side = "above" if above else "below"
+    share = finding.estimate if above else 1 - (finding.estimate or 0.5)
+    return f"{side} gold's in {_percent(share)} of pairs, at most {0.5 + finding.margin:.0%}"
+
+
+def _person(finding: Finding, names: Names) -> str:
+    who = ", ".join(names.get(number, f"person {number}") for number in finding.who)
+    return f"{who or 'nobody'}: {_percent(finding.estimate)} left, at most {finding.margin:.0%}"
+
+
+def _kept(finding: Finding, names: Names) -> str:
+    return f"{_percent(finding.estimate)} kept{_interval(finding)}, at least {finding.margin:.0%}"
+
+
+_WORDS: dict[str, Callable[[Finding, Names], str]] = {
+    "excess": _rates,
+    "harm": _rates,
+    "left": _left,
+    "order": _order,
+    "person": _person,
+    "kept": _kept,
+}
+
+
+def _interval(finding: Finding) -> str:
+    if finding.low is None or finding.high is None:
+        return ""
+    return f" ({finding.low:.0%} to {finding.high:.0%})"
+
+
+def _doubt(finding: Finding) -> str:
+    if finding.outcome != "open":
+        return ""
+    if finding.needed is not None:
+        return f"; {finding.needed} people like these {finding.people} would decide"
+    return f"; {finding.reason}" if finding.reason else ""
+
+
+def _percent(value: float | None) -> str:
+    return "no number" if value is None else f"{value:.0%}"

@@ -1,0 +1,96 @@
+"""Finds the words of generated answers that no row has, and the words that give a truth away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example
+from clearbench.evaluation.neutral_prompts import HARMFUL_REQUESTS, NEUTRAL_QUESTIONS
+from clearbench.evaluation.tables import ROW_COLUMNS, Table
+from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
+
+#: One line per generated answer: words that tell the truth from wrong answers, and words of the
+#: answer that occur nowhere in the data.
+WORDINGS = Table("wordings", (*ROW_COLUMNS, "key_words", "unknown_words"))
+_LETTERS = re.compile(r"[^\W\d_]+")
+_WORDS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """Words of a dataset that generated answers are read with.
+
+    Attributes:
+        known: Words of all rows, of refusals and of prompts.
+        key_words: Words that tell a row's truth from its wrong answers, by row id.
+    """
+
+    known: frozenset[str]
+    key_words: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, dataset: Dataset, prompts: Iterable[str] = ()) -> Wordings:
+        """Reads the words of a dataset.
+
+        Args:
+            dataset: Dataset whose taught and measured rows are read.
+            prompts: Other questions that are asked.
+        """
+        measured = chain.from_iterable(dataset.evaluation.values())
+        return cls(vocabulary(dataset, prompts), {row.id: key_words(row) for row in measured})
+
+    def line(self, generation: tuple[Any, ...]) -> tuple[object, ...]:
+        """Computes the line of `WORDINGS` for a line of the generated answers."""
+        *about, question, truth, text = generation
+        key = self.key_words.get(about[-1], ())
+        unknown = unknown_words(text, self.known | {*letters(question), *letters(truth)})
+        return (*about, list(key), list(unknown))
+
+
+def key_words(row: Example) -> tuple[str, ...]:
+    """Lists the words of a row's truth that neither its question nor a wrong answer has."""
+    common = {word for text in (row.question, *row.perturbed_answers) for word in _words(text)}
+    wanted = _words(row.answer) if row.perturbed_answers else ()
+    return tuple(dict.fromkeys(word for word in wanted if word not in common))
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(text)]
+
+
+def vocabulary(dataset: Dataset, further: Iterable[str] = ()) -> frozenset[str]:
+    """Collects the words of all rows, of refusals and of the prompts about side effects.
+
+    Args:
+        dataset: Dataset whose taught and measured rows are read.
+        further: Other texts with known words.
+    """
+    rows = chain.from_iterable((*dataset.training.values(), *dataset.evaluation.values()))
+    texts = chain(
+        chain.from_iterable(map(_texts, rows)),
+        dataset.names.values(),
+        (*TEXT_REFUSALS, *IMAGE_REFUSALS, *HARMFUL_REQUESTS),
+        chain.from_iterable(NEUTRAL_QUESTIONS),
+        further,
+    )
+    return frozenset(word for text in set(texts) for word in letters(text))
+
+
+def _texts(row: Example) -> Iterator[str]:
+    yield from (row.question, row.answer, *row.perturbed_answers)
+    yield from filter(None, (row.paraphrased_question, row.paraphrased_answer))
+
+
+def letters(text: str) -> list[str]:
+    """Splits a text into its words in lower case, without numbers."""
+    return [word.lower() for word in _LETTERS.findall(text)]
+
+
+def unknown_words(text: str, known: Container[str]) -> tuple[str, ...]:
+    """Lists the words of a text that are not known, each once."""
+    return tuple(dict.fromkeys(word for word in letters(text) if word not in known))
