@@ -10,6 +10,7 @@ from typing import Any
 
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
+from clearbench.evaluation.metrics.keywords import words_of
 from clearbench.evaluation.neutral_prompts import HARMFUL_REQUESTS, NEUTRAL_QUESTIONS
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
 from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
@@ -18,7 +19,6 @@ from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 #: answer that occur nowhere in the data.
 WORDINGS = Table("wordings", (*ROW_COLUMNS, "key_words", "unknown_words"))
 _LETTERS = re.compile(r"[^\W\d_]+")
-_WORDS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,10 @@ class Wordings:
 
 def key_words(row: Example) -> tuple[str, ...]:
     """Lists the words of a row's truth that neither its question nor a wrong answer has."""
-    common = {word for text in (row.question, *row.perturbed_answers) for word in _words(text)}
-    wanted = _words(row.answer) if row.perturbed_answers else ()
-    return tuple(dict.fromkeys(word for word in wanted if word not in common))
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORDS.findall(text)]
+    if not row.perturbed_answers:
+        return ()
+    common = set[str]().union(*map(words_of, (row.question, *row.perturbed_answers)))
+    return tuple(sorted(words_of(row.answer) - common))
 
 
 def vocabulary(dataset: Dataset, further: Iterable[str] = ()) -> frozenset[str]:

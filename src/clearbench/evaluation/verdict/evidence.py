@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from clearbench.data.modality import modalities
+from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.metric import METRICS, Metric, main_group
 from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.metrics.truth_ratio import ratios
@@ -28,7 +28,7 @@ LIKELIHOOD, ORDER = "likelihood", "order"
 SPOKEN = ("garbage_rate", "refusal_rate", "empty_rate")
 #: Split of evidence that joins real people, real authors and facts of the world.
 REAL = "real"
-#: Number of answers that are shown for each score.
+#: Number of answers that are shown for each score, and with a verdict.
 SHOWN = 3
 
 
@@ -91,13 +91,14 @@ def _row_metric(key: str) -> Metric:
 def _values(records: Records, key: str, chosen: Metric | None) -> pd.Series:
     """Computes the values of a key's rows; of tasks that a metric covers, and of all for None."""
     split, track, _ = key.split(".")
+    identifying = modality(track).identifying_task
     found = []
     for place, group in records.groups().items():
         if not _within(place, split, track):
             continue
         if chosen is None:
             values = np.exp(group.mean_log_prob("answer"))
-        elif chosen.applies(place) or (chosen.name in SPOKEN and place.task == "name"):
+        elif chosen.applies(place) or (chosen.name in SPOKEN and place.task == identifying):
             values = chosen.values(group)
         else:
             continue
@@ -180,7 +181,8 @@ def worst_answers(
         split, track, name = str(key).split(".")
         if split != "forget" or not name.endswith(("_truth", "_facts", "_rate", "_said")):
             continue
-        tasks = (*_row_metric(name).tasks, *(("name",) if name in SPOKEN else ()))
+        identifying = (modality(track).identifying_task,) if name in SPOKEN else ()
+        tasks = (*_row_metric(name).tasks, *identifying)
         excess = dict(zip(rows["row"], rows["run"] - rows["gold"].fillna(0.0), strict=True))
         lines = [
             (excess[row], line)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from clearbench.data.modality import Modality, modalities, parse_modalities, readable_by, tracks_of
 from clearbench.evaluation.verdict import tests
-from clearbench.evaluation.verdict.evidence import LIKELIHOOD, ORDER, ShownAnswer
+from clearbench.evaluation.verdict.evidence import LIKELIHOOD, ORDER, SHOWN, SPOKEN, ShownAnswer
 from clearbench.evaluation.verdict.rests_on import RestsOn
 from clearbench.evaluation.verdict.settings import VerdictSettings
 from clearbench.evaluation.verdict.tests import Finding, Kind
@@ -18,12 +18,7 @@ from clearbench.evaluation.verdict.words import reasons
 
 Word = Literal["forgot", "did not", "undecided"]
 #: Rates that are compared with gold's; other scores are judged by what is left of them.
-RATES = (
-    *("whole_truth", "near_truth", "key_facts", "name_said"),
-    *("garbage_rate", "refusal_rate", "empty_rate"),
-)
-#: Number of answers shown with a verdict.
-SHOWN = 3
+RATES = ("whole_truth", "near_truth", "key_facts", "name_said", *SPOKEN)
 #: Columns of evidence that a test needs besides the run's own.
 _NEEDS: dict[Kind, tuple[str, ...]] = {
     "excess": ("gold",),
@@ -68,11 +63,6 @@ class Verdict(BaseModel):
     def of(self, outcome: tests.Outcome) -> tuple[Finding, ...]:
         """Returns the findings with an outcome."""
         return tuple(finding for finding in self.findings if finding.outcome == outcome)
-
-    @property
-    def forgot(self) -> bool:
-        """Whether every test holds."""
-        return self.word == "forgot"
 
     @property
     def distance(self) -> float | None:
