@@ -19,7 +19,7 @@ def _methods() -> Rows:
     return [
         {
             "name": name,
-            "paper": cls.paper,
+            "paper": cls.paper.row(),
             "kinds": list(cls.kinds),
             "modalities": list(cls.modalities),
             "needs": list(cls.needs),

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clearbench.methods.base import Method, Step
-from clearbench.methods.losses import Term, cross_entropy, preference
+from clearbench.methods.base import Step
+from clearbench.methods.losses import Term, preference
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class AltPO(
-    Method,
+    ForgetAndRetain,
     name="altpo",
-    paper="Mekala et al. 2025, Alternate Preference Optimization, arXiv 2409.13474",
+    paper=Paper(
+        "Alternate Preference Optimization for Unlearning Factual Knowledge in Large "
+        "Language Models",
+        2024,
+        "2409.13474",
+        "molereddy/Alternate-Preference-Optimization",
+    ),
     kinds=("language", "vision-language"),
     needs=("forget", "random", "retain", "reference_log_probs"),
 ):
@@ -24,13 +32,12 @@ class AltPO(
     """
 
     beta: float = Field(default=0.1, gt=0)
-    retain_weight: float = Field(default=1.0, ge=0)
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-(2/beta) log sigmoid(beta (log-ratio(other) - log-ratio(true))) + lambda L(retain)."""
-        other, forget, retain = step.answers(step.random, step.forget, step.retain)
+        other, forget, *retain = step.answers(step.random, step.forget, *self.retained(step))
         ratios = step.log_ratio(step.random, other), step.log_ratio(step.forget, forget)
         return {
             "forget": 2 / self.beta * preference(*ratios, self.beta),
-            "retain": self.retain_weight * cross_entropy(retain),
+            **self.retain_term(step, retain),
         }

@@ -6,12 +6,19 @@ from pydantic import Field
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, kl_divergence
+from clearbench.methods.paper import Paper
 
 
 class BadTeacher(
     Method,
     name="bad_teacher",
-    paper="Chundawat et al. 2023, Can Bad Teaching Induce Forgetting?, arXiv 2205.08096",
+    paper=Paper(
+        "Can Bad Teaching Induce Forgetting? Unlearning in Deep Networks using an "
+        "Incompetent Teacher",
+        2022,
+        "2205.08096",
+        "vikram2000b/bad-teaching-unlearning",
+    ),
     needs=("forget", "retain", "reference", "untrained"),
 ):
     """Distillation from the original on retain and from a randomly initialised model on forget.

@@ -11,13 +11,14 @@ from clearbench.batches.items import Kind
 from clearbench.data.modality import spell_modalities
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.methods.losses import Term
+from clearbench.methods.paper import Paper
 from clearbench.methods.stages import Edit, Stage, Train
 from clearbench.methods.step import NEEDS, Data, Model, State, Step
 from clearbench.plugins import Registry
 
 __all__ = [
-    "METHODS", "Data", "Edit", "Method", "Model", "Stage", "State", "Step", "Train", "method",
-    "methods",
+    "METHODS", "Data", "Edit", "Method", "Model", "Paper", "Stage", "State", "Step", "Train",
+    "method", "methods",
 ]  # fmt: skip
 
 
@@ -25,17 +26,19 @@ class Method(BaseModel):
     """Base of all methods. Fields are hyper-parameters; unknown ones are refused by name.
 
     A subclass registers itself from a file of this folder, a plugin file or an entry point:
-    `class MyMethod(Method, name="my_method", paper="arXiv ...", needs=("forget", "retain"))`.
+    `class MyMethod(Method, name="my_method", paper=Paper("Title", 2024, "2401.00001"),
+    needs=("forget", "retain"))`.
     A method overrides `loss`, or `edit`, or, where it has several stages, `stages`.
 
     Attributes:
         name: Name in recipes and results.
-        paper: Publication that defines the method.
+        paper: Publication that defines the method; a text stands for its title.
         kinds: Kinds of model that it works on.
         modalities: Modalities that it can forget.
         needs: Roles and references that it reads (`step.NEEDS`).
         artefact: Kind of result: changed `weights`, or a `guard`.
-        status: Confirmation of the formula by paper or code.
+        status: Agreement of the formula with paper or code: `verified`; `adapted` where it departs
+            as the docstring says; `unverified` where neither could be read.
         forget_loss: Direction in which the loss on forget rows should move; None for neither.
         from_base: True if it trains the base on retained rows, instead of the original.
         trial: Values for the contract checks where the paper's have no effect on tiny models.
@@ -44,13 +47,13 @@ class Method(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str] = ""
-    paper: ClassVar[str] = ""
+    paper: ClassVar[Paper] = Paper("")
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language", "classifier")
     #: Spellings of what it can forget; all three of these stand for any set of modalities.
     modalities: ClassVar[tuple[str, ...]] = ("text", "image", "both")
     needs: ClassVar[tuple[str, ...]] = ("forget",)
     artefact: ClassVar[Literal["weights", "guard"]] = "weights"
-    status: ClassVar[Literal["verified", "unverified"]] = "verified"
+    status: ClassVar[Literal["verified", "adapted", "unverified"]] = "verified"
     forget_loss: ClassVar[Literal["up", "down"] | None] = "up"
     from_base: ClassVar[bool] = False
     trial: ClassVar[Mapping[str, Any]] = {}
@@ -69,6 +72,8 @@ class Method(BaseModel):
                 raise RecipeError(
                     f"{name} says '{key}'", cls.__module__, did_you_mean(key, Method.__class_vars__)
                 )
+        if isinstance(about.get("paper"), str):
+            about["paper"] = Paper(about["paper"])
         for key, value in {"name": name, **about}.items():
             setattr(cls, key, value)
         METHODS.add(name, cls)

@@ -8,12 +8,13 @@ import torch
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 
 class BoundaryExpand(
     Method,
     name="boundary_expand",
-    paper="Chen et al. 2023, Boundary Unlearning, arXiv 2303.11570",
+    paper=Paper("Boundary Unlearning", 2023, "2303.11570"),
     kinds=("classifier",),
     modalities=("image",),
     needs=("forget", "shadow"),

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 #: Prefix of the entries of the state that hold each row's label.
 NEAREST = "nearest|"
@@ -17,7 +18,7 @@ NEAREST = "nearest|"
 class BoundaryShrink(
     Method,
     name="boundary_shrink",
-    paper="Chen et al. 2023, Boundary Unlearning, arXiv 2303.11570",
+    paper=Paper("Boundary Unlearning", 2023, "2303.11570"),
     kinds=("classifier",),
     modalities=("image",),
     needs=("forget",),

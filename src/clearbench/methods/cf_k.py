@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from clearbench.methods.base import Model, Stage, Train
+from clearbench.methods.paper import Paper
 from clearbench.methods.retain_finetune import RetainFinetune
 
 
@@ -27,8 +28,12 @@ def last_layers(weights: Mapping[str, Tensor], count: int) -> set[str]:
 class CFk(
     RetainFinetune,
     name="cf_k",
-    paper="Goel et al. 2022, Towards Adversarial Evaluations for Inexact Machine Unlearning, "
-    "arXiv 2201.06640",
+    paper=Paper(
+        "Towards Adversarial Evaluations for Inexact Machine Unlearning",
+        2022,
+        "2201.06640",
+        "shash42/Evaluating-Inexact-Unlearning",
+    ),
     needs=("retain",),
     forget_loss=None,
 ):

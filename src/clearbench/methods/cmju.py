@@ -11,6 +11,7 @@ from torch import Tensor
 from clearbench.batches.answers import Answers
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term
+from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import MASK, importance, of_track
 
 #: Groups of weight tensors.
@@ -23,7 +24,9 @@ _TINY = 1e-8
 class CMJU(
     Method,
     name="cmju",
-    paper="Cross-Modal Joint Unlearning, mllm-unlearning-lab/CMJU-for-MLLM-Unlearning, code only",
+    paper=Paper(
+        "Cross-Modal Joint Unlearning", 0, "", "mllm-unlearning-lab/CMJU-for-MLLM-Unlearning"
+    ),
     kinds=("vision-language",),
     modalities=("both",),
     needs=("forget", "idk", "retain", "unsharded"),

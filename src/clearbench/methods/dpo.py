@@ -7,8 +7,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from clearbench.methods.base import Method, Stage, Step, Train
+from clearbench.methods.base import Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy, preference
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 from clearbench.methods.stages import ORIGINAL
 
 #: Name of the weights that have learned to refuse.
@@ -16,9 +18,14 @@ _TUNED = "tuned"
 
 
 class DPO(
-    Method,
+    ForgetAndRetain,
     name="dpo",
-    paper="Rafailov et al. 2023, arXiv 2305.18290; as unlearning in TOFU, arXiv 2401.06121",
+    paper=Paper(
+        "Direct Preference Optimization: Your Language Model is Secretly a Reward Model",
+        2023,
+        "2305.18290",
+        "locuslab/tofu",
+    ),
     needs=("forget", "idk", "kept", "retain", "reference_log_probs"),
 ):
     """Direct preference optimisation with the refusal chosen and the true answer rejected.
@@ -36,7 +43,6 @@ class DPO(
     """
 
     beta: float = Field(default=0.1, gt=0)
-    retain_weight: float = Field(default=1.0, ge=0)
     refusal_weight: float = Field(default=0.0, ge=0)
     reference: Literal["original", "tuned"] = "original"
     chosen: Literal["refusal", "retain"] = "refusal"
@@ -70,11 +76,11 @@ class DPO(
     def loss(self, step: Step) -> dict[str, Term]:
         """-log sigmoid(beta (log-ratio(chosen) - log-ratio(answer))) + lambda L(retain)."""
         better = step.idk if self.chosen == "refusal" else step.kept
-        chosen, forget, retain = step.answers(better, step.forget, step.retain)
+        chosen, forget, *retain = step.answers(better, step.forget, *self.retained(step))
         ratios = step.log_ratio(better, chosen), step.log_ratio(step.forget, forget)
         terms = {
             "forget": preference(*ratios, self.beta),
-            "retain": self.retain_weight * cross_entropy(retain),
+            **self.retain_term(step, retain),
         }
         if self.refusal_weight:
             terms["refusal"] = self.refusal_weight * cross_entropy(chosen)

@@ -8,13 +8,19 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from clearbench.methods.guard import Guard
+from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
 
 
 class ECO(
     Guard,
     name="eco",
-    paper="Liu et al. 2024, Embedding-COrrupted Prompts, arXiv 2406.07933",
+    paper=Paper(
+        "Large Language Model Unlearning via Embedding-Corrupted Prompts",
+        2024,
+        "2406.07933",
+        "chrisliu298/llm-unlearn-eco",
+    ),
     needs=("forget", "retain"),
     modalities=("text",),
     status="unverified",

@@ -14,6 +14,7 @@ from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.eco import ECO
 from clearbench.methods.guard import FittedGuard, as_tensor, as_text
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import CLEAR
 
 #: Longest answer to a corrupted question, in tokens.
 LONGEST = 40
@@ -23,7 +24,7 @@ TEXT_KINDS: tuple[Kind, ...] = ("language", "vision-language")
 class ECOFinetune(
     Method,
     name="eco_finetune",
-    paper="CLEAR, arXiv 2410.18057, code only (`eco_ft`); after ECO, arXiv 2406.07933",
+    paper=CLEAR,
     kinds=TEXT_KINDS,
     modalities=("text",),
     needs=("forget", "retain"),

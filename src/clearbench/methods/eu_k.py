@@ -8,13 +8,18 @@ import torch
 
 from clearbench.methods.base import Data, Edit, Model, Stage
 from clearbench.methods.cf_k import CFk, last_layers
+from clearbench.methods.paper import Paper
 
 
 class EUk(
     CFk,
     name="eu_k",
-    paper="Goel et al. 2022, Towards Adversarial Evaluations for Inexact Machine Unlearning, "
-    "arXiv 2201.06640",
+    paper=Paper(
+        "Towards Adversarial Evaluations for Inexact Machine Unlearning",
+        2022,
+        "2201.06640",
+        "shash42/Evaluating-Inexact-Unlearning",
+    ),
     needs=("retain",),
     forget_loss="up",
 ):

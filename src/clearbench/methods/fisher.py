@@ -8,13 +8,19 @@ import torch
 from pydantic import Field
 
 from clearbench.methods.base import Data, Method, Model, State
+from clearbench.methods.paper import Paper
 from clearbench.methods.step import Batches
 
 
 class Fisher(
     Method,
     name="fisher",
-    paper="Golatkar et al. 2020, Eternal Sunshine of the Spotless Net, arXiv 1911.04933",
+    paper=Paper(
+        "Eternal Sunshine of the Spotless Net: Selective Forgetting in Deep Networks",
+        2019,
+        "1911.04933",
+        "AdityaGolatkar/SelectiveForgetting",
+    ),
     needs=("retain",),
     trial={"noise": 1e-7},
 ):

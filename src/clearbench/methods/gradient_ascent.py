@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import TOFU
 
 
 class GradientAscent(
-    Method, name="gradient_ascent", paper="TOFU, arXiv 2401.06121, section 4", needs=("forget",)
+    Method,
+    name="gradient_ascent",
+    paper=TOFU,
+    needs=("forget",),
 ):
     """Gradient ascent on the forget set: unbounded, so a long run destroys the model."""
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
-
-from clearbench.methods.base import Method, Stage, Step, Train
+from clearbench.batches.answers import Answers
+from clearbench.methods.base import Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy, entropy, kl_divergence
-from clearbench.methods.step import Batches
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class GradientDifference(
-    Method,
+    ForgetAndRetain,
     name="gradient_difference",
-    paper="Liu et al. 2022, arXiv 2203.12817; TOFU, arXiv 2401.06121; forms in CLEAR's code",
+    paper=Paper("Continual Learning and Private Unlearning", 2022, "2203.12817", "locuslab/tofu"),
     needs=("forget", "retain"),
 ):
     """Gradient ascent on forget, with descent on retain against damage to the rest.
@@ -29,25 +29,19 @@ class GradientDifference(
     """
 
     forget: Literal["cross_entropy", "entropy", "kl"] = "cross_entropy"
-    retain: Literal["cross_entropy", "kl"] = "cross_entropy"
-    retain_weight: float = Field(default=1.0, ge=0)
 
     def stages(self) -> Sequence[Stage]:
         """One stage, with a reference where a form compares with the original."""
-        looks_back = "kl" in (self.forget, self.retain)
-        return (Train(self.loss, needs=(*self.needs, "reference") if looks_back else None),)
+        looks_back = self.forget == "kl" and "reference" not in self.needed
+        return (Train(self.loss, needs=(*self.needed, "reference") if looks_back else None),)
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-L(forget) + lambda L(retain), with L, H or KL(original || model)."""
-        return {
-            "forget": -_measured(self.forget, step, step.forget),
-            "retain": self.retain_weight * _measured(self.retain, step, step.retain),
-        }
+        forget, *retain = step.answers(step.forget, *self.retained(step))
+        return {"forget": -self._measured(step, forget), **self.retain_term(step, retain)}
 
-
-def _measured(form: str, step: Step, batches: Batches) -> Term:
-    """One form of loss on the rows of one role."""
-    answers = step.model.answers(batches)
-    if form == "kl":
-        return kl_divergence(step.reference.answers(batches), answers)
-    return entropy(answers) if form == "entropy" else cross_entropy(answers)
+    def _measured(self, step: Step, answers: Answers) -> Term:
+        """The form of forget loss."""
+        if self.forget == "kl":
+            return kl_divergence(step.reference.answers(step.forget), answers)
+        return entropy(answers) if self.forget == "entropy" else cross_entropy(answers)

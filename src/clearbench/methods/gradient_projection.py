@@ -9,13 +9,14 @@ from pydantic import Field
 
 from clearbench.methods.base import Method, Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import CLEAR
 from clearbench.methods.rules import nearest, projection
 
 
 class GradientProjection(
     Method,
     name="gradient_projection",
-    paper="CLEAR, arXiv 2410.18057, code only (`grad_proj`, `grad_proj_l2`)",
+    paper=CLEAR,
     needs=("forget", "retain"),
     status="unverified",
 ):

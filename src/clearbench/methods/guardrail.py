@@ -8,13 +8,14 @@ from pydantic import Field
 
 from clearbench.batches.items import Item
 from clearbench.methods.guard import Guard, as_tensor, as_text
+from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
 
 
 class Guardrail(
     Guard,
     name="guardrail",
-    paper="Thaker et al. 2024, Guardrail Baselines for Unlearning in LLMs, arXiv 2403.03329",
+    paper=Paper("Guardrail Baselines for Unlearning in LLMs", 2024, "2403.03329"),
     needs=("forget",),
 ):
     """A guard that puts an instruction before the question: not to answer about these names.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from clearbench.methods.base import Method, Step
+from clearbench.methods.base import Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import TOFU
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class IDK(
-    Method,
+    ForgetAndRetain,
     name="idk",
-    paper="TOFU, arXiv 2401.06121, section 4",
+    paper=TOFU,
     kinds=("language", "vision-language"),
     needs=("idk", "retain"),
     forget_loss=None,
@@ -22,11 +22,10 @@ class IDK(
     begun, hardly changes. A classifier cannot refuse. 1 is TOFU's weight.
     """
 
-    retain_weight: float = Field(default=1.0, ge=0)
-
     def loss(self, step: Step) -> dict[str, Term]:
         """L(refusals) + lambda L(retain)."""
+        refusals, *retain = step.answers(step.idk, *self.retained(step))
         return {
-            "forget": cross_entropy(step.model.answers(step.idk)),
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            "forget": cross_entropy(refusals),
+            **self.retain_term(step, retain),
         }

@@ -10,13 +10,19 @@ from pydantic import Field
 
 from clearbench.batches.items import Item
 from clearbench.methods.guard import Guard, as_tensor, as_text
+from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
 
 
 class InContextUnlearning(
     Guard,
     name="in_context_unlearning",
-    paper="Pawelczyk et al. 2024, In-Context Unlearning, arXiv 2310.07579",
+    paper=Paper(
+        "In-Context Unlearning: Language Models as Few Shot Unlearners",
+        2023,
+        "2310.07579",
+        "MartinPawel/In-Context-Unlearning",
+    ),
     needs=("forget", "random", "retain"),
     modalities=("text",),
 ):

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
 
-from clearbench.methods.base import Method, Step
-from clearbench.methods.losses import Term, cross_entropy, kl_divergence
+from clearbench.methods.base import Step
+from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import TOFU
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class KLMinimization(
-    Method,
+    ForgetAndRetain,
     name="kl_minimization",
-    paper="TOFU, arXiv 2401.06121, section 4",
+    paper=TOFU,
     needs=("forget", "retain", "reference"),
 ):
     """Gradient ascent on forget, with KL(original || model) on retain answers.
 
     The divergence is over answer tokens only (errata E27: not over the prompt and padding) and from
-    the original (errata E26: not from the model). 1 is TOFU's weight.
+    the original (errata E26: not from the model). 1 is TOFU's weight. It is gradient difference
+    with `retain: kl`, under the name that tables use.
     """
 
-    retain_weight: float = Field(default=1.0, ge=0)
+    retain: Literal["cross_entropy", "kl"] = "kl"
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-L(forget) + lambda KL(original || model)(retain)."""
-        original = step.reference.answers(step.retain)
-        forget, retain = step.answers(step.forget, step.retain)
+        forget, *retain = step.answers(step.forget, *self.retained(step))
         return {
             "forget": -cross_entropy(forget),
-            "retain": self.retain_weight * kl_divergence(original, retain),
+            **self.retain_term(step, retain),
         }

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import neuron_means, perceptrons, scale_neurons
+from clearbench.methods.paper import Paper
 
 _TINY = 1e-12
 _SIZE = {"size": torch.abs}
@@ -15,7 +16,7 @@ _SIZE = {"size": torch.abs}
 class KVW(
     Method,
     name="kvw",
-    paper="Kim et al. 2026, Knowledge Vector Weakening, arXiv 2601.21794",
+    paper=Paper("Knowledge Vector Weakening", 2026, "2601.21794", "kyj93790/KVW"),
     needs=("forget", "retain"),
     trial={"gamma": 1.0},
 ):

@@ -6,12 +6,18 @@ from pydantic import Field
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy, l1_norm
+from clearbench.methods.paper import Paper
 
 
 class L1Sparse(
     Method,
     name="l1_sparse",
-    paper="Jia et al. 2023, Model Sparsity Can Simplify Machine Unlearning, arXiv 2304.04934",
+    paper=Paper(
+        "Model Sparsity Can Simplify Machine Unlearning",
+        2023,
+        "2304.04934",
+        "OPTML-Group/Unlearn-Sparse",
+    ),
     needs=("retain", "unsharded"),
     forget_loss=None,
 ):

@@ -6,12 +6,15 @@ from pydantic import Field
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy, kl_divergence
+from clearbench.methods.paper import Paper
 
 
 class LLMU(
     Method,
     name="llmu",
-    paper="Yao et al. 2023, Large Language Model Unlearning, arXiv 2310.10683",
+    paper=Paper(
+        "Large Language Model Unlearning", 2023, "2310.10683", "kevinyaobytedance/llm_unlearn"
+    ),
     needs=("forget", "random", "retain", "reference"),
 ):
     """Gradient ascent, descent on random answers, and the divergence from the original on retain.

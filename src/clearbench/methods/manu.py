@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import perceptrons, scale_neurons
+from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import MASK, largest, of_track
 from clearbench.methods.step import Batches
 
@@ -22,7 +23,12 @@ _ACTIVE = 0.1
 class MANU(
     Method,
     name="manu",
-    paper="Liu et al. 2025, Modality-Aware Neuron Pruning, arXiv 2502.15910",
+    paper=Paper(
+        "Modality-Aware Neuron Pruning for Unlearning in Multimodal Large Language Models",
+        2025,
+        "2502.15910",
+        "franciscoliu/MANU",
+    ),
     needs=("forget", "retain"),
     trial={"share": 0.3},
 ):

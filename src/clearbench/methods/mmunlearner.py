@@ -9,6 +9,7 @@ from pydantic import Field
 
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import importance
 
 #: Prefix of the state's maps: entries on which the forget gradient acts.
@@ -19,7 +20,13 @@ _TINY = 1e-15
 class MMUnlearner(
     Method,
     name="mmunlearner",
-    paper="Huo et al. 2025, MMUnlearner, arXiv 2502.11051",
+    paper=Paper(
+        "MMUnlearner: Reformulating Multimodal Machine Unlearning in the Era of Multimodal "
+        "Large Language Models",
+        2025,
+        "2502.11051",
+        "Z1zs/MMUnlearner",
+    ),
     needs=("forget", "retain", "spared", "unsharded"),
     trial={"retain_steps": 1},
 ):

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from clearbench.methods.base import Method, Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 from clearbench.methods.rules import bargaining
 
 
 class MUNBa(
     Method,
     name="munba",
-    paper="Wu and Harandi 2025, MUNBa: Machine Unlearning via Nash Bargaining, arXiv 2411.15537",
+    paper=Paper(
+        "MUNBa: Machine Unlearning via Nash Bargaining", 2024, "2411.15537", "JingWu321/MUNBa"
+    ),
     needs=("forget", "random", "retain"),
 ):
     """Random labels on forget and descent on retain, joined by the Nash bargain of two gradients.

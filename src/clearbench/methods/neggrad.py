@@ -6,12 +6,18 @@ from pydantic import Field
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 
 class NegGrad(
     Method,
     name="neggrad",
-    paper="Golatkar et al. 2020, arXiv 1911.04933; in turns: CLEAR, arXiv 2410.18057, vision track",
+    paper=Paper(
+        "Eternal Sunshine of the Spotless Net: Selective Forgetting in Deep Networks",
+        2019,
+        "1911.04933",
+        "AdityaGolatkar/SelectiveForgetting",
+    ),
     needs=("forget", "retain"),
     trial={"retain_steps": 1},
 ):

@@ -6,12 +6,13 @@ from pydantic import Field
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 
 class NegGradPlus(
     Method,
     name="neggrad_plus",
-    paper="Kurmanji et al. 2023, Towards Unbounded Machine Unlearning, arXiv 2302.09880",
+    paper=Paper("Towards Unbounded Machine Unlearning", 2023, "2302.09880", "meghdadk/SCRUB"),
     needs=("forget", "retain"),
     trial={"retain_share": 0.5},
 ):

@@ -12,6 +12,7 @@ from torch import Tensor
 from clearbench.batches.items import Kind
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import neuron_means, perceptrons, scale_neurons
+from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import MASK, largest
 from clearbench.methods.step import State
 
@@ -30,7 +31,12 @@ _QUIET = 1e-5
 class NeuronPruning(
     Method,
     name="neuron_pruning",
-    paper="Pochinkov & Schoots 2024, Machine Unlearning via Selective Pruning, arXiv 2403.01267",
+    paper=Paper(
+        "Dissecting Language Models: Machine Unlearning via Selective Pruning",
+        2024,
+        "2403.01267",
+        "nickypro/selective-pruning",
+    ),
     kinds=TOKEN_KINDS,
     needs=("forget", "retain"),
     trial={"share": 0.2},

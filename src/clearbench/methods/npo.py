@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clearbench.methods.base import Method, Step
-from clearbench.methods.losses import Term, cross_entropy, negative_preference
+from clearbench.methods.base import Step
+from clearbench.methods.losses import Term, negative_preference
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class NPO(
-    Method,
+    ForgetAndRetain,
     name="npo",
-    paper="Zhang et al. 2024, arXiv 2404.05868",
+    paper=Paper(
+        "Negative Preference Optimization: From Catastrophic Collapse to Effective Unlearning",
+        2024,
+        "2404.05868",
+        "licong-lin/negative-preference-optimization",
+    ),
     needs=("forget", "retain", "reference_log_probs"),
 ):
     """Negative preference optimisation: gradient ascent that fades as an answer is forgotten.
@@ -22,13 +29,12 @@ class NPO(
     """
 
     beta: float = Field(default=0.1, gt=0)
-    retain_weight: float = Field(default=1.0, ge=0)
 
     def loss(self, step: Step) -> dict[str, Term]:
         """(2/beta) log(1 + (p_model/p_original)^beta)(forget) + retain_weight L(retain)."""
-        forget, retain = step.answers(step.forget, step.retain)
+        forget, *retain = step.answers(step.forget, *self.retained(step))
         log_ratio = step.log_ratio(step.forget, forget)
         return {
             "forget": negative_preference(log_ratio, self.beta),
-            "retain": self.retain_weight * cross_entropy(retain),
+            **self.retain_term(step, retain),
         }

@@ -9,12 +9,18 @@ from pydantic import Field
 
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, cross_entropy, uniform
+from clearbench.methods.paper import Paper
 
 
 class PDU(
     Method,
     name="pdu",
-    paper="Entesari et al. 2025, Constrained Entropic Unlearning, arXiv 2506.05314",
+    paper=Paper(
+        "Constrained Entropic Unlearning: A Primal-Dual Framework for Large Language Models",
+        2025,
+        "2506.05314",
+        "locuslab/open-unlearning",
+    ),
     needs=("forget", "retain"),
     trial={"multiplier": 1.0},
 ):

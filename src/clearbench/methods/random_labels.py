@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from clearbench.methods.base import Method, Step
+from clearbench.methods.base import Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class RandomLabels(
-    Method,
+    ForgetAndRetain,
     name="random_labels",
-    paper="Graves et al. 2021, Amnesiac Machine Learning, arXiv 2010.10981",
+    paper=Paper("Amnesiac Machine Learning", 2020, "2010.10981"),
     needs=("forget", "random", "retain"),
 ):
     """Fine-tuning on forget questions with other people's answers, and on the retain set.
@@ -20,11 +20,10 @@ class RandomLabels(
     the published code.
     """
 
-    retain_weight: float = Field(default=1.0, ge=0)
-
     def loss(self, step: Step) -> dict[str, Term]:
         """L(forget questions, random answers) + lambda L(retain)."""
+        wrong, *retain = step.answers(step.random, *self.retained(step))
         return {
-            "forget": cross_entropy(step.model.answers(step.random)),
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            "forget": cross_entropy(wrong),
+            **self.retain_term(step, retain),
         }

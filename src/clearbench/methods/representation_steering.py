@@ -10,14 +10,14 @@ from torch import Tensor
 
 from clearbench.errors import ModelError
 from clearbench.methods.guard import Guard
+from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
 
 
 class RepresentationSteering(
     Guard,
     name="representation_steering",
-    paper="Turner et al. 2023, Activation Addition, arXiv 2308.10248; Marshall et al. 2024, "
-    "Refusal in LLMs is an Affine Function, arXiv 2411.09003",
+    paper=Paper("Steering Language Models With Activation Engineering", 2023, "2308.10248"),
     needs=("forget", "retain"),
     status="unverified",
     trial={"strength": 8.0},

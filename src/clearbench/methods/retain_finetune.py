@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import CLEAR
 
 
 class RetainFinetune(
     Method,
     name="retain_finetune",
-    paper="CLEAR, arXiv 2410.18057, section 5.1",
+    paper=CLEAR,
     needs=("retain",),
     forget_loss=None,
 ):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 
 class Retrain(
     Method,
     name="retrain",
-    paper="Bourtoule et al. 2021, Machine Unlearning, arXiv 1912.03817",
+    paper=Paper("Machine Unlearning", 2019, "1912.03817", "cleverhans-lab/machine-unlearning"),
     needs=("retain",),
     from_base=True,
     forget_loss="up",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
+from clearbench.methods.paper import Paper
 
 #: Number of layers that are trained, up to the steered one.
 _REACH = 3
@@ -21,7 +22,12 @@ _OF_ROW = "target|"
 class RMU(
     Method,
     name="rmu",
-    paper="Li et al. 2024, The WMDP Benchmark, arXiv 2403.03218, section 4",
+    paper=Paper(
+        "The WMDP Benchmark: Measuring and Reducing Malicious Use With Unlearning",
+        2024,
+        "2403.03218",
+        "centerforaisafety/wmdp",
+    ),
     needs=("forget", "retain", "reference"),
     trial={"retain_weight": 1.0},
 ):

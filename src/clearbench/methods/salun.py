@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from clearbench.methods.base import Data, Model, State
+from clearbench.methods.paper import Paper
 from clearbench.methods.random_labels import RandomLabels
 from clearbench.methods.statistics import saliency_mask
 
@@ -12,7 +13,13 @@ from clearbench.methods.statistics import saliency_mask
 class SalUn(
     RandomLabels,
     name="salun",
-    paper="Fan et al. 2024, SalUn, arXiv 2310.12508",
+    paper=Paper(
+        "SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency in Both "
+        "Image Classification and Generation",
+        2023,
+        "2310.12508",
+        "OPTML-Group/Unlearn-Saliency",
+    ),
     needs=("forget", "random", "retain", "unsharded"),
 ):
     """Saliency unlearning: random labels under a mask of the most salient weights.

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clearbench.methods.base import Method, Step
-from clearbench.methods.losses import Term, cross_entropy, uniform
+from clearbench.methods.base import Step
+from clearbench.methods.losses import Term, uniform
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class SatImp(
-    Method,
+    ForgetAndRetain,
     name="satimp",
-    paper="Yang et al. 2025, Exploring Criteria of Loss Reweighting, arXiv 2505.11953",
+    paper=Paper(
+        "Exploring Criteria of Loss Reweighting to Enhance LLM Unlearning",
+        2025,
+        "2505.11953",
+        "locuslab/open-unlearning",
+    ),
     needs=("forget", "retain"),
 ):
     """Gradient ascent weighted by saturation, p^beta1, times importance, (1 - p)^beta2.
@@ -29,10 +36,11 @@ class SatImp(
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-w mean_t p_t^beta1 (1 - p_t)^beta2 L_t(forget) + lambda L(retain)."""
-        log_probs = step.model.answers(step.forget).log_probs
+        forget, *retain = step.answers(step.forget, *self.retained(step))
+        log_probs = forget.log_probs
         known = log_probs.detach().exp()
         counts = known**self.saturation * (1 - known).clamp_min(0) ** self.importance
         return {
             "forget": self.forget_weight * uniform(counts * log_probs),
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            **self.retain_term(step, retain),
         }

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy, kl_divergence
+from clearbench.methods.paper import Paper
 from clearbench.methods.stages import snapshots
 
 
 class SCRUB(
     Method,
     name="scrub",
-    paper="Kurmanji et al. 2023, Towards Unbounded Machine Unlearning, arXiv 2302.09880",
+    paper=Paper("Towards Unbounded Machine Unlearning", 2023, "2302.09880", "meghdadk/SCRUB"),
     needs=("forget", "retain", "reference"),
     trial={"max_share": 1.0},
 ):

@@ -9,13 +9,14 @@ from torch.nn.functional import cosine_similarity
 
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, uniform
+from clearbench.methods.paper import CLEAR
 from clearbench.methods.step import Batches
 
 
 class SCRUBBio(
     Method,
     name="scrub_bio",
-    paper="CLEAR, arXiv 2410.18057, vision track",
+    paper=CLEAR,
     needs=("forget", "retain", "reference"),
 ):
     """SCRUB on embeddings: the cosine to the original's falls on forget rows, not on retain rows.

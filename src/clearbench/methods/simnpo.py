@@ -5,14 +5,21 @@ from __future__ import annotations
 from pydantic import Field
 from torch.nn.functional import logsigmoid
 
-from clearbench.methods.base import Method, Step
-from clearbench.methods.losses import Term, cross_entropy, uniform
+from clearbench.methods.base import Step
+from clearbench.methods.losses import Term, uniform
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class SimNPO(
-    Method,
+    ForgetAndRetain,
     name="simnpo",
-    paper="Fan et al. 2024, Simplicity Prevails, arXiv 2410.07163",
+    paper=Paper(
+        "Simplicity Prevails: Rethinking Negative Preference Optimization for LLM Unlearning",
+        2024,
+        "2410.07163",
+        "OPTML-Group/Unlearn-Simple",
+    ),
     needs=("forget", "retain"),
 ):
     """NPO on the mean log-probability of an answer's tokens, so that length does not count.
@@ -25,15 +32,14 @@ class SimNPO(
     beta: float = Field(default=4.5, gt=0)
     margin: float = Field(default=0.0, ge=0)
     forget_weight: float = Field(default=0.125, ge=0)
-    retain_weight: float = Field(default=1.0, ge=0)
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-(2 w / beta) log sigmoid(-(beta / T) log p(answer) - margin) + lambda L(retain)."""
-        answers = step.model.answers(step.forget)
+        answers, *retain = step.answers(step.forget, *self.retained(step))
         lengths = answers.per_row((answers.targets >= 0).to(answers.logits.dtype)).clamp_min(1)
         mean = answers.per_row(answers.log_probs) / lengths
         forget = uniform(-2 / self.beta * logsigmoid(-self.beta * mean - self.margin))
         return {
             "forget": self.forget_weight * forget,
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            **self.retain_term(step, retain),
         }

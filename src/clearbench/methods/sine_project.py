@@ -12,6 +12,7 @@ from torch import nn
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 _START = "start|"
 
@@ -19,7 +20,9 @@ _START = "start|"
 class SineProject(
     Method,
     name="sine_project",
-    paper="Garg et al. 2025, SineProject, arXiv 2511.18444; prompt decoupling: arXiv 2502.12520",
+    paper=Paper(
+        "SineProject: Machine Unlearning for Stable Vision Language Alignment", 2025, "2511.18444"
+    ),
     kinds=("vision-language",),
     modalities=("image", "both"),
     needs=("forget", "idk", "retain", "decoupled"),

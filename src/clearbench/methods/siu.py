@@ -9,13 +9,18 @@ from torch import Tensor
 from clearbench.batches.answers import Answers
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, masked_divergence, uniform
+from clearbench.methods.paper import Paper
 from clearbench.methods.step import Batches
 
 
 class SIU(
     Method,
     name="siu",
-    paper="Li et al. 2024, Single Image Unlearning, arXiv 2405.12523",
+    paper=Paper(
+        "Single Image Unlearning: Efficient Machine Unlearning in Multimodal Large Language Models",
+        2024,
+        "2405.12523",
+    ),
     kinds=("vision-language", "classifier"),
     modalities=("image",),
     needs=("forget", "random", "spared", "retain", "reference"),

@@ -8,12 +8,18 @@ from pydantic import Field
 
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy, kl_divergence
+from clearbench.methods.paper import Paper
 
 
 class SKU(
     Method,
     name="sku",
-    paper="Liu et al. 2024, Towards Safer Large Language Models, arXiv 2402.10058",
+    paper=Paper(
+        "Towards Safer Large Language Models through Machine Unlearning",
+        2024,
+        "2402.10058",
+        "franciscoliu/SKU",
+    ),
     needs=("forget", "shuffled", "retain", "reference"),
 ):
     """Selective knowledge negation: a stage learns the knowledge to remove, an edit negates it.

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from clearbench.methods.base import Data, Method, Model
+from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import importance
 from clearbench.methods.step import Batches
 
@@ -21,7 +22,12 @@ _FIRST = 0.1
 class SLUG(
     Method,
     name="slug",
-    paper="Cai et al. 2025, Single Layer Unlearning Gradient, arXiv 2407.11867",
+    paper=Paper(
+        "Targeted Unlearning with Single Layer Unlearning Gradient",
+        2024,
+        "2407.11867",
+        "CSIPlab/SLUG",
+    ),
     needs=("forget", "retain", "unsharded"),
     trial={"search_steps": 4},
 ):

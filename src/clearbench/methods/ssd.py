@@ -11,6 +11,7 @@ from pydantic import Field
 from clearbench.batches.answers import Answers
 from clearbench.methods.base import Data, Method, Model, State
 from clearbench.methods.losses import Term, uniform
+from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import importance
 from clearbench.methods.step import Batches
 
@@ -18,7 +19,12 @@ from clearbench.methods.step import Batches
 class SSD(
     Method,
     name="ssd",
-    paper="Foster et al. 2024, Selective Synaptic Dampening, arXiv 2308.07707",
+    paper=Paper(
+        "Fast Machine Unlearning Without Retraining Through Selective Synaptic Dampening",
+        2023,
+        "2308.07707",
+        "if-loops/selective-synaptic-dampening",
+    ),
     needs=("forget", "retain"),
     trial={"selection": 1.5, "dampening": 0.3},
 ):

@@ -8,12 +8,15 @@ from pydantic import Field
 
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 
 class TaskVector(
     Method,
     name="task_vector",
-    paper="Ilharco et al. 2023, Editing Models with Task Arithmetic, arXiv 2212.04089",
+    paper=Paper(
+        "Editing Models with Task Arithmetic", 2022, "2212.04089", "mlfoundations/task_vectors"
+    ),
     needs=("forget",),
 ):
     """Fine-tuning on forget, whose change of the weights is then subtracted.

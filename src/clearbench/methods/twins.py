@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, uniform
+from clearbench.methods.paper import CLEAR
 
 
 class Twins(
     Method,
     name="twins",
-    paper="CLEAR, arXiv 2410.18057, vision track",
+    paper=CLEAR,
     kinds=("classifier",),
     modalities=("image",),
     needs=("forget", "mirrored", "reference"),

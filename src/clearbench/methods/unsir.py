@@ -11,6 +11,7 @@ from torch import Tensor
 from clearbench.batches.batch import Batch
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, cross_entropy
+from clearbench.methods.paper import Paper
 
 #: Prefix of the entries of the state that hold each row's noise.
 NOISE = "noise|"
@@ -19,7 +20,12 @@ NOISE = "noise|"
 class UNSIR(
     Method,
     name="unsir",
-    paper="Tarun et al. 2023, Fast Yet Effective Machine Unlearning, arXiv 2111.08947",
+    paper=Paper(
+        "Fast Yet Effective Machine Unlearning",
+        2021,
+        "2111.08947",
+        "vikram2000b/Fast-Machine-Unlearning",
+    ),
     kinds=("classifier",),
     modalities=("image",),
     needs=("forget", "retain"),

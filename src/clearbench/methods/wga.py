@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clearbench.methods.base import Method, Step
-from clearbench.methods.losses import Term, cross_entropy, uniform
+from clearbench.methods.base import Step
+from clearbench.methods.losses import Term, uniform
+from clearbench.methods.paper import Paper
+from clearbench.methods.retain import ForgetAndRetain
 
 
 class WGA(
-    Method,
+    ForgetAndRetain,
     name="wga",
-    paper="Wang et al. 2025, Rethinking LLM Unlearning Objectives, arXiv 2502.19301",
+    paper=Paper(
+        "Rethinking LLM Unlearning Objectives: A Gradient Perspective and Go Beyond",
+        2025,
+        "2502.19301",
+        "tmlr-group/G-effect",
+    ),
     needs=("forget", "retain"),
 ):
     """Weighted gradient ascent: tokens weigh by their own probability, without its gradient.
@@ -22,13 +29,13 @@ class WGA(
 
     beta: float = Field(default=1.0, ge=0)
     forget_weight: float = Field(default=1.0, ge=0)
-    retain_weight: float = Field(default=1.0, ge=0)
 
     def loss(self, step: Step) -> dict[str, Term]:
         """-w mean_t p_t^beta L_t(forget) + lambda L(retain), p_t without gradient."""
-        log_probs = step.model.answers(step.forget).log_probs
+        forget, *retain = step.answers(step.forget, *self.retained(step))
+        log_probs = forget.log_probs
         known = (self.beta * log_probs.detach()).exp()
         return {
             "forget": self.forget_weight * uniform(known * log_probs),
-            "retain": self.retain_weight * cross_entropy(step.model.answers(step.retain)),
+            **self.retain_term(step, retain),
         }

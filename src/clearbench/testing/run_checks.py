@@ -32,7 +32,7 @@ def described(bench: Bench) -> None:
     """Reads the docstring's first sentence and the paper: both are there."""
     first, *_ = (bench.cls.__dict__.get("__doc__") or "").strip().splitlines() or [""]
     must(first.strip().endswith((".", ":")), "the docstring has no sentence with the idea")
-    must(bench.cls.paper.strip(), "no `paper`")
+    must(bench.cls.paper.title.strip(), "no `paper`")
 
 
 def round_trip(bench: Bench) -> None:

@@ -12,7 +12,6 @@ from torch import Tensor
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item
-from clearbench.errors import RecipeError
 from clearbench.methods.base import Method
 from clearbench.methods.stages import ORIGINAL, Train
 from clearbench.methods.step import NoReference, Reference
@@ -25,17 +24,16 @@ Form = Literal["stored log-probabilities", "adapter off", "copy of what learns"]
 def reference_forms(chosen: Method, lora_rank: int | None) -> tuple[Form, ...]:
     """The forms in which a run keeps the references of its stages; empty where it has none."""
     trained = [stage for stage in chosen.stages() if isinstance(stage, Train)]
-    forms = [_form(stage, chosen.reads(stage), lora_rank) for stage in trained]
-    return tuple(dict.fromkeys(form for form in forms if form))
+    forms = [form for s in trained for form in _forms(s, chosen.reads(s), lora_rank)]
+    return tuple(dict.fromkeys(forms))
 
 
-def _form(stage: Train, needs: Sequence[str], lora_rank: int | None) -> Form | None:
+def _forms(stage: Train, needs: Sequence[str], lora_rank: int | None) -> Iterator[Form]:
     if "reference_log_probs" in needs:
-        return "stored log-probabilities"
-    if "reference" not in needs:
-        return None
-    under_adapter = lora_rank is not None and stage.reference == ORIGINAL
-    return "adapter off" if under_adapter else "copy of what learns"
+        yield "stored log-probabilities"
+    if "reference" in needs:
+        under_adapter = lora_rank is not None and stage.reference == ORIGINAL
+        yield "adapter off" if under_adapter else "copy of what learns"
 
 
 def make_reference(
@@ -58,13 +56,13 @@ def make_reference(
             adapter, which is the model as it is where there is none.
     """
     frozen = FrozenReference(model, weights)
-    if "reference_log_probs" in needs:
-        roles = [role for role in ("forget", "idk", "random", "kept") if role in needs]
-        drawn = (feed(seed, step) for step in range(steps))
-        return StoredReference(
-            frozen, [row for items in drawn for role in roles for row in items[role]]
-        )
-    return frozen.keep() if "reference" in needs else NoReference()
+    whole = frozen.keep() if "reference" in needs else NoReference()
+    if "reference_log_probs" not in needs:
+        return whole
+    roles = [role for role in ("forget", "idk", "random", "kept") if role in needs]
+    drawn = (feed(seed, step) for step in range(steps))
+    rows = [row for items in drawn for role in roles for row in items[role]]
+    return StoredReference(frozen, rows, whole)
 
 
 class FrozenReference:
@@ -111,30 +109,29 @@ class FrozenReference:
 
 
 class StoredReference:
-    """Keeps the log-probabilities of a stage's whole answers, computed once before it begins."""
+    """Keeps the log-probabilities of a stage's whole answers, computed once before it begins.
 
-    def __init__(self, reference: FrozenReference, items: Sequence[Item]) -> None:
+    Args:
+        reference: Frozen model that computes them.
+        items: Answers of the stage.
+        whole: Reference of everything else, where a loss declares `reference` as well.
+    """
+
+    def __init__(self, reference: FrozenReference, items: Sequence[Item], whole: Reference) -> None:
+        self._whole = whole
         with reference.entered() as model:
             readings = model.score_items(list(dict.fromkeys(items)))
         self._values = {row: float(reading.log_probs.sum()) for row, reading in readings.items()}
 
     def answers(self, batches: Sequence[Batch]) -> Answers:
-        """Raises a `RecipeError`: only log-probabilities were kept."""
-        raise self._gone()
+        """The logits on the answer tokens."""
+        return self._whole.answers(batches)
 
     def states(self, batches: Sequence[Batch], layer: int) -> Tensor:
-        """Raises a `RecipeError`: only log-probabilities were kept."""
-        raise self._gone()
+        """The (tokens, width) hidden states after `layer`."""
+        return self._whole.states(batches, layer)
 
     def sequence_log_probs(self, batches: Sequence[Batch]) -> Tensor:
         """The (rows,) log-probabilities of whole answers."""
         items = [row for batch in batches for row in batch.items]
         return torch.tensor([self._values[row] for row in items], device=batches[0].places.device)
-
-    @staticmethod
-    def _gone() -> RecipeError:
-        return RecipeError(
-            "this run keeps the reference's log-probabilities, not its logits",
-            "method",
-            "declare `reference` in `needs`, not `reference_log_probs`",
-        )
