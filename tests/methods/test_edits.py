@@ -7,10 +7,13 @@ import torch
 from torch import Tensor
 
 from clearbench.methods.base import method
+from clearbench.methods.losses import cross_entropy
 from clearbench.methods.statistics import MASK, importance, largest, saliency_mask
+from clearbench.models.base import Model
 from clearbench.testing import tiny_model
-from clearbench.testing.by_hand import batch_gradients, changed, snapshot
+from clearbench.testing.by_hand import batch_gradients, changed, gradients, snapshot
 from clearbench.testing.world import learning
+from clearbench.training.rows import TrainingRows
 
 
 def stacked(found: list[dict[str, Tensor]], name: str) -> Tensor:
@@ -46,15 +49,43 @@ def test_the_mask_is_of_the_summed_gradient() -> None:
         assert not wrong.any()
 
 
+def mixed_gradients(model: Model, rows: TrainingRows) -> list[dict[str, Tensor]]:
+    """Gradients of batches in which forget and retain rows are mixed."""
+    groups = list(rows.batches("forget", "retain"))
+    return [gradients(model, cross_entropy(model.answers(group)).mean) for group in groups]
+
+
+def test_rows_of_several_roles_are_mixed_and_each_comes_once() -> None:
+    _, rows = learning(tiny_model(), size=4)
+    alone = {role: {i.row for i in rows.items(role)} for role in ("forget", "retain")}
+    groups = [{i.row for b in group for i in b.items} for group in rows.batches("forget", "retain")]
+    seen = [row for group in groups for row in group]
+    assert sorted(seen) == sorted(alone["forget"] | alone["retain"])
+    mixed = [group for group in groups if group & alone["forget"] and group & alone["retain"]]
+    assert len(mixed) > 1
+    again = [{i.row for b in group for i in b.items} for group in rows.batches("forget", "retain")]
+    assert groups == again
+
+
+def test_ssds_ratio_exceeds_what_separate_batches_allow() -> None:
+    """Of separate batches I_all = s I_forget + (1 - s) I_retain, so no ratio exceeds 1 / s."""
+    model, rows = learning(tiny_model(), size=8)
+    share = len(rows.items("forget")) / len(rows.items("forget") + rows.items("retain"))
+    forget = importance(model, rows.batches("forget"))
+    everything = importance(model, rows.batches("forget", "retain"))
+    ratios = torch.cat([(forget[n] / everything[n].clamp_min(1e-30)).flatten() for n in forget])
+    assert float(ratios[ratios.isfinite()].max()) > 1.5 / share
+
+
 def test_ssd_dampens_what_matters_to_forget_alone() -> None:
     model, rows = learning(tiny_model(), size=2)
-    forget, retain = (batch_gradients(model, rows, role) for role in ("forget", "retain"))
+    forget, mixed = batch_gradients(model, rows, "forget"), mixed_gradients(model, rows)
     before = snapshot(model)
     method("ssd", selection=1.5, dampening=0.5).edit(model, rows)
     changed = 0
     for name, weight in model.trainable().items():
         mine = stacked(forget, name).square().mean(0)
-        everything = stacked(forget + retain, name).square().mean(0)
+        everything = stacked(mixed, name).square().mean(0)
         scale = (0.5 * everything / mine).clamp_max(1.0)
         expected = torch.where(mine > 1.5 * everything, before[name] * scale, before[name])
         torch.testing.assert_close(weight.detach(), expected, atol=1e-6, rtol=1e-4)

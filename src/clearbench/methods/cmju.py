@@ -12,7 +12,7 @@ from clearbench.batches.answers import Answers
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term
 from clearbench.methods.paper import Paper
-from clearbench.methods.statistics import MASK, importance, of_track
+from clearbench.methods.statistics import MASK, importance
 
 #: Groups of weight tensors.
 _FROZEN, _TEXT, _IMAGE, _SHARED = range(4)
@@ -110,7 +110,7 @@ class CMJU(
     @staticmethod
     def _saliency(model: Model, data: Data, sees: bool) -> Tensor:
         """The (tensors,) mean squared gradients under refusals, as shares of the largest."""
-        squares = importance(model, of_track(data.batches("idk"), sees=sees))
+        squares = importance(model, data.batches("idk", sees=sees))
         means = torch.stack([value.mean() for value in squares.values()])
         return means / means.max().clamp_min(1e-12)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import torch
 from pydantic import Field
 
@@ -33,8 +31,10 @@ class MMUnlearner(
     """Gradient ascent under a saliency map that excludes weights of other people and of text.
 
     A weight is salient where its squared gradient on forget is at least `threshold` times that on
-    the rows to keep: the retain rows and, where only images are forgotten, the same people's
-    text. Squared gradients are of batches, so they depend on the batch size. Forget and retain
+    the rows to keep. As in the authors' code those are one shuffled set: for the language part the
+    retain rows and, where only images are forgotten, the same people's text; for the vision part
+    and the projector the retain rows with an image, because text has no gradient there. Squared
+    gradients are of batches, so they depend on the batch size. Forget and retain
     steps take turns; the map masks the forget gradient alone, as published, which costs a copy of
     what learns. The authors' code masks matrices only and clips before the mask; here every weight
     has its mask and the clipping is the recipe's. `threshold` and `forget_weight` 1 are theirs.
@@ -51,7 +51,7 @@ class MMUnlearner(
     def prepare(self, model: Model, data: Data, seed: int) -> State:
         """Computes the map 1[(F_forget + e) / (F_keep + e) >= tau], and the turns."""
         forget = importance(model, data.batches("forget"))
-        keep = importance(model, chain(data.batches("retain"), data.batches("spared")))
+        keep = self._kept(model, data)
         ratio = _count(data, "retain") // max(1, _count(data, "forget"))
         turns = max(1, ratio) if self.retain_steps is None else self.retain_steps
         maps = {
@@ -59,6 +59,17 @@ class MMUnlearner(
             for name, value in forget.items()
         }
         return {"retain_steps": torch.tensor(turns), **maps}
+
+    def _kept(self, model: Model, data: Data) -> State:
+        """The squared gradients on the rows to keep, by the part that a weight belongs to."""
+        everything = importance(model, data.batches("retain", "spared"))
+        if model.kind != "vision-language":
+            return everything
+        seen = importance(model, data.batches("retain", sees=True))
+        return {
+            name: everything[name] if model.part_of(name) == "language" else seen[name]
+            for name in everything
+        }
 
     def loss(self, step: Step) -> dict[str, Term]:
         """In turns: -a L(forget), through salient weights alone; L(retain)."""

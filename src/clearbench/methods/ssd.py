@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
 
 import torch
 from pydantic import Field
@@ -31,8 +30,9 @@ class SSD(
     """Damping of each weight whose squared gradient on forget exceeds that on all data.
 
     I is the mean squared gradient of a batch, so it depends on the batch size. All data contain
-    the forget rows: where those are a share s of them, no ratio can exceed about 1/s, and a
-    `selection` above that has no effect. 10 and 1 are the paper's; for faces it used 50 and 0.1.
+    the forget rows; as in the authors' code they are one shuffled set, in whose batches the forget
+    rows' gradients are averaged with others before they are squared. 10 and 1 are the paper's; for
+    faces it used 50 and 0.1.
 
     With `loss_free` it is LFSSD (Foster et al. 2024, arXiv 2402.19308), which needs no labels: I is
     the mean size of the gradient of the squared norm of the output.
@@ -44,8 +44,7 @@ class SSD(
 
     def edit(self, model: Model, data: Data) -> None:
         """Theta *= min(lambda I_all / I_forget, 1) where I_forget > alpha I_all."""
-        everything = chain(data.batches("forget"), data.batches("retain"))
-        everywhere = self._importance(model, everything)
+        everywhere = self._importance(model, data.batches("forget", "retain"))
         forget = self._importance(model, data.batches("forget"))
         with torch.no_grad():
             for name, weight in model.trainable().items():

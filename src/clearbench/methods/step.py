@@ -137,8 +137,12 @@ class Data(Protocol):
     def forgotten(self) -> tuple[str, ...]:
         """The names of the people to forget."""
 
-    def batches(self, role: str) -> Iterator[Batches]:
-        """Yields every row of a role once, in a fixed order, in batches of the recipe's size."""
+    def batches(self, *roles: str, sees: bool | None = None) -> Iterator[Batches]:
+        """Yields every row of the roles once, in batches of the recipe's size.
+
+        The rows of all roles are mixed and shuffled, in an order that the seed fixes; `sees`
+        leaves only those with media, or only those without.
+        """
 
 
 class NoReference:

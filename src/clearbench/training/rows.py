@@ -1,10 +1,11 @@
-"""Gives all training rows of a role in a fixed order, for statistics, edits and guards."""
+"""Gives all training rows of roles, shuffled, for statistics, edits and guards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from torch import Tensor
 
 from clearbench.batches.batch import Batch
@@ -13,6 +14,9 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modalities
 from clearbench.models.base import Model
 from clearbench.training.roles import DERIVED, Roles
+
+#: Number that sets the order of these batches apart from other random choices of a run.
+_SHUFFLES = 11
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,11 @@ class TrainingRows:
         rows = [item(example) for example in examples if not example.held_out]
         return [row for row in rows if self.model.accepts(row)]
 
-    def batches(self, role: str) -> Iterator[Sequence[Batch]]:
-        """Yields every row of a role once, in batches of `size`."""
-        items = self.items(role)
-        for begin in range(0, len(items), self.size):
-            yield self.model.batch(items[begin : begin + self.size])
+    def batches(self, *roles: str, sees: bool | None = None) -> Iterator[Sequence[Batch]]:
+        """Yields every row of the roles once, mixed and shuffled, in batches of `size`."""
+        items = [row for role in roles for row in self.items(role)]
+        items = [row for row in items if sees in (None, row.media is not None)]
+        order = np.random.default_rng([self.seed, _SHUFFLES]).permutation(len(items))
+        shuffled = [items[place] for place in order]
+        for begin in range(0, len(shuffled), self.size):
+            yield self.model.batch(shuffled[begin : begin + self.size])
