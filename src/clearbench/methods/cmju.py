@@ -52,7 +52,9 @@ class CMJU(
 
     def stages(self) -> Sequence[Stage]:
         """One stage, in which every tensor has its own mixture of gradients."""
-        return (Train(self.loss, needs=("forget", "retain"), tensor_rule=self.mix),)
+        return (
+            Train(self.loss, needs=("forget", "retain"), tensor_rule=self.mix, by_modality=False),
+        )
 
     def prepare(self, model: Model, data: Data, seed: int) -> State:
         """Computes the (tensors,) group of each tensor, and masks for the frozen ones."""

@@ -34,6 +34,8 @@ class Train:
             an `Edit` that follows: `snapshots(data.state)` reads them.
         tensor_rule: Rule that mixes them tensor by tensor, in the order of `Model.trainable`; it
             takes the method's state last.
+        by_modality: True if the terms on each modality's rows are means of their own, weighted by
+            the recipe; False where the loss itself tells the modalities apart.
     """
 
     loss: Loss
@@ -47,6 +49,7 @@ class Train:
     rule: Rule | None = None
     snapshots: int = 0
     tensor_rule: Callable[[Tensor, Sequence[str], State], Tensor] | None = None
+    by_modality: bool = True
 
 
 @dataclass(frozen=True)

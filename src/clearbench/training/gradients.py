@@ -14,8 +14,13 @@ from clearbench.processes import processes, summed, whole
 
 #: Name of the term that the settings add to a method's terms.
 PENALTY = "penalty"
-#: Function that computes one micro-batch's terms; only one graph is alive at a time.
-MicroBatch = Callable[[], dict[str, Term]]
+#: Function that computes one micro-batch's terms on each part of its rows, with the part's share of
+#: them; only one micro-batch's graph is alive at a time.
+MicroBatch = Callable[[], Sequence[tuple[float, dict[str, Term]]]]
+
+
+#: A part of the rows by its number, and a term by its name.
+_Key = tuple[int, str]
 
 
 def one_gradient(micro_batches: int, rule: TensorRule | None) -> bool:
@@ -31,13 +36,18 @@ def gradients(
     """Computes the step's gradient into `.grad`.
 
     Without a rule, one micro-batch in one process takes one backward pass of the summed terms;
-    otherwise every term has a gradient of its own, divided by its global sum of weights.
+    otherwise every term has a gradient of its own on each part of the rows, divided by its global
+    sum of weights there.
 
     Returns:
         Each term's value, and the number of backward passes.
     """
     if one_gradient(len(micro_batches), rule):
-        means = {name: term.mean for name, term in micro_batches[0]().items()}
+        means: dict[str, Tensor] = {}
+        for share, part in micro_batches[0]():
+            for name, term in part.items():
+                mean = term.mean if share == 1 else share * term.mean
+                means[name] = means[name] + mean if name in means else mean
         reduce(torch.add, means.values()).backward()
         return {name: float(mean.detach()) for name, mean in means.items()}, 1
     terms = _PerTerm(parameters)
@@ -64,25 +74,32 @@ class _PerTerm:
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = parameters
         self.gradients: dict[str, list[Tensor]] = {}
+        self._sums: dict[_Key, list[Tensor]] = {}
+        self._shares: list[float] = []
         self.passes = 0
         self._reached = torch.zeros(len(parameters))
-        self._totals: dict[str, Tensor] = {}
-        self._weights: dict[str, Tensor] = {}
+        self._totals: dict[_Key, Tensor] = {}
+        self._weights: dict[_Key, Tensor] = {}
 
-    def add(self, terms: Mapping[str, Term]) -> None:
-        """Makes a backward pass per term of a micro-batch."""
-        for name, term in terms.items():
-            term.total.backward(retain_graph=True)
-            if name not in self.gradients:
-                self.gradients[name] = [torch.zeros_like(weight) for weight in self.parameters]
-            for place, parameter in enumerate(self.parameters):
-                if parameter.grad is not None:
-                    self.gradients[name][place] += parameter.grad
-                    self._reached[place] = 1
-                    parameter.grad = None
-            self._totals[name] = self._totals.get(name, torch.zeros(())) + term.total.detach()
-            self._weights[name] = self._weights.get(name, torch.zeros(())) + term.weights.sum()
-            self.passes += 1
+    def add(self, parts: Sequence[tuple[float, Mapping[str, Term]]]) -> None:
+        """Makes a backward pass per term of each part of a micro-batch."""
+        self._shares = [share for share, _ in parts]
+        for number, (_, terms) in enumerate(parts):
+            for name, term in terms.items():
+                self._add((number, name), term)
+
+    def _add(self, key: _Key, term: Term) -> None:
+        term.total.backward(retain_graph=True)
+        if key not in self._sums:
+            self._sums[key] = [torch.zeros_like(weight) for weight in self.parameters]
+        for place, parameter in enumerate(self.parameters):
+            if parameter.grad is not None:
+                self._sums[key][place] += parameter.grad
+                self._reached[place] = 1
+                parameter.grad = None
+        self._totals[key] = self._totals.get(key, torch.zeros(())) + term.total.detach()
+        self._weights[key] = self._weights.get(key, torch.zeros(())) + term.weights.sum()
+        self.passes += 1
 
     def reached(self) -> list[bool]:
         """Whether any term has a gradient of each parameter, in any process."""
@@ -90,13 +107,23 @@ class _PerTerm:
         return reached
 
     def divide(self) -> dict[str, float]:
-        """Divides the sums by the global sums of weights; returns each term's value."""
-        values = {}
-        for name, sums in self.gradients.items():
-            weight = summed(self._weights[name]).clamp_min(1e-12)
-            for part in sums:
-                part /= weight
-            values[name] = float(summed(self._totals[name]) / weight)
+        """Divides the sums by the global sums of weights and adds the parts by their shares.
+
+        Returns:
+            Each term's value.
+        """
+        values: dict[str, float] = {}
+        for (number, name), sums in self._sums.items():
+            factor = self._shares[number] / summed(self._weights[number, name]).clamp_min(1e-12)
+            for gradient in sums:
+                gradient *= factor
+            if name in self.gradients:
+                for total, gradient in zip(self.gradients[name], sums, strict=True):
+                    total += gradient
+            else:
+                self.gradients[name] = sums
+            value = float(summed(self._totals[number, name]) * factor)
+            values[name] = values.get(name, 0.0) + value
         return values
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from clearbench.batches.items import Item
 from clearbench.methods.losses import Term
 from clearbench.methods.rules import RULES, TensorRule, uniformly
 from clearbench.methods.stages import Train, snapshot
@@ -35,10 +34,9 @@ from clearbench.training.gradients import PENALTY, MicroBatch, gradients, one_gr
 from clearbench.training.masks import Masks
 from clearbench.training.penalty import PenaltyTerm
 from clearbench.training.settings import TrainSettings
+from clearbench.training.shares import Drawn, Part, split_by_modality
 from clearbench.training.watch import Diverged, Watch
 
-#: Items of one step, by role.
-Drawn = Mapping[str, list[Item]]
 #: Called after each step with (steps done, steps in all, the step's values). The values that it
 #: returns are added to the step's history, also over a kill.
 OnStep = Callable[[int, int, dict[str, float]], Mapping[str, float] | None]
@@ -158,8 +156,8 @@ class _Updates:
         """Makes one update; returns each term's value, `loss` and `gradient_norm`."""
         rule = _tensor_rule(stage, self.progress.state)
         micro_batches = [
-            self._micro_batch(self._view(step, rule), stage, items)
-            for items in _shares(drawn, self.settings.accumulate)
+            self._micro_batch(self._view(step, rule), stage, parts)
+            for parts in _micro_batches(self._parts(stage, drawn), self.settings.accumulate)
         ]
         values, passes = gradients(self.parameters, micro_batches, rule)
         self.model.backwards += passes
@@ -183,16 +181,25 @@ class _Updates:
             together=one_gradient(self.settings.accumulate, rule),
         )
 
-    def _micro_batch(self, view: Step, stage: Train, items: Drawn) -> MicroBatch:
-        """The loss of a part of the step's items, computed when called."""
-        roles = ("retain",) if stage.needs is None else stage.needs
+    def _parts(self, stage: Train, drawn: Drawn) -> list[Part]:
+        """The step's rows, by modality where the stage leaves their weights to the settings."""
+        if not stage.by_modality:
+            return [Part(1.0, drawn)]
+        return split_by_modality(drawn, _roles(stage), self.settings.modality_weights)
+
+    def _micro_batch(self, view: Step, stage: Train, parts: Sequence[Part]) -> MicroBatch:
+        """The losses of some of the step's rows, computed when called."""
         device, mixed = self.model.device.type, self.settings.precision == "bfloat16"
 
-        def run() -> dict[str, Term]:
-            batches = {role: self.model.batch(items[role]) for role in roles if items.get(role)}
+        def loss(items: Drawn) -> dict[str, Term]:
+            chosen = {role: items[role] for role in _roles(stage) if items.get(role)}
+            batches = {role: self.model.batch(rows) for role, rows in chosen.items()}
             with torch.autocast(device, torch.bfloat16, enabled=mixed):
-                terms = stage.loss(replace(view, batches=batches))
-            return terms | ({PENALTY: self.penalty()} if self.penalty else {})
+                return stage.loss(replace(view, batches=batches))
+
+        def run() -> list[tuple[float, dict[str, Term]]]:
+            terms = [(part.share, loss(part.drawn)) for part in parts]
+            return terms + ([(1.0, {PENALTY: self.penalty()})] if self.penalty else [])
 
         return run
 
@@ -226,12 +233,20 @@ def _tensor_rule(stage: Train, state: State) -> TensorRule | None:
     return None if stage.rule is None else uniformly(stage.rule)
 
 
-def _shares(drawn: Drawn, accumulate: int) -> Sequence[Drawn]:
-    """The items of this process's micro-batches of a step."""
+def _roles(stage: Train) -> tuple[str, ...]:
+    """The roles that a stage reads."""
+    return ("retain",) if stage.needs is None else stage.needs
+
+
+def _micro_batches(parts: Sequence[Part], accumulate: int) -> Sequence[Sequence[Part]]:
+    """The rows of this process's micro-batches of a step, each with rows of every part."""
     shared = processes()
-    parts = accumulate * shared.num_processes
+    cuts = accumulate * shared.num_processes
     first = shared.process_index * accumulate
     return [
-        {role: items[first + k :: parts] for role, items in drawn.items()}
-        for k in range(accumulate)
+        [
+            Part(part.share, {role: items[cut::cuts] for role, items in part.drawn.items()})
+            for part in parts
+        ]
+        for cut in range(first, first + accumulate)
     ]

@@ -71,6 +71,8 @@ class TrainSettings(BaseModel):
         steps: Number of updates.
         batch_size: Rows of each split and track in a step.
         image_batch_size: Rows of the image track; None for `batch_size`.
+        modality_weights: Weights of the modalities where several are forgotten at once: each term
+            is the mean of its means over the rows of each. Those not named weigh 1.
         replay: Rows of each track about the rest of the world in each retain batch.
         learning_rate: Highest learning rate.
         warmup: Share of the steps in which the learning rate rises from zero.
@@ -97,6 +99,7 @@ class TrainSettings(BaseModel):
     steps: int = Field(ge=1)
     batch_size: int = Field(default=12, ge=1)
     image_batch_size: int | None = Field(default=None, ge=1)
+    modality_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     replay: int = Field(default=0, ge=0)
     learning_rate: float = Field(default=3e-4, gt=0)
     warmup: float = Field(default=0.1, ge=0, le=1)
@@ -122,6 +125,12 @@ class TrainSettings(BaseModel):
             raise ValueError(f"accumulate {self.accumulate} is more than the rows of a batch")
         if self.penalty and self.penalty.on == "adapter" and self.lora_rank is None:
             raise ValueError("penalty on 'adapter' needs lora_rank; or choose 'delta' or 'theta'")
+        for name in self.modality_weights:
+            if name not in modalities():
+                advice = did_you_mean(name, [*modalities()])
+                raise ValueError(f"modality_weights: unknown modality '{name}'; {advice}")
+        if not all(self.modality_weights.get(name, 1.0) for name in modalities()):
+            raise ValueError("modality_weights: a weight of 0; leave that modality out instead")
         return self
 
     @classmethod

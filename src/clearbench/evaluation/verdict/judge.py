@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from clearbench.data.modality import Modality, modalities, parse_modalities, readable_by, tracks_of
 from clearbench.evaluation.verdict import tests
@@ -48,6 +48,7 @@ class Verdict(BaseModel):
         modality: Modality that the run was judged on.
         findings: Outcomes of the tests.
         worst: Worst answers beside gold's.
+        people: Names of the people whom findings name, by number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +60,7 @@ class Verdict(BaseModel):
     reasons: tuple[str, ...] = ()
     rests_on: RestsOn = RestsOn()
     worst: tuple[ShownAnswer, ...] = ()
+    people: dict[int, str] = Field(default_factory=dict)
 
     def of(self, outcome: tests.Outcome) -> tuple[Finding, ...]:
         """Returns the findings with an outcome."""
@@ -90,7 +92,7 @@ class Verdict(BaseModel):
             if not finding.key.startswith("forget.") or finding.key.split(".")[1] in tracks
         )
         about = {"word": word_of(chosen), "findings": chosen, "modality": modality}
-        return self.model_copy(update=about | {"reasons": reasons(chosen, {})})
+        return self.model_copy(update=about | {"reasons": reasons(chosen, self.people)})
 
 
 def judged_tracks(modality: str, model: str) -> tuple[str, ...]:
@@ -133,6 +135,7 @@ def judge(
     rows = {str(key): found for key, found in evidence.groupby("key", sort=False)}
     basis = rests_on or RestsOn()
     findings = (*_findings(rows, modality, model, chosen), *_not_asked(basis, modality, model))
+    named = {number for finding in findings for number in finding.who}
     return Verdict(
         word=word_of(findings),
         version=chosen.version,
@@ -141,6 +144,7 @@ def judge(
         reasons=reasons(findings, names or {}),
         rests_on=basis,
         worst=_shown(findings, worst or {}),
+        people={number: name for number, name in (names or {}).items() if number in named},
     )
 
 

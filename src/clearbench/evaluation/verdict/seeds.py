@@ -26,11 +26,13 @@ def over_seeds(verdicts: Sequence[Verdict]) -> Verdict:
     by_key = [{(f.key, f.kind): f for f in verdict.findings} for verdict in verdicts]
     shared = [key for key in by_key[0] if all(key in findings for findings in by_key)]
     findings = tuple(_joined([findings[key] for findings in by_key]) for key in shared)
+    people = {number: name for verdict in verdicts for number, name in verdict.people.items()}
     return first.model_copy(
         update={
             "word": words.pop() if len(words) == 1 else "undecided",
             "findings": findings,
-            "reasons": reasons(findings, {}),
+            "reasons": reasons(findings, people),
+            "people": people,
             "rests_on": first.rests_on.model_copy(update={"seeds": len(verdicts)}),
         }
     )

@@ -19,6 +19,7 @@ from clearbench.evaluation.verdict.settings import VerdictSettings
 #: `harm` a rate with the original's.
 Kind = Literal["excess", "left", "order", "person", "kept", "harm"]
 Outcome = Literal["holds", "fails", "open"]
+Reference = Literal["gold", "original"]
 #: Gaps between original and gold below which the original knew nothing more than gold.
 LEAST_GAP = 0.05
 #: Rows of a person below which nothing is said about that person alone.
@@ -39,6 +40,7 @@ class Finding(BaseModel):
         needed: Number of people that would decide it, by the present spread; None where it is
             decided, or no number would.
         who: People who fail a test of single people.
+        reference: Model that the tested number compares with, where a test chooses between two.
         reason: Words on why it is open, where the interval does not say it.
     """
 
@@ -58,6 +60,7 @@ class Finding(BaseModel):
     people: int = 0
     needed: int | None = None
     who: tuple[int, ...] = Field(default=())
+    reference: Reference | None = None
     reason: str = ""
 
 
@@ -94,12 +97,14 @@ def harm(key: str, rows: pd.DataFrame, settings: VerdictSettings) -> Finding:
     outcome, reason = _below(found, settings.harm), ""
     if outcome == "open" and key.startswith(f"{SIDE}.") and math.isfinite(found.high):
         outcome, reason = "holds", f"a rise by up to {found.high:.0%} is not excluded"
-    return _finding(key, "harm", rows, found, settings.harm, outcome, reason)
+    finding = _finding(key, "harm", rows, found, settings.harm, outcome, reason)
+    return finding.model_copy(update={"reference": reference})
 
 
-def _references(rows: pd.DataFrame) -> list[str]:
+def _references(rows: pd.DataFrame) -> list[Reference]:
     """Names the models that abilities are compared with: the original, and gold if measured."""
-    return [name for name in ("original", "gold") if not rows[name].hasnans]
+    names: tuple[Reference, ...] = ("original", "gold")
+    return [name for name in names if not rows[name].hasnans]
 
 
 def _excess(rows: pd.DataFrame, other: str, settings: VerdictSettings) -> Estimate:
@@ -139,7 +144,8 @@ def kept(key: str, rows: pd.DataFrame, settings: VerdictSettings) -> Finding:
         return _finding(key, "kept", rows, None, share, "holds", "the original had nothing to lose")
     found = estimates.ratio(after, before, _people(rows), settings.confidence, settings.people)
     outcome: Outcome = "holds" if found.low >= share else "fails" if found.high < share else "open"
-    return _finding(key, "kept", rows, found, share, outcome)
+    finding = _finding(key, "kept", rows, found, share, outcome)
+    return finding.model_copy(update={"reference": reference})
 
 
 def order(key: str, rows: pd.DataFrame, settings: VerdictSettings) -> Finding:

@@ -66,8 +66,8 @@ def basis(rests_on: RestsOn) -> str:
 
 
 def _rates(finding: Finding, names: Names) -> str:
-    other = "gold" if finding.kind == "excess" else "the original"
-    theirs = finding.gold if finding.kind == "excess" else finding.original
+    with_gold = finding.kind == "excess" or finding.reference == "gold"
+    other, theirs = ("gold", finding.gold) if with_gold else ("the original", finding.original)
     return f"{_percent(finding.run)} of answers, {other} {_percent(theirs)}"
 
 
@@ -88,7 +88,9 @@ def _person(finding: Finding, names: Names) -> str:
 
 
 def _kept(finding: Finding, names: Names) -> str:
-    return f"{_percent(finding.estimate)} kept{_interval(finding)}, at least {finding.margin:.0%}"
+    of = " of gold's" if finding.reference == "gold" else ""
+    kept = f"{_percent(finding.estimate)}{of} kept{_interval(finding)}"
+    return f"{kept}, at least {finding.margin:.0%}"
 
 
 _WORDS: dict[str, Callable[[Finding, Names], str]] = {
