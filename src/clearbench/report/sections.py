@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from clearbench.report import curves, tables
+from clearbench.report.benchmark import BenchmarkTable, benchmark_tables
 from clearbench.report.groups import Group, curve_row, run_label
 from clearbench.report.measures import known_descriptions
 from clearbench.report.rows import TableRow, columns, main_table
@@ -37,6 +38,7 @@ class Section:
     Attributes:
         sentence: Sentence on the methods that forgot.
         columns: Score keys of the main table.
+        benchmark: Published numbers, by track.
         side: Score keys of side effects, by track.
         truths: Figures of truth ratios, by track.
         curves: Figures of training.
@@ -45,6 +47,7 @@ class Section:
     group: Group
     sentence: str
     columns: tuple[str, ...]
+    benchmark: tuple[BenchmarkTable, ...]
     side: dict[str, tuple[str, ...]]
     rows: tuple[TableRow, ...]
     tradeoff: Markup
@@ -81,6 +84,7 @@ def section(group: Group, results: Results, details: Details, palette: dict[str,
         group=group,
         sentence=tables.sentence(group),
         columns=columns(group),
+        benchmark=benchmark_tables(group),
         side=tables.side_columns(group),
         rows=rows,
         tradeoff=Markup(tradeoff(rows, palette, group.null_distance)),  # noqa: S704

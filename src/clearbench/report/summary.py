@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clearbench.data.modality import modality, tracks_of
+from clearbench.report.benchmark import answers_and_people, least
 from clearbench.report.groups import Group, groups
 from clearbench.report.rows import TableRow, main_table
 from clearbench.report.words import person_words
@@ -40,6 +41,8 @@ def print_summary(results: Results, details: Details, report_path: Path, console
     console.print()
     where = Text("Report: ", style="bold")
     console.print(where.append(_plain(str(report_path)), style="cyan"), soft_wrap=True)
+    again = f"clearbench run {report_path.parent / 'recipe.yaml'} --out NEW-FOLDER"
+    console.print(Text("Repeat: ", style="bold").append(_plain(again)), soft_wrap=True)
 
 
 def _example(
@@ -85,15 +88,16 @@ def _before_and_after(question: ShownQuestion, group: Group, run: AnyRow) -> Pad
 def _outcomes(all_groups: Sequence[Group]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("Did it forget?", overflow="fold")
-    for title in ("distance", "kept"):
+    for title in ("distance", "kept", "quality", "utility"):
         table.add_column(title, justify="right", no_wrap=True)
     for group in all_groups:
         rows = [row for row in main_table(group) if row.kind == "method" and not row.retrained]
         table.add_row(_heading(group), Text(_against(group), style="dim"))
+        table.add_row(Text(f"  {answers_and_people(group)}", style="dim"))
         for outcome in ("forgot", "undecided"):
             for row in rows:
                 if row.outcome == outcome:
-                    table.add_row(*_line(row))
+                    table.add_row(*_line(group, row))
         if not any(row.outcome == "forgot" for row in rows):
             table.add_row(Text("  nothing forgot"))
         others = ", ".join(_failing(row) for row in rows if row.outcome not in _SHOWN)
@@ -113,7 +117,7 @@ def _against(group: Group) -> str:
     return "" if null is None else f"gold to gold {null:.2f}"
 
 
-def _line(row: TableRow) -> tuple[Text, str, str]:
+def _line(group: Group, row: TableRow) -> tuple[Text, str, str, str, str]:
     kept = "" if row.kept is None else f"{row.kept:.0%}"
     name = Text(f"  {row.outcome}: {_plain(row.name)}", style=_SHOWN[row.outcome])
     if isinstance(row.run, CombinedRow):
@@ -121,7 +125,15 @@ def _line(row: TableRow) -> tuple[Text, str, str]:
         name.append(f"  {forgot} of {len(row.run.seeds)} seeds", style="dim")
     if row.verdict is not None and row.outcome == "undecided":
         name.append(f"  {_plain(row.verdict.reasons[0])}", style="dim")
-    return name, "" if row.distance is None else f"{row.distance:.2f}", kept
+    quality = least(row.run, group, "forget.{}.forget_quality")
+    utility = least(row.run, group, "all.{}.model_utility")
+    return (
+        name,
+        "" if row.distance is None else f"{row.distance:.2f}",
+        kept,
+        "" if quality is None else f"{quality:.1g}",
+        "" if utility is None else f"{utility:.2f}",
+    )
 
 
 def _failing(row: TableRow) -> str:

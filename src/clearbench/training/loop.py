@@ -185,7 +185,8 @@ class _Updates:
         """The step's rows, by modality where the stage leaves their weights to the settings."""
         if not stage.by_modality:
             return [Part(1.0, drawn)]
-        return split_by_modality(drawn, _roles(stage), self.settings.modality_weights)
+        weights = self.settings.modality_weights.by_name
+        return split_by_modality(drawn, _roles(stage), weights)
 
     def _micro_batch(self, view: Step, stage: Train, parts: Sequence[Part]) -> MicroBatch:
         """The losses of some of the step's rows, computed when called."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -57,11 +58,40 @@ class Until(BaseModel):
 
     @model_validator(mode="after")
     def _known(self) -> Until:
-        for name in self.__pydantic_extra__ or ():
-            if name not in modalities():
-                known = [*modalities(), "repair"]
-                raise ValueError(f"unknown key '{name}'; {did_you_mean(name, known)}")
+        _check_known(self.__pydantic_extra__, [*modalities(), "repair"])
         return self
+
+
+class ModalityWeights(BaseModel):
+    """The weight of each modality's rows, where several are forgotten at once.
+
+    Attributes:
+        text: Weight of questions.
+        image: Weight of images. Other modalities are further fields of this kind, by default 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Annotated[float, Field(gt=0)]] = Field(init=False)
+
+    text: float = Field(default=1.0, gt=0)
+    image: float = Field(default=1.0, gt=0)
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """The weights by modality."""
+        return {name: getattr(self, name, 1.0) for name in modalities()}
+
+    @model_validator(mode="after")
+    def _known(self) -> ModalityWeights:
+        _check_known(self.__pydantic_extra__, [*modalities()])
+        return self
+
+
+def _check_known(extra: Mapping[str, object] | None, known: Sequence[str]) -> None:
+    """Refuses further fields that name no modality."""
+    for name in extra or ():
+        if name not in modalities():
+            raise ValueError(f"unknown key '{name}'; {did_you_mean(name, known)}")
 
 
 class TrainSettings(BaseModel):
@@ -99,7 +129,7 @@ class TrainSettings(BaseModel):
     steps: int = Field(ge=1)
     batch_size: int = Field(default=12, ge=1)
     image_batch_size: int | None = Field(default=None, ge=1)
-    modality_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    modality_weights: ModalityWeights = Field(default_factory=lambda: ModalityWeights())
     replay: int = Field(default=0, ge=0)
     learning_rate: float = Field(default=3e-4, gt=0)
     warmup: float = Field(default=0.1, ge=0, le=1)
@@ -125,12 +155,6 @@ class TrainSettings(BaseModel):
             raise ValueError(f"accumulate {self.accumulate} is more than the rows of a batch")
         if self.penalty and self.penalty.on == "adapter" and self.lora_rank is None:
             raise ValueError("penalty on 'adapter' needs lora_rank; or choose 'delta' or 'theta'")
-        for name in self.modality_weights:
-            if name not in modalities():
-                advice = did_you_mean(name, [*modalities()])
-                raise ValueError(f"modality_weights: unknown modality '{name}'; {advice}")
-        if not all(self.modality_weights.get(name, 1.0) for name in modalities()):
-            raise ValueError("modality_weights: a weight of 0; leave that modality out instead")
         return self
 
     @classmethod

@@ -55,7 +55,6 @@ def split_by_modality(
     return [
         Part(own[track] / total, _rows_of(track, drawn, {*tracks[:-1]}, last=track == tracks[-1]))
         for track in tracks
-        if own[track]
     ]
 
 
