@@ -18,6 +18,8 @@ from clearbench.runs.schema import Results
 _HEADINGS = {
     "forget.text.probability": "Answer probability",
     "forget.image.probability": "Caption probability",
+    "forget.text.rouge_l": "Answer ROUGE-L",
+    "forget.image.rouge_l": "Caption ROUGE-L",
     "forget.image.name_probability": "Probability of the name",
     "forget.image.name_choice": "Right name chosen",
     "forget.image.name_choice_known": "Right name chosen",

@@ -18,6 +18,7 @@ from clearbench.report.words import person_words
 from clearbench.runs.schema import AnyRow, CombinedRow, Details, Results, ShownQuestion
 
 _WIDEST = 200
+_HEADS = ("distance", "kept", "quality", "utility")
 _SHOWN = {"forgot": "green", "undecided": "yellow"}
 
 
@@ -37,7 +38,7 @@ def print_summary(results: Results, details: Details, report_path: Path, console
     example = _example(details, all_groups)
     if example:
         console.print(_before_and_after(*example))
-    console.print(_outcomes(all_groups))
+    _print_outcomes(all_groups, console)
     console.print()
     where = Text("Report: ", style="bold")
     console.print(where.append(_plain(str(report_path)), style="cyan"), soft_wrap=True)
@@ -85,25 +86,40 @@ def _before_and_after(question: ShownQuestion, group: Group, run: AnyRow) -> Pad
     return Padding(grid, (1, 0, 1, 2))
 
 
-def _outcomes(all_groups: Sequence[Group]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("Did it forget?", overflow="fold")
-    for title in ("distance", "kept", "quality", "utility"):
-        table.add_column(title, justify="right", no_wrap=True)
+def _print_outcomes(all_groups: Sequence[Group], console: Console) -> None:
+    """Prints a line of numbers for each run that forgot or is undecided, and names the others."""
+    console.print(_numbers(console, Text("Did it forget?", style="dim"), _HEADS, style="dim"))
     for group in all_groups:
         rows = [row for row in main_table(group) if row.kind == "method" and not row.retrained]
-        table.add_row(_heading(group), Text(_against(group), style="dim"))
-        table.add_row(Text(f"  {answers_and_people(group)}", style="dim"))
-        for outcome in ("forgot", "undecided"):
+        console.print(_heading(group))
+        for outcome in _SHOWN:
             for row in rows:
                 if row.outcome == outcome:
-                    table.add_row(*_line(group, row))
+                    console.print(_numbers(console, _named(row), _judged(group, row)))
+                    if row.verdict is not None and outcome == "undecided":
+                        console.print(_note(row.verdict.reasons[0], 4))
         if not any(row.outcome == "forgot" for row in rows):
-            table.add_row(Text("  nothing forgot"))
+            console.print(Text("  nothing forgot"))
         others = ", ".join(_failing(row) for row in rows if row.outcome not in _SHOWN)
         if others:
-            table.add_row(Text(f"  did not: {others}", style="dim"))
+            console.print(_note(f"did not: {others}", 2))
+        for note in (answers_and_people(group), _against(group)):
+            if note:
+                console.print(_note(note, 2))
+
+
+def _numbers(console: Console, name: Text, numbers: Sequence[str], style: str = "") -> Table:
+    """Lays a name and numbers out in the same columns on every line."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=max(20, console.width - 1 - 10 * len(numbers)), overflow="fold")
+    for _ in numbers:
+        table.add_column(width=9, justify="right", no_wrap=True, style=style)
+    table.add_row(name, *numbers)
     return table
+
+
+def _note(text: str, indent: int) -> Padding:
+    return Padding(Text(_plain(text), style="dim"), (0, 0, 0, indent))
 
 
 def _heading(group: Group) -> Text:
@@ -117,20 +133,21 @@ def _against(group: Group) -> str:
     return "" if null is None else f"gold to gold {null:.2f}"
 
 
-def _line(group: Group, row: TableRow) -> tuple[Text, str, str, str, str]:
-    kept = "" if row.kept is None else f"{row.kept:.0%}"
+def _named(row: TableRow) -> Text:
     name = Text(f"  {row.outcome}: {_plain(row.name)}", style=_SHOWN[row.outcome])
     if isinstance(row.run, CombinedRow):
         forgot = row.run.words.count("forgot")
         name.append(f"  {forgot} of {len(row.run.seeds)} seeds", style="dim")
-    if row.verdict is not None and row.outcome == "undecided":
-        name.append(f"  {_plain(row.verdict.reasons[0])}", style="dim")
+    return name
+
+
+def _judged(group: Group, row: TableRow) -> tuple[str, ...]:
+    """Writes the numbers of a run, in the order of their heads."""
     quality = least(row.run, group, "forget.{}.forget_quality")
-    utility = least(row.run, group, "all.{}.model_utility")
+    utility = row.run.value(f"all.{group.tracks[0]}.model_utility")
     return (
-        name,
         "" if row.distance is None else f"{row.distance:.2f}",
-        kept,
+        "" if row.kept is None else f"{row.kept:.0%}",
         "" if quality is None else f"{quality:.1g}",
         "" if utility is None else f"{utility:.2f}",
     )
