@@ -65,7 +65,7 @@ def test_the_summary_fits_a_terminal_of_80_columns(results: Json, details: Json)
 def test_what_verdicts_rest_on_is_said_once(results: Json) -> None:
     asked = {"people_forgotten": 4, "people_asked": {"text": 3}, "rows": {"text": 20}}
     for row in results["rows"]:
-        if row["verdict"]:
+        if row.get("verdict"):
             row["verdict"]["rests_on"] = row["verdict"]["rests_on"] | asked
     language = next(g for g in groups(Results.parse(results, "r")) if g.model == "language")
     assert answers_and_people(language) == "text: 20 answers about 3 of 4 forgotten people"

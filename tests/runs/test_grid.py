@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -58,3 +59,54 @@ def test_the_resolved_recipe_is_a_recipe_without_grids() -> None:
 def test_a_grid_that_varies_nothing_is_refused(grid: object, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         parse_recipe(recipe({"method": "npo", "train": {"steps": 3}, "grid": grid}), "here")
+
+
+PRIOR = {
+    "train.learning_rate": {"low": 1e-4, "high": 1e-2},
+    "hyperparameters.retain_weight": {"low": 0.1, "high": 100},
+    "train.decay": ["linear", "cosine"],
+}
+
+
+def drawn(method: str = "npo", settings: int = 8) -> list[dict]:
+    draw = {"settings": settings, "from": PRIOR}
+    return [*expand({"method": method, "modality": "text", "draw": draw})]
+
+
+def test_a_draw_reaches_every_part_of_a_range_once() -> None:
+    """Eight parts of two decades: a quarter of a decade each."""
+    runs = drawn()
+    rates = sorted(run["train"]["learning_rate"] for run in runs)
+    parts = [int(8 * math.log(rate / 1e-4) / math.log(100)) for rate in rates]
+    assert len(runs) == 8 and len({*parts}) >= 7, "rounding to two digits may cross an edge"
+    weights = [run["hyperparameters"]["retain_weight"] for run in runs]
+    assert min(weights) < 0.3 and max(weights) > 30
+    assert sorted(run["train"]["decay"] for run in runs) == ["cosine"] * 4 + ["linear"] * 4
+    order = [weights.index(weight) for weight in sorted(weights)]
+    assert order != [*range(8)], "places are drawn independently of each other"
+
+
+def test_a_draw_is_a_function_of_method_and_modality() -> None:
+    assert drawn() == drawn() and drawn("npo") != drawn("idk")
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        ([], "a draw is such as"),
+        ({"settings": 3}, "a draw is such as"),
+        ({"settings": 0, "from": {}}, "number of settings"),
+        ({"settings": 2, "from": {"learning_rate": [1]}}, "cannot vary 'learning_rate'"),
+        ({"settings": 2, "from": {"train.steps": {"low": 0, "high": 1}}}, "0 < A < B"),
+        ({"settings": 2, "from": {"train.steps": {"low": 2, "high": 1}}}, "0 < A < B"),
+        ({"settings": 2, "from": {"train.steps": []}}, "or a list"),
+    ],
+)
+def test_a_draw_that_is_none_is_refused(draw: object, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        [*expand({"method": "npo", "draw": draw})]
+
+
+def test_a_grid_and_a_draw_are_not_mixed() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        [*expand({"method": "npo", "grid": {}, "draw": {}})]

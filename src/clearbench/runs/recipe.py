@@ -136,7 +136,8 @@ class Recipe(_Part):
     Attributes:
         seed: Seed for the built-in people, and for training where `seeds` is empty.
         seeds: Seeds of repeated training on the same people, combined in the results.
-        runs: Methods; an entry with a `grid` becomes a run per combination of its values.
+        runs: Methods; an entry with a `grid` becomes a run per combination of its values, one with
+            a `draw` a run per setting drawn.
     """
 
     name: str
