@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from clearbench.methods.losses import Term
 from clearbench.methods.rules import TensorRule
 from clearbench.processes import processes, summed, whole
+from clearbench.training.average import RetainAverage
 
 #: Name of the term that the settings add to a method's terms.
 PENALTY = "penalty"
@@ -27,6 +28,7 @@ def gradients(
     parameters: Sequence[nn.Parameter],
     micro_batches: Sequence[MicroBatch],
     rule: TensorRule | None = None,
+    average: RetainAverage | None = None,
 ) -> tuple[dict[str, float], int]:
     """Computes the step's gradient into `.grad`.
 
@@ -49,7 +51,7 @@ def gradients(
         total = [summed(part) for part in mixed]
     else:
         by_term = {name: [summed(p) for p in parts] for name, parts in terms.gradients.items()}
-        total = _mixed(by_term, rule)
+        total = _mixed(by_term if average is None else average(by_term), rule)
     for parameter, gradient, reached in zip(parameters, total, terms.reached(), strict=True):
         parameter.grad = gradient if reached else None  # as backward() leaves what no term reaches
     return values, terms.passes
