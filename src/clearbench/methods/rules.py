@@ -92,8 +92,8 @@ def rectification(gram: Tensor, names: Sequence[str]) -> Tensor:
     OpenUnlearning, whose code was read): g - min(0, <g, m> / |m|^2) m with g the gradient of the
     loss and m <- gamma g_R + (1 - gamma) m, from 0, the moving average that the loop keeps. The
     retain gradient itself is not added, as in their `ga_gru` and `npo_gru`; with gamma 1 and two
-    terms this is `projection`. g_R is that of the method's own retain term; theirs is of cross entropy. The norm
-    of what remains is bounded by `train.clip`, as by their `max_grad_norm`.
+    terms this is `projection`. g_R is that of the method's own retain term; theirs is of cross
+    entropy. The norm of what remains is bounded by `train.clip`, as by their `max_grad_norm`.
     """
     _, retain, average = _places(names, ("forget", "retain", AVERAGE))
     coefficients = torch.ones(len(names), dtype=gram.dtype, device=gram.device)

@@ -8,13 +8,15 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
+from clearbench.methods.decoupling import DECOUPLING
 from clearbench.methods.losses import Term
 from clearbench.methods.rules import TensorRule
 from clearbench.processes import processes, summed, whole
 from clearbench.training.average import RetainAverage
 
-#: Name of the term that the settings add to a method's terms.
+#: Names of the terms that the settings add to a method's terms; rules do not mix them.
 PENALTY = "penalty"
+ADDED = (PENALTY, DECOUPLING)
 #: Function that computes one micro-batch's terms; only one graph is alive at a time.
 MicroBatch = Callable[[], dict[str, Term]]
 
@@ -103,17 +105,18 @@ class _PerTerm:
 
 
 def _mixed(parts: Mapping[str, Sequence[Tensor]], rule: TensorRule) -> list[Tensor]:
-    """Combines the gradients of the method's terms by the rule and adds that of the penalty."""
-    names = [name for name in parts if name != PENALTY]
+    """Combines the gradients of the method's terms by the rule and adds those of the settings'."""
+    names = [name for name in parts if name not in ADDED]
     tensors = list(zip(*(parts[name] for name in names), strict=True))
     coefficients = rule(torch.stack([_gram(parts) for parts in tensors]), names)
     mixed = [
         reduce(torch.add, [factor * part for factor, part in zip(factors, terms, strict=True)])
         for factors, terms in zip(coefficients.tolist(), tensors, strict=True)
     ]
-    if PENALTY not in parts:
-        return mixed
-    return [part + penalty for part, penalty in zip(mixed, parts[PENALTY], strict=True)]
+    for name in ADDED:
+        if name in parts:
+            mixed = [part + added for part, added in zip(mixed, parts[name], strict=True)]
+    return mixed
 
 
 def _gram(parts: Sequence[Tensor]) -> Tensor:

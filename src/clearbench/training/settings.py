@@ -86,6 +86,8 @@ class TrainSettings(BaseModel):
         retain_average: Weight of the newest retain gradient in the moving average of rule `gru`;
             0.8 is the authors' and OpenUnlearning's.
         penalty: L1 penalty on the trained weights.
+        prompt_decoupling: Weight of the loss on the forget questions asked of retained people, in
+            the stage that forgets; SafeEraser's is 0.5 beside ascent, 1 beside KL or refusals.
         until: Criterion that ends the forgetting of a track early; None runs every step.
         max_retain_rise: Rise of the loss on retain rows, in nats per answer token, beyond which an
             unlearning run ends as diverged; None does not measure it.
@@ -112,6 +114,7 @@ class TrainSettings(BaseModel):
     rule: Literal["projection", "pcgrad", "bargaining", "gru"] | None = None
     retain_average: float = Field(default=0.8, gt=0, le=1)
     penalty: Penalty | None = None
+    prompt_decoupling: float | None = Field(default=None, gt=0)
     until: Until | None = None
     max_retain_rise: float | None = Field(default=None, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
