@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,17 @@ from torch import Tensor
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Step, Train, method
 from clearbench.methods.losses import Term, uniform
-from clearbench.methods.rules import RULES, Rule, bargaining, nearest, pcgrad, projection
+from clearbench.methods.rules import (
+    AVERAGE,
+    RULES,
+    Rule,
+    bargaining,
+    nearest,
+    pcgrad,
+    projection,
+    rectification,
+)
+from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.by_hand import changed, snapshot
 from clearbench.testing.world import few_steps
@@ -138,3 +149,79 @@ def test_weights_that_no_term_reaches_have_no_gradient() -> None:
         train(model, stage, lambda *_: {}, settings(weight_decay=0.5), 0)
         embedding = {"model.embed_tokens.weight", "lm_head.weight"}  # one matrix, two names
         assert changed(before, snapshot(model)) == embedding
+
+
+def test_rectification_removes_what_opposes_the_average() -> None:
+    """By hand: <(-3, 1), (2, 0)> = -6 opposes, so 1.5 (2, 0) is added; retain is not."""
+    names = ("forget", "retain", AVERAGE)
+    assert mixed(rectification, (-3.0, 1.0), (0.0, 9.0), (2.0, 0.0), names=names).tolist() == [0, 1]
+    kept = mixed(rectification, (3.0, 1.0), (0.0, 9.0), (2.0, 0.0), names=names)
+    assert kept.tolist() == [3, 1], "no conflict"
+    three = ("forget", "random", "retain", AVERAGE)
+    whole = mixed(rectification, (-3.0, 1.0), (1.0, 5.0), (0.0, 9.0), (2.0, 0.0), names=three)
+    assert whole.tolist() == [0, 6], "the gradient of the loss is one vector"
+
+
+def drifting(step: Step) -> dict[str, Term]:
+    """Losses whose gradients are given vectors of a step, whatever the weights."""
+    weights = torch.cat([weight.flatten() for weight in step.model.trainable().values()])
+    pulls = pull(step.number, len(weights))
+    return {
+        role: uniform((weights * vector.to(weights)).sum().reshape(1))
+        for role, vector in zip(NAMES, pulls, strict=True)
+    }
+
+
+def pull(step: int, size: int) -> tuple[Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(step)
+    both = torch.randn(2, size, generator=rng, dtype=torch.double)
+    return both[0] - 0.5 * both[1], both[1] + torch.randn(size, generator=rng) * 0.1
+
+
+@pytest.mark.parametrize("share", [0.8, 0.3, 1.0])
+def test_gru_in_the_loop_against_vectors(share: float) -> None:
+    """The norm of every step's gradient, with the moving average computed here."""
+    from clearbench.training.loop import train
+
+    model = tiny_model()
+    size = sum(weight.numel() for weight in model.trainable().values())
+    about = settings(rule="gru", clip=1e9, retain_average=share, steps=4)
+    history, _ = train(model, Train(drifting, needs=()), lambda *_: {}, about, 0)
+    average, expected = torch.zeros(size, dtype=torch.double), []
+    for step in range(4):
+        gradient, retain = pull(step, size)
+        average = share * retain + (1 - share) * average
+        inner = float(gradient @ average)
+        assert inner < 0, "the vectors are drawn so that they oppose each other"
+        expected.append(float((gradient - inner / float(average @ average) * average).norm()))
+    assert [values["gradient_norm"] for values in history] == pytest.approx(expected, rel=1e-5)
+
+
+def test_gru_resumes_with_its_average(tmp_path: Path) -> None:
+    from clearbench.training.loop import train
+
+    def steps(model: Model, folder: Path | None, last: int = 5) -> list[dict[str, float]]:
+        def stop(done: int, *_: Any) -> None:
+            if done > last:
+                raise KeyboardInterrupt
+
+        about = settings(rule="gru", steps=5, checkpoint_seconds=1e-9, retain_average=0.3)
+        stage = Train(drifting, needs=())
+        return train(model, stage, lambda *_: {}, about, 0, checkpoints=folder, on_step=stop)[0]
+
+    whole = steps(tiny_model(), None)
+    with pytest.raises(KeyboardInterrupt):
+        steps(tiny_model(), tmp_path, last=3)
+    assert steps(tiny_model(), tmp_path) == whole
+
+
+def test_gru_with_the_newest_gradient_alone_is_projection() -> None:
+    _, first = run("gradient_difference", rule="gru", retain_average=1.0)
+    _, second = run("gradient_difference", rule="projection")
+    for a, b in zip(first, second, strict=True):
+        assert a == pytest.approx(b, rel=1e-4, abs=1e-5)
+
+
+def test_an_average_that_nothing_reads_is_refused() -> None:
+    with pytest.raises(ValueError, match="retain_average needs rule 'gru'"):
+        settings(retain_average=0.5)

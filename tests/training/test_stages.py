@@ -304,7 +304,8 @@ def test_two_masks_let_learn_what_both_let() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["lora_rank", "saliency", "rule", "penalty", "until", "max_retain_rise"]
+    "field",
+    ["lora_rank", "saliency", "rule", "penalty", "prompt_decoupling", "until", "max_retain_rise"],
 )
 def test_settings_that_an_edit_ignores_are_refused(field: str) -> None:
     values: dict[str, Any] = {
@@ -312,6 +313,7 @@ def test_settings_that_an_edit_ignores_are_refused(field: str) -> None:
         "saliency": 0.5,
         "rule": "pcgrad",
         "penalty": {"strength": 1, "on": "theta"},
+        "prompt_decoupling": 0.5,
         "until": {"text": 1},
         "max_retain_rise": 1,
     }

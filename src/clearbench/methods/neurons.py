@@ -63,6 +63,13 @@ def neuron_means(
     return {m: {name: total / counts[name] for name, total in s.items()} for m, s in sums.items()}
 
 
+def scaled(model: Model, name: str, weight: Tensor, factor: Tensor) -> Tensor:
+    """Multiplies the outgoing weights of each neuron by its (neurons,) factor."""
+    layer = model.module.get_submodule(name.rpartition(".")[0])
+    in_rows = isinstance(layer, Conv1D)  # GPT-2's, the others have their inputs in columns
+    return weight * (factor.to(weight)[:, None] if in_rows else factor.to(weight))
+
+
 @torch.no_grad()
 def scale_neurons(model: Model, factors: Mapping[str, Tensor]) -> None:
     """Multiplies the outgoing weights of each neuron; 0 removes it.
@@ -72,7 +79,5 @@ def scale_neurons(model: Model, factors: Mapping[str, Tensor]) -> None:
         factors: (neurons,) factors by the name of a matrix.
     """
     for name, factor in factors.items():
-        layer = model.module.get_submodule(name.rpartition(".")[0])
-        in_rows = isinstance(layer, Conv1D)  # GPT-2's, the others have their inputs in columns
         weight = model.trainable()[name]
-        weight.mul_(factor.to(weight)[:, None] if in_rows else factor.to(weight))
+        weight.copy_(scaled(model, name, weight, factor))

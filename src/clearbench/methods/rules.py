@@ -19,6 +19,8 @@ Rule = Callable[[Tensor, Sequence[str]], Tensor]
 TensorRule = Callable[[Tensor, Sequence[str]], Tensor]
 
 _TINY = 1e-30
+#: Name that a rule sees the moving average of the retain gradient under.
+AVERAGE = "average"
 
 
 def uniformly(rule: Rule) -> TensorRule:
@@ -83,6 +85,24 @@ def bargaining(gram: Tensor, names: Sequence[str]) -> Tensor:
     return 1 / (norms * (1 + cosine).clamp_min(1e-6).sqrt())
 
 
+def rectification(gram: Tensor, names: Sequence[str]) -> Tensor:
+    """Removes from the other terms' gradient what opposes the average retain gradient.
+
+    GRU (Wang et al. 2025, arXiv 2503.09117; the formula is that of tmlr-group/GRU and of
+    OpenUnlearning, whose code was read): g - min(0, <g, m> / |m|^2) m with g the gradient of the
+    loss and m <- gamma g_R + (1 - gamma) m, from 0, the moving average that the loop keeps. The
+    retain gradient itself is not added, as in their `ga_gru` and `npo_gru`; with gamma 1 and two
+    terms this is `projection`. g_R is that of the method's own retain term; theirs is of cross
+    entropy. The norm of what remains is bounded by `train.clip`, as by their `max_grad_norm`.
+    """
+    _, retain, average = _places(names, ("forget", "retain", AVERAGE))
+    coefficients = torch.ones(len(names), dtype=gram.dtype, device=gram.device)
+    coefficients[retain] = coefficients[average] = 0
+    opposed = (coefficients @ gram[:, average]).clamp_max(0)
+    coefficients[average] = -opposed / gram[average, average].clamp_min(_TINY)
+    return coefficients
+
+
 def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """The positions of the wanted terms; a `RecipeError` names one that is missing."""
     missing = [name for name in wanted if name not in names]
@@ -96,4 +116,9 @@ def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
 
 
 #: Rules that a recipe can choose for any method with a forget and a retain term.
-RULES: dict[str, Rule] = {"projection": projection, "pcgrad": pcgrad, "bargaining": bargaining}
+RULES: dict[str, Rule] = {
+    "projection": projection,
+    "pcgrad": pcgrad,
+    "bargaining": bargaining,
+    "gru": rectification,
+}

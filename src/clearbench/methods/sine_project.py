@@ -11,6 +11,7 @@ from torch import nn
 
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, State, Step, Train
+from clearbench.methods.decoupling import decoupling_term
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.paper import Paper
 
@@ -78,11 +79,11 @@ class SineProject(
             else:
                 forget = -cross_entropy(step.model.answers(step.forget))
             retain = cross_entropy(step.model.answers(step.retain))
-            decoupling = cross_entropy(step.model.answers(step.decoupled))
+            decoupling = decoupling_term(step, self.decoupling_weight)
         return {
             "forget": forget,
             "retain": self.retain_weight * retain,
-            "decoupling": self.decoupling_weight * decoupling,
+            **decoupling,
         }
 
     def settle(self, model: Model, data: Data) -> None:

@@ -19,7 +19,7 @@ from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings, Until
 
 #: Settings of unlearning alone.
-FORGETTING = ("saliency", "rule", "until", "max_retain_rise")
+FORGETTING = ("saliency", "rule", "prompt_decoupling", "until", "max_retain_rise")
 #: Settings that read, mask or add weights, and so need them whole in every process.
 WHOLE = ("lora_rank", "penalty", "saliency")
 
@@ -116,6 +116,12 @@ def check(
         )
     if "retain" in chosen.needed and not dataset.training.get("retain"):
         raise RecipeError(f"{chosen.name} needs a retain set", "dataset", "add rows to keep")
+    if settings.prompt_decoupling and not dataset.training.get("retain"):
+        raise RecipeError(
+            "there is no retained person whom a forget question could be asked about",
+            "train.prompt_decoupling",
+            "leave it out, or add rows to keep",
+        )
     if "idk" in chosen.needed and model.kind != "classifier" and not dataset.refusals:
         raise RecipeError(f"{chosen.name} needs refusals", "dataset", "give a bank of refusals")
     if not dataset.train_rows("forget", tracks):
@@ -159,6 +165,15 @@ def _check_training(chosen: Method, settings: TrainSettings) -> None:
         raise RecipeError(
             f"{chosen.name} takes no other gradient rule: it {why}", "train.rule", "leave it out"
         )
+    if settings.prompt_decoupling:
+        brought = "decoupled" in chosen.needs
+        if brought or forgetting_stage(chosen) is None:
+            why = "brings its own" if brought else "does not forget step by step"
+            raise RecipeError(
+                f"{chosen.name} takes no decoupled prompts: it {why}",
+                "train.prompt_decoupling",
+                "leave it out",
+            )
 
 
 def _check_until(chosen: Method, tracks: Sequence[str], until: Until) -> None:

@@ -8,17 +8,18 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
+from clearbench.methods.decoupling import DECOUPLING
 from clearbench.methods.losses import Term
 from clearbench.methods.rules import TensorRule
 from clearbench.processes import processes, summed, whole
+from clearbench.training.average import RetainAverage
 
-#: Name of the term that the settings add to a method's terms.
+#: Names of the terms that the settings add to a method's terms; rules do not mix them.
 PENALTY = "penalty"
+ADDED = (PENALTY, DECOUPLING)
 #: Function that computes one micro-batch's terms on each part of its rows, with the part's share of
 #: them; only one micro-batch's graph is alive at a time.
 MicroBatch = Callable[[], Sequence[tuple[float, dict[str, Term]]]]
-
-
 #: A part of the rows by its number, and a term by its name.
 _Key = tuple[int, str]
 
@@ -32,6 +33,7 @@ def gradients(
     parameters: Sequence[nn.Parameter],
     micro_batches: Sequence[MicroBatch],
     rule: TensorRule | None = None,
+    average: RetainAverage | None = None,
 ) -> tuple[dict[str, float], int]:
     """Computes the step's gradient into `.grad`.
 
@@ -59,7 +61,7 @@ def gradients(
         total = [summed(part) for part in mixed]
     else:
         by_term = {name: [summed(p) for p in parts] for name, parts in terms.gradients.items()}
-        total = _mixed(by_term, rule)
+        total = _mixed(by_term if average is None else average(by_term), rule)
     for parameter, gradient, reached in zip(parameters, total, terms.reached(), strict=True):
         parameter.grad = gradient if reached else None  # as backward() leaves what no term reaches
     return values, terms.passes
@@ -128,17 +130,18 @@ class _PerTerm:
 
 
 def _mixed(parts: Mapping[str, Sequence[Tensor]], rule: TensorRule) -> list[Tensor]:
-    """Combines the gradients of the method's terms by the rule and adds that of the penalty."""
-    names = [name for name in parts if name != PENALTY]
+    """Combines the gradients of the method's terms by the rule and adds those of the settings'."""
+    names = [name for name in parts if name not in ADDED]
     tensors = list(zip(*(parts[name] for name in names), strict=True))
     coefficients = rule(torch.stack([_gram(parts) for parts in tensors]), names)
     mixed = [
         reduce(torch.add, [factor * part for factor, part in zip(factors, terms, strict=True)])
         for factors, terms in zip(coefficients.tolist(), tensors, strict=True)
     ]
-    if PENALTY not in parts:
-        return mixed
-    return [part + penalty for part, penalty in zip(mixed, parts[PENALTY], strict=True)]
+    for name in ADDED:
+        if name in parts:
+            mixed = [part + added for part, added in zip(mixed, parts[name], strict=True)]
+    return mixed
 
 
 def _gram(parts: Sequence[Tensor]) -> Tensor:

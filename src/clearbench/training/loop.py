@@ -16,11 +16,12 @@ import torch
 from torch import nn
 
 from clearbench.methods.losses import Term
-from clearbench.methods.rules import RULES, TensorRule, uniformly
+from clearbench.methods.rules import RULES, TensorRule, rectification, uniformly
 from clearbench.methods.stages import Train, snapshot
 from clearbench.methods.step import NoReference, Reference, State, Step
 from clearbench.models.base import Model
 from clearbench.processes import processes, whole
+from clearbench.training.average import RetainAverage
 from clearbench.training.checkpoint import (
     Clock,
     History,
@@ -133,6 +134,9 @@ class _Updates:
         # made before a checkpoint is restored: it measures the change since the stage began
         self.penalty = PenaltyTerm(settings.penalty, model) if settings.penalty else None
 
+        share = settings.retain_average if self.stage.rule is rectification else None
+        self.average = RetainAverage(share, list(model.trainable())) if share else None
+
     def begin(self, checkpoints: Path | None) -> Progress:
         """Restores the newest checkpoint, or prepares the method's state where there is none."""
         restored = load_checkpoint(checkpoints, self.model, self.optimizer) if checkpoints else None
@@ -142,6 +146,8 @@ class _Updates:
             name: value.detach().to(device) for name, value in self.progress.state.items()
         }
         self.masks = Masks(self.model, self.progress.state)
+        if self.average and restored:
+            self.average.restore(self.progress.state)
         return self.progress
 
     def remaining(self, step: int, drawn: Drawn) -> tuple[Train, Drawn] | None:
@@ -159,13 +165,14 @@ class _Updates:
             self._micro_batch(self._view(step, rule), stage, parts)
             for parts in _micro_batches(self._parts(stage, drawn), self.settings.accumulate)
         ]
-        values, passes = gradients(self.parameters, micro_batches, rule)
+        values, passes = gradients(self.parameters, micro_batches, rule, self.average)
         self.model.backwards += passes
         self.masks.on_gradients()
         total = self._optimize(values)
         self.masks.after_update()
         if stage is self.stage:
             self.progress.state = self._next_state(step, values)
+            self.progress.state |= self.average.state if self.average else {}
         return values | total
 
     def _view(self, step: int, rule: TensorRule | None) -> Step:

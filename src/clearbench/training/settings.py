@@ -115,7 +115,11 @@ class TrainSettings(BaseModel):
         saliency: Share of all weights that are trained, those on which the forget loss depends most
             (SalUn's mask); None for all.
         rule: Rule that mixes the gradients of a method's forget and retain terms; None sums them.
+        retain_average: Weight of the newest retain gradient in the moving average of rule `gru`;
+            0.8 is the authors' and OpenUnlearning's.
         penalty: L1 penalty on the trained weights.
+        prompt_decoupling: Weight of the loss on the forget questions asked of retained people, in
+            the stage that forgets; SafeEraser's is 0.5 beside ascent, 1 beside KL or refusals.
         until: Criterion that ends the forgetting of a track early; None runs every step.
         max_retain_rise: Rise of the loss on retain rows, in nats per answer token, beyond which an
             unlearning run ends as diverged; None does not measure it.
@@ -140,8 +144,10 @@ class TrainSettings(BaseModel):
     parts: tuple[Literal["vision", "projector", "language"], ...] = ("projector", "language")
     lora_rank: int | None = Field(default=None, ge=1)
     saliency: float | None = Field(default=None, gt=0, lt=1)
-    rule: Literal["projection", "pcgrad", "bargaining"] | None = None
+    rule: Literal["projection", "pcgrad", "bargaining", "gru"] | None = None
+    retain_average: float = Field(default=0.8, gt=0, le=1)
     penalty: Penalty | None = None
+    prompt_decoupling: float | None = Field(default=None, gt=0)
     until: Until | None = None
     max_retain_rise: float | None = Field(default=None, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -155,6 +161,8 @@ class TrainSettings(BaseModel):
             raise ValueError(f"accumulate {self.accumulate} is more than the rows of a batch")
         if self.penalty and self.penalty.on == "adapter" and self.lora_rank is None:
             raise ValueError("penalty on 'adapter' needs lora_rank; or choose 'delta' or 'theta'")
+        if self.retain_average != 0.8 and self.rule != "gru":
+            raise ValueError("retain_average needs rule 'gru', which alone reads the average")
         return self
 
     @classmethod

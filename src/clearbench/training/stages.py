@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from clearbench.errors import ModelError
 from clearbench.methods.base import Method
+from clearbench.methods.decoupling import decoupled
 from clearbench.methods.stages import ORIGINAL, PREVIOUS, Edit, Stage, Train
 from clearbench.methods.statistics import saliency_mask
 from clearbench.methods.step import NoReference, State
@@ -125,6 +126,8 @@ class StageRunner:
             self.watch,
         )
         stage = replace(stage, needs=needs)
+        if settings.prompt_decoupling and number == forgetting_stage(self.method):
+            stage = decoupled(stage, settings.prompt_decoupling)
         history, self.state = train(
             self.model,
             stage,

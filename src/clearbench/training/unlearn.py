@@ -63,9 +63,8 @@ def unlearn(
     with shadow_label(model, seed) if "shadow" in chosen.needs else nullcontext():
         choose_parameters(model, settings.parts, settings.lora_rank, seed)
         roles = Roles(model, dataset)
-        feed = unlearning_feed(
-            dataset, tracks, settings.rows, settings.replay, roles, chosen.needed
-        )
+        needs = (*chosen.needed, *(("decoupled",) if settings.prompt_decoupling else ()))
+        feed = unlearning_feed(dataset, tracks, settings.rows, settings.replay, roles, needs)
         rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
         return run_stages(
             model, chosen, feed, rows, settings, checkpoints=checkpoints, on_step=on_step
