@@ -172,7 +172,9 @@ def _equations(cls: type[Method]) -> Iterator[str]:
 def _steps(cls: type[Method]) -> list[Any]:
     """The functions that are the method, in order."""
     if issubclass(cls, Guard):
-        return [getattr(cls, name) for name in ("ask", "change") if name in vars(cls)]
+        trained = [each.loss for each in cls().stages() if not isinstance(each, Edit)]
+        applied = [name for name in ("ask", "change", "compose") if name in vars(cls)]
+        return [*trained, *(getattr(cls, name) for name in applied)]
     stages = cls().stages()
     return [each.function if isinstance(each, Edit) else each.loss for each in stages]
 

@@ -1,6 +1,6 @@
-"""Base of methods that leave the weights alone and change a question before it is answered.
+"""Base of methods that leave the weights alone and change what goes in or what comes out.
 
-They change its text, its embeddings or its hidden states.
+They change a question's text, embeddings or hidden states, or the logits of an answer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from clearbench.methods.step import Data, Model, State
 from clearbench.storage import read_json, write_json
 
 SETTINGS, TENSORS = "guard.json", "guard.safetensors"
+#: Prefix of an assistant's weights in a state, before their names in the model.
+ASSISTANT = "assistant|"
 
 
 def as_tensor(text: str) -> Tensor:
@@ -38,8 +40,8 @@ class Guard(Method):
     """Base of methods that make a guard: `prepare` computes its state, a function applies it.
 
     `ask` changes the question, `change` its embeddings, `steer` its hidden states after the layer
-    that the state names as `layer`. The weights still hold what was to be forgotten: an attack on
-    the weights recovers it.
+    that the state names as `layer`, `compose` the logits of answers. The weights still hold what
+    was to be forgotten: an attack on the weights recovers it.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language")
@@ -80,6 +82,17 @@ class Guard(Method):
         """
         return states
 
+    def compose(self, logits: Tensor, assistant: Tensor, state: State) -> Tensor:
+        """Replaces the logits of answer tokens.
+
+        Args:
+            logits: The model's logits, (tokens, vocabulary).
+            assistant: Logits of the model with the state's weights under `ASSISTANT` in place of
+                its own, (tokens, vocabulary).
+            state: State from `prepare`.
+        """
+        return logits
+
 
 @dataclass(frozen=True)
 class FittedGuard:
@@ -97,6 +110,28 @@ class FittedGuard:
     def layer(self) -> int | None:
         """The layer, from 1, after which hidden states are changed; None for none."""
         return int(self.state["layer"]) if type(self.guard).steer is not Guard.steer else None
+
+    @property
+    def assists(self) -> bool:
+        """Whether the guard has an assistant and composes logits with it."""
+        return type(self.guard).compose is not Guard.compose
+
+    @property
+    def assistant(self) -> State:
+        """The assistant's weights, by their names in the model."""
+        kept = self.state.items()
+        return {n.removeprefix(ASSISTANT): w for n, w in kept if n.startswith(ASSISTANT)}
+
+    def to(self, like: Tensor) -> FittedGuard:
+        """Moves the assistant's weights to a tensor's device and type; itself if they are there."""
+        moved = {ASSISTANT + name: weight.to(like) for name, weight in self.assistant.items()}
+        if all(self.state[name] is weight for name, weight in moved.items()):
+            return self
+        return FittedGuard(self.guard, self.state | moved)
+
+    def compose(self, logits: Tensor, assistant: Tensor) -> Tensor:
+        """Replaces logits by `Guard.compose` with this guard's state."""
+        return self.guard.compose(logits, assistant, self.state)
 
     def ask(self, item: Item) -> Item:
         """Replaces a question by `Guard.ask` with this guard's state."""

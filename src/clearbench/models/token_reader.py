@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,8 @@ from clearbench.batches.collate import collate
 from clearbench.batches.items import Item
 from clearbench.batches.trees import Tree, merge
 from clearbench.data.modality import modalities, modality
+from clearbench.methods.guard import FittedGuard
+from clearbench.models.assistants import composed
 from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
 from clearbench.models.encoding import Encoder
@@ -114,8 +116,8 @@ class TokenReader(Model):
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
         """Yields (tokens, vocabulary) logits at flat places, some tokens at a time."""
         self.forwards += 1
-        if not self._is_fast(batch):
-            yield self._plain_logits(batch, places)
+        if self._assisting or not self._is_fast(batch):
+            yield self._logits(batch, places)
             return
         states = self._states(batch)[places]
         head = self.core.get_output_embeddings()
@@ -123,9 +125,20 @@ class TokenReader(Model):
             yield head(part).float()
 
     def _logits(self, batch: Batch, places: Tensor) -> Tensor:
-        if self._is_fast(batch):
-            return self._fast_logits(batch, places)
-        return self._plain_logits(batch, places)
+        read = self._fast_logits if self._is_fast(batch) else self._plain_logits
+        return self._composed(lambda _: read(batch, places))
+
+    @property
+    def _assisting(self) -> tuple[FittedGuard, ...]:
+        """The guards that compose logits, their assistants where the model's weights are."""
+        if any(guard.assists for guard in self.guards):
+            like = next(self.core.parameters())
+            self.guards = tuple(guard.to(like) for guard in self.guards)
+        return tuple(guard for guard in self.guards if guard.assists)
+
+    def _composed(self, read: Callable[[int], Tensor]) -> Tensor:
+        """Computes logits with the guards' assistants, as `assistants.composed`."""
+        return composed(self, self._assisting, read)
 
     def _is_fast(self, batch: Batch) -> bool:
         tested, medium = self.shortcuts.head_only, batch.medium
