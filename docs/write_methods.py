@@ -173,7 +173,7 @@ def _steps(cls: type[Method]) -> list[Any]:
     """The functions that are the method, in order."""
     if issubclass(cls, Guard):
         trained = [each.loss for each in cls().stages() if not isinstance(each, Edit)]
-        applied = [name for name in ("ask", "change", "compose") if name in vars(cls)]
+        applied = [name for name in ("ask", "change", "see", "compose") if name in vars(cls)]
         return [*trained, *(getattr(cls, name) for name in applied)]
     stages = cls().stages()
     return [each.function if isinstance(each, Edit) else each.loss for each in stages]

@@ -1,6 +1,7 @@
 """Base of methods that leave the weights alone and change what goes in or what comes out.
 
-They change a question's text, embeddings or hidden states, or the logits of an answer.
+They change a question's text, embeddings or hidden states, an image's tokens, or the logits of an
+answer.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Guard(Method):
     """Base of methods that make a guard: `prepare` computes its state, a function applies it.
 
     `ask` changes the question, `change` its embeddings, `steer` its hidden states after the layer
-    that the state names as `layer`, `compose` the logits of answers. The weights still hold what
-    was to be forgotten: an attack on the weights recovers it.
+    that the state names as `layer`, `see` its visual tokens, `compose` the logits of answers. The
+    weights still hold what was to be forgotten: an attack on the weights recovers it.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language")
@@ -82,6 +83,17 @@ class Guard(Method):
         """
         return states
 
+    def see(self, states: Tensor, visual: Tensor, attention: Tensor, state: State) -> Tensor:
+        """Replaces the visual tokens that enter the language part.
+
+        Args:
+            states: Embeddings of text and visual tokens, (rows, length, width).
+            visual: Mask of the visual tokens, (rows, length).
+            attention: Mean attention that the question's text pays to each token, (rows, length).
+            state: State from `prepare`.
+        """
+        return states
+
     def compose(self, logits: Tensor, assistant: Tensor, state: State) -> Tensor:
         """Replaces the logits of answer tokens.
 
@@ -110,6 +122,15 @@ class FittedGuard:
     def layer(self) -> int | None:
         """The layer, from 1, after which hidden states are changed; None for none."""
         return int(self.state["layer"]) if type(self.guard).steer is not Guard.steer else None
+
+    @property
+    def sees(self) -> bool:
+        """Whether the guard changes visual tokens."""
+        return type(self.guard).see is not Guard.see
+
+    def see(self, states: Tensor, visual: Tensor, attention: Tensor) -> Tensor:
+        """Replaces visual tokens by `Guard.see` with this guard's state."""
+        return self.guard.see(states, visual, attention, self._at(states))
 
     @property
     def assists(self) -> bool:

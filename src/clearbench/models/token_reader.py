@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
@@ -25,6 +26,7 @@ from clearbench.models.encoding import Encoder
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
 from clearbench.models.shortcuts import Shortcuts, agrees
+from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
 
 #: Number of tokens whose logits are held at once while measuring.
 HEAD_CHUNK = 128
@@ -194,21 +196,39 @@ class TokenReader(Model):
         """Lets the guards change what the model reads of this batch's questions while entered."""
         changing = [guard for guard in self.guards if guard.changes]
         steering = [guard for guard in self.guards if guard.layer is not None]
-        if not changing and not steering:
+        seeing = [guard for guard in self.guards if guard.sees]
+        if not changing and not steering and not seeing:
             yield
             return
         prompts = question_tokens(batch)
-        handles = [on_prompts(self._layers[(g.layer or 1) - 1], prompts, g.steer) for g in steering]
-        if changing:
-            states = self.prompt_states(batch)
-            for guard in changing:
-                change = partial(guard.change, prompt_states=states)
-                handles.append(on_prompts(self.core.get_input_embeddings(), prompts, change))
+        means = self.prompt_states(batch) if changing else None  # before any hook is in place
+        handles = self._looked_at(batch, prompts, seeing) if seeing else []
+        for guard in steering:
+            layer = self._layers[(guard.layer or 1) - 1]
+            handles.append(on_prompts(layer, prompts, guard.steer))
+        for guard in changing:
+            change = partial(guard.change, prompt_states=means)
+            handles.append(on_prompts(self.core.get_input_embeddings(), prompts, change))
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _looked_at(
+        self, batch: Batch, prompts: Tensor, seeing: Sequence[FittedGuard]
+    ) -> list[RemovableHandle]:
+        """Lets guards change the visual tokens; each knows the attention of the unchanged model."""
+        visual = visual_tokens(self.core, batch)
+        if not visual.any():
+            return []
+        attention = attention_paid(self.core, batch, prompts & ~visual)
+        return [
+            before_layer(
+                self._layers[0], visual, partial(guard.see, visual=visual, attention=attention)
+            )
+            for guard in seeing
+        ]
 
     @property
     def _layers(self) -> nn.ModuleList:
