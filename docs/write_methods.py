@@ -172,7 +172,9 @@ def _equations(cls: type[Method]) -> Iterator[str]:
 def _steps(cls: type[Method]) -> list[Any]:
     """The functions that are the method, in order."""
     if issubclass(cls, Guard):
-        return [getattr(cls, name) for name in ("ask", "change") if name in vars(cls)]
+        trained = [each.loss for each in cls().stages() if not isinstance(each, Edit)]
+        applied = [name for name in ("ask", "change", "see", "compose") if name in vars(cls)]
+        return [*trained, *(getattr(cls, name) for name in applied)]
     stages = cls().stages()
     return [each.function if isinstance(each, Edit) else each.loss for each in stages]
 
@@ -272,6 +274,7 @@ def index(rows: Sequence[Shown]) -> str:
     lines = ["# Methods\n", WRITTEN, "What each did on the demo world: [results](results.md).\n"]
     for status, title in (
         ("verified", "## Confirmed by paper, authors' code or derivation\n"),
+        ("adapted", "## Adapted: the page says where it departs from the publication\n"),
         ("unverified", "## Not confirmed: the page says what is uncertain\n"),
     ):
         chosen = {name: cls for name, cls in known.items() if cls.status == status}

@@ -17,6 +17,7 @@ RUNS = [
     {"method": "task_vector", "train": {"lora_rank": 2}},
     {"method": "ssd", "hyperparameters": {"selection": 1.2, "dampening": 0.1}},
     {"method": "eco", "hyperparameters": {"threshold": 0.5, "zeroed": 1.0}},
+    {"method": "uld"},
 ]
 
 
@@ -50,8 +51,9 @@ def weights(model: Model) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in model.module.parameters()])
 
 
-def test_a_guard_is_a_small_folder_and_is_put_on_its_original(made: Any) -> None:
-    first, second = (made.row("eco", number) for number in (0, 1))
+@pytest.mark.parametrize("method", ["eco", "uld"])
+def test_a_guard_is_a_folder_and_is_put_on_its_original(made: Any, method: str) -> None:
+    first, second = (made.row(method, number) for number in (0, 1))
     names = {path.name for path in made.folder(first.model).iterdir()}
     assert names == {"guard-000", "manifest.json", "outcome.json"}
     original = made.row("original").model.load(made.inputs)

@@ -48,12 +48,7 @@ class ECO(
             )
             for role in ("forget", "retain")
         }
-        states = torch.cat(list(parts.values())).double().cpu()
-        labels = torch.cat([torch.ones(len(parts["forget"])), torch.zeros(len(parts["retain"]))])
-        mean, scale = states.mean(0), states.std(0).clamp_min(1e-6)
-        fitted = _separate((states - mean) / scale, labels.to(states), self.ridge)
-        weight = fitted[:-1] / scale
-        return {"weight": weight.float(), "bias": (fitted[-1] - weight @ mean).float()}
+        return separate(parts["forget"], parts["retain"], self.ridge)
 
     def change(
         self, embeddings: Tensor, prompts: Tensor, prompt_states: Tensor, state: State
@@ -67,7 +62,21 @@ class ECO(
         return torch.where(chosen[..., None], corrupted, embeddings)
 
 
-def _separate(states: Tensor, labels: Tensor, ridge: float) -> Tensor:
+def separate(forget: Tensor, retain: Tensor, ridge: float) -> State:
+    """Fits a logistic regression of forget against retain, on standardised (rows, width) states.
+
+    Returns:
+        `weight`, (width,), and `bias` for states as they are.
+    """
+    states = torch.cat([forget, retain]).double().cpu()
+    labels = torch.cat([torch.ones(len(forget)), torch.zeros(len(retain))]).to(states)
+    mean, scale = states.mean(0), states.std(0).clamp_min(1e-6)
+    fitted = _regression((states - mean) / scale, labels, ridge)
+    weight = fitted[:-1] / scale
+    return {"weight": weight.float(), "bias": (fitted[-1] - weight @ mean).float()}
+
+
+def _regression(states: Tensor, labels: Tensor, ridge: float) -> Tensor:
     """Fits a logistic regression in which both classes have equal weight.
 
     Args:

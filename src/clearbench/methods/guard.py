@@ -1,6 +1,7 @@
-"""Base of methods that leave the weights alone and change a question before it is answered.
+"""Base of methods that leave the weights alone and change what goes in or what comes out.
 
-They change its text, its embeddings or its hidden states.
+They change a question's text, embeddings or hidden states, an image's tokens, or the logits of an
+answer.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from clearbench.methods.step import Data, Model, State
 from clearbench.storage import read_json, write_json
 
 SETTINGS, TENSORS = "guard.json", "guard.safetensors"
+#: Prefix of an assistant's weights in a state, before their names in the model.
+ASSISTANT = "assistant|"
 
 
 def as_tensor(text: str) -> Tensor:
@@ -38,8 +41,8 @@ class Guard(Method):
     """Base of methods that make a guard: `prepare` computes its state, a function applies it.
 
     `ask` changes the question, `change` its embeddings, `steer` its hidden states after the layer
-    that the state names as `layer`. The weights still hold what was to be forgotten: an attack on
-    the weights recovers it.
+    that the state names as `layer`, `see` its visual tokens, `compose` the logits of answers. The
+    weights still hold what was to be forgotten: an attack on the weights recovers it.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("language", "vision-language")
@@ -80,6 +83,28 @@ class Guard(Method):
         """
         return states
 
+    def see(self, states: Tensor, visual: Tensor, attention: Tensor, state: State) -> Tensor:
+        """Replaces the visual tokens that enter the language part.
+
+        Args:
+            states: Embeddings of text and visual tokens, (rows, length, width).
+            visual: Mask of the visual tokens, (rows, length).
+            attention: Mean attention that the question's text pays to each token, (rows, length).
+            state: State from `prepare`.
+        """
+        return states
+
+    def compose(self, logits: Tensor, assistant: Tensor, state: State) -> Tensor:
+        """Replaces the logits of answer tokens.
+
+        Args:
+            logits: The model's logits, (tokens, vocabulary).
+            assistant: Logits of the model with the state's weights under `ASSISTANT` in place of
+                its own, (tokens, vocabulary).
+            state: State from `prepare`.
+        """
+        return logits
+
 
 @dataclass(frozen=True)
 class FittedGuard:
@@ -97,6 +122,37 @@ class FittedGuard:
     def layer(self) -> int | None:
         """The layer, from 1, after which hidden states are changed; None for none."""
         return int(self.state["layer"]) if type(self.guard).steer is not Guard.steer else None
+
+    @property
+    def sees(self) -> bool:
+        """Whether the guard changes visual tokens."""
+        return type(self.guard).see is not Guard.see
+
+    def see(self, states: Tensor, visual: Tensor, attention: Tensor) -> Tensor:
+        """Replaces visual tokens by `Guard.see` with this guard's state."""
+        return self.guard.see(states, visual, attention, self._at(states))
+
+    @property
+    def assists(self) -> bool:
+        """Whether the guard has an assistant and composes logits with it."""
+        return type(self.guard).compose is not Guard.compose
+
+    @property
+    def assistant(self) -> State:
+        """The assistant's weights, by their names in the model."""
+        kept = self.state.items()
+        return {n.removeprefix(ASSISTANT): w for n, w in kept if n.startswith(ASSISTANT)}
+
+    def to(self, like: Tensor) -> FittedGuard:
+        """Moves the assistant's weights to a tensor's device and type; itself if they are there."""
+        moved = {ASSISTANT + name: weight.to(like) for name, weight in self.assistant.items()}
+        if all(self.state[name] is weight for name, weight in moved.items()):
+            return self
+        return FittedGuard(self.guard, self.state | moved)
+
+    def compose(self, logits: Tensor, assistant: Tensor) -> Tensor:
+        """Replaces logits by `Guard.compose` with this guard's state."""
+        return self.guard.compose(logits, assistant, self.state)
 
     def ask(self, item: Item) -> Item:
         """Replaces a question by `Guard.ask` with this guard's state."""

@@ -201,7 +201,7 @@ class Model(Weights, ABC):
     @property
     def fingerprint(self) -> str:
         """Hash of all that decides its answers: weights and guards."""
-        guards = [(guard.about, digest(guard.state)) for guard in self.guards]
+        guards = [(guard.about, digest(dict(sorted(guard.state.items())))) for guard in self.guards]
         return content_hash([digest(self.module.state_dict()), guards])
 
     def duplicate(self) -> Self:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.collate import collate
 from clearbench.batches.items import Item, by_medium, cut
 from clearbench.batches.trees import Tree, merge
+from clearbench.models.assistants import AssistedCache
 from clearbench.models.decoding import decode
 from clearbench.models.families.base import accepted
 from clearbench.models.guards import save_guards
@@ -28,7 +28,8 @@ SELF_TEST_TOKENS = 8
 class TokenModel(TokenStates):
     """A causal model: `kind` decides whether it may take media.
 
-    Our own decoding is used where a first-use self-test finds that it gives what `generate` gives.
+    Our own decoding is used where a first-use self-test finds that it gives what `generate` gives,
+    and always with a guard's assistant, which `generate` knows nothing of.
     """
 
     def answer_length(self, item: Item) -> int:
@@ -46,7 +47,7 @@ class TokenModel(TokenStates):
         for medium, mine in by_medium(items).items():
             cuts = cut([len(self._prompt(item)) for item in mine], GENERATION_BUDGET)
             groups += [[mine[k] for k in group] for group in cuts]
-            if medium not in self.shortcuts.own_decoding:
+            if medium not in self.shortcuts.own_decoding and not self._assisting:
                 self.shortcuts.own_decoding[medium] = self._decodes_alike(mine[:2])
         return groups
 
@@ -67,7 +68,7 @@ class TokenModel(TokenStates):
 
     def _generate_batch(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
         batch = self._left_padded(items)
-        own = self.shortcuts.own_decoding[batch.medium]
+        own = self._assisting or self.shortcuts.own_decoding[batch.medium]
         new = (self._greedy if own else self._library_greedy)(batch, limits)
         texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
         return [text.strip() for text in texts]
@@ -101,16 +102,22 @@ class TokenModel(TokenStates):
 
     def _greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
         options = {"use_cache": True, "logits_to_keep": 1}
+        cache = AssistedCache(self.core.config.get_text_config(), len(self._assisting))
+
+        def step(call: Callable[..., Any], inputs: dict[str, Any]) -> Tensor:
+            def read(number: int) -> Tensor:
+                own = inputs | {"past_key_values": cache.of(number)}
+                logits: Tensor = call(own).logits
+                return logits[:, -1]
+
+            return self._composed(read)
 
         def prefill(inputs: dict[str, Any]) -> Tensor:
-            logits: Tensor = self._call(self.core, batch, inputs, **options).logits
-            return logits[:, -1]
+            return step(lambda own: self._call(self.core, batch, own, **options), inputs)
 
         def forward(inputs: dict[str, Any]) -> Tensor:
-            logits: Tensor = self.core(**inputs, **options).logits
-            return logits[:, -1]
+            return step(lambda own: self.core(**own, **options), inputs)
 
-        cache = DynamicCache(config=self.core.config.get_text_config())
         end = self.tokenizer.eos_token_id
         values = {name: self.family.text_values.get(name, 0) for name in batch.extras}
         return decode(prefill, forward, batch.inputs, cache, end, limits, values)

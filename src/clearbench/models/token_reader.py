@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
@@ -17,12 +18,15 @@ from clearbench.batches.collate import collate
 from clearbench.batches.items import Item
 from clearbench.batches.trees import Tree, merge
 from clearbench.data.modality import modalities, modality
+from clearbench.methods.guard import FittedGuard
+from clearbench.models.assistants import composed
 from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
 from clearbench.models.encoding import Encoder
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
 from clearbench.models.shortcuts import Shortcuts, agrees
+from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
 
 #: Number of tokens whose logits are held at once while measuring.
 HEAD_CHUNK = 128
@@ -114,8 +118,8 @@ class TokenReader(Model):
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
         """Yields (tokens, vocabulary) logits at flat places, some tokens at a time."""
         self.forwards += 1
-        if not self._is_fast(batch):
-            yield self._plain_logits(batch, places)
+        if self._assisting or not self._is_fast(batch):
+            yield self._logits(batch, places)
             return
         states = self._states(batch)[places]
         head = self.core.get_output_embeddings()
@@ -123,9 +127,20 @@ class TokenReader(Model):
             yield head(part).float()
 
     def _logits(self, batch: Batch, places: Tensor) -> Tensor:
-        if self._is_fast(batch):
-            return self._fast_logits(batch, places)
-        return self._plain_logits(batch, places)
+        read = self._fast_logits if self._is_fast(batch) else self._plain_logits
+        return self._composed(lambda _: read(batch, places))
+
+    @property
+    def _assisting(self) -> tuple[FittedGuard, ...]:
+        """The guards that compose logits, their assistants where the model's weights are."""
+        if any(guard.assists for guard in self.guards):
+            like = next(self.core.parameters())
+            self.guards = tuple(guard.to(like) for guard in self.guards)
+        return tuple(guard for guard in self.guards if guard.assists)
+
+    def _composed(self, read: Callable[[int], Tensor]) -> Tensor:
+        """Computes logits with the guards' assistants, as `assistants.composed`."""
+        return composed(self, self._assisting, read)
 
     def _is_fast(self, batch: Batch) -> bool:
         tested, medium = self.shortcuts.head_only, batch.medium
@@ -181,21 +196,39 @@ class TokenReader(Model):
         """Lets the guards change what the model reads of this batch's questions while entered."""
         changing = [guard for guard in self.guards if guard.changes]
         steering = [guard for guard in self.guards if guard.layer is not None]
-        if not changing and not steering:
+        seeing = [guard for guard in self.guards if guard.sees]
+        if not changing and not steering and not seeing:
             yield
             return
         prompts = question_tokens(batch)
-        handles = [on_prompts(self._layers[(g.layer or 1) - 1], prompts, g.steer) for g in steering]
-        if changing:
-            states = self.prompt_states(batch)
-            for guard in changing:
-                change = partial(guard.change, prompt_states=states)
-                handles.append(on_prompts(self.core.get_input_embeddings(), prompts, change))
+        means = self.prompt_states(batch) if changing else None  # before any hook is in place
+        handles = self._looked_at(batch, prompts, seeing) if seeing else []
+        for guard in steering:
+            layer = self._layers[(guard.layer or 1) - 1]
+            handles.append(on_prompts(layer, prompts, guard.steer))
+        for guard in changing:
+            change = partial(guard.change, prompt_states=means)
+            handles.append(on_prompts(self.core.get_input_embeddings(), prompts, change))
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _looked_at(
+        self, batch: Batch, prompts: Tensor, seeing: Sequence[FittedGuard]
+    ) -> list[RemovableHandle]:
+        """Lets guards change the visual tokens; each knows the attention of the unchanged model."""
+        visual = visual_tokens(self.core, batch)
+        if not visual.any():
+            return []
+        attention = attention_paid(self.core, batch, prompts & ~visual)
+        return [
+            before_layer(
+                self._layers[0], visual, partial(guard.see, visual=visual, attention=attention)
+            )
+            for guard in seeing
+        ]
 
     @property
     def _layers(self) -> nn.ModuleList:

@@ -34,6 +34,11 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return hashed.hexdigest()
 
 
+def _without_adapters(parameter: str) -> str:
+    """A parameter's name before adapters were added."""
+    return parameter.removeprefix("base_model.model.").replace(".base_layer.", ".")
+
+
 class Weights:
     """The weights of a `transformers` model, with adapters if there are any.
 
@@ -110,14 +115,16 @@ class Weights:
     def holding(self, weights: Mapping[str, Tensor]) -> Iterator[None]:
         """Replaces weights of the module by these of the same name while entered.
 
-        Gradients flow through them to whatever they were computed from.
+        A name may be that of the module without its adapters. Gradients flow through them to
+        whatever they were computed from.
 
         Raises:
             ModelError: The weights are sharded; FSDP replaces them whenever they are used.
         """
         if self.is_sharded:
             raise ModelError("sharded weights cannot be replaced", "holding", "do not shard them")
-        own = dict(self.module.named_parameters())
+        named = dict(self.module.named_parameters())
+        own = {_without_adapters(name): weight for name, weight in named.items()} | named
         held: dict[int, Any] = {id(own[name]): weight for name, weight in weights.items()}
         places = [
             (layer, name, weight)

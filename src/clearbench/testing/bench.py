@@ -91,8 +91,9 @@ class Bench:
 
     @property
     def takes_lora(self) -> bool:
-        """Whether the method begins with training, so that adapters can be used."""
-        return isinstance(self.chosen.stages()[0], Train)
+        """Whether the method begins with training of the model, so that adapters can be used."""
+        begins = isinstance(self.chosen.stages()[0], Train)
+        return begins and self.cls.artefact == "weights"
 
     def step(self, model: Model, items: Mapping[str, list[Item]], number: int = 2) -> Step:
         """Makes one step of three on given items, with the taught model as reference."""

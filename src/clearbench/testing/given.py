@@ -60,6 +60,7 @@ class GivenModel:
         self.logits = {r: v.detach().clone().double().requires_grad_() for r, v in logits.items()}
         self.weight = torch.linspace(-1, 1, 6, dtype=torch.double, requires_grad=True)
         self.kind, self.depth, self.margin = kind, depth, margin
+        self.guards: tuple[Any, ...] = ()
 
     @classmethod
     def drawn(cls, seed: int, **about: Any) -> GivenModel:

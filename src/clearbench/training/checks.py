@@ -159,6 +159,14 @@ def _check_training(chosen: Method, settings: TrainSettings) -> None:
                     "leave it out",
                 )
         return
+    if chosen.artefact == "guard":
+        for field in ("lora_rank", "max_retain_rise"):
+            if getattr(settings, field) is not None:
+                raise RecipeError(
+                    f"{chosen.name} trains whole weights of an assistant, not the model's",
+                    f"train.{field}",
+                    "leave it out",
+                )
     own = trained[0].rule or trained[0].tensor_rule
     if settings.rule and (own or not {"forget", "retain"} <= {*chosen.needs}):
         why = "brings its own" if own else "has not both a forget and a retain term"

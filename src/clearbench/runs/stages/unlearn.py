@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from clearbench.data.modality import parse_modalities
-from clearbench.methods.base import Method, method
+from clearbench.methods.base import Method, Train, method
 from clearbench.models.base import Model
 from clearbench.models.guards import save_guards
 from clearbench.runs.code import modules_of
@@ -130,7 +130,8 @@ class UnlearnStage(ModelStage):
             except Diverged as error:
                 status, reason, history = "diverged", str(error), error.history
         cost["seconds"] -= observer.seconds
-        cost |= training_cost(model, trains_weights=not guards)
+        trains = any(isinstance(stage, Train) for stage in self.configured.stages())
+        cost |= training_cost(model, trains_weights=trains or not guards)
         if status == "ok" and guards:
             save_guards(model, folder)
         elif status == "ok":
