@@ -1,0 +1,98 @@
+"""Losses on refusals, entropy and sharpness against plain torch, their slopes and their limits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from clearbench.methods.base import method
+from clearbench.methods.losses import Term
+from clearbench.testing.by_hand import check_term
+from clearbench.testing.given import ROWS, TARGETS, WORDS, GivenModel, given_step
+
+MODEL, REFERENCE = GivenModel.drawn(0), GivenModel.drawn(1)
+COUNT, ONE_HOT = len(ROWS), np.eye(WORDS)[list(TARGETS)]
+#: Tokens of each row of the usual batch.
+SIZES = np.bincount(ROWS)
+
+
+def terms(name: str, model: GivenModel = MODEL, **about: Any) -> dict[str, Term]:
+    return method(name, **about).loss(given_step(model, REFERENCE))
+
+
+def true_probabilities(role: str, model: GivenModel = MODEL) -> Tensor:
+    return torch.tensor(np.exp(-model.losses(role)))
+
+
+def test_maximise_entropy() -> None:
+    found = terms("maximise_entropy", forget_weight=0.5, retain_weight=3)
+    uniform = 1 / WORDS
+    expected = [
+        sum(uniform * math.log(uniform / p) for p in row) for row in MODEL.probabilities("forget")
+    ]
+    check_term(found["forget"], 0.5 * np.array(expected))
+    check_term(found["retain"], 3 * MODEL.losses("retain"))
+
+
+def test_maximised_entropy_ends_at_equal_logits_and_is_not_the_entropys_own_order() -> None:
+    flat = GivenModel({**MODEL.logits, "forget": torch.full((COUNT, WORDS), 7.0)})
+    term = terms("maximise_entropy", flat)["forget"]
+    check_term(term, np.zeros(COUNT))
+    assert np.abs(flat.slope(term.mean, "forget")).max() < 1e-12
+    slope = MODEL.slope(terms("maximise_entropy", forget_weight=1)["forget"].mean, "forget")
+    np.testing.assert_allclose(slope, (MODEL.probabilities("forget") - 1 / WORDS) / COUNT)
+
+
+#: f, g* and f* of each divergence, the conjugate found by a search over a grid.
+GENERATORS = {
+    "total_variation": lambda r: abs(r - 1) / 2,
+    "kl": lambda r: r * np.log(r),
+    "jensen_shannon": lambda r: r * np.log(r) - (r + 1) * np.log((1 + r) / 2),
+    "pearson": lambda r: (r - 1) ** 2,
+}
+VARIATIONAL = {
+    "total_variation": lambda v: np.tanh(v) / 2,
+    "kl": lambda v: v,
+    "jensen_shannon": lambda v: np.log(2 / (1 + np.exp(-v))),
+    "pearson": lambda v: v,
+}
+RATIOS = np.arange(1, 400_001) / 20_000
+
+
+@pytest.mark.parametrize("divergence", GENERATORS)
+def test_flat(divergence: str) -> None:
+    """F*(u) = max over r of u r - f(r); the mean probability is of each row's own tokens."""
+    found = terms("flat", divergence=divergence)
+    means = {}
+    for role in ("idk", "forget"):
+        known = true_probabilities(role).numpy()
+        means[role] = np.array([known[:3].mean(), known[3]])
+    scores = {role: VARIATIONAL[divergence](mean) for role, mean in means.items()}
+    conjugate = [(u * RATIOS - GENERATORS[divergence](RATIOS)).max() for u in scores["forget"]]
+    check_term(found["refusal"], -scores["idk"])
+    values = found["forget"].values.detach().numpy()
+    np.testing.assert_allclose(values, conjugate, rtol=1e-5, atol=1e-8)
+    assert found["forget"].weights.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("divergence", GENERATORS)
+def test_flat_raises_refusals_and_lowers_answers(divergence: str) -> None:
+    found = terms("flat", divergence=divergence)
+    true = np.arange(COUNT), np.array(TARGETS)
+    assert (MODEL.slope(found["refusal"].mean, "idk")[true] < 0).all()
+    assert (MODEL.slope(found["forget"].mean, "forget")[true] > 0).all()
+
+
+def test_flats_kl_weighs_an_answer_by_its_own_probability() -> None:
+    """d/dv e^(v - 1) = e^(v - 1), and a row's mean has the slope p (onehot - p) / tokens."""
+    p, known = MODEL.probabilities("forget"), true_probabilities("forget").numpy()
+    means = np.bincount(ROWS, known) / SIZES
+    weights = (np.exp(means - 1) / SIZES)[list(ROWS)] / 2
+    expected = (weights * known)[:, None] * (ONE_HOT - p)
+    found = MODEL.slope(terms("flat", divergence="kl")["forget"].mean, "forget")
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
