@@ -96,3 +96,30 @@ def test_flats_kl_weighs_an_answer_by_its_own_probability() -> None:
     expected = (weights * known)[:, None] * (ONE_HOT - p)
     found = MODEL.slope(terms("flat", divergence="kl")["forget"].mean, "forget")
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("beta", [0.1, 2.0])
+def test_idk_ap(beta: float) -> None:
+    """Answer preservation: (1/b) log(1 + (p(refusal) / p(answer))^b) of whole retain answers."""
+    found = terms("idk_ap", beta=beta, retain_weight=3)
+    check_term(found["forget"], MODEL.losses("idk"))
+    true, false = (
+        torch.zeros(2, dtype=torch.double).index_add(
+            0, torch.tensor(ROWS), true_probabilities(role).log()
+        )
+        for role in ("retain", "refused")
+    )
+    check_term(found["retain"], 3 / beta * torch.log1p((false - true).mul(beta).exp()).numpy())
+
+
+def test_idk_ap_with_beta_to_zero_is_half_a_descent_beside_half_an_ascent() -> None:
+    """The slope of -(1/b) log sigmoid(b x) is -1/2 at b = 0; two rows."""
+    for role, sign in (("retain", -0.5), ("refused", 0.5)):
+        found = MODEL.slope(terms("idk_ap", beta=1e-7)["retain"].mean, role)
+        expected = sign * (ONE_HOT - MODEL.probabilities(role)) / 2
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_idk_ap_without_weight_reads_no_retain_rows() -> None:
+    chosen = method("idk_ap", retain_weight=0)
+    assert chosen.needed == ("idk",) and set(terms("idk_ap", retain_weight=0)) == {"forget"}

@@ -116,7 +116,8 @@ def check(
         )
     if "retain" in chosen.needed and not dataset.training.get("retain"):
         raise RecipeError(f"{chosen.name} needs a retain set", "dataset", "add rows to keep")
-    if "idk" in chosen.needed and model.kind != "classifier" and not dataset.refusals:
+    refuses = {"idk", "refused"} & {*chosen.needed}
+    if refuses and model.kind != "classifier" and not dataset.refusals:
         raise RecipeError(f"{chosen.name} needs refusals", "dataset", "give a bank of refusals")
     if not dataset.train_rows("forget", tracks):
         raise RecipeError(
