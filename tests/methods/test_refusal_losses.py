@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from clearbench.methods.base import method
 from clearbench.methods.losses import Term
-from clearbench.testing.by_hand import check_term
-from clearbench.testing.given import ROWS, TARGETS, WORDS, GivenModel, given_step
+from clearbench.testing.by_hand import Array, check_term
+from clearbench.testing.given import ROWS, TARGETS, WORDS, GivenModel, given_batch, given_step
 
 MODEL, REFERENCE = GivenModel.drawn(0), GivenModel.drawn(1)
 COUNT, ONE_HOT = len(ROWS), np.eye(WORDS)[list(TARGETS)]
@@ -123,3 +124,53 @@ def test_idk_ap_with_beta_to_zero_is_half_a_descent_beside_half_an_ascent() -> N
 def test_idk_ap_without_weight_reads_no_retain_rows() -> None:
     chosen = method("idk_ap", retain_weight=0)
     assert chosen.needed == ("idk",) and set(terms("idk_ap", retain_weight=0)) == {"forget"}
+
+
+def jensen_shannon(p: Array, q: Array) -> Array:
+    """The mean of both divergences from the middle, summed where a probability is not 0."""
+    middle = (p + q) / 2
+    halves = [np.where(d > 0, d * np.log(np.where(d > 0, d, 1) / middle), 0) for d in (p, q)]
+    return np.asarray(sum(halves).sum(-1) / 2)
+
+
+@pytest.mark.parametrize(
+    ("targets", "rows", "expected"),
+    [
+        ((3, 1, 2), (0, 0, 1), (3, 1, 3, 2)),
+        ((3, 1, 2, 4, 0, 1), (0, 0, 0, 0, 1, 1), (3, 1, 2, 0)),
+    ],
+    ids=["shorter", "longer"],
+)
+def test_jensun(targets: tuple[int, ...], rows: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """A refusal's tokens stand at the places of the true answer's, again and again."""
+    step = given_step(MODEL, REFERENCE)
+    step = replace(step, batches={**step.batches, "idk": given_batch("idk", targets, rows)})
+    found = method("jensun", forget_weight=0.5, retain_weight=2).loss(step)
+    wanted = np.eye(WORDS)[list(expected)]
+    check_term(found["forget"], 0.5 * jensen_shannon(wanted, MODEL.probabilities("forget")))
+    check_term(
+        found["retain"],
+        2 * jensen_shannon(REFERENCE.probabilities("retain"), MODEL.probabilities("retain")),
+    )
+
+
+def test_jensun_reads_refusals_of_several_batches_in_order() -> None:
+    step = given_step(MODEL, REFERENCE)
+    halves = [*given_batch("idk", (3, 1), (0, 0)), *given_batch("idk", (2,), (0,))]
+    term = method("jensun").loss(replace(step, batches={**step.batches, "idk": halves}))["forget"]
+    wanted = np.eye(WORDS)[[3, 1, 3, 2]]
+    check_term(term, jensen_shannon(wanted, MODEL.probabilities("forget")))
+
+
+def test_jensuns_terms_end_at_0_and_stay_under_log_2() -> None:
+    certain = {role: torch.zeros(COUNT, WORDS) for role in ("forget", "retain")}
+    certain["forget"][np.arange(COUNT), list(TARGETS)] = 60.0
+    model = GivenModel(certain)
+    found = method("jensun").loss(given_step(model, model))
+    for term in found.values():
+        np.testing.assert_allclose(term.values.detach().numpy(), 0, atol=1e-12)
+    assert np.abs(model.slope(found["retain"].mean, "retain")).max() < 1e-12
+    certain["forget"] *= -1
+    worst = method("jensun").loss(given_step(GivenModel(certain), model))["forget"]
+    np.testing.assert_allclose(worst.values.detach().numpy(), math.log(2), rtol=1e-9)
+    assert (MODEL.slope(terms("jensun")["forget"].mean, "forget")[ONE_HOT > 0] < 0).all()

@@ -99,9 +99,7 @@ def unlearning_feed(
 
     def draw(seed: int, step: int) -> Mapping[str, list[Item]]:
         drawn = base(seed, step)
-        made = {
-            role: roles.of(role, drawn[source], seed, step) for role, source in derived.items()
-        }
+        made = {role: roles.of(role, drawn[source], seed, step) for role, source in derived.items()}
         return {**drawn, **made}
 
     return draw
