@@ -7,10 +7,13 @@ from dataclasses import replace
 import pytest
 
 from clearbench.errors import RecipeError
+from clearbench.methods.base import method
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.feed import unlearning_feed
 from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
+from clearbench.training.settings import TrainSettings
+from clearbench.training.unlearn import unlearn
 
 ROLES = ("forget", "retain", "idk", "random", "shuffled", "paired")
 
@@ -51,6 +54,30 @@ def test_what_stands_beside_a_forget_row(
         )
     for own, each in zip(drawn["forget"], drawn.get("paired", ()), strict=False):
         assert each.person == own.person and (each.image is None) != (own.image is None)
+
+
+@pytest.mark.parametrize("kind", ["language", "vision-language"])
+def test_a_refused_row_is_a_retain_row_with_a_refusal(kind: str) -> None:
+    model, data = tiny_model(kind), tiny_dataset().for_kind(kind)
+    about, tracks = {"text": 5, "image": 5}, ("text",)
+    made = Roles(model, data)
+    drawn = unlearning_feed(data, tracks, about, 0, made, ("retain", "refused"))(3, 1)
+    assert set(drawn) == {"forget", "retain", "refused"}
+    every = TrainingRows(model, data, tracks, 4, 0)
+    pairs = zip(drawn["retain"], drawn["refused"], strict=True)
+    for own, each in (*pairs, *zip(every.items("retain"), every.items("refused"), strict=True)):
+        bank = data.refusals if own.image is None else data.image_refusals
+        assert replace(each, answer=own.answer, variant=own.variant) == own
+        assert each.answer in bank and each.variant == "refusal"
+    medias = {each.image is None for each in drawn["refused"]}
+    assert medias == ({True} if kind == "language" else {True, False})
+
+
+def test_refused_rows_without_a_bank_of_refusals_are_refused_by_name() -> None:
+    data = replace(tiny_dataset(), refusals=())
+    settings = TrainSettings.of(steps=1, batch_size=2, learning_rate=1e-3, parts=("language",))
+    with pytest.raises(RecipeError, match="idk_ap needs refusals"):
+        unlearn(tiny_model(), data, method("idk_ap"), ("text",), settings)
 
 
 def test_one_forgotten_person_is_shuffled_among_his_own_rows() -> None:

@@ -42,3 +42,9 @@ CLEAR = Paper(
     "2410.18057",
     "somvy/multimodal_unlearning",
 )
+CLOSER_LOOK = Paper(
+    "A Closer Look at Machine Unlearning for Large Language Models",
+    2024,
+    "2410.08109",
+    "sail-sg/closer-look-LLM-unlearning",
+)

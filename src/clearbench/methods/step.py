@@ -25,10 +25,11 @@ State = dict[str, Tensor]
 #: person's label), `random` the answer of a retained person's row of the same task, `shuffled` that
 #: of another forget row; `paired` are rows of the same person on the other track; `decoupled` has
 #: the same question about a retained person and the true answer; `kept` are retained rows of the
-#: same task with their own questions; `mirrored` has images flipped left to right.
+#: same task with their own questions; `mirrored` has images flipped left to right. `refused` is
+#: made from the step's retain rows, one for one: it has a refusal for an answer.
 ROLES = (
     "forget", "retain", "spared", "idk", "random", "shuffled", "paired", "decoupled", "kept",
-    "mirrored",
+    "mirrored", "refused",
 )  # fmt: skip
 #: Everything that a method can declare. `reference`: the frozen model before unlearning;
 #: `reference_log_probs`: only that model's log-probabilities of whole forget, idk, random and kept

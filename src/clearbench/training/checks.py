@@ -122,7 +122,8 @@ def check(
             "train.prompt_decoupling",
             "leave it out, or add rows to keep",
         )
-    if "idk" in chosen.needed and model.kind != "classifier" and not dataset.refusals:
+    refuses = {"idk", "refused"} & {*chosen.needed}
+    if refuses and model.kind != "classifier" and not dataset.refusals:
         raise RecipeError(f"{chosen.name} needs refusals", "dataset", "give a bank of refusals")
     if not dataset.train_rows("forget", tracks):
         raise RecipeError(

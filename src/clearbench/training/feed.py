@@ -12,7 +12,7 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import modalities
 from clearbench.errors import RecipeError
-from clearbench.training.roles import DERIVED, Roles
+from clearbench.training.roles import DERIVED, OF_RETAIN, Roles
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def unlearning_feed(
 ) -> Feed:
     """Makes a feed of forget rows of the chosen tracks, and of retain and replay rows of all.
 
-    The role `spared` and the roles made from forget rows are drawn where `needs` names them.
+    The role `spared` and the roles made from other rows are drawn where `needs` names them.
     """
     accepts = roles.model.accepts
     forget = track_pools(dataset.train_rows("forget", tracks), rows, accepts)
@@ -94,11 +94,12 @@ def unlearning_feed(
         )
     pools = {"forget": forget, "retain": retain}
     base = mixed_feed(pools | ({"spared": spared} if spared and "spared" in needs else {}))
-    derived = [role for role in DERIVED if role in needs]
+    sources = dict.fromkeys(DERIVED, "forget") | dict.fromkeys(OF_RETAIN, "retain")
+    derived = {role: source for role, source in sources.items() if role in needs}
 
     def draw(seed: int, step: int) -> Mapping[str, list[Item]]:
         drawn = base(seed, step)
-        made = {role: roles.of(role, drawn["forget"], seed, step) for role in derived}
+        made = {role: roles.of(role, drawn[source], seed, step) for role, source in derived.items()}
         return {**drawn, **made}
 
     return draw

@@ -1,4 +1,4 @@
-"""Makes a changed copy of each forget row, or another row in its place.
+"""Makes a changed copy of each forget or retain row, or another row in its place.
 
 Refusals, wrong answers, mirrored images, rows of the same person, and rows of retained people;
 `methods/step.py` says what each role is.
@@ -23,23 +23,25 @@ from clearbench.errors import RecipeError
 from clearbench.models.base import Model
 
 Drawn = TypeVar("Drawn")
+#: Roles made from forget rows, and from retain rows.
 DERIVED = ("idk", "random", "shuffled", "paired", "decoupled", "kept", "mirrored")
+OF_RETAIN = ("refused",)
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Makes the rows of the roles in `DERIVED` for one model and dataset."""
+    """Makes the rows of the roles in `DERIVED` and `OF_RETAIN` for one model and dataset."""
 
     model: Model
     dataset: Dataset
 
-    def of(self, role: str, forget: Sequence[Item], seed: int, step: int) -> list[Item]:
-        """Makes a role's rows for a step's forget rows, one for one."""
-        return [self._one(role, row, seed, step, place) for place, row in enumerate(forget)]
+    def of(self, role: str, rows: Sequence[Item], seed: int, step: int) -> list[Item]:
+        """Makes a role's rows for a step's forget (or retain) rows, one for one."""
+        return [self._one(role, row, seed, step, place) for place, row in enumerate(rows)]
 
     def _one(self, role: str, forget: Item, seed: int, step: int, place: int) -> Item:
         key = [seed, step, place, zlib.crc32(forget.row.encode())]
-        if role == "idk":
+        if role in ("idk", "refused"):
             answer = self.refusal(forget, np.random.default_rng(key))
             return replace(forget, variant="refusal", answer=answer)
         if role == "mirrored":
@@ -58,7 +60,7 @@ class Roles:
         return replace(forget, variant=role, answer=answer)
 
     def refusal(self, forget: Item, rng: np.random.Generator) -> str:
-        """Draws a refusal in place of a forgotten answer; on a classifier a retained label."""
+        """Draws a refusal in place of an answer; on a classifier a retained label."""
         if self.model.kind == "classifier":
             return self._retained_names[rng.integers(len(self._retained_names))]
         texts = self.dataset.refusals

@@ -13,7 +13,7 @@ from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modalities
 from clearbench.models.base import Model
-from clearbench.training.roles import DERIVED, Roles
+from clearbench.training.roles import DERIVED, OF_RETAIN, Roles
 
 #: Number that sets the order of these batches apart from other random choices of a run.
 _SHUFFLES = 11
@@ -52,11 +52,12 @@ class TrainingRows:
     def items(self, role: str) -> list[Item]:
         """Selects every row of a role that the model can read."""
         every: Sequence[str] = tuple(modalities())
-        tracks = every if role in ("retain", "spared") else self.tracks
+        retained = role in ("retain", *OF_RETAIN)
+        tracks = every if retained else self.tracks
         if role == "spared":
             tracks = [track for track in every if track not in self.tracks]
-        chosen = self._readable("retain" if role == "retain" else "forget", tracks)
-        if role in DERIVED:
+        chosen = self._readable("retain" if retained else "forget", tracks)
+        if role in DERIVED + OF_RETAIN:
             return Roles(self.model, self.dataset).of(role, chosen, self.seed, 0)
         return chosen
 
