@@ -140,7 +140,7 @@ def test_dpo_looks_back_at_a_model_that_refuses(
     assert [set(values) & {"tuning", "forget"} for values in histories["tuned"]] == (
         [{"tuning"}] * 6 + [{"forget"}] * 6
     )
-    assert histories["original"][0]["forget"] == pytest.approx(np.log(2), abs=1e-5)
+    assert histories["original"][0]["forget"] == pytest.approx(20 * np.log(2), abs=1e-4)
 
 
 @pytest.mark.parametrize("rank", [None, 2])

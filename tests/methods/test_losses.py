@@ -64,8 +64,37 @@ def test_npo_reads_whole_answers() -> None:
 
 
 def test_dpo_of_equal_policies_is_log_two() -> None:
-    term = method("dpo", beta=0.7).loss(given_step(MODEL, MODEL))["forget"]
-    check_term(term, [math.log(2)] * 2)
+    for scaled, factor in ((False, 1.0), (True, 2 / 0.7)):
+        term = method("dpo", beta=0.7, scaled=scaled).loss(given_step(MODEL, MODEL))["forget"]
+        check_term(term, [factor * math.log(2)] * 2)
+
+
+def test_dpos_defaults_are_one_published_set() -> None:
+    """OpenUnlearning's and `dpo_grad_diff`'s: 2/beta and a retain weight of 1; TOFU has neither."""
+    gap = sum(
+        sign * np.bincount(ROWS, REFERENCE.losses(role) - MODEL.losses(role))
+        for role, sign in (("idk", 1), ("forget", -1))
+    )
+    found = method("dpo").loss(given_step(MODEL, REFERENCE))
+    check_term(found["forget"], 20 * np.log1p(np.exp(-0.1 * gap)))
+    check_term(found["retain"], MODEL.losses("retain"))
+    tofu = method("dpo", scaled=False, retain_weight=0).loss(given_step(MODEL, REFERENCE))
+    assert tofu.keys() == {"forget"}
+    check_term(tofu["forget"], np.log1p(np.exp(-0.1 * gap)))
+
+
+def test_scaled_dpo_of_beta_zero_is_the_gap_of_log_probabilities() -> None:
+    """(2/beta)(log 2 - beta gap / 2 + ...): the slope is descent on one answer, ascent on other."""
+    term = method("dpo", beta=1e-6, retain_weight=0).loss(given_step(MODEL, REFERENCE))["forget"]
+    np.testing.assert_allclose(
+        MODEL.slope(term.total, "forget"), -MODEL.slope(_sum_of_losses("forget"), "forget"),
+        rtol=1e-4, atol=1e-5,
+    )  # fmt: skip
+
+
+def _sum_of_losses(role: str) -> torch.Tensor:
+    batch = given_step(MODEL).batches[role]
+    return -MODEL.answers(batch).log_probs.sum()
 
 
 def test_dpo_prefers_the_refusal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,46 @@ def test_rmu() -> None:
     check_term(found["retain"], 7 * (drift**2).mean(-1))
 
 
-def test_rmu_takes_seven_of_thirty_two_layers() -> None:
-    for depth, layer in ((32, 7), (16, 4), (4, 1), (2, 1)):
+def test_rmu_takes_the_layer_that_the_published_codes_call_7_of_32() -> None:
+    """They count from 0: `model.layers[7]`, the eighth."""
+    for depth, layer in ((32, 8), (16, 4), (28, 7), (30, 8), (4, 1), (2, 1)):
         model = GivenModel.drawn(0, depth=depth)
         assert method("rmu")._layer(model) == layer  # type: ignore[attr-defined]
+
+
+def test_rmu_trains_three_matrices_up_to_the_published_layer() -> None:
+    """Blocks 5, 6 and 7, counted from 0, on a model of 32 layers."""
+    model = SimpleNamespace(
+        depth=32,
+        kind="language",
+        part_of=lambda _: "language",
+        layer_of=lambda name: int(name) + 1,
+        is_perceptron=lambda _: True,
+    )
+    rmu: Any = method("rmu")
+    assert [k for k in range(32) if rmu._learns(model, str(k))] == [5, 6, 7]
+
+
+def test_rmus_defaults_are_one_published_run() -> None:
+    """The README of the WMDP code; its argparse has 20 and 100."""
+    rmu: Any = method("rmu")
+    assert (rmu.steering, rmu.retain_weight, rmu.steering_unit) == (6.5, 1200, "absolute")
+
+
+@pytest.mark.parametrize("targets", ["shared", "row"])
+def test_rmus_target_in_units_of_the_states(targets: str) -> None:
+    """Adaptive RMU: c times the mean norm of the original's states, a token each."""
+    data: Any = SimpleNamespace(batches=lambda _: iter([given_batch("forget")] * 2))
+    model: Any = MODEL
+    norm = np.linalg.norm(3 * MODEL.array("forget"), axis=-1).mean()
+    about: dict[str, Any] = {"layer": 3, "steering": 5.0, "targets": targets}
+    scaled = method("rmu", steering_unit="norm", **about).prepare(model, data, 4)
+    plain = method("rmu", **about).prepare(model, data, 4)
+    assert scaled.keys() == plain.keys()
+    for name, target in scaled.items():
+        np.testing.assert_allclose(target, norm * plain[name], rtol=1e-5)
+    if targets == "shared":
+        assert float(scaled["target"].norm()) == pytest.approx(5 * norm, rel=1e-5)
 
 
 def test_scrub_takes_turns() -> None:

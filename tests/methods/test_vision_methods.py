@@ -119,7 +119,7 @@ def test_the_margin_is_in_every_loss_that_teaches_and_in_no_ratio() -> None:
     check_term(found["forget"], -0.02 * model.losses("forget"))
     check_term(found["random"], 0.01 * model.losses("random"))
     assert torch.equal(found["retain"].values, plain["retain"].values)
-    about = {"chosen": "retain", "beta": 1, "retain_weight": 0}
+    about = {"chosen": "retain", "beta": 1, "scaled": False, "retain_weight": 0}
     ratio = terms("dpo", about, model=model, reference=reference)["forget"]
     assert torch.equal(ratio.values, terms("dpo", about)["forget"].values)
 
@@ -131,7 +131,7 @@ def test_dpo_may_choose_a_retained_row() -> None:
     for chosen, role in (("refusal", "idk"), ("retain", "kept")):
         gap = 0.7 * (ratios(role) - ratios("forget"))
         found = terms("dpo", {"chosen": chosen, "beta": 0.7})["forget"]
-        check_term(found, np.log1p(np.exp(-gap)))
+        check_term(found, 2 / 0.7 * np.log1p(np.exp(-gap)))
 
 
 def test_dpo_reads_only_the_rows_it_chooses() -> None:

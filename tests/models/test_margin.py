@@ -37,7 +37,7 @@ HEADS: tuple[Head, ...] = ("linear", "additive_margin")
 #: The forms of CLEAR's vision track, where they are not the defaults.
 VISION: dict[str, dict[str, Any]] = {
     "rmu": {"targets": "row", "steering": 2, "retain_weight": 1},
-    "dpo": {"chosen": "retain", "beta": 1, "retain_weight": 0},
+    "dpo": {"chosen": "retain", "beta": 1, "scaled": False, "retain_weight": 0},
 }
 
 

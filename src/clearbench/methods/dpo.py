@@ -31,18 +31,25 @@ class DPO(
     """Direct preference optimisation with the refusal chosen and the true answer rejected.
 
     Log-probabilities are summed over whole answers. On a classifier the refusal is the label of a
-    random retained image. `beta` 0.1 and a retain weight of 1 are TOFU's values. CLEAR's paper
-    takes as reference a model fine-tuned on the refusals (`reference` `tuned`: a stage before, with
-    the steps of the run; unlearning still starts from the original) and adds their loss with a
-    `refusal_weight` of 1 (errata E21: its code has neither). CLEAR's vision track chooses the true
-    label of a retained image itself: `chosen` "retain", beta 1 (at which its factor 1/beta is 1),
-    retain weight 0.
+    random retained image. The factor 2/beta, `beta` 0.1 and a retain weight of 1 are one set, that
+    of OpenUnlearning and of `dpo_grad_diff` in the repository of NPO. TOFU's code has neither
+    factor nor retain term (`scaled` false, retain weight 0), and `beta` 0.1 as well. CLEAR's paper
+    has no factor either; it takes as reference a model fine-tuned on the refusals (`reference`
+    `tuned`: a stage before, with the steps of the run; unlearning still starts from the original)
+    and adds their loss with a `refusal_weight` of 1 (errata E21: its code has neither). CLEAR's
+    vision track chooses the true label of a retained image itself: `chosen` "retain", beta 1 (at
+    which its factor 1/beta is 1), `scaled` false, retain weight 0.
 
     Attributes:
+        scaled: True for the factor 2/beta of NPO, at which the slope at the original does not
+            depend on beta; False for the loss of the paper.
+        refusal_weight: Weight of the loss on the refusals.
+        reference: Weights that are compared with: the `original`, or those `tuned` on refusals.
         chosen: Preferred answer: a `refusal` to the forget question, or a `retain` row's own.
     """
 
     beta: float = Field(default=0.1, gt=0)
+    scaled: bool = True
     refusal_weight: float = Field(default=0.0, ge=0)
     reference: Literal["original", "tuned"] = "original"
     chosen: Literal["refusal", "retain"] = "refusal"
@@ -74,12 +81,12 @@ class DPO(
         return {"tuning": cross_entropy(step.model.answers(step.idk))}
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """-log sigmoid(beta (log-ratio(chosen) - log-ratio(answer))) + lambda L(retain)."""
+        """-f log sigmoid(beta (log-ratio(chosen) - log-ratio(answer))) + lambda L(retain), f 2/beta."""
         better = step.idk if self.chosen == "refusal" else step.kept
         chosen, forget, *retain = step.answers(better, step.forget, *self.retained(step))
         ratios = step.log_ratio(better, chosen), step.log_ratio(step.forget, forget)
         terms = {
-            "forget": preference(*ratios, self.beta),
+            "forget": (2 / self.beta if self.scaled else 1.0) * preference(*ratios, self.beta),
             **self.retain_term(step, retain),
         }
         if self.refusal_weight:

@@ -37,20 +37,28 @@ class RMU(
     (errata E28: not one per row), and every token counts for itself (errata E104: not divided by
     other rows' counts). The states are those from which the answer tokens are read; nothing
     above the steered layer is computed. Only the last perceptron matrices of that layer and the
-    two below it learn, as published. Steering 20 and a retain weight of 1200 are the WMDP code's;
-    CLEAR used 300 and 1. Its vision track steers a classifier's embeddings, every image to a
-    vector of its own: `targets` "row", steering 2, retain weight 1.
+    two below it learn, as published. Steering 6.5 and a retain weight of 1200 are those of the run
+    in the README of the WMDP code; its argparse has 20 and 100. CLEAR used 300 and 1. Its vision
+    track steers a classifier's embeddings, every image to a vector of its own: `targets` "row",
+    steering 2, retain weight 1. Adaptive RMU (arXiv 2408.06223) is `steering_unit` "norm" with
+    steering 5 and a retain weight of 1200; its code takes the norm from one batch, here it is the
+    mean over the answer tokens of all forget rows.
 
     Attributes:
+        layer: Steered layer, from 1; None for 8 of 32, in proportion (layer 7 of the published
+            codes, which count from 0), and a classifier's last.
+        steering: Length c of the target, in `steering_unit`.
+        steering_unit: Unit of c: `absolute`, or `norm`, the mean norm of the original's states of
+            the forget rows after the steered layer, which fits any model and depth.
         targets: `shared`, c u for all rows, or `row`, a fixed vector per forget row with entries
             drawn evenly between -c and c (errata E54: by row, not by caption as published).
-        layer: Steered layer, from 1; None for 7 of 32, in proportion, and a classifier's last.
         trains: `mlp`, those three matrices, or `all` parameters of the recipe's parts, as in CLEAR
             and OpenUnlearning. A classifier has no such matrices and always trains all.
     """
 
     layer: int | None = Field(default=None, ge=1)
-    steering: float = Field(default=20.0, gt=0)
+    steering: float = Field(default=6.5, gt=0)
+    steering_unit: Literal["absolute", "norm"] = "absolute"
     retain_weight: float = Field(default=1200.0, ge=0)
     trains: Literal["mlp", "all"] = "mlp"
     targets: Literal["shared", "row"] = "shared"
@@ -65,14 +73,22 @@ class RMU(
         with torch.no_grad():
             width = model.states(batches, self._layer(model)).shape[-1]
         random = torch.Generator().manual_seed(seed)
+        length = self._length(model, data)
         if self.targets == "shared":
             drawn = torch.rand(width, generator=random)
-            return {"target": self.steering * drawn / drawn.norm()}
+            return {"target": length * drawn / drawn.norm()}
         rows = [i.row for group in data.batches("forget") for batch in group for i in batch.items]
         drawn = 2 * torch.rand(len(rows), width, generator=random) - 1
-        return {
-            _OF_ROW + row: self.steering * target for row, target in zip(rows, drawn, strict=True)
-        }
+        return {_OF_ROW + row: length * target for row, target in zip(rows, drawn, strict=True)}
+
+    @torch.no_grad()
+    def _length(self, model: Model, data: Data) -> float:
+        """The length c of the target, in the units of the states."""
+        if self.steering_unit == "absolute":
+            return self.steering
+        layer, groups = self._layer(model), data.batches("forget")
+        norms = torch.cat([model.states(group, layer).norm(dim=-1) for group in groups])
+        return self.steering * float(norms.double().mean())
 
     def loss(self, step: Step) -> dict[str, Term]:
         """|h(forget) - target|^2 / d + alpha |h(retain) - h_original(retain)|^2 / d, per token."""
@@ -97,7 +113,7 @@ class RMU(
     def _layer(self, model: Model) -> int:
         if self.layer is not None:
             return self.layer
-        return model.depth if model.kind == "classifier" else max(1, round(model.depth * 7 / 32))
+        return model.depth if model.kind == "classifier" else max(1, (model.depth + 2) // 4)
 
     def _learns(self, model: Model, name: str) -> bool:
         """Whether a parameter is trained."""
