@@ -84,7 +84,8 @@ class MLLMEraser(
         sizes, directions = torch.linalg.eigh(states.T @ states)
         tiny = torch.finfo(sizes.dtype).eps * max(states.shape)
         none = int((sizes <= sizes[-1] * tiny).sum())
-        return directions[:, : max(none, int(self.null_share * len(sizes)), 1)]
+        basis: Tensor = directions[:, : max(none, int(self.null_share * len(sizes)), 1)]
+        return basis
 
     def steer(self, states: Tensor, prompts: Tensor, state: State) -> Tensor:
         """H + strength <h_last, w> d at every place of the question."""

@@ -201,7 +201,8 @@ class TokenReader(Model):
             yield
             return
         prompts = question_tokens(batch)
-        means = self.prompt_states(batch) if changing else None  # before any hook is in place
+        # before any hook is in place
+        means = self.prompt_states(batch) if changing else torch.empty(0)
         handles = self._looked_at(batch, prompts, seeing) if seeing else []
         for guard in steering:
             layer = self._layers[(guard.layer or 1) - 1]

@@ -168,7 +168,12 @@ def _check_training(chosen: Method, settings: TrainSettings) -> None:
                     f"train.{field}",
                     "leave it out",
                 )
-    own = trained[0].rule or trained[0].tensor_rule
+    _check_mixing(chosen, trained[0], settings)
+
+
+def _check_mixing(chosen: Method, first: Train, settings: TrainSettings) -> None:
+    """Refuses a gradient rule or decoupled prompts where a method has its own, or no use."""
+    own = first.rule or first.tensor_rule
     if settings.rule and (own or not {"forget", "retain"} <= {*chosen.needs}):
         why = "brings its own" if own else "has not both a forget and a retain term"
         raise RecipeError(
