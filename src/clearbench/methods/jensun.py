@@ -44,7 +44,7 @@ class JensUn(
     retain_weight: float = Field(default=1.0, ge=0)
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """a JS(onehot(refusal), model)(forget) + b JS(original, model)(retain), per token."""
+        """A JS(onehot(refusal), model)(forget) + b JS(original, model)(retain), per token."""
         forget, retain = step.answers(step.forget, step.retain)
         original = step.reference.answers(step.retain)
         away = _from_token(forget.logits, _refusal_tokens(forget, step.idk))
