@@ -67,7 +67,7 @@ class DPO(
     def needed(self) -> tuple[str, ...]:
         """The needs without the role of the other choice."""
         other = "kept" if self.chosen == "refusal" else "idk"
-        return tuple(need for need in self.needs if need != other)
+        return tuple(need for need in super().needed if need != other)
 
     def stages(self) -> Sequence[Stage]:
         """One stage, and before it the one that makes a tuned reference."""

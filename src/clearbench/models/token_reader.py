@@ -201,14 +201,15 @@ class TokenReader(Model):
             yield
             return
         prompts = question_tokens(batch)
-        # before any hook is in place
-        means = self.prompt_states(batch) if changing else torch.empty(0)
+        changes = list[Callable[[Tensor, Tensor], Tensor]]()
+        if changing:  # before any hook is in place
+            states = self.prompt_states(batch)
+            changes = [partial(guard.change, prompt_states=states) for guard in changing]
         handles = self._looked_at(batch, prompts, seeing) if seeing else []
         for guard in steering:
             layer = self._layers[(guard.layer or 1) - 1]
             handles.append(on_prompts(layer, prompts, guard.steer))
-        for guard in changing:
-            change = partial(guard.change, prompt_states=means)
+        for change in changes:
             handles.append(on_prompts(self.core.get_input_embeddings(), prompts, change))
         try:
             yield
