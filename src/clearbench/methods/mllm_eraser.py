@@ -81,6 +81,8 @@ class MLLMEraser(
 
     def _null_space(self, states: Tensor) -> Tensor:
         """The (width, directions) in which (rows, width) states have no, or the least, size."""
+        sizes: Tensor
+        directions: Tensor
         sizes, directions = torch.linalg.eigh(states.T @ states)
         tiny = torch.finfo(sizes.dtype).eps * max(states.shape)
         none = int((sizes <= sizes[-1] * tiny).sum())
