@@ -44,14 +44,15 @@ class MIPEditor(
     For every forget row and layer the neurons are chosen that matter most while they, and those
     chosen below, grow from nothing: in the language part by the integrated gradient of the answer,
     in the vision part by the integral of squared gradients (Fisher). The forget states of one layer
-    then go to a fixed random vector. All defaults are the authors' code's: 5 neurons and 4 steps,
-    equal weights, a vector of norm 10, their layer 8 of 36 in proportion. Departures: an
-    attribution is that of a neuron's strength at all places (there of its activation at the first
-    place, which in a causal model is the same for all questions); the language part takes neurons
-    that raise an answer's probability (there the gradient is the loss's); squared gradients are
-    not standardised over the steps (there, so that all neurons have the same sum); a neuron is
-    compared with its own layer alone (there the path's sums are added, the same for all); chosen
-    neurons are not silenced at the first place; states are those that answers are read from.
+    then go to a fixed random vector. Read was the authors' code, of the paper only the abstract.
+    All defaults are the code's: 5 neurons and 4 steps, equal weights, a vector of norm 10, its
+    layer 8 of 36 in proportion. Departures: an attribution is that of a neuron's strength at all
+    places (there of its activation at the first place, which in a causal model is the same for all
+    questions); the language part takes neurons that raise an answer's probability (there the
+    gradient is the loss's); squared gradients are not standardised over the steps (there, so that
+    all neurons have the same sum); an attribution is a neuron's own (there (g + G)(a + A), G and A
+    of the last neuron chosen in each layer below); chosen neurons are not silenced at the first
+    place; states are those that answers are read from.
 
     Attributes:
         neurons: Number of neurons of a layer that are chosen for a row.
@@ -87,7 +88,7 @@ class MIPEditor(
         return {"target": self.size * drawn / drawn.norm(), **masks}
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """B |h(forget) - c u|^2 / d + (1 - b) |h(retain) - h_original(retain)|^2 / d, per token."""
+        """|h(forget) - c u|^2 b / d + |h(retain) - h_original(retain)|^2 (1 - b) / d, per token."""
         layer = self._layer(step.model)
         away = step.model.states(step.forget, layer) - step.state["target"]
         drift = step.model.states(step.retain, layer) - step.reference.states(step.retain, layer)
