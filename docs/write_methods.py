@@ -272,6 +272,7 @@ def index(rows: Sequence[Shown]) -> str:
     lines = ["# Methods\n", WRITTEN, "What each did on the demo world: [results](results.md).\n"]
     for status, title in (
         ("verified", "## Confirmed by paper, authors' code or derivation\n"),
+        ("adapted", "## Adapted: the page says how it departs from the publication\n"),
         ("unverified", "## Not confirmed: the page says what is uncertain\n"),
     ):
         chosen = {name: cls for name, cls in known.items() if cls.status == status}
