@@ -28,14 +28,15 @@ class MLLMEraser(
     """A guard: states of a question move along an erasure direction, by a linear function of them.
 
     The function is fitted to 1 on forget questions and sees only what retain questions have none
-    of. Read was the authors' code (their anonymous repository, in public copies): the state of the
-    last prompt token decides, in every layer after the first, and all of the prompt is moved. Its
-    matrix is the outer product kept here. Ridge 0.1, a null space of 30 % of the directions and
-    strength 0.35 (0.25 for choices and gaps) are its defaults; directions that no retain question
-    has are all taken. Departures: its direction is that of harmful questions, refused or with an
-    image attacked so that they are answered; a model taught the people answers without an attack
-    and knows no refusal, so here it is the difference of the states that refusals and true answers
-    are read from, and images stay as they are. The last layer is left out.
+    of. Read was the authors' code (an anonymous repository, in public copies) and of the paper the
+    abstract: the state of the last prompt token decides, in every layer after the first, and all of
+    the prompt is moved. Its matrix is the outer product kept here. Ridge 0.1, a null space of 30 %
+    of the directions and strength 0.35 (0.25 for choices and gaps) are its defaults; directions
+    that no retain question has are all taken. Departures: its direction is that of harmful
+    questions, refused or with an image attacked so that they are answered; a model taught the
+    people answers without an attack and knows no refusal, so here it is the difference of the
+    states that refusals and true answers are read from, and images stay as they are. The last layer
+    is left out.
 
     Attributes:
         null_share: Least share of the directions that count as a null space of the retain states.
@@ -81,6 +82,8 @@ class MLLMEraser(
 
     def _null_space(self, states: Tensor) -> Tensor:
         """The (width, directions) in which (rows, width) states have no, or the least, size."""
+        sizes: Tensor
+        directions: Tensor
         sizes, directions = torch.linalg.eigh(states.T @ states)
         tiny = torch.finfo(sizes.dtype).eps * max(states.shape)
         none = int((sizes <= sizes[-1] * tiny).sum())

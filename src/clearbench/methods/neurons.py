@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import torch
@@ -10,6 +11,8 @@ from transformers.pytorch_utils import Conv1D
 
 from clearbench.errors import RecipeError
 from clearbench.methods.step import Batches, Model
+
+_OF_A_LAYER = re.compile(r"\.(base_layer\.|lora_[AB]\.\w+\.)?(weight|bias)$")
 
 
 def perceptrons(model: Model, wanted: Callable[[str], bool]) -> dict[str, nn.Parameter]:
@@ -32,6 +35,58 @@ def perceptrons(model: Model, wanted: Callable[[str], bool]) -> dict[str, nn.Par
             "choose a part that has one, such as `language`",
         )
     return matrices
+
+
+def layer_name(parameter: str) -> str:
+    """The name of the linear layer that a weight, a bias or an adapter belongs to."""
+    return _OF_A_LAYER.sub("", parameter)
+
+
+def block_of(parameter: str) -> str:
+    """The name of the block that a parameter's layer is a direct part of, such as a perceptron."""
+    return layer_name(parameter).rpartition(".")[0]
+
+
+def feeds_perceptron(model: Model, parameter: str) -> bool:
+    """Whether a parameter lies in a perceptron, before its last matrix; biases do not count."""
+    before = not parameter.endswith("bias") and not model.is_perceptron(parameter)
+    return before and bool(_last_matrices(model, block_of(parameter)))
+
+
+def outgoing(model: Model, block: str) -> str:
+    """The name of a perceptron's last matrix, trained or not; without any adapter of it."""
+    return _last_matrices(model, block)[0]
+
+
+def _last_matrices(model: Model, block: str) -> list[str]:
+    parameters = [name for name, _ in model.module.get_submodule(block).named_parameters()]
+    direct = [f"{block}.{n}" for n in parameters if "." not in layer_name(n) and "lora_" not in n]
+    return [n for n in direct if n.endswith(".weight") and model.is_perceptron(n)]
+
+
+def neuron_count(model: Model, name: str) -> int:
+    """The number of neurons that a perceptron's last matrix reads."""
+    layer = model.module.get_submodule(name.rpartition(".")[0])
+    return int(layer.weight.shape[0 if isinstance(layer, Conv1D) else 1])
+
+
+def incoming_rows(model: Model, parameter: str, chosen: Tensor) -> Tensor:
+    """Marks the entries of a matrix before a perceptron's last that lead to chosen neurons.
+
+    Args:
+        model: Model with the neurons.
+        parameter: Name of a matrix for which `feeds_perceptron` holds, or of its adapter.
+        chosen: Mask of neurons, (neurons,).
+
+    Returns:
+        A mask of the parameter's shape; all of an adapter's first matrix, which no row of the
+        change depends on alone.
+    """
+    shape = model.trainable()[parameter].shape
+    if "lora_A" in parameter:
+        return torch.ones(shape, dtype=torch.bool)
+    plain = isinstance(model.module.get_submodule(layer_name(parameter)), Conv1D)
+    return (chosen[None, :] if plain else chosen[:, None]).expand(shape).clone()
 
 
 @torch.no_grad()
