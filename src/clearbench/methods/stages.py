@@ -34,6 +34,8 @@ class Train:
             an `Edit` that follows: `snapshots(data.state)` reads them.
         tensor_rule: Rule that mixes them tensor by tensor, in the order of `Model.trainable`; it
             takes the method's state last.
+        probe: Loss whose gradient, over all rows of a step, is found before the step's own loss,
+            which reads it as `step.gradient`; None for no such pass.
     """
 
     loss: Loss
@@ -47,6 +49,7 @@ class Train:
     rule: Rule | None = None
     snapshots: int = 0
     tensor_rule: Callable[[Tensor, Sequence[str], State], Tensor] | None = None
+    probe: Loss | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clearbench.batches.items import Item
 from clearbench.methods.losses import Term
@@ -157,8 +157,12 @@ class _Updates:
     def update(self, step: int, stage: Train, drawn: Drawn) -> dict[str, float]:
         """Makes one update; returns each term's value, `loss` and `gradient_norm`."""
         rule = _tensor_rule(stage, self.progress.state)
+        view = self._view(step, rule)
+        if stage.probe is not None:
+            probe = replace(stage, loss=stage.probe)
+            view = replace(view, gradient=self._probed(probe, view, drawn))
         micro_batches = [
-            self._micro_batch(self._view(step, rule), stage, items)
+            self._micro_batch(view, stage, items)
             for items in _shares(drawn, self.settings.accumulate)
         ]
         values, passes = gradients(self.parameters, micro_batches, rule)
@@ -183,7 +187,25 @@ class _Updates:
             together=one_gradient(self.settings.accumulate, rule),
         )
 
-    def _micro_batch(self, view: Step, stage: Train, items: Drawn) -> MicroBatch:
+    def _probed(self, probe: Train, view: Step, drawn: Drawn) -> dict[str, Tensor]:
+        """The gradient of a probe over the step's items, 0 where a mask lets nothing learn."""
+        micro_batches = [
+            self._micro_batch(view, probe, items, penalised=False)
+            for items in _shares(drawn, self.settings.accumulate)
+        ]
+        _, passes = gradients(self.parameters, micro_batches)
+        self.model.backwards += passes
+        self.masks.on_gradients()
+        found = {
+            name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach()
+            for name, weight in self.model.trainable().items()
+        }
+        self.optimizer.zero_grad(set_to_none=True)
+        return found
+
+    def _micro_batch(
+        self, view: Step, stage: Train, items: Drawn, *, penalised: bool = True
+    ) -> MicroBatch:
         """The loss of a part of the step's items, computed when called."""
         roles = ("retain",) if stage.needs is None else stage.needs
         device, mixed = self.model.device.type, self.settings.precision == "bfloat16"
@@ -192,7 +214,7 @@ class _Updates:
             batches = {role: self.model.batch(items[role]) for role in roles if items.get(role)}
             with torch.autocast(device, torch.bfloat16, enabled=mixed):
                 terms = stage.loss(replace(view, batches=batches))
-            return terms | ({PENALTY: self.penalty()} if self.penalty else {})
+            return terms | ({PENALTY: self.penalty()} if self.penalty and penalised else {})
 
         return run
 
