@@ -36,6 +36,8 @@ class Train:
             takes the method's state last.
         by_modality: True if the terms on each modality's rows are means of their own, weighted by
             the recipe; False where the loss itself tells the modalities apart.
+        probe: Loss whose gradient, over all rows of a step, is found before the step's own loss,
+            which reads it as `step.gradient`; None for no such pass.
     """
 
     loss: Loss
@@ -50,6 +52,7 @@ class Train:
     snapshots: int = 0
     tensor_rule: Callable[[Tensor, Sequence[str], State], Tensor] | None = None
     by_modality: bool = True
+    probe: Loss | None = None
 
 
 @dataclass(frozen=True)

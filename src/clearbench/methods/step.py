@@ -180,6 +180,7 @@ class Step:
         untrained: Frozen model with random weights.
         number: Number of this step, from 0.
         steps: Number of steps of the stage.
+        gradient: Gradient of the stage's `probe` over all rows of the step, by weight.
         together: True if all terms have one gradient, so that their rows can share a pass.
     """
 
@@ -190,6 +191,7 @@ class Step:
     untrained: Reference = field(default_factory=NoReference)
     number: int = 0
     steps: int = 1
+    gradient: Mapping[str, Tensor] = field(default_factory=dict)
     together: bool = False
 
     def __getattr__(self, name: str) -> Batches:

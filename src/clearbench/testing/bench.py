@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from clearbench.batches.items import Item, Kind, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import readable_by
 from clearbench.methods.base import Method, Step, Train
 from clearbench.methods.losses import Term
-from clearbench.methods.step import ROLES, NoReference
+from clearbench.methods.step import ROLES, Batches, NoReference
 from clearbench.models.base import Model
 from clearbench.testing.world import base, copied, few_steps, taught, tiny_dataset
 from clearbench.training.checkpoint import History
@@ -98,18 +99,29 @@ class Bench:
     def step(self, model: Model, items: Mapping[str, list[Item]], number: int = 2) -> Step:
         """Makes one step of three on given items, with the taught model as reference."""
         original = taught(self.kind)
-        batches = {role: model.batch(chosen) for role, chosen in items.items()}
         needs = self.cls.needs
         untrained = model.untrained(0) if "untrained" in needs else None
-        return Step(
+        step = Step(
             model,
             FrozenReference(original),
-            batches,
+            _batched(model, items),
             self.chosen.prepare(model, self.rows(model), 0),
             NoReference() if untrained is None else FrozenReference(untrained),
             number=number,
             steps=3,
         )
+        return replace(step, gradient=self._gradient(model, step))
+
+    def _gradient(self, model: Model, step: Step) -> dict[str, Tensor]:
+        """Computes the gradient of the first stage's probe over `items`, whatever the step has."""
+        probe = self.trains[0].probe if self.trains else None
+        if probe is None:
+            return {}
+        weights = model.trainable()
+        terms = probe(replace(step, batches=_batched(model, self.items(model))))
+        loss = torch.stack([term.mean for term in terms.values()]).sum()
+        parts = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+        return dict(zip(weights, parts, strict=True))
 
     def terms(
         self, model: Model, items: Mapping[str, list[Item]], chosen: Method | None = None
@@ -125,3 +137,8 @@ class Bench:
         with torch.no_grad():
             answers = model.answers(model.batch([row for row in rows if model.accepts(row)]))
         return -float(answers.log_probs.mean().detach())
+
+
+def _batched(model: Model, items: Mapping[str, list[Item]]) -> dict[str, Batches]:
+    """Makes the batches of each role."""
+    return {role: model.batch(chosen) for role, chosen in items.items()}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clearbench.methods.losses import Term
 from clearbench.methods.rules import RULES, TensorRule, rectification, uniformly
@@ -161,8 +161,12 @@ class _Updates:
     def update(self, step: int, stage: Train, drawn: Drawn) -> dict[str, float]:
         """Makes one update; returns each term's value, `loss` and `gradient_norm`."""
         rule = _tensor_rule(stage, self.progress.state)
+        view = self._view(step, rule)
+        if stage.probe is not None:
+            probe = replace(stage, loss=stage.probe)
+            view = replace(view, gradient=self._probed(probe, view, drawn))
         micro_batches = [
-            self._micro_batch(self._view(step, rule), stage, parts)
+            self._micro_batch(view, stage, parts)
             for parts in _micro_batches(self._parts(stage, drawn), self.settings.accumulate)
         ]
         values, passes = gradients(self.parameters, micro_batches, rule, self.average)
@@ -195,7 +199,25 @@ class _Updates:
         weights = self.settings.modality_weights.by_name
         return split_by_modality(drawn, _roles(stage), weights)
 
-    def _micro_batch(self, view: Step, stage: Train, parts: Sequence[Part]) -> MicroBatch:
+    def _probed(self, probe: Train, view: Step, drawn: Drawn) -> dict[str, Tensor]:
+        """The gradient of a probe over the step's items, 0 where a mask lets nothing learn."""
+        micro_batches = [
+            self._micro_batch(view, probe, parts, penalised=False)
+            for parts in _micro_batches(self._parts(probe, drawn), self.settings.accumulate)
+        ]
+        _, passes = gradients(self.parameters, micro_batches)
+        self.model.backwards += passes
+        self.masks.on_gradients()
+        found = {
+            name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach()
+            for name, weight in self.model.trainable().items()
+        }
+        self.optimizer.zero_grad(set_to_none=True)
+        return found
+
+    def _micro_batch(
+        self, view: Step, stage: Train, parts: Sequence[Part], *, penalised: bool = True
+    ) -> MicroBatch:
         """The losses of some of the step's rows, computed when called."""
         device, mixed = self.model.device.type, self.settings.precision == "bfloat16"
 
@@ -207,7 +229,9 @@ class _Updates:
 
         def run() -> list[tuple[float, dict[str, Term]]]:
             terms = [(part.share, loss(part.drawn)) for part in parts]
-            return terms + ([(1.0, {PENALTY: self.penalty()})] if self.penalty else [])
+            if self.penalty and penalised:
+                terms.append((1.0, {PENALTY: self.penalty()}))
+            return terms
 
         return run
 
