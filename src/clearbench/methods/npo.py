@@ -24,7 +24,7 @@ class NPO(
     """Negative preference optimisation: gradient ascent that fades as an answer is forgotten.
 
     As `beta` goes to 0 its gradient becomes gradient ascent's. The log-ratio is of whole answers
-    (errata E23, E125: not a mean over entries or over a batch). `beta` 0.1 and a retain weight of 1
+    (errata E23, E125, E143: not a mean over entries, over a batch or over raw logits). `beta` 0.1 and a retain weight of 1
     are the paper's NPO+RT.
     """
 
