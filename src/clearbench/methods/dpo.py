@@ -24,7 +24,7 @@ class DPO(
         "Direct Preference Optimization: Your Language Model is Secretly a Reward Model",
         2023,
         "2305.18290",
-        "locuslab/tofu",
+        "eric-mitchell/direct-preference-optimization",
     ),
     needs=("forget", "idk", "kept", "retain", "reference_log_probs"),
 ):

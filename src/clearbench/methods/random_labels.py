@@ -13,7 +13,7 @@ from clearbench.methods.retain import ForgetAndRetain, by_rows, row_shares
 class RandomLabels(
     ForgetAndRetain,
     name="random_labels",
-    paper=Paper("Amnesiac Machine Learning", 2020, "2010.10981"),
+    paper=Paper("Amnesiac Machine Learning", 2020, "2010.10981", "lmgraves/AmnesiacML"),
     needs=("forget", "random", "retain"),
     status="adapted",
 ):

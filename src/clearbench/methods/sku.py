@@ -31,6 +31,7 @@ class SKU(
         "franciscoliu/SKU",
     ),
     needs=("forget", "retain", "reference"),
+    status="adapted",
 ):
     """Selective knowledge negation: a stage learns the knowledge to remove, an edit negates it.
 
