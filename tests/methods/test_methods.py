@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from clearbench.batches.batch import Batch
+from clearbench.batches.items import Item
 from clearbench.methods.base import method
 from clearbench.methods.losses import Term, uniform
+from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.by_hand import check_term, log_softmax
 from clearbench.testing.given import ROWS, TARGETS, WORDS, GivenModel, given_batch, given_step
+from clearbench.training.rows import TrainingRows
 
 MODEL, REFERENCE, UNTRAINED = (GivenModel.drawn(seed) for seed in range(3))
 
@@ -116,11 +121,42 @@ def test_scrub_at_the_start_is_the_retain_loss() -> None:
     assert np.abs(slope).max() < 1e-12, "the divergence has no slope there"
 
 
+class Answering(GivenModel):
+    """A given model that keeps the items of which batches are made, and gives each its targets."""
+
+    def batch(self, items: Sequence[Item]) -> list[Batch]:
+        self.__dict__.setdefault("made", []).append(list(items))
+        word = int(items[0].answer)
+        return given_batch("random", [word] * len(TARGETS))
+
+
 def test_sku_learns_the_bad_knowledge_first() -> None:
-    found = terms("sku")
-    check_term(found["forget"], 2.5 * MODEL.losses("forget"))
-    check_term(found["shuffled"], 3 * MODEL.losses("shuffled"))
-    check_term(found["retain"], -0.5 * REFERENCE.divergence(MODEL, "retain"))
+    """The README's weights, and the mean over five random answers, the same for both rows."""
+    pool = [Item(str(k), "answer", "q", str(k % WORDS)) for k in range(7)]
+    batch = SimpleNamespace(items=pool)
+    data: Any = SimpleNamespace(batches=lambda _: iter([[batch]]))
+    model: Any = Answering.drawn(0)
+    sku, found = method("sku"), []
+    state = sku.prepare(model, data, 3)
+    for number in (0, 1):
+        found.append(sku.loss(given_step(model, REFERENCE, state=state, number=number)))
+    drawn = [[items[0].answer for items in model.made[k : k + 5]] for k in (0, 5)]
+    assert len(model.made) == 10 and drawn[0] != drawn[1], "drawn anew in each step"
+    for items in model.made:
+        assert [item.row for item in items] == ["0", "1"]
+        assert len({item.answer for item in items}) == 1
+    for terms_found, answers in zip(found, drawn, strict=True):
+        assert terms_found.keys() == {"forget", "random", "retain"}
+        check_term(terms_found["forget"], 2.5 * model.losses("forget"))
+        losses = [model.losses("random", [int(word)] * len(TARGETS)) for word in answers]
+        check_term(terms_found["random"], 2.5 * np.concatenate(losses))
+        check_term(terms_found["retain"], -REFERENCE.divergence(model, "retain"))
+    clears = {"random_weight": 1, "retain_weight": 0.5, "answers": 3, "combined": "sum"}
+    summed = method("sku", **clears).loss(given_step(model, REFERENCE, state=state))
+    mean = summed["random"].mean.item()
+    losses = [model.losses("random", [int(word)] * len(TARGETS)).mean() for word in drawn[0][:3]]
+    assert mean == pytest.approx(sum(losses))
+    check_term(summed["retain"], -0.5 * REFERENCE.divergence(model, "retain"))
 
 
 @pytest.mark.parametrize("name", ["random_labels", "salun"])
@@ -208,3 +244,32 @@ def test_gradient_projection_has_the_terms_of_gradient_difference() -> None:
     ours, theirs = terms("gradient_projection"), terms("gradient_difference")
     for name in ("forget", "retain"):
         check_term(ours[name], theirs[name].values.detach().numpy())
+
+
+@pytest.mark.parametrize("name", ["random_labels", "salun", "bad_teacher"])
+def test_losses_weigh_as_their_rows_in_one_shuffled_set(name: str) -> None:
+    """Two forget rows and six retain rows, of which a bad teacher has 0.3."""
+    counts = {"forget": 1, "retain": 3}
+    model: Any = MODEL
+    data: Any = SimpleNamespace(
+        batches=lambda role: iter([given_batch(role) for _ in range(counts[role])])
+    )
+    chosen = method(name, weighting="rows", retain_weight=2)
+    prepare = chosen.prepare if name != "salun" else super(type(chosen), chosen).prepare
+    found = terms(name, {"weighting": "rows", "retain_weight": 2}, state=prepare(model, data, 0))
+    plain = terms(name, {"retain_weight": 2})
+    retained = 6 * (0.3 if name == "bad_teacher" else 1)
+    for role, share in (("forget", 2 / (2 + retained)), ("retain", retained / (2 + retained))):
+        ours, equal = (each[role].values.detach().numpy() for each in (found, plain))
+        np.testing.assert_allclose(ours, share * equal, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["random_labels", "salun", "bad_teacher"])
+def test_rows_are_counted_where_they_are_weights(name: str) -> None:
+    rows = TrainingRows(tiny_model(), tiny_dataset(), ("text",), 4, 0)
+    shares = method(name, weighting="rows").prepare(rows.model, rows, 0)["shares of rows"]
+    forget, retain = 4, 12 * (0.3 if name == "bad_teacher" else 1)
+    assert shares.tolist() == pytest.approx(
+        [forget / (forget + retain), retain / (forget + retain)]
+    )
+    assert "shares of rows" not in method(name).prepare(rows.model, rows, 0)

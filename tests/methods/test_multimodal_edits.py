@@ -145,7 +145,7 @@ def importances(values: Array) -> Array:
     )
 
 
-def test_manu_prunes_the_top_of_each_tracks_ranking() -> None:
+def test_manu_may_prune_the_top_of_each_tracks_ranking_over_all_parts() -> None:
     about = {"absolute": 1.0, "frequency": 0.5, "deviation": 2.0, "root_mean_square": 3.0}
     model, rows = bench("vision-language")
     before, gone = snapshot(model), set()
@@ -163,7 +163,7 @@ def test_manu_prunes_the_top_of_each_tracks_ranking() -> None:
         }
         ranked = sorted(((s, n, k) for n, v in scores.items() for k, s in enumerate(v)))
         gone |= {(name, place) for _, name, place in ranked[-round(0.2 * len(ranked)) :]}
-    method("manu", share=0.2, **about).edit(model, rows)
+    method("manu", share=0.2, rankings="all", **about).edit(model, rows)
     now = dict(model.module.named_parameters())
     names = {name for name, _ in gone}
     assert changed(before, snapshot(model)) == names
@@ -282,7 +282,6 @@ def with_clip_tower() -> Model:
 
 
 def test_a_vision_towers_neurons_are_counted_over_patches() -> None:
-    """Text alone never reaches them, so only the images' ranking prunes them."""
     torch.manual_seed(0)
     model = with_clip_tower()
     model.train_only(("vision", "language"))
@@ -294,6 +293,39 @@ def test_a_vision_towers_neurons_are_counted_over_patches() -> None:
         found = model.entering(images, tower, everywhere=everywhere)
         assert {values.shape for values in found.values()} == {(10 * count, 24)}
     assert len(tower) == 2 and not model.entering(all_of(rows, "forget", sees=False), tower)
+
+
+def test_manu_ranks_vision_by_images_and_language_by_text() -> None:
+    """As in the authors' code: images rank no neuron of the language part, text none of vision."""
+    parts = {}
+    for tracks in (("text",), ("image",), ("text", "image")):
+        torch.manual_seed(0)
+        model = with_clip_tower()
+        model.train_only(("vision", "projector", "language"))
+        before = snapshot(model)
+        method("manu", share=0.3).edit(model, TrainingRows(model, tiny_dataset(), tracks, 99, 0))
+        parts[tracks] = {model.part_of(name) for name in changed(before, snapshot(model))}
+    assert list(parts.values()) == [{"language"}, {"vision"}, {"vision", "language"}]
+
+
+def test_manus_default_prunes_two_per_cent_of_each_part() -> None:
+    """1 of 48 hidden units of the tower and 4 of 192 of the language part, by rankings apart."""
+    torch.manual_seed(0)
+    model = with_clip_tower()
+    model.train_only(("vision", "language"))
+    rows = TrainingRows(model, tiny_dataset(), ("text", "image"), 99, 0)
+    method("manu").edit(model, rows)
+    gone = {"vision": 0, "language": 0}
+    for name, weight in perceptrons(model, lambda _: True).items():
+        gone[model.part_of(name)] += int((~weight.any(0)).sum())
+    assert gone == {"vision": 1, "language": 4}
+
+
+def test_manu_refuses_images_whose_neurons_may_not_learn() -> None:
+    model, rows = bench("vision-language")
+    with pytest.raises(RecipeError, match="rows with an image rank no neuron"):
+        method("manu").edit(model, rows)
+    text = TrainingRows(model, tiny_dataset(), ("text",), 99, 0)
     before = snapshot(model)
-    method("manu", share=0.5).edit(model, rows)
-    assert set(tower) < changed(before, snapshot(model))
+    method("manu", share=0.3).edit(model, text)
+    assert changed(before, snapshot(model))

@@ -22,13 +22,15 @@ class AltPO(
     ),
     kinds=("language", "vision-language"),
     needs=("forget", "random", "retain", "reference_log_probs"),
+    status="adapted",
 ):
     """DPO with a plausible wrong answer chosen, so that the model still gives answers.
 
     The paper asks the model itself for five alternate answers to each question, which a model that
     follows no instructions cannot give; here a retained person's answer to the same task, a new one
-    at every step, takes their place. The factor 2 / beta is the authors' code's. `beta` 0.1 and a
-    retain weight of 1 are its values.
+    at every step, takes their place. The factor 2 / beta is the authors' code's, a retain weight
+    of 1 and one alternate answer a step those of its configuration, which names `beta` 0.1 in a
+    comment and leaves it to the command line.
     """
 
     beta: float = Field(default=0.1, gt=0)

@@ -22,6 +22,7 @@ class BoundaryShrink(
     kinds=("classifier",),
     modalities=("image",),
     needs=("forget",),
+    status="adapted",
 ):
     """Fine-tuning of each forget image on the nearest label that is kept.
 

@@ -25,11 +25,13 @@ class CMJU(
     Method,
     name="cmju",
     paper=Paper(
-        "Cross-Modal Joint Unlearning", 0, "", "mllm-unlearning-lab/CMJU-for-MLLM-Unlearning"
+        "Cross-Modal Joint Unlearning for Balanced Forgetting in Multimodal Large Language Models",
+        code="mllm-unlearning-lab/CMJU-for-MLLM-Unlearning",
     ),
     kinds=("vision-language",),
     modalities=("both",),
     needs=("forget", "idk", "retain", "unsharded"),
+    status="adapted",
 ):
     """Cross-modal joint unlearning: ascent on both tracks, balanced over groups of weight tensors.
 

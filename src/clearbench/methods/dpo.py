@@ -24,7 +24,7 @@ class DPO(
         "Direct Preference Optimization: Your Language Model is Secretly a Reward Model",
         2023,
         "2305.18290",
-        "locuslab/tofu",
+        "eric-mitchell/direct-preference-optimization",
     ),
     needs=("forget", "idk", "kept", "retain", "reference_log_probs"),
 ):
@@ -81,7 +81,7 @@ class DPO(
         return {"tuning": cross_entropy(step.model.answers(step.idk))}
 
     def loss(self, step: Step) -> dict[str, Term]:
-        """-f log sigmoid(beta (log-ratio(chosen) - log-ratio(answer))) + lambda L(retain)."""
+        """-(2/beta) log sigmoid(beta (log-ratio(chosen) - log-ratio(true))) + lambda L(retain)."""
         better = step.idk if self.chosen == "refusal" else step.kept
         chosen, forget, *retain = step.answers(better, step.forget, *self.retained(step))
         ratios = step.log_ratio(better, chosen), step.log_ratio(step.forget, forget)

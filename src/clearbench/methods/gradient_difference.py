@@ -15,7 +15,12 @@ from clearbench.methods.retain import ForgetAndRetain
 class GradientDifference(
     ForgetAndRetain,
     name="gradient_difference",
-    paper=Paper("Continual Learning and Private Unlearning", 2022, "2203.12817", "locuslab/tofu"),
+    paper=Paper(
+        "Continual Learning and Private Unlearning",
+        2022,
+        "2203.12817",
+        "Cranial-XIX/Continual-Learning-Private-Unlearning",
+    ),
     needs=("forget", "retain"),
 ):
     """Gradient ascent on forget, with descent on retain against damage to the rest.

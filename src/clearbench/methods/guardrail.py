@@ -17,6 +17,7 @@ class Guardrail(
     name="guardrail",
     paper=Paper("Guardrail Baselines for Unlearning in LLMs", 2024, "2403.03329"),
     needs=("forget",),
+    status="adapted",
 ):
     """A guard that puts an instruction before the question: not to answer about these names.
 

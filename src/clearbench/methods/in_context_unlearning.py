@@ -24,6 +24,7 @@ class InContextUnlearning(
         "MartinPawel/In-Context-Unlearning",
     ),
     needs=("forget", "random", "retain"),
+    status="adapted",
     modalities=("text",),
 ):
     """A guard that adds a context: forget rows with flipped answers, then true retain rows.

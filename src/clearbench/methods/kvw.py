@@ -16,7 +16,13 @@ _SIZE = {"size": torch.abs}
 class KVW(
     Method,
     name="kvw",
-    paper=Paper("Knowledge Vector Weakening", 2026, "2601.21794", "kyj93790/KVW"),
+    paper=Paper(
+        "Knowledge Vector Weakening: Efficient Training-free Unlearning for Large Vision-Language "
+        "Models",
+        2026,
+        "2601.21794",
+        "kyj93790/KVW",
+    ),
     needs=("forget", "retain"),
     trial={"gamma": 1.0},
 ):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from clearbench.errors import RecipeError
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import perceptrons, scale_neurons
 from clearbench.methods.paper import Paper
@@ -30,30 +32,43 @@ class MANU(
         "franciscoliu/MANU",
     ),
     needs=("forget", "retain"),
-    trial={"share": 0.3},
+    status="adapted",
+    trial={"share": 0.3, "rankings": "all"},
 ):
     """Modality-aware neuron unlearning: pruning by activity on forget over activity on retain.
 
-    Neurons are ranked on rows with an image and on rows without, and those first in either ranking
-    are pruned, as in the authors' code. Statistics are over all tokens, or patches. The code ranks
-    the outputs of every matrix of a perceptron; here a neuron is a hidden unit, and a pruned one
-    loses its outgoing weights. Neurons that are nearly inactive on retain lead the ranking. The
-    weights 2, 0, 2, 2 and the last three layers of each part are the authors'; 10 % is what a
-    re-implementation used on CLEAR. A classifier's neurons are the features before its head.
+    As in the authors' code, neurons of the vision part are ranked on rows with an image alone and
+    neurons of the language part on rows without, so that the projector keeps all of its own. A
+    recipe that forgets images therefore trains the part `vision`, or ranks otherwise. A
+    classifier's neurons are the features before its head.
+
+    Departures: the code ranks the outputs of every matrix of a perceptron; here a neuron is a
+    hidden unit, and a pruned one loses its outgoing weights. Its statistics are over rows at each
+    place, padding included, then over places; here over all tokens, or patches. Its score of a
+    layer is pooled over all layers (errata E142); here it is the layer's own. Neurons that are
+    nearly inactive on retain lead the ranking. 2 %, the weights 2, 0, 2, 2 and the last three
+    layers of each part are the authors' code's.
+
+    Attributes:
+        share: Share of the neurons of a ranking that are pruned, over all of its layers together.
+        layers: Number of last layers of each part that are ranked.
+        rankings: `by_part`, as published; or `all`: every part's neurons are in both rankings, and
+            those first in either are pruned.
     """
 
-    share: float = Field(default=0.1, gt=0, lt=1)
+    share: float = Field(default=0.02, gt=0, lt=1)
     layers: int = Field(default=3, ge=1)
     absolute: float = Field(default=2.0, ge=0)
     frequency: float = Field(default=0.0, ge=0)
     deviation: float = Field(default=2.0, ge=0)
     root_mean_square: float = Field(default=2.0, ge=0)
+    rankings: Literal["by_part", "all"] = "by_part"
 
     def edit(self, model: Model, data: Data) -> None:
         """Sets the top share to 0 by sum_k w_k (I_k(forget) / (I_k(retain) + epsilon) - 1)."""
         chosen = self._last_layers(model, perceptrons(model, lambda _: True))
         pruned = [
-            self._pruned(model, data, sees, chosen)
+            self._pruned(model, data, sees, self._ranked(model, sees, chosen))
             for sees in (False, True)
             if any(True for _ in of_track(data.batches("forget"), sees=sees))
         ]
@@ -70,11 +85,21 @@ class MANU(
         depth = {part: max(k for p, k in place.values() if p == part) for part, _ in place.values()}
         return {n: w for n, w in weights.items() if place[n][1] > depth[place[n][0]] - self.layers}
 
-    def _pruned(
-        self, model: Model, data: Data, sees: bool, chosen: Iterable[str]
-    ) -> dict[str, Tensor]:
+    def _ranked(self, model: Model, sees: bool, chosen: Iterable[str]) -> list[str]:
+        """Selects the matrices whose neurons rows with an image, or rows without, rank."""
+        part, rows = ("vision", "with") if sees else ("language", "without")
+        names = [n for n in chosen if self.rankings == "all" or model.part_of(n) == part]
+        if not names:
+            raise RecipeError(
+                f"rows {rows} an image rank no neuron: the weights that may learn have no "
+                f"perceptron in the part `{part}`",
+                "train.parts",
+                f"add `{part}`, or choose `rankings: all`",
+            )
+        return names
+
+    def _pruned(self, model: Model, data: Data, sees: bool, names: list[str]) -> dict[str, Tensor]:
         """Masks of the neurons to remove, from the rows with an image or from those without."""
-        names = list(chosen)
         forget = _importances(model, of_track(data.batches("forget"), sees=sees), names)
         retain = _importances(model, of_track(data.batches("retain"), sees=sees), names)
         weights = torch.tensor(

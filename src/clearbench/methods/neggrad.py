@@ -19,6 +19,7 @@ class NegGrad(
         "AdityaGolatkar/SelectiveForgetting",
     ),
     needs=("forget", "retain"),
+    status="adapted",
     trial={"retain_steps": 1},
 ):
     """Gradient ascent on forget and descent on retain in alternating steps of one optimiser.

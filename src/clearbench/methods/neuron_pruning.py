@@ -39,6 +39,7 @@ class NeuronPruning(
     ),
     kinds=TOKEN_KINDS,
     needs=("forget", "retain"),
+    status="adapted",
     trial={"share": 0.2},
 ):
     """Selective pruning: neurons are ranked by importance on forget over importance on retain.

@@ -24,8 +24,8 @@ class NPO(
     """Negative preference optimisation: gradient ascent that fades as an answer is forgotten.
 
     As `beta` goes to 0 its gradient becomes gradient ascent's. The log-ratio is of whole answers
-    (errata E23, E125: not a mean over entries or over a batch). `beta` 0.1 and a retain weight of 1
-    are the paper's NPO+RT.
+    (errata E23, E125, E143: not a mean over entries or over a batch, nor of raw logits). `beta` 0.1
+    and a retain weight of 1 are the paper's NPO+RT.
     """
 
     beta: float = Field(default=0.1, gt=0)

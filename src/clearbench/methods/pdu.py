@@ -22,6 +22,7 @@ class PDU(
         "locuslab/open-unlearning",
     ),
     needs=("forget", "retain"),
+    status="adapted",
     trial={"multiplier": 1.0},
 ):
     """Primal-dual unlearning: forgetting under the constraint L(retain) <= epsilon.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
 from pydantic import Field
 
 from clearbench.batches.answers import Answers
-from clearbench.methods.base import Method
+from clearbench.methods.base import Data, Method, State
 from clearbench.methods.losses import Term, cross_entropy, kl_divergence
 from clearbench.methods.step import Batches, Step
+
+#: Entry of the state with the shares of forget rows and of retain rows in both together.
+_SHARES = "shares of rows"
 
 
 class ForgetAndRetain(Method):
@@ -50,3 +54,18 @@ class ForgetAndRetain(Method):
         else:
             term = cross_entropy(own)
         return {"retain": self.retain_weight * term}
+
+
+def row_shares(data: Data, retain_share: float = 1.0) -> State:
+    """Computes the shares of the forget rows and of a share of the retain rows, for the state."""
+    counts = [sum(len(b.items) for g in data.batches(r) for b in g) for r in ("forget", "retain")]
+    forget, retain = counts[0], retain_share * counts[1]
+    return {_SHARES: torch.tensor([forget, retain]) / (forget + retain)}
+
+
+def by_rows(state: State, terms: Mapping[str, Term]) -> dict[str, Term]:
+    """Weighs the forget and the retain term as in one shuffled set, where the state has shares."""
+    if _SHARES not in state:
+        return dict(terms)
+    shares = dict(zip(("forget", "retain"), state[_SHARES].tolist(), strict=True))
+    return {name: shares[name] * term for name, term in terms.items()}

@@ -17,7 +17,7 @@ class SatImp(
         "Exploring Criteria of Loss Reweighting to Enhance LLM Unlearning",
         2025,
         "2505.11953",
-        "locuslab/open-unlearning",
+        "tmlr-group/SatImp",
     ),
     needs=("forget", "retain"),
 ):

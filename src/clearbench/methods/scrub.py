@@ -20,6 +20,7 @@ class SCRUB(
     name="scrub",
     paper=Paper("Towards Unbounded Machine Unlearning", 2023, "2302.09880", "meghdadk/SCRUB"),
     needs=("forget", "retain", "reference"),
+    status="adapted",
     trial={"max_share": 1.0},
 ):
     """Max steps raise the divergence on forget; min steps lower it, and the loss, on retain.

@@ -18,6 +18,7 @@ class SCRUBBio(
     name="scrub_bio",
     paper=CLEAR,
     needs=("forget", "retain", "reference"),
+    status="adapted",
 ):
     """SCRUB on embeddings: the cosine to the original's falls on forget rows, not on retain rows.
 

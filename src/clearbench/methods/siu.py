@@ -24,6 +24,7 @@ class SIU(
     kinds=("vision-language", "classifier"),
     modalities=("image",),
     needs=("forget", "random", "spared", "retain", "reference"),
+    status="adapted",
     forget_loss=None,
 ):
     """Fine-tuning on substitute answers and on kept rows, with a dual masked divergence.

@@ -29,17 +29,22 @@ class SLUG(
         "CSIPlab/SLUG",
     ),
     needs=("forget", "retain", "unsharded"),
+    status="adapted",
     trial={"search_steps": 4},
 ):
     """Single layer unlearning gradient: one step on one matrix along the forget gradient.
 
     Candidates lie on the Pareto front of large importance |g_F| / |theta| and small alignment
-    |cos(g_F, g_R)|. The step begins at a tenth of the layer's norm and is doubled or bisected, ten
-    times in the paper, to the smallest that brings the accuracy on forget down to the target; of
-    the candidates that get there the one with the best accuracy on retain stays. Accuracy is the
-    share of rows whose every answer token is the first choice. The paper uses CLIP's losses and
-    copies the layer into the model whose tower is CLIP's; here the losses are those of the answers,
-    in the parts that the recipe trains (`vision` is the paper's). The target of 0 is ours.
+    |cos(g_F, g_R)|. The step begins at a tenth of the layer's norm and is doubled or bisected, in
+    some ten steps, to the smallest that brings the accuracy on forget down to the target; of the
+    candidates that get there the one with the best accuracy on retain stays.
+
+    Published are the front, the first step, the number of steps and the target of 0. Ours: the
+    accuracy is the share of rows whose every answer token is the first choice, where the authors
+    classify images of the person, by the first name in one script and the first five in another;
+    the losses are those of the answers, where they use CLIP's and copy the layer into the model
+    whose tower is CLIP's; candidates are matrices, where one of their scripts admits the weights
+    of normalisations too. `vision` is the part that the paper changes.
     """
 
     forget_accuracy: float = Field(default=0.0, ge=0, lt=1)

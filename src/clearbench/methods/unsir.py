@@ -29,6 +29,7 @@ class UNSIR(
     kinds=("classifier",),
     modalities=("image",),
     needs=("forget", "retain"),
+    status="adapted",
     trial={"noise_steps": 4},
 ):
     """Impairment with noise that maximises the error on a forgotten label, then repair.
@@ -37,7 +38,8 @@ class UNSIR(
     maximises the original's loss on the row's label less 0.1 |n|^2 in 40 steps of Adam at 0.1, all
     as published. Impairing has 70 % of the steps and twice the learning rate, as
     in the authors' notebook (71 of 102 steps, 0.02 and 0.01). There one batch of noise a label is
-    repeated, 10240 images with 8000 of retain; here both losses weigh the same.
+    repeated, 10240 images with 8000 of retain; here both losses weigh the same, and each forget
+    image has noise of its own.
     """
 
     noise_penalty: float = Field(default=0.1, ge=0)

@@ -158,4 +158,30 @@ ERRATA = (
         "The geometric one, which made the published numbers; the same rows on both sides, and "
         "their number printed.",
     ),
+    Erratum(
+        "E142",
+        "MANU, prune/prune_utility.py, register_feedforward_hooks",
+        "Every layer's hook is registered under the names of the last three layers, and what the "
+        "hooks of one name collect is joined: the three have one and the same score, pooled over "
+        "all layers.",
+        "A score of each layer from its own neurons.",
+        effect="the three layers lose the neurons of the same numbers, whatever they do there",
+    ),
+    Erratum(
+        "E143",
+        "MUSE, baselines/baselines/iterative.py, compute_loss, and Unlearn-Simple: NPO",
+        "NPO takes log sigmoid of beta times the difference of the raw logits, averaged over all "
+        "tokens and the whole vocabulary; in Unlearn-Simple SimNPO does the same.",
+        "The log-ratio of whole answers; for SimNPO the mean log-probability of an answer's "
+        "tokens.",
+        effect="MUSE's rows of NPO are not that loss: every logit is lowered, the true token's "
+        "like any other",
+    ),
+    Erratum(
+        "E144",
+        "MUSE, baselines/baselines/iterative.py, compute_loss, and Unlearn-Simple: KLR",
+        "The divergence on retain rows is taken between logits that no softmax has normalised.",
+        "KL between distributions, over answer tokens.",
+        effect="MUSE's rows with KLR are not that loss; it can be negative without bound",
+    ),
 )
