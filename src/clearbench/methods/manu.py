@@ -13,7 +13,7 @@ from clearbench.errors import RecipeError
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import perceptrons, scale_neurons
 from clearbench.methods.paper import Paper
-from clearbench.methods.statistics import MASK, largest, of_track
+from clearbench.methods.statistics import MASK, largest
 from clearbench.methods.step import Batches
 
 #: Constant that keeps the ratio finite where a neuron is inactive on retain rows.
@@ -70,7 +70,7 @@ class MANU(
         pruned = [
             self._pruned(model, data, sees, self._ranked(model, sees, chosen))
             for sees in (False, True)
-            if any(True for _ in of_track(data.batches("forget"), sees=sees))
+            if any(True for _ in data.batches("forget", sees=sees))
         ]
         for masks in pruned:
             scale_neurons(
@@ -100,8 +100,8 @@ class MANU(
 
     def _pruned(self, model: Model, data: Data, sees: bool, names: list[str]) -> dict[str, Tensor]:
         """Masks of the neurons to remove, from the rows with an image or from those without."""
-        forget = _importances(model, of_track(data.batches("forget"), sees=sees), names)
-        retain = _importances(model, of_track(data.batches("retain"), sees=sees), names)
+        forget = _importances(model, data.batches("forget", sees=sees), names)
+        retain = _importances(model, data.batches("retain", sees=sees), names)
         weights = torch.tensor(
             [self.absolute, self.frequency, self.deviation, self.root_mean_square]
         ).double()

@@ -20,7 +20,7 @@ from clearbench.methods.neurons import (
 )
 from clearbench.methods.paper import Paper
 from clearbench.methods.paths import influential_path
-from clearbench.methods.statistics import MASK, of_track
+from clearbench.methods.statistics import MASK
 from clearbench.methods.step import Batches
 
 
@@ -106,7 +106,7 @@ class MIPEditor(
         matrices.sort(key=lambda name: model.layer_of(name) or 0)
         counts = {name: neuron_count(model, name) for name in matrices}
         found = {name: torch.zeros(count, dtype=torch.bool) for name, count in counts.items()}
-        text = any(True for _ in of_track(data.batches("forget"), sees=False))
+        text = any(True for _ in data.batches("forget", sees=False))
         for part in ("language", "vision"):
             mine = [name for name in matrices if model.part_of(name) == part]
             sees = part == "vision" or not text
@@ -120,7 +120,7 @@ class MIPEditor(
 
     def _rows(self, model: Model, data: Data, sees: bool) -> Iterator[Batches]:
         """Forget rows one by one, with an image or without."""
-        groups = of_track(data.batches("forget"), sees=sees)
+        groups = data.batches("forget", sees=sees)
         items = (item for group in groups for batch in group for item in batch.items)
         return (model.batch([item]) for item in islice(items, self.rows))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -37,14 +37,6 @@ def importance(
         model.backwards += 1
         count += 1
     return {name: total / max(1, count) for name, total in sums.items()}
-
-
-def of_track(batches: Iterable[Batches], *, sees: bool) -> Iterator[Batches]:
-    """Yields only the batches with media, or only those without; empty groups are left out."""
-    for group in batches:
-        chosen = [batch for batch in group if bool(batch.media) is sees]
-        if chosen:
-            yield chosen
 
 
 def largest(values: State, share: float) -> State:
