@@ -16,6 +16,7 @@ class LLMU(
         "Large Language Model Unlearning", 2023, "2310.10683", "kevinyaobytedance/llm_unlearn"
     ),
     needs=("forget", "random", "retain", "reference"),
+    status="adapted",
 ):
     """Gradient ascent, descent on random answers, and the divergence from the original on retain.
 
@@ -23,6 +24,7 @@ class LLMU(
     The divergence is from the original (errata E26: not from the model) on answer tokens alone
     (errata E27: not on prompt and padding), over labels on a classifier (errata E59: not over the
     embedding's dimensions). Weights of 1 are CLEAR's; in its vision track 0.02, 0.01 and 1.
+    The authors' code has 0.5, 1 and 1 and averages five random answers a step; here one is drawn.
     """
 
     forget_weight: float = Field(default=1.0, ge=0)

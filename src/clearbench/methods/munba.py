@@ -23,6 +23,8 @@ class MUNBa(
     Both gradients count as unit vectors (`rules.bargaining`), so weights of the two losses would
     cancel and there are none. Random labels are what the authors' classification code forgets with;
     any other pair of losses takes the same rule with `train.rule: bargaining`.
+    Their code leaves the bargain for L(retain) + 0.1 L(forget) where rounding makes a coefficient
+    negative; here the cosine is bounded below instead.
     """
 
     def stages(self) -> Sequence[Stage]:

@@ -23,8 +23,9 @@ class WGA(
 ):
     """Weighted gradient ascent: tokens weigh by their own probability, without its gradient.
 
-    A forgotten token no longer counts, which bounds the ascent; `beta` 0 is plain
-    gradient ascent. 1, 1 and 1 are the published values.
+    A forgotten token no longer counts, which bounds the ascent; `beta` 0 is plain gradient ascent.
+    1, 1 and 1 are OpenUnlearning's values; the authors' code has no retain term and leaves `beta`
+    to the command line.
     """
 
     beta: float = Field(default=1.0, ge=0)
