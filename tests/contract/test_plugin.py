@@ -50,7 +50,7 @@ def test_no_file_is_said_plainly(tmp_path: Path) -> None:
 def test_it_is_listed(clearbench_process: Callable[..., Any], plugin: Path) -> None:
     rows = json.loads(clearbench_process("list", "methods", "--json", "--plugin", plugin).stdout)
     (row,) = [each for each in rows if each["name"] == "gentle_ascent"]
-    assert row["paper"] == "none yet" and row["hyperparameters"] == {"strength": 0.5}
+    assert row["paper"]["title"] == "none yet" and row["hyperparameters"] == {"strength": 0.5}
     assert set(row) == {
         "name", "paper", "kinds", "modalities", "needs", "artefact", "status", "hyperparameters",
     }  # fmt: skip

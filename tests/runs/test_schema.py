@@ -131,7 +131,10 @@ def test_schema_1_is_upgraded_and_only_old_verdicts_are_lost(folder: Path, old: 
         row.pop("verdict", None)
         if row.pop("seeds_passed", None):
             row["words"] = []
-        row["training"]["modality_weights"] = {"image": 1.0, "text": 1.0}
+        row["training"] |= {
+            "modality_weights": {"image": 1.0, "text": 1.0}, "prompt_decoupling": None,
+            "retain_average": 0.8,
+        }  # fmt: skip
     assert canonical_json(results.json_value()) == canonical_json(old | {"schema": 2})
     assert results.recipe.data.fold == "validation"
     assert results.rows[2].training.learning_rate == 0.0006

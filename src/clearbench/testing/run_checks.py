@@ -76,10 +76,10 @@ def refuses_missing_retain(bench: Bench) -> None:
     try:
         unlearn(bench.model(), alone, bench.chosen, bench.tracks, settings)
     except RecipeError as error:
-        must("retain" in bench.cls.needs, f"refuses without needing retain rows: {error}")
+        must("retain" in bench.chosen.needed, f"refuses without needing retain rows: {error}")
         must("retain" in error.what, f"does not name the retain set: {error.what}")
     else:
-        must("retain" not in bench.cls.needs, "runs without the retain rows it needs")
+        must("retain" not in bench.chosen.needed, "runs without the retain rows it needs")
 
 
 def frozen_unchanged(bench: Bench) -> None:
