@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clearbench.data.modality import modalities
@@ -42,7 +41,7 @@ def benchmark_tables(group: Group) -> tuple[BenchmarkTable, ...]:
     tables = []
     for track in (name for name in modalities() if name in group.tracks):
         keys = {key.format(track): head for key, head in _COLUMNS.items()}
-        columns = {key: head for key, head in keys.items() if _measured(group, key)}
+        columns = {key: head for key, head in keys.items() if group.measured(key)}
         if columns:
             tables.append(BenchmarkTable(track, columns, _rests_on(group, track)))
     return tuple(tables)
@@ -54,22 +53,14 @@ def least(run: AnyRow, group: Group, key: str) -> float | None:
     return min((value for value in values if value is not None), default=None)
 
 
-def _measured(group: Group, key: str) -> bool:
-    return any(run.value(key) is not None for run in group.everything)
-
-
 def _rests_on(group: Group, track: str) -> str:
     """Writes how many answers about how many of the forgotten people the scores are from."""
-    for run in _judged(group.runs):
+    for run in group.runs:
         basis = run.verdict.rests_on if run.verdict else None
         if basis and track in basis.people_asked:
             asked, everybody = basis.people_asked[track], basis.people_forgotten
             return f"{basis.rows[track]} answers about {asked} of {everybody} forgotten people"
     return ""
-
-
-def _judged(runs: Iterable[AnyRow]) -> list[AnyRow]:
-    return [run for run in runs if run.verdict is not None]
 
 
 def answers_and_people(group: Group) -> str:

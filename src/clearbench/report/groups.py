@@ -65,6 +65,10 @@ class Group:
         """Golds, original and every run."""
         return (*self.golds, *((self.original,) if self.original else ()), *self.runs)
 
+    def measured(self, key: str) -> bool:
+        """Whether any run or anchor has a score."""
+        return any(run.value(key) is not None for run in self.everything)
+
     @property
     def seeds(self) -> int:
         """Number of seeds of each row."""

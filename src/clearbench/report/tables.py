@@ -30,16 +30,10 @@ Scoreboard = dict[str, list[tuple[Group, list[TableRow]]]]
 def side_columns(group: Group) -> dict[str, tuple[str, ...]]:
     """Lists keys of the measured side effects, by track."""
     columns = {
-        track: tuple(
-            key for name in SIDE_EFFECTS if _measured(group, key := f"side.{track}.{name}")
-        )
+        track: tuple(key for name in SIDE_EFFECTS if group.measured(key := f"side.{track}.{name}"))
         for track in modalities()
     }
     return {track: keys for track, keys in columns.items() if keys}
-
-
-def _measured(group: Group, key: str) -> bool:
-    return any(run.value(key) is not None for run in group.everything)
 
 
 def methods(all_groups: Sequence[Group]) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ class TrainSettings(BaseModel):
     steps: int = Field(ge=1)
     batch_size: int = Field(default=12, ge=1)
     image_batch_size: int | None = Field(default=None, ge=1)
-    modality_weights: ModalityWeights = Field(default_factory=lambda: ModalityWeights())
+    modality_weights: ModalityWeights = ModalityWeights()
     replay: int = Field(default=0, ge=0)
     learning_rate: float = Field(default=3e-4, gt=0)
     warmup: float = Field(default=0.1, ge=0, le=1)
