@@ -44,6 +44,13 @@ class Batch:
         """Names of the inputs that hold a further integer per token."""
         return tuple(dict.fromkeys(name for tree in self.trees for name in tree.extras))
 
+    @property
+    def begins(self) -> Tensor:
+        """Whether each answer token is the first of its item, (tokens,); tokens are in order."""
+        begins = torch.ones_like(self.owners, dtype=torch.bool)
+        begins[1:] = self.owners[1:] != self.owners[:-1]
+        return begins
+
     def showing(self, pixels: Tensor) -> Batch:
         """Replaces the images, given as the network takes them, and keeps the questions."""
         return replace(self, inputs=self.inputs | {"pixel_values": pixels}, media=(), trees=())

@@ -109,9 +109,4 @@ class LUNAR(
 
 def _prompt_ends(model: Model, batches: Batches, layer: int) -> Tensor:
     """The (rows, width) states after `layer` at the last token of each prompt."""
-    first = []
-    for batch in batches:
-        begins = torch.ones_like(batch.owners, dtype=torch.bool)
-        begins[1:] = batch.owners[1:] != batch.owners[:-1]
-        first.append(begins)
-    return model.states(batches, layer)[torch.cat(first)]
+    return model.states(batches, layer)[torch.cat([batch.begins for batch in batches])]

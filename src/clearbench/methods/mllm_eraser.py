@@ -102,13 +102,8 @@ class MLLMEraser(
 
 def last_states(model: Model, data: Data, role: str, layer: int) -> Tensor:
     """The (rows, width) states of the last token of each question."""
-    found = []
-    for group in data.batches(role):
-        for batch in group:
-            begins = torch.ones_like(batch.owners, dtype=torch.bool)
-            begins[1:] = batch.owners[1:] != batch.owners[:-1]
-            found.append(model.states([batch], layer)[begins])
-    return torch.cat(found).double()
+    batches = (batch for group in data.batches(role) for batch in group)
+    return torch.cat([model.states([b], layer)[b.begins] for b in batches]).double()
 
 
 def answer_states(model: Model, data: Data, role: str, layer: int) -> Tensor:
