@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
-    CLIPVisionConfig,
     GPT2Config,
     GPT2LMHeadModel,
-    LlavaForConditionalGeneration,
 )
 
 from clearbench.methods.base import method
@@ -22,31 +20,15 @@ from clearbench.methods.neurons import feeds_perceptron, incoming_rows, neuron_c
 from clearbench.methods.paths import attribution, influential_path
 from clearbench.methods.statistics import MASK
 from clearbench.models.base import Model
-from clearbench.models.load import load_model
 from clearbench.models.token_model import LanguageModel
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.by_hand import check_term, snapshot
 from clearbench.testing.given import GivenModel, given_step
-from clearbench.testing.world import few_steps, learning
+from clearbench.testing.world import few_steps, learning, with_clip_tower
 from clearbench.training.rows import TrainingRows
 from clearbench.training.unlearn import unlearn
 
 DOWN = [f"model.layers.{layer}.mlp.down_proj.weight" for layer in (0, 1)]
-
-
-def with_clip_tower() -> Model:
-    """A tiny LLaVA with a vision transformer, which has perceptrons."""
-    small = tiny_model("vision-language")
-    config, processor = small.module.config, small.processor  # type: ignore[attr-defined]
-    config.vision_config = CLIPVisionConfig(
-        hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=2,
-        image_size=96, patch_size=32,
-    )  # fmt: skip
-    config.vision_feature_select_strategy = "default"
-    processor.vision_feature_select_strategy = "default"
-    processor.num_additional_image_tokens = 1
-    torch.manual_seed(0)
-    return load_model(LlavaForConditionalGeneration(config), processor)
 
 
 def by_hooks(
@@ -195,7 +177,7 @@ def test_layers_above_the_misdirected_one_are_left_out() -> None:
 
 
 def test_vision_neurons_are_found_by_squares_on_rows_with_an_image() -> None:
-    model = with_clip_tower()
+    model = with_clip_tower(layers=3)
     model.train_only(("vision", "language"))
     rows = TrainingRows(model, tiny_dataset(), ("text", "image"), 4, 0)
     state = MIPEditor(neurons=3, increments=2, layer=2).prepare(model, rows, 0)

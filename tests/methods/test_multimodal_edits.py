@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, LlavaForConditionalGeneration
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.items import Item
@@ -19,10 +18,9 @@ from clearbench.methods.base import method
 from clearbench.methods.neurons import perceptrons
 from clearbench.methods.slug import accuracy, pareto_front
 from clearbench.models.base import Model
-from clearbench.models.load import load_model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.by_hand import Array, batch_gradients, changed, snapshot
-from clearbench.testing.world import learning
+from clearbench.testing.world import learning, with_clip_tower
 from clearbench.training.rows import TrainingRows
 
 LAST = ".mlp.down_proj.weight"
@@ -265,20 +263,6 @@ def test_slug_takes_one_step_along_one_gradient() -> None:
     change = dict(model.module.named_parameters())[name].detach() - before[name]
     cosine = torch.cosine_similarity(change.flatten(), total.flatten(), dim=0)
     assert float(cosine) == pytest.approx(1.0, abs=1e-4), "uphill on forget"
-
-
-def with_clip_tower() -> Model:
-    """A tiny LLaVA with a vision transformer, whose perceptrons see ten patches of an image."""
-    small = tiny_model("vision-language")
-    config, processor = small.module.config, small.processor  # type: ignore[attr-defined]
-    config.vision_config = CLIPVisionConfig(
-        hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
-        image_size=96, patch_size=32,
-    )  # fmt: skip
-    config.vision_feature_select_strategy = "default"
-    processor.vision_feature_select_strategy = "default"
-    processor.num_additional_image_tokens = 1
-    return load_model(LlavaForConditionalGeneration(config), processor)
 
 
 def test_a_vision_towers_neurons_are_counted_over_patches() -> None:

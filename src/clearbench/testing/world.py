@@ -7,7 +7,9 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from PIL import Image
+from transformers import CLIPVisionConfig, LlavaForConditionalGeneration
 
 from clearbench.batches.items import Kind
 from clearbench.builtin.tiny import tiny_model
@@ -17,6 +19,7 @@ from clearbench.data.media import EncodedImage
 from clearbench.data.modalities.image import NAME_QUESTION
 from clearbench.data.modality import readable_by
 from clearbench.models.base import Model
+from clearbench.models.load import load_model
 from clearbench.training.finetune import finetune
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
@@ -173,3 +176,22 @@ def few_steps(kind: Kind, **changes: Any) -> TrainSettings:
     """Makes settings of three steps on a tiny model, with changes."""
     about = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3, "parts": PARTS[kind]}
     return TrainSettings.model_validate(about | {"warmup": 0.0, "decay": "none"} | changes)
+
+
+def with_clip_tower(layers: int = 2) -> Model:
+    """Makes a tiny LLaVA with a vision transformer, whose perceptrons see ten patches of an image.
+
+    Args:
+        layers: Number of layers of the vision transformer.
+    """
+    small = tiny_model("vision-language")
+    config, processor = small.module.config, small.processor
+    config.vision_config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=24, num_hidden_layers=layers, num_attention_heads=2,
+        image_size=96, patch_size=32,
+    )  # fmt: skip
+    config.vision_feature_select_strategy = "default"
+    processor.vision_feature_select_strategy = "default"
+    processor.num_additional_image_tokens = 1
+    torch.manual_seed(0)
+    return load_model(LlavaForConditionalGeneration(config), processor)
