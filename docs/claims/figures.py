@@ -21,7 +21,13 @@ FORGOTTEN = {
     "image": ("forget.image.probability", "forget.image.name_choice"),
 }
 #: The retain set; a run keeps the least ratio to the original's score.
-RETAINED = ("retain.text.probability", "retain.image.probability", "retain.image.name_choice")
+RETAINED = (
+    "retain.text.probability",
+    "retain.text.rouge_l",
+    "retain.image.probability",
+    "retain.image.rouge_l",
+    "retain.image.name_choice",
+)
 #: As CLEAR calls them.
 NAMES = {
     "gradient_ascent": "GA",
@@ -68,6 +74,12 @@ def scientific(value: float) -> str:
     return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
 
 
+def penalty(setting: Setting) -> str:
+    """What a setting's L1 penalty is called: sum 1e-2."""
+    strength = setting.about["strength"]
+    return f"{setting.about['reduce']} {scientific(strength)}" if strength else "none"
+
+
 def over_seeds(values: Sequence[float]) -> Estimate:
     """The mean and its t interval: other trainings of these people, not other people."""
     mean, count = fmean(values), len(values)
@@ -85,11 +97,13 @@ class Setting:
         about: Values that tell it from the others.
         figures: By name, a value for each seed.
         diverged: Number of seeds that diverged.
+        words: Word of each seed's verdict (docs/verdict.md); `diverged` where it has none.
     """
 
     about: Mapping[str, Any]
     figures: Mapping[str, Values]
     diverged: int = 0
+    words: tuple[str, ...] = ()
 
     def values(self, name: str) -> Values:
         """A figure for each seed; `forgotten` and `distance` are means over the tracks."""
@@ -116,12 +130,14 @@ class Measured:
         seeds: Seeds of the trainings.
         steps: Steps of every run.
         gold: The same figures of the retrained model.
+        fixed: Commit since which the rules and the recipe are as they were run, and its date.
     """
 
     seeds: tuple[int, ...]
     steps: int
     gold: Setting
     settings: tuple[Setting, ...]
+    fixed: str = ""
 
     def find(self, **about: Any) -> Setting:
         """The setting of which all this is true."""
@@ -139,11 +155,17 @@ class Measured:
     def json(self) -> dict[str, Any]:
         """As plain content."""
         return {
+            "fixed": self.fixed,
             "seeds": list(self.seeds),
             "steps": self.steps,
             "gold": self.gold.figures,
             "settings": [
-                {**setting.about, "figures": setting.figures, "diverged": setting.diverged}
+                {
+                    **setting.about,
+                    "figures": setting.figures,
+                    "diverged": setting.diverged,
+                    "words": list(setting.words),
+                }
                 for setting in self.settings
             ],
         }
@@ -158,10 +180,14 @@ def from_json(content: Mapping[str, Any]) -> Measured:
         gold=Setting({}, _tuples(content["gold"])),
         settings=tuple(
             Setting(
-                figures=_tuples(entry.pop("figures")), diverged=entry.pop("diverged"), about=entry
+                figures=_tuples(entry.pop("figures")),
+                diverged=entry.pop("diverged"),
+                words=tuple(entry.pop("words")),
+                about=entry,
             )
             for entry in settings
         ),
+        fixed=content["fixed"],
     )
 
 
@@ -196,7 +222,18 @@ def measured(results: Results, about: About) -> Measured:
 def _setting(group: Sequence[Row], about: Mapping[str, Any], rows: Mapping[str, Row]) -> Setting:
     by_seed = [figures(row, rows[row.gold]) for row in group]
     joined = {name: tuple(seed[name] for seed in by_seed) for name in by_seed[0]}
-    return Setting(about, joined, sum(row.status == "diverged" for row in group))
+    diverged = sum(row.status == "diverged" for row in group)
+    words = tuple(_word(row) for row in group if not row.is_anchor)
+    return Setting(about, joined, diverged, words)
+
+
+def _word(row: Row) -> str:
+    """The word of a run's verdict."""
+    if not row.ok:
+        return row.status
+    if row.verdict is None:
+        raise SystemExit(f"{row.id} has no verdict: run the recipe again")
+    return row.verdict.word
 
 
 def figures(row: Row, gold: Row) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +63,10 @@ def _points(
     axes.plot(across, values, mark, color=colour, ms=3.5, alpha=0.55, mec="none", clip_on=False)
 
 
-def _kept_and_forgotten(axes: Axes, settings: Sequence[Setting], gold: Setting) -> None:
-    """Both by setting, between what the original and gold keep."""
+def _kept_and_forgotten(
+    axes: Axes, settings: Sequence[Setting], gold: Setting, joined: int | None = None
+) -> None:
+    """Both by setting, between what the original and gold keep; a line joins the first ones."""
     said = "kept by the original, forgotten by gold"
     axes.axhline(gold.estimate("kept").mean, color=GOLD, lw=1.2, label="kept by gold")
     axes.axhline(1, color=ORIGINAL, lw=1.2, dashes=(4, 3), label=said)
@@ -73,7 +74,9 @@ def _kept_and_forgotten(axes: Axes, settings: Sequence[Setting], gold: Setting) 
         for place, setting in enumerate(settings):
             _points(axes, place, setting, name, colour, mark)
         means = [setting.estimate(name).mean for setting in settings]
-        axes.plot(range(len(settings)), means, color=colour, lw=1.8, label=text)
+        axes.plot(range(len(means[:joined])), means[:joined], color=colour, lw=1.8, label=text)
+        for place in range(len(means))[joined or len(means) :]:
+            axes.plot([place - 0.15, place + 0.15], [means[place]] * 2, color=colour, lw=1.8)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.04), max(high, 1.12))
 
@@ -87,18 +90,18 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def l1(measured: Measured, path: Path) -> None:
-    """Kept and forgotten by the strength of the penalty, for both arms and both sums."""
-    reduces = [reduce for reduce in measured.taken("reduce") if reduce is not None]
+    """Kept and forgotten by the penalty, for both arms; the sums are joined by a line."""
     ranks = measured.taken("rank")
-    with _figure(path, len(ranks), len(reduces), (7.2, 5.0)) as (figure, panels):
-        for axes, (rank, reduce) in zip(panels, product(ranks, reduces), strict=True):
-            penalties = list(measured.all(rank=rank, reduce=reduce))
-            settings = [measured.find(rank=rank, strength=0.0), *penalties]
-            _kept_and_forgotten(axes, settings, measured.gold)
-            axes.set_title(f"{ARMS[rank is not None]}, {reduce} of absolute values")
-            names = [scientific(setting.about["strength"]) for setting in penalties]
+    with _figure(path, 1, len(ranks), (7.2, 3.4)) as (figure, panels):
+        for axes, rank in zip(panels, ranks, strict=True):
+            means = list(measured.all(rank=rank, reduce="mean"))
+            sums = list(measured.all(rank=rank, reduce="sum"))
+            settings = [measured.find(rank=rank, strength=0.0), *sums, *means]
+            _kept_and_forgotten(axes, settings, measured.gold, joined=1 + len(sums))
+            axes.set_title(ARMS[rank is not None])
+            names = [scientific(setting.about["strength"]) for setting in settings[1:]]
+            names[len(sums) :] = [f"{name}\nmean" for name in names[len(sums) :]]
             axes.set_xticks(range(len(settings)), ["none", *names])
-        for axes in panels[-len(reduces) :]:
             axes.set_xlabel("strength of the L1 penalty")
         _legend(figure, panels[0])
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from claims import rules
-from claims.figures import FORGOTTEN, Measured, Setting, Values, name_of, scientific
+from claims.figures import FORGOTTEN, Measured, Setting, Values, name_of, penalty, scientific
 from claims.plots import ARMS
 
 
 def l1(measured: Measured) -> Iterator[str]:
     """Every penalty in every arm, and what it did."""
-    yield from _head("weights", "L1", "kept", "forgotten", "garbage", "the penalty")
+    yield from _head("weights", "rate", "L1", "kept", "forgotten", "garbage", "the penalty")
     for rank in measured.taken("rank"):
         effects = {id(setting): effect for setting, effect in rules.l1_effects(measured, rank)}
         for setting in measured.all(rank=rank):
-            penalty = f"{setting.about['reduce']}, {scientific(setting.about['strength'])}"
-            cells = [ARMS[rank is not None], penalty if id(setting) in effects else "none"]
+            cells = [ARMS[rank is not None], scientific(setting.about["rate"]), penalty(setting)]
             cells += _cells(setting, "kept", "forgotten", "garbage")
             yield _row(setting, *cells, effects.get(id(setting), ""))
 
@@ -57,14 +57,21 @@ def lambdas(measured: Measured) -> Iterator[str]:
 
 
 def _head(*names: str) -> Iterator[str]:
-    yield f"| {' | '.join(names)} |"
-    yield "|---" * len(names) + "|"
+    yield f"| {' | '.join([*names, 'verdict'])} |"
+    yield "|---" * (len(names) + 1) + "|"
 
 
 def _row(setting: Setting, *cells: str) -> str:
+    """A line of a table; the verdict's words stand last."""
     first, *rest = cells
     diverged = f" ({setting.diverged} diverged)" if setting.diverged else ""
-    return f"| {' | '.join([first + diverged, *rest])} |"
+    return f"| {' | '.join([first + diverged, *rest, verdicts(setting.words)])} |"
+
+
+def verdicts(words: Sequence[str]) -> str:
+    """The words over the seeds, each with its count: undecided x2, did not x1."""
+    counts = sorted(Counter(words).items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{word} x{count}" for word, count in counts)
 
 
 def _cells(setting: Setting, *names: str) -> list[str]:

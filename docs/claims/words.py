@@ -7,8 +7,14 @@ from dataclasses import dataclass
 HEAD = """# CLEAR's claims, put to the test
 
 This page is written by `python docs/write_claims.py RUN...` from the runs of four recipes; do not
-edit it. `docs/claims/rules.py` says when a claim counts as confirmed; it and the recipes'
-settings were fixed before any of these runs was made, and nothing was tuned on them.
+edit it. `docs/claims/rules.py` says when a claim counts as confirmed, by the figures that
+`docs/claims/figures.py` computes. Both and the recipes were fixed before any of these runs was
+made, and no value was chosen on the people who are forgotten here. Each claim names the last commit
+that changed one of its three files; `git diff COMMIT -- FILES` shows what changed since, and
+`git log docs/claims.json` when the outcomes came. An earlier version had been run on the same
+people with the same seeds, and its outcomes were known: because of them LoRA has a rate of its own
+in the first claim. New as well are the weights of the modalities, RMU's scale, ROUGE-L in *kept*
+and the rows that are asked.
 
 **What a verdict here is worth.** Forty fictitious people, eight of them forgotten, and a
 vision-language model of 2.7 M parameters of which 1.9 M learn: a verdict is about this world. It
@@ -21,11 +27,13 @@ only: "not confirmed" is not "refuted".
 retrained model (gold), at most 1, as the mean of the text track (`forget.text.probability`) and
 the image track (`forget.image.probability` and `name_choice`). *Distance* is the distance to gold
 on the same scale, where overshooting counts: 0 is gold, 1 the original. *Kept* is the least ratio
-to the original among the retain set's text probability, caption probability and name choice.
-*Garbage* is the share of answers that are none, on the worse track. Forgotten and kept are both 1
-for a perfect method; a model that is destroyed has forgotten everything and kept nothing. A run
-that diverged left no model: its scores count as 0. At most 60 rows of a split and task are
-measured, of whole people: all eight forgotten people on images, three of them on text.
+to the original among the retain set's probability and ROUGE-L of answers, the same two of captions,
+and name choice. *Garbage* is the share of answers that are none, on the worse track. Forgotten and
+kept are both 1 for a perfect method; a model that is destroyed has forgotten everything and kept
+nothing. A run that diverged left no model: its scores count as 0. At most 60 rows of a split and
+task are measured, taken from its people in turn: all eight forgotten people on both tracks, evenly.
+*Verdict* is the word of [verdict.md](verdict.md) for each seed's run, on what that run was asked to
+forget; it asks more, and no rule here reads it.
 """
 
 
@@ -39,7 +47,6 @@ class Words:
         unsettled: Why its evidence does not settle it.
         run: What was run here.
         rule: The rule of `rules.py` in words.
-        seen: What one sees in the figures; written after the runs, no part of the verdict.
         image: What the plot shows, for who cannot see it.
     """
 
@@ -48,7 +55,6 @@ class Words:
     unsettled: str
     run: str
     rule: str
-    seen: str
     image: str
 
 
@@ -65,21 +71,19 @@ about -61, as before unlearning. What is held at its start has kept everything a
 nothing. The sweep of strengths on text is void: all values are equal to six digits (E36).""",
     run="""\
 Gradient difference with CLEAR's weight 1, on text and faces, in four arms, {LoRA of rank 8, all
-weights} x {L1, none}, with the same steps and the learning rate of teaching everywhere. The
-penalty is the sum (published, at 1e-2) or the mean of absolute values: of LoRA's A and B, or of
-the change of the weights.""",
+weights} x {L1, none}, with the same steps everywhere. All weights learn at the rate of teaching.
+LoRA has a rate of its own: the smallest of 5e-3, 1.5e-2 and 5e-2 with which it lost the retain set
+without L1 on the validation fold, where other people are forgotten (seed 0). So a penalty is
+compared with none on the same weights, and LoRA not with all weights. The penalty is the sum
+(published, at 1e-2) or the mean of absolute values: of LoRA's A and B, or of the change of the
+weights.""",
     rule="""\
 A penalty *saves* the retain set if *kept* is under .8 without it and not with it, the interval of
 what it adds to *kept* lies above 0, and that of what it adds to *forgotten* above -0.1 and not
 below 0. It *holds back* if more is kept and less forgotten. The claim says that the published
-penalty saves, and, since the right strength may differ from model to model and one of ten may be
-luck, that at least two penalties on LoRA weights do.""",
-    seen="""\
-LoRA alone, with the same steps and rate, keeps .96 and forgets .06: it hardly moves, so there
-was nothing that L1 could save. The same loss on all weights destroys. Here what the published
-table calls the effect of L1 is that of LoRA. The published strength, a sum at 1e-2, gives back
-the original in both arms, as in the table. A LoRA arm that is trained until it does lose the
-retain set would test the claim harder.""",
+penalty saves, and, since the right strength may differ from model to model and one alone may be
+luck, that at least two penalties on LoRA weights do. It is *not testable* if LoRA without L1 keeps
+.8 or more with any seed: what is not lost cannot be saved.""",
     image="Kept and forgotten by strength of the penalty, for LoRA and all weights, sum and mean",
 )
 
@@ -97,17 +101,14 @@ can show little. The table of the last version disagrees with its own main table
     run="""\
 LLMU, DPO, SCRUB, NPO and gradient difference for text, faces and both, the same steps for all,
 with the rates and weights of `recipes/demo.yaml` for both and a track's forget rows in a step the
-same alone as with the other. Every run is measured on both tracks: on the track that it was not
-asked to forget, *forgotten* is carry-over.""",
+same alone as with the other. In both, each modality is half of the forget term and half of the
+retain term, however many rows and tokens it has; alone it is all of them. Every run is measured on
+both tracks: on the track that it was not asked to forget, *forgotten* is carry-over.""",
     rule="""\
 For a method, both beats one modality if the interval of the difference in *distance*, over both
 tracks, lies below 0, on neither track above 0, and that of *kept* not below 0. The claim says
 that this holds for all five methods and either modality. Over both tracks a single modality has
 one track that it was never asked to forget, so that the first condition is the easy one.""",
-    seen="""\
-Forgetting one modality leaves most of the other: carry-over to the other track is at most .4
-(DPO from images to text) and else about .2 or less. With the same steps, both forgets less of
-each track than either alone does; NPO on both comes nearest to gold over the two tracks.""",
     image="Distance to gold on each track, by what was forgotten",
 )
 
@@ -126,18 +127,15 @@ not what the paper writes: IDK, DPO and LLMU got the true answers (E20), DPO's l
 overwritten (E21), divergences ran over padding (E27), RMU's target changed (E28, E29).""",
     run="""\
 CLEAR's eleven methods with CLEAR's weights and the losses mended, on text and faces, the same
-steps for all, at the learning rate of teaching, as in CLEAR, and at a third of it.""",
+steps for all, at the learning rate of teaching, as in CLEAR, and at a third of it. RMU's steering
+is scaled to the model: the vector that forgotten states are moved to is 5 times as long as the
+original's states of the forget rows after the steered layer are on average, over answer tokens.
+CLEAR's length of 300 means another thing in every model.""",
     rule="""\
 A run *forgets* from .5 on, and *keeps* from .8 on (CLEAR's grey begins at .78 of the original);
 below, it is *destroyed*. A method does as said if it does with every seed. The claim holds at a
 rate if all eleven methods do as said there; it is about methods, so it is confirmed if it holds
 at every rate.""",
-    seen="""\
-The four that are said to destroy do so at both rates. The others are no group: at a third of
-the rate retain fine-tuning, IDK and SCRUB keep and forget little, LLMU forgets and keeps, DPO
-and NPO, which have no retain term here, destroy; at the full rate IDK, LLMU and SKU lose the
-retain set as well. Whether a method keeps is a matter of its rate and its retain term more than
-of its name.""",
     image="Kept and forgotten of eleven methods at two learning rates",
 )
 
@@ -153,9 +151,5 @@ Gradient difference on text and faces, which is this objective as it stands, wit
     rule="""\
 The claim says that doubling lambda keeps more and forgets less: that the intervals of the two
 slopes over log2 lambda (0 left out) lie above and below 0.""",
-    seen="""\
-There is a narrow window, from .5 to 2 here, in which the curve goes from destroying everything
-to forgetting half; no lambda forgets and keeps at once with these steps and this rate. The
-recipes that pass (docs/methods/results.md) stop when a track is forgotten, and repair.""",
     image="Kept, forgotten and distance to gold by lambda",
 )

@@ -1,4 +1,4 @@
-"""docs/claims.md: what its recipes fix, its figures, its rules on made-up runs, its page."""
+"""docs/claims.md: its figures, its rules on made-up runs, its page."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def scores(forgotten: dict[str, float], kept: float) -> dict[str, dict[str, Any]
         for name in ("probability", "name_choice"):
             found[f"forget.{track}.{name}"] = score(value, GOLD, ORIGINAL)
             found[f"retain.{track}.{name}"] = score(kept * RETAIN, RETAIN, RETAIN)
+        found[f"retain.{track}.rouge_l"] = score(kept, 1.0, 1.0)
         found[f"forget.{track}.garbage_rate"] = score(0.1, 0.0, 0.0)
         found[f"forget.{track}.forget_quality"] = score(1e-8, 1.0, 1e-20)
     return found
@@ -64,12 +65,14 @@ def a_row(
     method: str, seed: int, scores: Any, run: MethodPart | None = None, modality: str = "both"
 ) -> dict[str, Any]:
     training = (run.train if run else TrainSettings(steps=1)).model_dump(mode="json")
+    word = "undecided" if seed == 1 else "did not"
     return {
         "id": f"{method}-{seed}", "method": method, "model": "vision-language",
         "modality": modality, "share": 0.2, "seed": seed, "gold": f"gold-{seed}",
         "variant": {"rank": training["lora_rank"], "penalty": training["penalty"]},
         "hyperparameters": run.hyperparameters if run else {}, "training": training,
         "protocol": "clear", "status": "ok", "reason": "", "cost": {}, "scores": scores,
+        "verdict": {"word": word, "version": "1", "modality": modality, "findings": []},
     }  # fmt: skip
 
 
@@ -90,7 +93,8 @@ def made_up(name: str, effect: Effect, seeds: tuple[int, ...] = (0, 1, 2)) -> di
         "python": "3", "machine": "x", "system": "x", "packages": {}, "accelerator": "none",
         "workers": 1, "threads_per_worker": 1,
     }  # fmt: skip
-    return {"schema": 2, "recipe": {"name": name}, "environment": environment, "rows": rows}
+    about = {"name": name, "identity": recipe(name).identity}
+    return {"schema": 2, "recipe": about, "environment": environment, "rows": rows}
 
 
 def results_of(content: dict[str, Any]) -> Results:
@@ -108,29 +112,6 @@ def penalised(run: MethodPart) -> float:
     return run.train.penalty.strength if run.train.penalty else 0.0
 
 
-def test_the_four_share_originals_and_stop_nowhere_early() -> None:
-    recipes = [recipe(name) for name in NAMES]
-    kind, demo = "vision-language", recipe("demo")
-    for each in recipes:
-        assert each.seeds == (0, 1, 2) and (each.data, each.seed) == (demo.data, demo.seed)
-        assert each.models[kind].teach == demo.models[kind].teach
-        assert each.evaluation == recipes[0].evaluation
-        assert {run.train.steps for run in each.runs} == {30}
-        assert not any(run.train.until for run in each.runs)
-
-
-def test_the_arms_of_l1_differ_in_nothing_else() -> None:
-    strengths = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
-    runs = recipe("claim-l1").runs
-    plain = {run.train.model_copy(update={"penalty": None, "lora_rank": None}) for run in runs}
-    assert len(plain) == 1
-    for rank, on in ((8, "adapter"), (None, "delta")):
-        none, *penalties = [run.train.penalty for run in runs if run.train.lora_rank == rank]
-        assert none is None and {each.on for each in penalties if each} == {on}
-        for reduce in ("sum", "mean"):
-            assert [e.strength for e in penalties if e and e.reduce == reduce] == strengths
-
-
 def test_figures_are_shares_of_the_way_to_gold(figures: ModuleType) -> None:
     gold = Row.model_validate(a_row("gold", 0, scores({"text": 1.0, "image": 1.0}, 1.0)))
     run = Row.model_validate(a_row("npo", 0, scores({"text": 0.25, "image": 1.4}, 0.7)))
@@ -138,6 +119,10 @@ def test_figures_are_shares_of_the_way_to_gold(figures: ModuleType) -> None:
     assert found["forgotten.text"] == pytest.approx(0.25)
     assert found["distance.text"] == pytest.approx(0.75)
     assert (found["forgotten.image"], found["kept"]) == (1.0, 0.7)
+    garbled = scores({"text": 0.25, "image": 1.4}, 0.7)
+    garbled["retain.image.rouge_l"]["value"] = 0.4
+    garbled_run = Row.model_validate(a_row("npo", 0, garbled))
+    assert figures.figures(garbled_run, gold)["kept"] == 0.4
     assert found["distance.image"] == pytest.approx(0.4)
     diverged = Row.model_validate(a_row("npo", 0, {}) | {"status": "diverged"})
     gone = figures.figures(diverged, gold)
@@ -169,19 +154,31 @@ def l1_saves_what_was_not_lost(run: MethodPart, modality: str, track: str) -> tu
     return 1.0, 0.95 if penalised(run) else 0.85
 
 
+def l1_saves_what_one_seed_kept(run: MethodPart, modality: str, track: str) -> tuple[float, float]:
+    return 1.0, 0.95 if penalised(run) else 0.799
+
+
 @pytest.mark.parametrize(
     ("effect", "verdict"),
     [
         (l1_saves, "confirmed"),
         (l1_saves_somewhere, "mixed"),
         (l1_pins_to_the_original, "not confirmed"),
-        (l1_saves_what_was_not_lost, "not confirmed"),
+        (l1_saves_what_was_not_lost, "not testable"),
+        (l1_saves_what_one_seed_kept, "not testable"),
     ],
 )
 def test_l1_saves_only_what_was_lost_and_if_as_much_is_forgotten(
     writer: ModuleType, effect: Effect, verdict: str
 ) -> None:
     assert judged(writer, "claim-l1", effect)[0] == verdict
+
+
+def test_all_weights_may_keep_and_the_claim_about_lora_is_tested(writer: ModuleType) -> None:
+    def lora_alone_loses(run: MethodPart, modality: str, track: str) -> tuple[float, float]:
+        return 1.0, 0.9 if penalised(run) or run.train.lora_rank is None else 0.2
+
+    assert judged(writer, "claim-l1", lora_alone_loses) == ("confirmed", [True] * 3)
 
 
 def own_track_alone(run: MethodPart, modality: str, track: str) -> tuple[float, float]:
@@ -260,19 +257,61 @@ def test_slopes_are_least_squares(writer: ModuleType) -> None:
     assert writer.rules.slopes(found, "kept")[1] == pytest.approx(slope)
 
 
+def write_runs(writer: ModuleType, folder: Path, effects: dict[str, Effect]) -> str:
+    (folder / "images").mkdir(exist_ok=True)
+    for name, effect in effects.items():
+        (folder / name).mkdir()
+        (folder / name / "results.json").write_text(json.dumps(made_up(name, effect)))
+    runs = [str(folder / name) for name in reversed(effects)]
+    writer.main(runs, folder, lambda name: f"{name[-2:]}12 (2026-01-02)")
+    return (folder / "claims.md").read_text(encoding="utf-8")
+
+
 def test_runs_become_figures_a_page_and_plots(writer: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
     effects = (l1_saves_somewhere, own_track_alone, as_clear_says, traded)
-    for name, effect in zip(NAMES, effects, strict=True):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "results.json").write_text(json.dumps(made_up(name, effect)))
-    writer.main([str(tmp_path / name) for name in reversed(NAMES)], tmp_path)
-    page = (tmp_path / "claims.md").read_text(encoding="utf-8")
+    page = write_runs(writer, tmp_path, dict(zip(NAMES, effects, strict=True)))
     assert page == writer.page(writer.load(tmp_path / "claims.json"))
     assert [page.count(f"**Verdict: {v}.**") for v in ("mixed", "confirmed")] == [1, 3]
+    assert page.count("| did not x2, undecided x1 |") == 14 + 15 + 22 + 9
+    assert " ".join(page.split()).count("commit l112 (2026-01-02).") == 1
     for name in NAMES:
         assert f"](images/{name}.png)" in page
         assert (tmp_path / "images" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_seen_is_said_from_the_figures(writer: ModuleType, tmp_path: Path) -> None:
+    effects = (l1_saves_what_was_not_lost, both_worse_on_text, as_the_rate_says, traded)
+    page = " ".join(write_runs(writer, tmp_path, dict(zip(NAMES, effects, strict=True))).split())
+    assert "| L1 on LoRA weights saves the retain set | not testable | none counts |" in page
+    assert "LoRA without L1: kept 0.85 (0.85 to 0.85), forgotten 1.00" in page
+    assert "keeps more: sum 1e-6, sum 1e-5, sum 1e-4, sum 1e-3, sum 1e-2 and mean 1e-2." in page
+    assert "is 0.00 in the median and at most 0.00" in page
+    assert "0 of 5 on text and 0 of 5 on image" in page
+    assert "At rate 5e-4: forgot little and kept: GA, GD, KL, RMU" in page
+    assert "At rate 1.5e-3: forgot and destroyed: GA, GD, KL, RMU" in page
+    assert "The same at every rate: none." in page
+    assert "that forgot with every seed: 0, 0.25, 0.5, 1, 2, 4, 8 and 16; that kept: 32;" in page
+    assert "that did both: none." in page
+
+
+def test_figures_that_name_no_commit_are_left_out(writer: ModuleType, tmp_path: Path) -> None:
+    write_runs(writer, tmp_path, {"claim-lambda": traded})
+    kept = tmp_path / "claims.json"
+    content = json.loads(kept.read_text())
+    assert [*writer.load(kept)] == ["claim-lambda"]
+    del content["claim-lambda"]["fixed"]
+    kept.write_text(json.dumps(content))
+    assert writer.load(kept) == {}
+
+
+def test_a_run_of_another_version_of_the_recipe_is_refused(
+    writer: ModuleType, tmp_path: Path
+) -> None:
+    results = made_up("claim-lambda", traded)
+    results["recipe"]["identity"] = "another"
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    with pytest.raises(SystemExit, match="another version of 'claim-lambda'"):
+        writer.read_run(tmp_path, str)
 
 
 def test_a_run_that_is_not_whole_is_refused(writer: ModuleType) -> None:
@@ -289,5 +328,7 @@ def test_a_run_that_is_not_whole_is_refused(writer: ModuleType) -> None:
 def test_the_page_is_what_the_figures_say(writer: ModuleType) -> None:
     kept, page = DOCS / "claims.json", DOCS / "claims.md"
     assert kept.exists() == page.exists(), "run docs/write_claims.py"
-    if kept.exists():
-        assert writer.page(writer.load(kept)) == page.read_text(encoding="utf-8")
+    found = writer.load(kept)
+    if not found:
+        pytest.skip("docs/claims.json is of earlier rules: run docs/write_claims.py RUN...")
+    assert writer.page(found) == page.read_text(encoding="utf-8")
