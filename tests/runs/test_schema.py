@@ -14,7 +14,7 @@ import clearbench
 from clearbench import api
 from clearbench.errors import RecipeError, StorageError
 from clearbench.report.html import refresh_page, render
-from clearbench.runs.choose import as_recipe_runs, badness, best_runs
+from clearbench.runs.choose import as_recipe_runs, badness, best_runs, shortfall
 from clearbench.runs.folders import differences, list_runs, show_run
 from clearbench.runs.schema import (
     Cost,
@@ -262,6 +262,7 @@ def test_the_best_of_a_search_over_its_seeds(folder: Path, old: Json) -> None:
     (folder / "results.json").write_text(json.dumps(old))
     (best,) = best_runs(folder)
     assert best.id == "language-npo" and badness(best) == (False, 1, 0.1875 + 2.0 * 0.125)
+    assert best.verdict is not None and shortfall(best.verdict) == badness(best)[2]
     nothing = best.verdict.model_copy(  # type: ignore[union-attr]
         update={"findings": (best.verdict.findings[0].model_copy(update={"estimate": 0.8}),)}  # type: ignore[union-attr]
     )

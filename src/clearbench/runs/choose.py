@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from clearbench.errors import RecipeError
+from clearbench.evaluation.verdict.judge import Verdict
 from clearbench.runs.schema import AnyRow, read_results
 
 #: Weight of a missing percent of what should be kept, relative to the distance to gold.
 DAMAGE_WEIGHT = 2.0
-
-
 #: Distance to gold from which a run has not begun to forget, and no setting is chosen over others.
 LEAST_FORGOTTEN = 0.75
 _RANKS = {"forgot": 0, "undecided": 1, "did not": 2}
 
 
-def badness(row: AnyRow) -> tuple[bool, int, float]:
-    """Computes a sort key: what forgets at all, then the word, then distance to gold and damage."""
-    verdict = row.verdict
-    if not row.ok or verdict is None or verdict.distance is None:
-        return True, len(_RANKS), float("inf")
+def shortfall(verdict: Verdict) -> float:
+    """Computes the distance to gold plus twice the mean loss of what must survive.
+
+    It is 0 for gold, 1 for the original, and infinite where no distance was measured.
+    """
+    if verdict.distance is None:
+        return math.inf
     damage = sum(max(0.0, 1 - kept) for kept in verdict.kept.values())
     damage /= max(1, len(verdict.kept))
+    return verdict.distance + DAMAGE_WEIGHT * damage
+
+
+def badness(row: AnyRow) -> tuple[bool, int, float]:
+    """Computes a sort key: what forgets at all, then the word, then the shortfall."""
+    verdict = row.verdict
+    if not row.ok or verdict is None or verdict.distance is None:
+        return True, len(_RANKS), math.inf
     nothing = verdict.distance > LEAST_FORGOTTEN
-    return nothing, _RANKS[verdict.word], verdict.distance + DAMAGE_WEIGHT * damage
+    return nothing, _RANKS[verdict.word], shortfall(verdict)
 
 
 def best_runs(folder: Path) -> list[AnyRow]:
