@@ -38,6 +38,14 @@ def test_the_largest_are_ranked_over_all_weights() -> None:
     assert sum(int(mask.sum()) for mask in largest(values, 0.01).values()) == 1
 
 
+def test_equal_entries_do_not_enlarge_the_share() -> None:
+    """As where most gradients are 0: text has none in the vision part."""
+    values = {"first": torch.zeros(6), "last": torch.tensor([[0.0, 5.0], [0.0, 0.0]])}
+    masks = largest(values, 0.5)
+    assert masks[MASK + "first"].tolist() == [True, True, True, True, False, False]
+    assert masks[MASK + "last"].tolist() == [[False, True], [False, False]]
+
+
 def test_the_mask_is_of_the_summed_gradient() -> None:
     model, rows = learning(tiny_model(), size=2)
     expected = batch_gradients(model, rows, "forget")

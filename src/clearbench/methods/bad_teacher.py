@@ -28,7 +28,7 @@ class BadTeacher(
     """Distillation from the original on retain and from a randomly initialised model on forget.
 
     Both divergences are from the teacher, summed over classes or the vocabulary and averaged over
-    answers (errata E135: the published code averages over classes as well). Temperature 1 is the
+    answers; the published code averages over classes as well. Temperature 1 is the
     published code's; at another the loss is multiplied by its square, which that code does not do.
     There both sets are shuffled into one, so that the losses weigh as their numbers of rows:
     `weighting` "rows", with 0.3 of the retain rows as in the repository of SSD. The default is

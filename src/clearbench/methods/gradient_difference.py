@@ -28,9 +28,9 @@ class GradientDifference(
     `retain_weight` is the lambda of CLEAR's objective; 1 is TOFU's and CLEAR's value. CLEAR's code
     has five more forms. On forget `entropy` is maximised (errata E25: the code minimises it), or
     `kl` from the original is; on retain `kl` from the original is minimised. Divergences are from
-    the original (errata E26: the code swaps the arguments) on answer tokens (errata E27: the code
-    averages over all positions). Both have no gradient at the original itself, so with `kl` on both
-    only rounding, magnified by Adam, changes the weights.
+    the original, on answer tokens (errata E27: the code averages over all positions). Both have no
+    gradient at the original itself, so with `kl` on both only rounding, magnified by Adam, changes
+    the weights.
     """
 
     forget: Literal["cross_entropy", "entropy", "kl"] = "cross_entropy"

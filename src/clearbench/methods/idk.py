@@ -19,7 +19,9 @@ class IDK(
     """Fine-tuning on refusals as the answers to forget questions, together with the retain set.
 
     It changes the first words more than the knowledge: the likelihood of the true answer, once
-    begun, hardly changes. A classifier cannot refuse. 1 is TOFU's weight.
+    begun, hardly changes. A classifier cannot refuse. The two terms are means of their own, as in
+    TOFU's paper, with its weight of 1; its code takes one mean over the tokens of both, so that
+    they weigh as their lengths, at half the scale.
     """
 
     def loss(self, step: Step) -> dict[str, Term]:

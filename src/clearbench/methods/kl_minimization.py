@@ -18,9 +18,8 @@ class KLMinimization(
 ):
     """Gradient ascent on forget, with KL(original || model) on retain answers.
 
-    The divergence is over answer tokens only (errata E27: not over the prompt and padding) and from
-    the original (errata E26: not from the model). 1 is TOFU's weight. It is gradient difference
-    with `retain: kl`, under the name that tables use.
+    The divergence is over answer tokens only (errata E27: not over the prompt and padding). 1 is
+    TOFU's weight. It is gradient difference with `retain: kl`, under the name that tables use.
     """
 
     retain: Literal["cross_entropy", "kl"] = "kl"

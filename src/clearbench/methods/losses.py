@@ -62,10 +62,10 @@ def cross_entropy(answers: Answers) -> Term:
 def kl_divergence(reference: Answers, answers: Answers, temperature: float = 1.0) -> Term:
     """KL(reference || model) per answer token, over the whole vocabulary.
 
-    From the reference (errata E26: not from the model) and over answer tokens (errata E27: not over
-    prompt and padding). At another temperature than 1 both are softened and the result is
-    multiplied by its square, as in distillation, so that gradients keep their size. The reference
-    has no gradient.
+    From the reference (errata E26: SCRUB's and LLMU's code in CLEAR takes it from the model) and
+    over answer tokens (errata E27: not over prompt and padding). At another temperature than 1 both
+    are softened and the result is multiplied by its square, as in distillation, so that gradients
+    keep their size. The reference has no gradient.
     """
     values = _Divergence.apply(reference.logits, answers.logits, temperature)  # type: ignore[no-untyped-call]
     return uniform(values)

@@ -45,7 +45,8 @@ class MANU(
     Departures: the code ranks the outputs of every matrix of a perceptron; here a neuron is a
     hidden unit, and a pruned one loses its outgoing weights. Its statistics are over rows at each
     place, padding included, then over places; here over all tokens, or patches. Its score of a
-    layer is pooled over all layers (errata E142); here it is the layer's own. Neurons that are
+    layer is pooled over all layers (errata E142); here it is the layer's own. It reads as many
+    retain batches as there are forget batches; here all are read. Neurons that are
     nearly inactive on retain lead the ranking. 2 %, the weights 2, 0, 2, 2 and the last three
     layers of each part are the authors' code's.
 

@@ -31,8 +31,9 @@ class MLLMEraser(
     of. Read was the authors' code (an anonymous repository, in public copies) and of the paper the
     abstract: the state of the last prompt token decides, in every layer after the first, and all of
     the prompt is moved. Its matrix is the outer product kept here. Ridge 0.1, a null space of 30 %
-    of the directions and strength 0.35 (0.25 for choices and gaps) are its defaults; directions
-    that no retain question has are all taken. Departures: its direction is that of harmful
+    of the directions and strength 0.35 (0.25 for choices and gaps) are its defaults for LLaVA (0.20
+    and 0.30 for Qwen). Departures: directions that no retain question has are all taken, where the
+    code takes 30 % in any case; it leaves out layer 18 of LLaVA's; its direction is that of harmful
     questions, refused or with an image attacked so that they are answered; a model taught the
     people answers without an attack and knows no refusal, so here it is the difference of the
     states that refusals and true answers are read from, and images stay as they are. The last layer

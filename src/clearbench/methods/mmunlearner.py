@@ -26,6 +26,7 @@ class MMUnlearner(
         "Z1zs/MMUnlearner",
     ),
     needs=("forget", "retain", "spared", "unsharded"),
+    status="adapted",
     trial={"retain_steps": 1},
 ):
     """Gradient ascent under a saliency map that excludes weights of other people and of text.
@@ -34,10 +35,11 @@ class MMUnlearner(
     the rows to keep. As in the authors' code those are one shuffled set: for the language part the
     retain rows and, where only images are forgotten, the same people's text; for the vision part
     and the projector the retain rows with an image, because text has no gradient there. Squared
-    gradients are of batches, so they depend on the batch size. Forget and retain
-    steps take turns; the map masks the forget gradient alone, as published, which costs a copy of
-    what learns. The authors' code masks matrices only and clips before the mask; here every weight
-    has its mask and the clipping is the recipe's. `threshold` and `forget_weight` 1 are theirs.
+    gradients are of batches, so they depend on the batch size. Forget and retain steps take turns;
+    the map masks the forget gradient alone, as published, which costs a copy of what learns.
+    Departures: the authors' code masks the linear layers only and clips before the mask; here every
+    weight has its mask and the clipping is the recipe's. `threshold` and `forget_weight` 1 are
+    theirs.
 
     Attributes:
         retain_steps: Retain steps after each forget step; None for the authors' number, retain

@@ -21,7 +21,7 @@ class ForgetAndRetain(Method):
     """Base of methods whose loss is a forget term and a weighted term on the retain rows.
 
     TOFU (arXiv 2401.06121), NPO (arXiv 2404.05868) and OpenUnlearning combine their forget losses
-    with either form of retain term. `kl` is KL(original || model) on answer tokens (errata E26,
+    with either form of retain term. `kl` is KL(original || model) on answer tokens (errata
     E27); at the original itself it has no gradient.
 
     Attributes:

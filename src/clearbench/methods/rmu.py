@@ -29,20 +29,22 @@ class RMU(
         "centerforaisafety/wmdp",
     ),
     needs=("forget", "retain", "reference"),
+    status="adapted",
     trial={"retain_weight": 1.0},
 ):
     """Representation misdirection: forget states go to one fixed vector, retain states stay.
 
     The vector is drawn once for the run (errata E29: not at every step), is one for all rows
     (errata E28: not one per row), and every token counts for itself (errata E104: not divided by
-    other rows' counts). The states are those from which the answer tokens are read; nothing
-    above the steered layer is computed. Only the last perceptron matrices of that layer and the
-    two below it learn, as published. Steering 6.5 and a retain weight of 1200 are those of the run
-    in the README of the WMDP code; its argparse has 20 and 100. CLEAR used 300 and 1. Its vision
-    track steers a classifier's embeddings, every image to a vector of its own: `targets` "row",
-    steering 2, retain weight 1. Adaptive RMU (arXiv 2408.06223) is `steering_unit` "norm" with
-    steering 5 and a retain weight of 1200; its code takes the norm from one batch, here it is the
-    mean over the answer tokens of all forget rows.
+    other rows' counts). Departure: the states are those from which the answer tokens are read, the
+    published code takes every place, padding too. Nothing above the steered layer is computed. Only
+    the last perceptron matrices of that layer and the two below it learn, as published. Steering
+    6.5 and a retain weight of 1200 are those of the run in the README of the WMDP code; its
+    argparse has 20 and 100. CLEAR used 300 and 1. Its vision track steers a classifier's
+    embeddings, every image to a vector of its own: `targets` "row", steering 2, retain weight 1.
+    Adaptive RMU (arXiv 2408.06223) is `steering_unit` "norm" with steering 5 and a retain weight of
+    1200; its code takes the norm from one batch, here it is the mean over the answer tokens of all
+    forget rows.
 
     Attributes:
         layer: Steered layer, from 1; None for 8 of 32, in proportion (layer 7 of the published

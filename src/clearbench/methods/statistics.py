@@ -42,12 +42,19 @@ def importance(
 def largest(values: State, share: float) -> State:
     """Makes boolean masks, named `MASK` + name, of the largest `share` of entries over all tensors.
 
-    At least one entry is chosen. Ties at the threshold are all chosen.
+    At least one entry is chosen. Of equal entries the first ones are, so that the share is kept
+    where most entries are 0.
     """
     everything = torch.cat([value.flatten() for value in values.values()])
-    chosen = max(1, round(share * len(everything)))
-    threshold = everything.kthvalue(len(everything) - chosen + 1).values
-    return {MASK + name: value >= threshold for name, value in values.items()}
+    count = max(1, round(share * len(everything)))
+    threshold = everything.kthvalue(len(everything) - count + 1).values
+    above, equal = everything > threshold, everything == threshold
+    chosen = above | (equal & (equal.cumsum(0) <= count - above.sum()))
+    parts = chosen.split([value.numel() for value in values.values()])
+    return {
+        MASK + name: part.view_as(value)
+        for (name, value), part in zip(values.items(), parts, strict=True)
+    }
 
 
 def saliency_mask(model: Model, forget: Iterable[Batches], share: float) -> State:

@@ -25,9 +25,10 @@ class UNDIAL(
 ):
     """Self-distillation with adjusted logits: bounded, and without a retain set.
 
-    Only answer tokens count (errata E102: OpenUnlearning averages over prompt and padding). `beta`
-    10 is the paper's; at 0 the target is the original itself. The paper has no retain
-    term; a `retain_weight` above 0 adds one.
+    Only answer tokens count (errata E102: OpenUnlearning averages over prompt and padding, and so
+    does the authors' code). `beta` 10 is OpenUnlearning's; the authors' code has 5, its README 3.
+    At 0 the target is the original itself. The paper has no retain term; a `retain_weight` above 0
+    adds one.
     """
 
     beta: float = Field(default=10.0, ge=0)

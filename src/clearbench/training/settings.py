@@ -118,8 +118,9 @@ class TrainSettings(BaseModel):
         retain_average: Weight of the newest retain gradient in the moving average of rule `gru`;
             0.8 is the authors' and OpenUnlearning's.
         penalty: L1 penalty on the trained weights.
-        prompt_decoupling: Weight of the loss on the forget questions asked of retained people, in
-            the stage that forgets; SafeEraser's is 0.5 beside ascent, 1 beside KL or refusals.
+        prompt_decoupling: Weight of the loss on the forget questions asked of retained people (of
+            text, a retained person's own question of the same task), in the stage that forgets;
+            SafeEraser's is 0.5 beside ascent, with 0.5 on retain too, 1 beside KL or refusals.
         until: Criterion that ends the forgetting of a track early; None runs every step.
         max_retain_rise: Rise of the loss on retain rows, in nats per answer token, beyond which an
             unlearning run ends as diverged; None does not measure it.
