@@ -84,6 +84,27 @@ def test_durations() -> None:
     assert [duration(seconds) for seconds in (0.4, 59.6, 75)] == ["0 s", "1 min 0 s", "1 min 15 s"]
 
 
+class Heavy(Named):
+    """A stage of another kind that costs ten times as much."""
+
+    kind: ClassVar[str] = "heavy"
+
+    @property
+    def weight(self) -> float:
+        return 10.0
+
+
+def test_a_kind_not_seen_yet_is_as_long_as_its_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds for weight 1: twenty for the heavy one, two for the light one."""
+    now, written = iter([0.0, 2.0]), io.StringIO()
+    monkeypatch.setattr("clearbench.runs.display.time.monotonic", lambda: next(now))
+    stages = [Named("a"), Named("b"), Heavy("c")]
+    display = display_for(Console(file=written, width=200), stages, 1)
+    display.begin(stages[0])
+    display.end(stages[0], StageOutcome("ok"))
+    assert written.getvalue().splitlines()[-1].endswith("(2 s; 1 of 3 done, about 22 s left)")
+
+
 def test_what_is_left_is_as_long_as_what_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds for the first of three stages leave twenty, or ten with two workers."""
     for workers, left in ((1, "20 s"), (2, "10 s")):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
-from statistics import fmean
 
 from rich.console import Console
 from rich.progress import (
@@ -141,14 +141,17 @@ class LineDisplay(Display):
         )
 
     def _left(self) -> float:
-        """Estimates the seconds that are left: stages take as long as ended ones of their kind."""
-        kinds: dict[str, list[float]] = {}
-        for key, seconds in self._times.items():
-            kinds.setdefault(self._stages[key].kind, []).append(seconds)
-        usual = fmean(self._times.values())
-        waiting = (stage for key, stage in self._stages.items() if key not in self._times)
-        seconds = sum(fmean(kinds.get(stage.kind, [usual])) for stage in waiting)
-        return seconds / self._workers
+        """Estimates the seconds that are left, for each weight as for ended stages of its kind."""
+        seconds, weights, left = (defaultdict[str, float](float) for _ in range(3))
+        for key, stage in self._stages.items():
+            if key in self._times:
+                seconds[stage.kind] += self._times[key]
+                weights[stage.kind] += stage.weight
+            else:
+                left[stage.kind] += stage.weight
+        usual = sum(seconds.values()) / sum(weights.values())
+        pace = {kind: seconds[kind] / weights[kind] for kind in weights}
+        return sum(left[kind] * pace.get(kind, usual) for kind in left) / self._workers
 
 
 def duration(seconds: float) -> str:

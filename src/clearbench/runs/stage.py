@@ -122,7 +122,7 @@ class Stage(ABC):
 
     @property
     def weight(self) -> float:
-        """Rough cost relative to other stages, for the order of work and the time left."""
+        """Rough seconds on one core, relative to other stages: for the order and the time left."""
         return 1.0
 
     @cached_property

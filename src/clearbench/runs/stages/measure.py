@@ -16,10 +16,10 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
-from clearbench.runs.stages.model import ModelStage
+from clearbench.runs.stages.model import STEP_WEIGHTS, ModelStage
 
-#: Rough cost of a measurement relative to a training step of weight 1.
-MEASURE_WEIGHT = 1200.0
+#: Number of training steps that cost about as much as a measurement.
+MEASURE_STEPS = 25
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class MeasureStage(Stage):
 
     @property
     def weight(self) -> float:
-        """Constant cost."""
-        return MEASURE_WEIGHT
+        """Cost of so many training steps."""
+        return MEASURE_STEPS * STEP_WEIGHTS[self.model.base.kind]
 
     def rows(self, inputs: StageInputs) -> Dataset:
         """Returns the measured rows, with the images of the control."""

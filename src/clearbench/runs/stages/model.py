@@ -28,8 +28,8 @@ from clearbench.training.settings import TrainSettings
 BUILTIN = "builtin"
 #: Number of points of a training curve kept for the report.
 CURVE_POINTS = 60
-#: Cost of a training step by kind of model, relative to each other.
-STEP_WEIGHTS: Mapping[str, float] = {"language": 2, "vision-language": 4, "classifier": 1}
+#: Rough seconds of a training step by kind of model, on one core with the built-in ones.
+STEP_WEIGHTS: Mapping[str, float] = {"language": 0.25, "vision-language": 0.5, "classifier": 0.25}
 
 
 @dataclass(frozen=True)
