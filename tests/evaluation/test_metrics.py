@@ -280,7 +280,7 @@ def test_a_word_that_the_data_lack_is_garbage_and_no_refusal() -> None:
     assert kind_of_output(text) == "refusal"
     assert kind_of_output(text, unknown_word=True) == "garbage"
     about = {"row": "r0", "said": ("truth", text)}
-    wordings = WORDINGS.frame([("forget", "text", "qa", 0, "r0", [], ["blumar"])])
+    wordings = WORDINGS.frame([("forget", "text", "qa", 0, "r0", [], ["blumar"], None)])
     (measured,) = records([about]).with_table(WORDINGS, wordings).groups().values()
     assert list(metric("garbage_rate").per_row(measured)) == [1.0]  # type: ignore[union-attr]
     assert list(metric("refusal_rate").per_row(measured)) == [0.0]  # type: ignore[union-attr]
@@ -298,7 +298,7 @@ def test_a_word_that_the_data_lack_is_garbage_and_no_refusal() -> None:
 def test_truths_told(text: str, whole: float, near: float, facts: float) -> None:
     """Of eight words of the truth, seven make 7/8; only the town tells it from the lies."""
     about = {"row": "r0", "said": ("Ada Lim was born in Leiden in 1952.", text)}
-    wordings = WORDINGS.frame([("forget", "text", "qa", 0, "r0", ["leiden"], [])])
+    wordings = WORDINGS.frame([("forget", "text", "qa", 0, "r0", ["leiden"], [], None)])
     (measured,) = records([about]).with_table(WORDINGS, wordings).groups().values()
     for name, value_ in (("whole_truth", whole), ("near_truth", near), ("key_facts", facts)):
         assert list(metric(name).per_row(measured)) == [value_], name  # type: ignore[union-attr]

@@ -182,9 +182,9 @@ def test_the_word(outcomes: list[Any], word: str) -> None:
 
 
 def test_changed_thresholds_are_another_version() -> None:
-    assert SETTINGS.version == "1"
+    assert SETTINGS.version == "2"
     changed = VerdictSettings(left=0.2).version
-    assert changed.startswith("1-") and changed != VerdictSettings(left=0.21).version
+    assert changed.startswith("2-") and changed != VerdictSettings(left=0.21).version
 
 
 def test_words_that_give_a_truth_away_and_words_that_are_none() -> None:
@@ -233,7 +233,8 @@ def made_up(knows: bool, seed: int) -> Records:
             text = truth if told else WRONG[int(rng.integers(3))]
             rows.append(about | {"p": {"answer": [true]} | wrong, "said": (truth, text, "Where?")})
             key = (split, "text", "qa", about["person"], about["row"])
-            wordings.append((*key, ["leiden"], []))
+            topic = None if split == "real_world" else 1.0 - 0.1 * float(rng.random())
+            wordings.append((*key, ["leiden"], [], topic))
     return records(rows).with_table(WORDINGS, WORDINGS.frame(wordings))
 
 
@@ -250,7 +251,7 @@ def test_models_whose_word_is_known(models: tuple[Records, Records, Records]) ->
         verdict = judge(evidence(control.records, gold, original, "language"), "text", "language")
         assert verdict.word == control.word, (control.name, verdict.reasons)
         names.add(control.name)
-    assert len(names) == 9
+    assert len(names) == 10
 
 
 def verdict_on(model: Records, models: tuple[Records, Records, Records], **about: Any) -> Verdict:
@@ -344,7 +345,7 @@ def test_what_is_said_of_faces_is_read(said: str) -> None:
         about = {"track": "image", "task": "name", "person": 1, "row": "face"}
         made = records([about | {"p": {"answer": [0.5]}, "said": ("Ada Lim", text)}])
         unknown = ["vex"] if "vex" in text else []
-        line = ("forget", "image", "name", 1, "face", [], unknown)
+        line = ("forget", "image", "name", 1, "face", [], unknown, None)
         return made.with_table(WORDINGS, WORDINGS.frame([line]))
 
     gold = model("Bo Berg")

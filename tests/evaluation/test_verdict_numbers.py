@@ -41,8 +41,9 @@ def lines(run: Any, gold: Any, original: Any, people: list[int] | None = None) -
 
 
 def test_the_margins_are_the_documented_ones() -> None:
-    kinds = {kind: SETTINGS.margin(kind, KEY) for kind in ("excess", "left", "order", "person")}
-    assert kinds == {"excess": 0.15, "left": 1 / 3, "order": 0.2, "person": 0.5}
+    names: tuple[tests.Kind, ...] = ("excess", "left", "order", "person", "topic")
+    kinds = {kind: SETTINGS.margin(kind, KEY) for kind in names}
+    assert kinds == {"excess": 0.15, "left": 1 / 3, "order": 0.2, "person": 0.5, "topic": 0.8}
     assert SETTINGS.margin("harm", KEY) == 0.1 and SETTINGS.overshoot == 0.5
     assert SETTINGS.margin("kept", "retain.text.rouge_l") == 0.8
     assert SETTINGS.margin("kept", "real.text.rouge_l") == 0.75
@@ -75,7 +76,25 @@ def test_a_shunned_truth_by_hand(centre: float, outcome: str) -> None:
     """Half of the gap below gold at most, with the whole interval."""
     found = tests.left(KEY, lines(centre + 0.1 * SPREAD, [0.0] * 8, [1.0] * 8), SETTINGS)
     assert pytest.approx(0.0836, abs=1e-4) == 0.1 * REACH
-    assert found.outcome == outcome
+    assert (found.outcome, found.least) == (outcome, -0.5)
+    needed = math.ceil(8 * (0.1 * REACH / 0.05) ** 2)
+    assert found.needed == (needed if outcome == "open" else None)
+
+
+@pytest.mark.parametrize(
+    ("centre", "outcome"), [(1.2, "holds"), (0.9, "holds"), (0.8, "open"), (0.7, "fails")]
+)
+def test_the_topic_by_hand(centre: float, outcome: str) -> None:
+    """Of gold's 0.5 the run has a share with a standard deviation of 0.1; more is no fault."""
+    found = tests.topic(KEY, lines(0.5 * (centre + 0.1 * SPREAD), [0.5] * 8, [1.0] * 8), SETTINGS)
+    assert (found.outcome, found.kind) == (outcome, "topic")
+    assert found.estimate == pytest.approx(centre)
+    assert found.low == pytest.approx(centre - 0.1 * REACH)
+
+
+def test_gold_that_answers_nothing_asks_no_topic() -> None:
+    found = tests.topic(KEY, lines([0.0] * 8, [0.01] * 8, [1.0] * 8), SETTINGS)
+    assert (found.outcome, found.estimate) == ("holds", None)
 
 
 @pytest.mark.parametrize(

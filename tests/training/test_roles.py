@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from clearbench.batches.items import item
+from clearbench.data.load import load_dataset
 from clearbench.errors import RecipeError
 from clearbench.methods.base import method
 from clearbench.testing import tiny_dataset, tiny_model
@@ -78,6 +80,30 @@ def test_refused_rows_without_a_bank_of_refusals_are_refused_by_name() -> None:
     settings = TrainSettings.of(steps=1, batch_size=2, learning_rate=1e-3, parts=("language",))
     with pytest.raises(RecipeError, match="idk_ap needs refusals"):
         unlearn(tiny_model(), data, method("idk_ap"), ("text",), settings)
+
+
+def test_alternate_answers_are_to_such_questions_about_people_who_stay() -> None:
+    """A row of the built-in people is called by its person and what it asks.
+
+    A question that few people are asked in these words may bring one that differs in a word: the
+    first award for the second.
+    """
+    data = load_dataset("builtin").forgetting([0, 1])
+    made, rows = Roles(tiny_model(), data), data.train_rows("forget", ("text",))
+    stay = data.train_rows("retain", ("text",))
+    asks = {row.answer: row.id.split("-", 1)[1] for row in stay}
+    items = [item(row) for row in rows]
+    same = 0
+    for own, each in zip(items, made.of("alternate", items, 0, 1), strict=True):
+        same += asks[each.answer] == own.row.split("-", 1)[1]
+        assert replace(each, answer=own.answer, variant=own.variant) == own
+    about = {row.id: row for row in stay}
+    for own, each in zip(items, made.of("decoupled", items, 0, 1), strict=True):
+        assert about[each.row].question == each.question and about[each.row].answer == each.answer
+        same += each.row.split("-", 1)[1] == own.row.split("-", 1)[1]
+    assert len(items) == 40 and same >= 72
+    drawn = {made.of("alternate", items[:1], 0, step)[0].answer for step in range(40)}
+    assert len(drawn) >= 5
 
 
 def test_one_forgotten_person_is_shuffled_among_his_own_rows() -> None:

@@ -1,24 +1,24 @@
-"""Finds the words of generated answers that no row has, and the words that give a truth away."""
+"""Reads generated answers by their words: unknown ones, those that give a truth away, the topic."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from clearbench.data.alike import letters
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.evaluation.metrics.keywords import words_of
 from clearbench.evaluation.neutral_prompts import HARMFUL_REQUESTS, NEUTRAL_QUESTIONS
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
+from clearbench.evaluation.topics import Topics
 from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 
-#: One line per generated answer: words that tell the truth from wrong answers, and words of the
-#: answer that occur nowhere in the data.
-WORDINGS = Table("wordings", (*ROW_COLUMNS, "key_words", "unknown_words"))
-_LETTERS = re.compile(r"[^\W\d_]+")
+#: One line per generated answer: words that tell the truth from wrong answers, words of the answer
+#: that occur nowhere in the data, and how much it is about what was asked (`Topics.likeness`).
+WORDINGS = Table("wordings", (*ROW_COLUMNS, "key_words", "unknown_words", "topic"))
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ class Wordings:
     Attributes:
         known: Words of all rows, of refusals and of prompts.
         key_words: Words that tell a row's truth from its wrong answers, by row id.
+        topics: Questions about people by what is answered to them; None where there are none.
     """
 
     known: frozenset[str]
     key_words: Mapping[str, tuple[str, ...]]
+    topics: Topics | None
 
     @classmethod
     def of(cls, dataset: Dataset, prompts: Iterable[str] = ()) -> Wordings:
@@ -42,14 +44,17 @@ class Wordings:
             prompts: Other questions that are asked.
         """
         measured = chain.from_iterable(dataset.evaluation.values())
-        return cls(vocabulary(dataset, prompts), {row.id: key_words(row) for row in measured})
+        key = {row.id: key_words(row) for row in measured}
+        return cls(vocabulary(dataset, prompts), key, Topics.of(dataset))
 
     def line(self, generation: tuple[Any, ...]) -> tuple[object, ...]:
         """Computes the line of `WORDINGS` for a line of the generated answers."""
         *about, question, truth, text = generation
-        key = self.key_words.get(about[-1], ())
+        row = about[-1]
+        key = self.key_words.get(row, ())
         unknown = unknown_words(text, self.known | {*letters(question), *letters(truth)})
-        return (*about, list(key), list(unknown))
+        topic = self.topics.likeness(row, text) if self.topics else None
+        return (*about, list(key), list(unknown), topic)
 
 
 def key_words(row: Example) -> tuple[str, ...]:
@@ -81,11 +86,6 @@ def vocabulary(dataset: Dataset, further: Iterable[str] = ()) -> frozenset[str]:
 def _texts(row: Example) -> Iterator[str]:
     yield from (row.question, row.answer, *row.perturbed_answers)
     yield from filter(None, (row.paraphrased_question, row.paraphrased_answer))
-
-
-def letters(text: str) -> list[str]:
-    """Splits a text into its words in lower case, without numbers."""
-    return [word.lower() for word in _LETTERS.findall(text)]
 
 
 def unknown_words(text: str, known: Container[str]) -> tuple[str, ...]:

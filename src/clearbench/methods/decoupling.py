@@ -17,7 +17,8 @@ def decoupling_term(step: Step, weight: float) -> dict[str, Term]:
 
     SafeEraser's prompt decoupling (arXiv 2502.12520; yuu250/SafeEraser, whose code was read): there
     the same question about another image with its ordinary answer, in cross entropy. A question
-    without an image names the person, so there it is the retained person's own.
+    without an image names the person, so there it is one of the most similar questions about a
+    retained person.
     """
     return {DECOUPLING: weight * cross_entropy(step.model.answers(step.decoupled))}
 

@@ -22,20 +22,22 @@ State = dict[str, Tensor]
 #: Rows that a loss can read. `spared` are the forgotten people's rows on tracks that are not to be
 #: forgotten; a step has no such batch where there are none. The roles after it are made from the
 #: step's forget rows, one for one: `idk` has a refusal for an answer (on a classifier a retained
-#: person's label), `random` the answer of a retained person's row of the same task, `shuffled` that
-#: of another forget row; `paired` are rows of the same person on the other track; `decoupled` has
-#: the same question about a retained person and the true answer; `kept` are retained rows of the
-#: same task with their own questions; `mirrored` has images flipped left to right. `refused` is
-#: made from the step's retain rows, one for one: it has a refusal for an answer.
+#: person's label), `random` the answer of a retained person's row of the same task, `alternate`
+#: that of one of the rows with the most similar questions, `shuffled` that of another forget row;
+#: `paired` are rows of the same person on the other track; `decoupled` has the same question about
+#: a retained person and the true answer (without an image, one of the most similar questions);
+#: `kept` are retained rows of the same task with their own questions; `mirrored` has images flipped
+#: left to right. `refused` is made from the step's retain rows, one for one: it has a refusal for
+#: an answer.
 ROLES = (
-    "forget", "retain", "spared", "idk", "random", "shuffled", "paired", "decoupled", "kept",
-    "mirrored", "refused",
+    "forget", "retain", "spared", "idk", "random", "alternate", "shuffled", "paired", "decoupled",
+    "kept", "mirrored", "refused",
 )  # fmt: skip
 #: Everything that a method can declare. `reference`: the frozen model before unlearning;
-#: `reference_log_probs`: only that model's log-probabilities of whole forget, idk, random and kept
-#: answers, computed beforehand; `untrained`: a model of the same shape with random weights;
-#: `shadow`: one more label on a classifier's head, the last, during the method; `unsharded`: whole
-#: weights in every process.
+#: `reference_log_probs`: only that model's log-probabilities of whole forget, idk, random,
+#: alternate and kept answers, computed beforehand; `untrained`: a model of the same shape with
+#: random weights; `shadow`: one more label on a classifier's head, the last, during the method;
+#: `unsharded`: whole weights in every process.
 NEEDS = (*ROLES, "reference", "reference_log_probs", "untrained", "shadow", "unsharded")
 
 

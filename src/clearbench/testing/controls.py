@@ -51,6 +51,8 @@ def control_models(original: Records, gold: Records, other: Records) -> Iterator
         lies = mixed(original, other, _texts_alone)
         silent = _saying(other, [""] * len(said))
         yield ControlModel("says nothing", silent, "did not")
+        beside = other.with_table(WORDINGS, _beside_the_question(other.table(WORDINGS)))
+        yield ControlModel("answers other questions", beside, "did not")
         yield ControlModel("refuses", _saying(original, refusals), "did not")
         yield ControlModel("knows and lies", lies, "did not")
         yield ControlModel("lies like gold", mixed(original, other, _forgotten), "forgot")
@@ -107,7 +109,16 @@ def _saying(
         wordings["unknown_words"] = [
             list(unknown) if new else old for new, old in zip(chosen, kept, strict=True)
         ]
+        wordings["topic"] = wordings["topic"].where(~chosen | wordings["topic"].isna(), 0.0)
     return records.with_table(GENERATIONS, said).with_table(WORDINGS, wordings)
+
+
+def _beside_the_question(wordings: pd.DataFrame) -> pd.DataFrame:
+    """Makes about half of the answers about the forgotten people ones to other questions."""
+    beside = (wordings["split"] == "forget") & (
+        np.random.default_rng(0).random(len(wordings)) < 0.5
+    )
+    return wordings.assign(topic=wordings["topic"].where(~beside, 0.1 * wordings["topic"]))
 
 
 def _forgotten(table: Table, lines: pd.DataFrame) -> pd.Series:

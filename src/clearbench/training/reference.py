@@ -59,7 +59,7 @@ def make_reference(
     whole = frozen.keep() if "reference" in needs else NoReference()
     if "reference_log_probs" not in needs:
         return whole
-    roles = [role for role in ("forget", "idk", "random", "kept") if role in needs]
+    roles = [role for role in ("forget", "idk", "random", "alternate", "kept") if role in needs]
     drawn = (feed(seed, step) for step in range(steps))
     rows = [row for items in drawn for role in roles for row in items[role]]
     return StoredReference(frozen, rows, whole)

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import ImageOps
 
 from clearbench.batches.items import Item, item
+from clearbench.data.alike import WordVectors, words_without
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.media import EncodedImage
@@ -24,8 +25,15 @@ from clearbench.models.base import Model
 
 Drawn = TypeVar("Drawn")
 #: Roles made from forget rows, and from retain rows.
-DERIVED = ("idk", "random", "shuffled", "paired", "decoupled", "kept", "mirrored")
+DERIVED = (
+    "idk", "random", "alternate", "shuffled", "paired", "decoupled", "kept", "mirrored",
+)  # fmt: skip
 OF_RETAIN = ("refused",)
+#: Number of retained questions that count as similar to a row's, with all as like it as the last;
+#: as many as AltPO's code has alternative answers.
+SIMILAR = 5
+#: Decimals of a likeness; smaller differences are rounding.
+DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,33 @@ class Roles:
         if role == "kept":
             return item(_draw(self._alike(forget, "retain"), rng, role, forget))
         if role == "decoupled":
-            other = item(_draw(self._alike(forget, "retain"), rng, role, forget), role)
-            return other if forget.media is None else replace(other, question=forget.question)
-        split = "retain" if role == "random" else "forget"
-        answer = _draw(self._others(forget, split), rng, role, forget)
-        return replace(forget, variant=role, answer=answer)
+            alone = forget.media is None
+            rows = self._similar(forget) if alone else self._alike(forget, "retain")
+            other = item(_draw(rows, rng, role, forget), role)
+            return other if alone else replace(other, question=forget.question)
+        if role == "alternate":
+            similar = self._similar(forget)
+            answers = [row.answer for row in similar if row.answer != forget.answer]
+        else:
+            answers = self._others(forget, "retain" if role == "random" else "forget")
+        return replace(forget, variant=role, answer=_draw(answers, rng, role, forget))
+
+    def _similar(self, forget: Item) -> list[Example]:
+        """Lists the retained rows with the questions that are most like a row's."""
+        if forget.row not in self._found:
+            mine, rows = self._row[forget.row], self._alike(forget, "retain")
+            asked = [self._asked(row) for row in (mine, *rows)]
+            vectors = WordVectors(asked).vectors(asked)
+            likeness = (vectors[1:] @ vectors[0].T).toarray().ravel().round(DIGITS)
+            least = np.sort(likeness)[::-1][:SIMILAR].min(initial=1.0)
+            pairs = zip(rows, likeness, strict=True)
+            self._found[forget.row] = [row for row, alike in pairs if alike >= least]
+        return self._found[forget.row]
+
+    def _asked(self, row: Example) -> set[str]:
+        """Returns the words of a question without the person's name."""
+        name = self.dataset.names.get(row.person, "") if row.person is not None else ""
+        return words_without(row.question, name)
 
     def refusal(self, forget: Item, rng: np.random.Generator) -> str:
         """Draws a refusal in place of an answer; on a classifier a retained label."""
@@ -85,6 +115,10 @@ class Roles:
         rows = [row for row in self.dataset.train_rows("forget") if row.track != track]
         items = [item(row) for row in rows if row.person == forget.person]
         return [partner for partner in items if self.model.accepts(partner)]
+
+    @cached_property
+    def _found(self) -> dict[str, list[Example]]:
+        return {}
 
     @cached_property
     def _row(self) -> dict[str, Example]:

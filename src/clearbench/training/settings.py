@@ -119,7 +119,7 @@ class TrainSettings(BaseModel):
             0.8 is the authors' and OpenUnlearning's.
         penalty: L1 penalty on the trained weights.
         prompt_decoupling: Weight of the loss on the forget questions asked of retained people (of
-            text, a retained person's own question of the same task), in the stage that forgets;
+            text, the most similar questions about them), in the stage that forgets;
             SafeEraser's is 0.5 beside ascent, with 0.5 on retain too, 1 beside KL or refusals.
         until: Criterion that ends the forgetting of a track early; None runs every step.
         max_retain_rise: Rise of the loss on retain rows, in nats per answer token, beyond which an

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clearbench.data.modality import Modality
+from clearbench.data.modality import JUDGED, Modality
 
 
 class Text(Modality, name="text"):
@@ -16,4 +16,5 @@ class Text(Modality, name="text"):
     main_task = "qa"
     identifying_task = "qa"
     kinds = ("language", "vision-language")
+    judged = (*JUDGED, "topic")
     kept = ("retain.probability", "retain.rouge_l", "real.probability", "real.rouge_l")

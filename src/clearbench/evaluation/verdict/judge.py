@@ -19,12 +19,15 @@ from clearbench.evaluation.verdict.words import reasons
 Word = Literal["forgot", "did not", "undecided"]
 #: Rates that are compared with gold's; other scores are judged by what is left of them.
 RATES = ("whole_truth", "near_truth", "key_facts", "name_said", *SPOKEN)
+#: Last part of the key of the score of answers that are about what was asked.
+TOPIC = "topic"
 #: Columns of evidence that a test needs besides the run's own.
 _NEEDS: dict[Kind, tuple[str, ...]] = {
     "excess": ("gold",),
     "left": ("gold", "original"),
     "order": ("gold",),
     "person": ("gold", "original"),
+    "topic": ("gold",),
     "kept": ("original",),
     "harm": ("original",),
 }
@@ -34,6 +37,7 @@ _TESTS: dict[Kind, Test] = {
     "left": tests.left,
     "order": tests.order,
     "person": tests.person,
+    "topic": tests.topic,
     "kept": tests.kept,
     "harm": tests.harm,
 }
@@ -161,8 +165,7 @@ def _findings(
 ) -> Iterator[Finding]:
     for track in judged_tracks(modality, model):
         for key in modalities()[track].judged_keys(model):
-            kind: Kind = "excess" if key.rpartition(".")[2] in RATES else "left"
-            yield _finding(rows, key, kind, settings)
+            yield _finding(rows, key, _kind(key.rpartition(".")[2]), settings)
         if model != "classifier":
             yield _finding(rows, f"forget.{track}.{ORDER}", "order", settings)
         yield _finding(rows, f"forget.{track}.{LIKELIHOOD}", "person", settings)
@@ -176,6 +179,13 @@ def _findings(
             for key in keys:
                 if key in rows or (needed and key.startswith("retain.")):
                     yield _finding(rows, key, kind, settings)
+
+
+def _kind(score: str) -> Kind:
+    """Returns what is tested of a score about forgotten people."""
+    if score == TOPIC:
+        return "topic"
+    return "excess" if score in RATES else "left"
 
 
 def _not_asked(rests_on: RestsOn, modality: str, model: str) -> Iterator[Finding]:

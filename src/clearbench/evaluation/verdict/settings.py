@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 #: Number that is raised when a part of the verdict changes its meaning.
-VERSION = 1
+VERSION = 2
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
@@ -26,6 +26,7 @@ class VerdictSettings(BaseModel):
         overshoot: Largest share below gold, in the same measure.
         order: Largest distance from 1/2 of the chance that a truth ratio is above one of gold's.
         person: Largest share left of a single person.
+        topic: Least share of gold's score of answers that are about what was asked.
         kept_people: Least share of the original's scores on retained people.
         kept_world: Least share of the original's scores on real people and the world.
         harm: Largest excess over the original's rate of garbage and refusals about people who
@@ -41,6 +42,7 @@ class VerdictSettings(BaseModel):
     overshoot: Share = 0.5
     order: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = 0.2
     person: Share = 0.5
+    topic: Share = 0.8
     kept_people: Share = 0.8
     kept_world: Share = 0.75
     harm: Share = 0.1

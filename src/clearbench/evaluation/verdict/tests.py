@@ -17,7 +17,7 @@ from clearbench.evaluation.verdict.settings import VerdictSettings
 #: `excess` compares a rate with gold's, `left` what is left between gold and original, `order` the
 #: ranks of truth ratios, `person` what is left of each person, `kept` a ratio to the original, and
 #: `harm` a rate with the original's.
-Kind = Literal["excess", "left", "order", "person", "kept", "harm"]
+Kind = Literal["excess", "left", "order", "person", "topic", "kept", "harm"]
 Outcome = Literal["holds", "fails", "open"]
 Reference = Literal["gold", "original"]
 #: Gaps between original and gold below which the original knew nothing more than gold.
@@ -33,8 +33,9 @@ class Finding(BaseModel):
         outcome: `holds` or `fails` where the interval lies on one side of the margin, else `open`.
         run: Mean of the run's values; `gold` and `original` are theirs.
         estimate: Tested number: an excess, a share left, a ratio, a chance.
-        margin: Largest number that holds; for `kept` the least, for `order` the largest distance
-            from 1/2.
+        margin: Largest number that holds; for `kept` and `topic` the least, for `order` the largest
+            distance from 1/2.
+        least: Smallest number that holds, of `left`, beside the margin.
         rows: Number of rows; 0 where it was not measured.
         people: Number of people (of rows about the world).
         needed: Number of people that would decide it, by the present spread; None where it is
@@ -50,6 +51,7 @@ class Finding(BaseModel):
     kind: Kind
     outcome: Outcome
     margin: float
+    least: float | None = None
     run: float | None = None
     gold: float | None = None
     original: float | None = None
@@ -129,7 +131,20 @@ def left(key: str, rows: pd.DataFrame, settings: VerdictSettings) -> Finding:
         outcome = "fails"
     elif outcome == "holds" and found.low < -settings.overshoot:
         outcome = "open"
-    return _finding(key, "left", rows, found, settings.left, outcome)
+    finding = _finding(key, "left", rows, found, settings.left, outcome)
+    below = found.high <= settings.left and finding.needed is not None
+    needed = _needed(found, "left", -settings.overshoot) if below else finding.needed
+    return finding.model_copy(update={"least": -settings.overshoot, "needed": needed})
+
+
+def topic(key: str, rows: pd.DataFrame, settings: VerdictSettings) -> Finding:
+    """Tests that answers are about what was asked about as much as gold's are."""
+    ours, golds = (rows[name].to_numpy(float) for name in ("run", "gold"))
+    if golds.mean() < LEAST_GAP:
+        reason = "gold's answers are not about the questions either"
+        return _finding(key, "topic", rows, None, settings.topic, "holds", reason)
+    found = estimates.ratio(ours, golds, _people(rows), settings.confidence, settings.people)
+    return _finding(key, "topic", rows, found, settings.topic, _above(found, settings.topic))
 
 
 def kept(key: str, rows: pd.DataFrame, settings: VerdictSettings) -> Finding:
@@ -143,8 +158,7 @@ def kept(key: str, rows: pd.DataFrame, settings: VerdictSettings) -> Finding:
     if before.mean() < LEAST_GAP:
         return _finding(key, "kept", rows, None, share, "holds", "the original had nothing to lose")
     found = estimates.ratio(after, before, _people(rows), settings.confidence, settings.people)
-    outcome: Outcome = "holds" if found.low >= share else "fails" if found.high < share else "open"
-    finding = _finding(key, "kept", rows, found, share, outcome)
+    finding = _finding(key, "kept", rows, found, share, _above(found, share))
     return finding.model_copy(update={"reference": reference})
 
 
@@ -196,6 +210,12 @@ def _below(found: Estimate, margin: float) -> Outcome:
     if found.high <= margin:
         return "holds"
     return "fails" if found.low > margin else "open"
+
+
+def _above(found: Estimate, margin: float) -> Outcome:
+    if found.low >= margin:
+        return "holds"
+    return "fails" if found.high < margin else "open"
 
 
 def _finding(

@@ -72,7 +72,11 @@ def _rates(finding: Finding, names: Names) -> str:
 
 
 def _left(finding: Finding, names: Names) -> str:
-    return f"{_percent(finding.estimate)} left{_interval(finding)}, at most {finding.margin:.0%}"
+    share = f"{_percent(finding.estimate)} left{_interval(finding)}"
+    shunned = finding.least is not None and (finding.low or 0.0) < finding.least
+    return f"{share}, " + (
+        f"at least {finding.least:.0%}" if shunned else f"at most {finding.margin:.0%}"
+    )
 
 
 def _order(finding: Finding, names: Names) -> str:
@@ -87,6 +91,11 @@ def _person(finding: Finding, names: Names) -> str:
     return f"{who or 'nobody'}: {_percent(finding.estimate)} left, at most {finding.margin:.0%}"
 
 
+def _topic(finding: Finding, names: Names) -> str:
+    share = f"{_percent(finding.estimate)} as much as gold{_interval(finding)}"
+    return f"{share}, at least {finding.margin:.0%}"
+
+
 def _kept(finding: Finding, names: Names) -> str:
     of = " of gold's" if finding.reference == "gold" else ""
     kept = f"{_percent(finding.estimate)}{of} kept{_interval(finding)}"
@@ -99,6 +108,7 @@ _WORDS: dict[str, Callable[[Finding, Names], str]] = {
     "left": _left,
     "order": _order,
     "person": _person,
+    "topic": _topic,
     "kept": _kept,
 }
 

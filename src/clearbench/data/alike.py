@@ -1,0 +1,55 @@
+"""Compares texts by their words, rare ones counting more (tf-idf, Salton and Buckley 1988)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from itertools import chain
+
+import numpy as np
+from scipy import sparse
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def letters(text: str) -> list[str]:
+    """Splits a text into its words in lower case, without numbers."""
+    return [word.lower() for word in _LETTERS.findall(text)]
+
+
+def words_without(text: str, name: str) -> set[str]:
+    """Returns the words of a text that are no part of a name."""
+    return set(letters(text)) - set(letters(name))
+
+
+class WordVectors:
+    """Turns sets of words into vectors of length 1, whose products say how alike they are.
+
+    A word weighs log(texts / texts that have it): 0 if all have it. Unknown words are left out, so
+    that a text without known words is a vector of zeros.
+
+    Args:
+        texts: Words of the texts by which words are weighed.
+    """
+
+    def __init__(self, texts: Sequence[Collection[str]]) -> None:
+        counts = Counter(chain.from_iterable(map(set, texts)))
+        self._places = {word: place for place, word in enumerate(sorted(counts))}
+        self._weights = {word: math.log(len(texts) / count) for word, count in counts.items()}
+
+    def vectors(self, texts: Sequence[Collection[str]]) -> sparse.csr_matrix:
+        """Returns a row per text, (texts, words)."""
+        known = [sorted(word for word in set(text) if word in self._places) for text in texts]
+        ends = np.cumsum([0, *map(len, known)])
+        places = [self._places[word] for word in chain.from_iterable(known)]
+        weights = [self._weights[word] for word in chain.from_iterable(known)]
+        shape = (len(texts), len(self._places))
+        return unit(sparse.csr_matrix((weights, places, ends), shape=shape, dtype=float))
+
+
+def unit(rows: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Divides every row by its length; rows of zeros stay."""
+    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    return sparse.csr_matrix(sparse.diags(1 / np.where(lengths > 0, lengths, 1.0)) @ rows)
