@@ -28,9 +28,8 @@ class AltPO(
 
     The paper asks the model itself for five alternate answers to each question, which a model that
     follows no instructions cannot give; here a retained person's answer to one of the most similar
-    questions, about one of the portraits with the most similar captions, takes their place, a new
-    one at every step: an answer to another question would teach the model to miss the question. The
-    factor 2 / beta is the authors' code's, a retain weight
+    questions, a new one at every step, takes their place: an answer to another question would teach
+    the model to miss the question. The factor 2 / beta is the authors' code's, a retain weight
     of 1 and one alternate answer a step those of its configuration, which names `beta` 0.1 in a
     comment and leaves it to the command line.
     """

@@ -7,7 +7,6 @@ Refusals, wrong answers, mirrored images, rows of the same person, and rows of r
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -74,7 +73,7 @@ class Roles:
         return replace(forget, variant=role, answer=_draw(answers, rng, role, forget))
 
     def _similar(self, forget: Item) -> list[Example]:
-        """Lists the retained rows with the questions, and portraits, that are most like a row's."""
+        """Lists the retained rows with the questions that are most like a row's."""
         if forget.row not in self._found:
             mine, rows = self._row[forget.row], self._alike(forget, "retain")
             asked = [self._asked(row) for row in (mine, *rows)]
@@ -86,22 +85,9 @@ class Roles:
         return self._found[forget.row]
 
     def _asked(self, row: Example) -> set[str]:
-        """Returns the words of a question, and of what is said of its media, without the name."""
-        said = set[str]() if row.media is None else self._said[row.media.key]
-        return said | words_without(row.question, self._name(row))
-
-    def _name(self, row: Example) -> str:
-        return "" if row.person is None else self.dataset.names.get(row.person, "")
-
-    @cached_property
-    def _said(self) -> dict[str, set[str]]:
-        """Words of all answers about a portrait, such as its caption, by the portrait."""
-        said = defaultdict[str, set[str]](set)
-        for split in ("forget", "retain"):
-            for row in self.dataset.train_rows(split):
-                if row.media is not None:
-                    said[row.media.key] |= words_without(row.answer, self._name(row))
-        return said
+        """Returns the words of a question without the person's name."""
+        name = self.dataset.names.get(row.person, "") if row.person is not None else ""
+        return words_without(row.question, name)
 
     def refusal(self, forget: Item, rng: np.random.Generator) -> str:
         """Draws a refusal in place of an answer; on a classifier a retained label."""
