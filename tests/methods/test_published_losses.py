@@ -83,16 +83,16 @@ def test_ceus_slope_is_the_true_tokens_probability() -> None:
 def test_altpo() -> None:
     found = terms("altpo", beta=0.5, retain_weight=2)
     ratios = {}
-    for role in ("random", "forget"):
+    for role in ("alternate", "forget"):
         ratios[role] = np.bincount(ROWS, REFERENCE.losses(role) - MODEL.losses(role))
-    margin = ratios["random"] - ratios["forget"]
+    margin = ratios["alternate"] - ratios["forget"]
     check_term(found["forget"], 2 / 0.5 * np.log1p(np.exp(-0.5 * margin)))
     check_term(found["retain"], 2 * MODEL.losses("retain"))
 
 
 def test_altpo_with_beta_to_zero_is_ascent_beside_descent() -> None:
     """The slope of -(2/b) log sigmoid(b x) is -1 at b = 0."""
-    for role, sign in (("random", -1), ("forget", 1)):
+    for role, sign in (("alternate", -1), ("forget", 1)):
         expected = sign * (ONE_HOT - MODEL.probabilities(role)) / 2
         found = slope(terms("altpo", beta=1e-7)["forget"], role)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
