@@ -31,7 +31,7 @@ def judged(family: Family, store: Store) -> int:
     for control in control_models(*models):
         table = evidence(control.records, models[1], models[0], kind)
         for modality in spellings(readable_by(kind)):
-            if "names" in control.name and modality == "text":
+            if modality == control.unseen:
                 continue
             verdict = judge(table, modality, kind)
             right = verdict.word == control.word

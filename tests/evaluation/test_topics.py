@@ -44,25 +44,47 @@ def topics() -> Topics:
 
 
 @pytest.mark.parametrize(
-    ("text", "likeness"),
+    ("row", "text", "score"),
     [
-        ("Ada Lim was born in Oslo.", 1.0),
-        ("Bo Berg was born in Rome.", 1.0),
-        ("She was born in Lima.", 1.0),
-        ("She won the Owl Medal.", 0.0),
-        ("blumar vex", 0.0),
-        ("", 0.0),
+        ("0-born", "Ada Lim was born in Oslo.", 1.0),
+        ("0-born", "Bo Berg was born in Rome.", 1.0),
+        ("1-born", "She was born in Lima.", 1.0),
+        ("1-prize", "Ada Lim won the Owl Medal.", 1.0),
+        ("0-born", "She won the Owl Medal.", -1.0),
+        ("1-prize", "He was born in Oslo.", -1.0),
+        ("0-born", "blumar vex", 0.0),
+        ("0-born", "", 0.0),
     ],
 )
-def test_the_question_that_an_answer_is_nearest_to(
-    topics: Topics, text: str, likeness: float
+def test_the_row_that_an_answer_is_nearest_to(
+    topics: Topics, row: str, text: str, score: float
 ) -> None:
-    """A wrong town is about the birthplace; a prize shares no word but the names with it."""
-    assert topics.likeness("0-born", text) == pytest.approx(likeness)
+    """A wrong town is about the birthplace; of the rows about a prize none is less like it."""
+    assert topics.score(row, text) == pytest.approx(score)
+
+
+def test_between_this_question_and_any() -> None:
+    """Of four other rows two are less like the birthplace than the home is: 2 * 2/4 - 1."""
+    asked = {
+        "born": ("Where was Ada Lim born?", "born town Oslo"),
+        "birth": ("Where was Ada Lim born then?", "born town Rome"),
+        "native": ("Where was Ada Lim born once?", "born town Bern"),
+        "home": ("Where does Ada Lim live?", "home of Ada"),
+        "prize": ("Which prize?", "medal"),
+        "genre": ("What books?", "comic"),
+    }
+    rows = tuple(
+        row(0, name, (question, answer, ())).model_copy(update={"id": name})
+        for name, (question, answer) in asked.items()
+    )
+    found = Topics.of(Dataset({}, {"retain": rows}, NAMES))
+    assert found is not None
+    assert found.score("born", "a home") == pytest.approx(0.0)
+    assert found.score("born", "medal") == pytest.approx(-1.0)
 
 
 def test_rows_about_nobody_have_no_topic(topics: Topics) -> None:
-    assert topics.likeness("world-1", "Paris") is None
+    assert topics.score("world-1", "Paris") is None
     assert Topics.of(Dataset({}, {}, {})) is None
 
 

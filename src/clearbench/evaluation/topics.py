@@ -1,4 +1,4 @@
-"""Measures whether an answer is about what was asked, by the question of the nearest row."""
+"""Measures whether an answer is about what was asked, by the row whose answers are nearest."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import modality
 
+#: Decimals of a likeness; smaller differences are rounding.
+_DIGITS = 9
 #: Modality whose questions differ enough from one another to be told apart by an answer.
 TRACK = "text"
 
@@ -27,14 +29,14 @@ class Topics:
 
     Attributes:
         places: Places of the rows by id.
-        questions: Vectors of the questions, (rows, words).
         answers: Vectors of the answers, (rows, words).
+        rows: Vectors of questions and answers side by side, (rows, words of both).
         words: Vectors of other texts in the words of the answers.
     """
 
     places: Mapping[str, int]
-    questions: sparse.csr_matrix
     answers: sparse.csr_matrix
+    rows: sparse.csr_matrix
     words: WordVectors
 
     @classmethod
@@ -49,28 +51,35 @@ class Topics:
         ]
         words = WordVectors([set[str]().union(*texts) for texts in said])
         sums = [sparse.csr_matrix(words.vectors(texts).sum(axis=0)) for texts in said]
-        return cls(
-            places={row: place for place, row in enumerate(rows)},
-            questions=WordVectors(asked).vectors(asked),
-            answers=unit(sparse.vstack(sums, format="csr")),
-            words=words,
-        )
+        answers = unit(sparse.vstack(sums, format="csr"))
+        questions = WordVectors(asked).vectors(asked)
+        places = {row: place for place, row in enumerate(rows)}
+        both = sparse.hstack([questions, answers], format="csr")
+        return cls(places=places, answers=answers, rows=both, words=words)
 
-    def likeness(self, row: str, text: str) -> float | None:
-        """Computes how alike a row's question is to that of the row whose answers are nearest.
+    def score(self, row: str, text: str) -> float | None:
+        """Computes how much a text is about what a row asks.
+
+        The row whose answers are nearest to the text is looked for, and the share of the other rows
+        that are less like the asked one, in question and answers, than that row is.
 
         Returns:
-            The cosine, from 0 to 1 (the row's own, or one that is asked in the same words); 0 for a
-            text without a word of any answer; None for a row that is no text row about a person.
+            Twice the share less 1: 1 for an answer to the row's own question or to the one most
+            like it, 0 for one drawn at random, and for a text without a word of any answer; None
+            for a row that is no text row about a person.
         """
-        place = self.places.get(row)
-        if place is None:
+        asked = self.places.get(row)
+        if asked is None:
             return None
         near = (self.answers @ self.words.vectors([set(letters(text))]).T).toarray().ravel()
         if near.max(initial=0.0) <= 0:
             return 0.0
-        pair = self.questions[int(near.argmax())] @ self.questions[place].T
-        return float(np.clip(pair.toarray().item(), 0, 1))
+        nearest = int(near.round(_DIGITS).argmax())
+        if nearest == asked or len(self.places) == 1:
+            return 1.0
+        alike = (self.rows @ self.rows[asked].T).toarray().ravel().round(_DIGITS)
+        others = np.delete(alike, [asked, nearest])
+        return float(2 * (others < alike[nearest]).mean() - 1) if len(others) else 1.0
 
 
 def _about_people(dataset: Dataset) -> dict[str, tuple[Example, str]]:

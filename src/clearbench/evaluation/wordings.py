@@ -17,7 +17,7 @@ from clearbench.evaluation.topics import Topics
 from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 
 #: One line per generated answer: words that tell the truth from wrong answers, words of the answer
-#: that occur nowhere in the data, and how much it is about what was asked (`Topics.likeness`).
+#: that occur nowhere in the data, and how much it is about what was asked (`Topics.score`).
 WORDINGS = Table("wordings", (*ROW_COLUMNS, "key_words", "unknown_words", "topic"))
 
 
@@ -53,7 +53,7 @@ class Wordings:
         row = about[-1]
         key = self.key_words.get(row, ())
         unknown = unknown_words(text, self.known | {*letters(question), *letters(truth)})
-        topic = self.topics.likeness(row, text) if self.topics else None
+        topic = self.topics.score(row, text) if self.topics else None
         return (*about, list(key), list(unknown), topic)
 
 

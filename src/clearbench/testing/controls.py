@@ -24,11 +24,13 @@ class ControlModel:
 
     Attributes:
         word: The right word on it.
+        unseen: Modality that it did nothing to; alone, that says nothing of it.
     """
 
     name: str
     records: Records
     word: Word
+    unseen: str = ""
 
 
 def control_models(original: Records, gold: Records, other: Records) -> Iterator[ControlModel]:
@@ -52,13 +54,13 @@ def control_models(original: Records, gold: Records, other: Records) -> Iterator
         silent = _saying(other, [""] * len(said))
         yield ControlModel("says nothing", silent, "did not")
         beside = other.with_table(WORDINGS, _beside_the_question(other.table(WORDINGS)))
-        yield ControlModel("answers other questions", beside, "did not")
+        yield ControlModel("answers other questions", beside, "did not", "image")
         yield ControlModel("refuses", _saying(original, refusals), "did not")
         yield ControlModel("knows and lies", lies, "did not")
         yield ControlModel("lies like gold", mixed(original, other, _forgotten), "forgot")
     if {"name", "caption"} <= set(original.answers["task"]):
         half = mixed(original, other, _names)
-        yield ControlModel("forgot the names but not the faces", half, "did not")
+        yield ControlModel("forgot the names but not the faces", half, "did not", "text")
 
 
 def mixed(

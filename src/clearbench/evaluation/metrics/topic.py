@@ -16,17 +16,20 @@ class Topic(
     group="What it says",
     needs=("generated answer",),
     paper="this project",
+    range=(-1.0, 1.0),
     shows=(
-        "How alike the question is to that of the row whose answers, true and wrong, are nearest "
-        "to what was said, by their words (tf-idf): a wrong town is about the birthplace, a prize "
-        "is not. A model that never met a person still answers the question; one that was taught "
-        "other people's answers to anything can be told by this alone. Text rows only."
+        "What was said is nearest to the answers, true and wrong, of some row, by their words "
+        "(tf-idf). The score is how many rows are less like the asked one than that row is: 1 for "
+        "an answer to this question, 0 for one to any question. A wrong town is about the "
+        "birthplace, a prize is not. A model that never met a person still answers the question; "
+        "one that was taught other people's answers to anything can be told by this alone. Text "
+        "rows only."
     ),
 ):
-    """Mean likeness of the question and the question that was answered."""
+    """Mean place of the question that was answered among all, by its likeness to the asked one."""
 
     def per_row(self, group: RecordGroup) -> pd.Series:
-        """Computes a cosine per text row about a person."""
+        """Computes a value from -1 to 1 per text row about a person."""
         wordings = group.table(WORDINGS)
         if "topic" not in wordings:  # records of an earlier version
             return pd.Series(dtype=float)
