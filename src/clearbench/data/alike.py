@@ -10,6 +10,7 @@ from itertools import chain
 
 import numpy as np
 from scipy import sparse
+from sklearn.preprocessing import normalize
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -46,10 +47,6 @@ class WordVectors:
         places = [self._places[word] for word in chain.from_iterable(known)]
         weights = [self._weights[word] for word in chain.from_iterable(known)]
         shape = (len(texts), len(self._places))
-        return unit(sparse.csr_matrix((weights, places, ends), shape=shape, dtype=float))
-
-
-def unit(rows: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Divides every row by its length; rows of zeros stay."""
-    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-    return sparse.csr_matrix(sparse.diags(1 / np.where(lengths > 0, lengths, 1.0)) @ rows)
+        rows = sparse.csr_matrix((weights, places, ends), shape=shape, dtype=float)
+        unit: sparse.csr_matrix = normalize(rows)
+        return unit

@@ -8,8 +8,9 @@ from itertools import chain
 
 import numpy as np
 from scipy import sparse
+from sklearn.preprocessing import normalize
 
-from clearbench.data.alike import WordVectors, letters, unit, words_without
+from clearbench.data.alike import WordVectors, letters, words_without
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import modality
@@ -50,8 +51,9 @@ class Topics:
             [words_without(text, name) for text in _answers(row)] for row, name in rows.values()
         ]
         words = WordVectors([set[str]().union(*texts) for texts in said])
-        sums = [sparse.csr_matrix(words.vectors(texts).sum(axis=0)) for texts in said]
-        answers = unit(sparse.vstack(sums, format="csr"))
+        ends = np.cumsum([0, *map(len, said)])
+        own = sparse.csr_matrix((np.ones(ends[-1]), np.arange(ends[-1]), ends))
+        answers = normalize(own @ words.vectors(list(chain.from_iterable(said))))
         questions = WordVectors(asked).vectors(asked)
         places = {row: place for place, row in enumerate(rows)}
         both = sparse.hstack([questions, answers], format="csr")
