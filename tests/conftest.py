@@ -10,7 +10,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 
-import importlib.util
+import importlib
 import io
 import logging
 import shutil
@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -210,18 +210,11 @@ def small_recipe(tiny_folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def docs_script() -> Callable[[str], ModuleType]:
-    """A script of docs/ by name, as a module."""
-
-    def loaded(name: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # where classes look for the names in their annotations
-        spec.loader.exec_module(module)
-        return module
-
-    return loaded
+def docs_script() -> Iterator[Callable[[str], ModuleType]]:
+    """A script of docs/, or a module of a package there, by name."""
+    sys.path.insert(0, str(DOCS))
+    yield importlib.import_module
+    sys.path.remove(str(DOCS))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -33,10 +32,8 @@ def recipe(name: str) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def writer() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(DOCS))
-    yield importlib.import_module("write_claims")
-    sys.path.remove(str(DOCS))
+def writer(docs_script: Callable[[str], ModuleType]) -> ModuleType:
+    return docs_script("write_claims")
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,10 +28,8 @@ def recipe(name: str) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def fixed() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(DOCS))
-    yield importlib.import_module("claims.fixed")
-    sys.path.remove(str(DOCS))
+def fixed(docs_script: Callable[[str], ModuleType]) -> ModuleType:
+    return docs_script("claims.fixed")
 
 
 def test_the_four_share_originals_and_stop_nowhere_early() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,10 +15,8 @@ MEASURED = DOCS / "methods" / "measured.json"
 
 
 @pytest.fixture(scope="module")
-def writer() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(DOCS))
-    yield importlib.import_module("write_methods")
-    sys.path.remove(str(DOCS))
+def writer(docs_script: Callable[[str], ModuleType]) -> ModuleType:
+    return docs_script("write_methods")
 
 
 def test_what_was_measured_is_kept_as_it_was(writer: ModuleType, tmp_path: Path) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,10 +24,8 @@ SCORE = {"n": 8, "clusters": 8, "direction": "gold", "value": 0.4, "gold": 0.2, 
 
 
 @pytest.fixture(scope="module")
-def writer() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(DOCS))
-    yield importlib.import_module("write_methods")
-    sys.path.remove(str(DOCS))
+def writer(docs_script: Callable[[str], ModuleType]) -> ModuleType:
+    return docs_script("write_methods")
 
 
 @pytest.fixture(scope="module")
