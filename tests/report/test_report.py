@@ -320,3 +320,17 @@ def test_summary_is_plain_text_off_the_terminal(results: Json, details: Json) ->
     assert "runs/demo/report.html" in said
     for part in ("Ismael Brandão", "before", "gold", "  forgot: KL minimization  "):
         assert part in said
+
+
+def test_only_people_with_portraits_have_a_place_among_them(few: Json, details: Json) -> None:
+    """Of three forgotten people one has no portrait: it is named in the text, and leaves no gap."""
+    first = details["people"]["forget"][0]
+    people = [first | {"id": name, "name": name} for name in ("Ada Quill", "Bo Reed", "Cy Dunn")]
+    people[1]["portraits"] = []
+    details["people"]["forget"] = people
+    page = render(*checked(few, details))
+    faces = page.partition('<ul class="people">')[2].partition("</ul>")[0]
+    assert [name in faces for name in ("Ada Quill", "Bo Reed", "Cy Dunn")] == [True, False, True]
+    assert "Ada Quill, Bo Reed and Cy Dunn" in page
+    details["people"]["forget"] = people[1:2]
+    assert '<ul class="people">' not in render(*checked(few, details))

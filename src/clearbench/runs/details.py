@@ -15,8 +15,10 @@ from clearbench.runs.plan import Family, PlannedRow
 from clearbench.runs.results import EndedRun
 from clearbench.runs.schema import Details, ShownPerson, ShownQuestion
 
-#: Questions about forgotten and about kept people, per track, and people whose faces are shown.
-SHOWN_QUESTIONS, SHOWN_OF_KEPT, SHOWN_PEOPLE = 6, 2, 8
+#: Questions about forgotten and about kept people, per track.
+SHOWN_QUESTIONS, SHOWN_OF_KEPT = 6, 2
+#: Forgotten people whose faces are shown, and kept people who are shown at all.
+SHOWN_FACES, SHOWN_KEPT = 24, 8
 #: Generations of the main tasks, by row id.
 Spoken = Mapping[str, pd.DataFrame]
 
@@ -37,7 +39,7 @@ def details(dataset: Dataset, families: Sequence[Family], ended: EndedRun) -> De
     return Details(
         people={
             "forget": tuple(_people(dataset, forgotten)),
-            "retain": tuple(_people(dataset, kept[:SHOWN_PEOPLE])),
+            "retain": tuple(_people(dataset, kept[:SHOWN_KEPT])),
         },
         truth_ratios={id: entry.truth_ratios for id, entry in scored.items() if entry},
         questions=tuple(_questions(dataset, spoken)) if spoken else (),
@@ -48,7 +50,7 @@ def _people(dataset: Dataset, people: Sequence[int]) -> Iterator[ShownPerson]:
     """Yields people by name, the first of them with portraits."""
     for place, person in enumerate(people):
         shown = _person(dataset, person)
-        yield shown if place < SHOWN_PEOPLE else shown.model_copy(update={"portraits": ()})
+        yield shown if place < SHOWN_FACES else shown.model_copy(update={"portraits": ()})
 
 
 def _person(dataset: Dataset, person: int) -> ShownPerson:
