@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from collections.abc import Callable
@@ -37,8 +36,8 @@ def writer(docs_script: Callable[[str], ModuleType]) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def figures(writer: ModuleType) -> ModuleType:
-    return importlib.import_module("claims.figures")
+def figures(docs_script: Callable[[str], ModuleType]) -> ModuleType:
+    return docs_script("claims.figures")
 
 
 def scores(forgotten: dict[str, float], kept: float) -> dict[str, dict[str, Any]]:

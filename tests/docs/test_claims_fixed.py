@@ -12,7 +12,6 @@ import pytest
 
 from clearbench.runs.recipe import Recipe, load_recipe
 
-DOCS = Path(__file__).parents[2] / "docs"
 NAMES = ("claim-l1", "claim-both", "claim-destroy", "claim-lambda")
 
 

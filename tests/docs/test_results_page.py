@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,7 +17,6 @@ from clearbench.runs.choose import shortfall
 from clearbench.runs.recipe import load_recipe
 from clearbench.runs.schema import Results
 
-DOCS = Path(__file__).parents[2] / "docs"
 Json = dict[str, Any]
 SCORE = {"n": 8, "clusters": 8, "direction": "gold", "value": 0.4, "gold": 0.2, "original": 0.9}
 
@@ -29,8 +27,8 @@ def writer(docs_script: Callable[[str], ModuleType]) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def ranks(writer: ModuleType) -> ModuleType:
-    return importlib.import_module("method_pages.ranks")
+def ranks(docs_script: Callable[[str], ModuleType]) -> ModuleType:
+    return docs_script("method_pages.ranks")
 
 
 def a_finding(key: str, kind: str, outcome: str, **about: Any) -> Json:

@@ -33,7 +33,7 @@ def groups(model: Model) -> list[Sequence[Batch]]:
     return [model.batch([each for each in rows if model.accepts(each)]) for rows in chosen]
 
 
-def alike(ours: Answers, theirs: Answers) -> None:
+def assert_alike(ours: Answers, theirs: Answers) -> None:
     assert ours.items == theirs.items
     assert torch.equal(ours.rows, theirs.rows)
     assert torch.equal(ours.targets, theirs.targets)
@@ -48,7 +48,7 @@ def test_answers_are_those_of_each_role_alone(kind: Any) -> None:
     with torch.no_grad():
         found = model.answers_together(rows)
         for ours, group in zip(found, rows, strict=True):
-            alike(ours, model.answers(group))
+            assert_alike(ours, model.answers(group))
 
 
 def test_a_pass_less_for_each_kind_of_row() -> None:
@@ -72,7 +72,7 @@ def test_replaced_images_are_read_as_they_are() -> None:
     dark = [first.showing(torch.zeros_like(first.inputs["pixel_values"]))]
     with torch.no_grad():
         found = model.answers_together([dark, rows[1]])
-        alike(found[0], model.answers(dark))
+        assert_alike(found[0], model.answers(dark))
         assert not torch.equal(found[0].logits, model.answers(rows[0]).logits)
 
 
