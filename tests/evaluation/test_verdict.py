@@ -17,6 +17,7 @@ from clearbench.evaluation.verdict.judge import RestsOn, Verdict, judge, word_of
 from clearbench.evaluation.verdict.seeds import over_seeds
 from clearbench.evaluation.verdict.settings import VerdictSettings
 from clearbench.evaluation.verdict.tests import Finding
+from clearbench.evaluation.verdict.words import subject
 from clearbench.evaluation.wordings import WORDINGS, key_words, unknown_words
 from clearbench.testing.controls import control_models, destroyed, mixed
 from clearbench.testing.records import records
@@ -269,6 +270,19 @@ def test_the_worst_answers_are_leaks(models: tuple[Records, Records, Records]) -
     assert shown.answer == shown.truth != shown.gold
     assert "Whole truth, text: 100% of answers, gold 0%" in verdict.reasons
     assert verdict.distance == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("forget.text.whole_truth", "Whole truth, text"),
+        ("forget.image.name_choice_known", "Name choice (among known names), image"),
+        ("retain.text.rouge_l", "ROUGE-L, the other people, text"),
+        ("forget.image.order", "Truth ratios, image"),
+    ],
+)
+def test_a_finding_is_named_in_words(key: str, words: str) -> None:
+    assert subject(tests.missing(key, "left", 1 / 3)) == words
 
 
 def test_people_who_were_not_asked_leave_it_open(models: tuple[Records, Records, Records]) -> None:

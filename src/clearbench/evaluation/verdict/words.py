@@ -46,8 +46,12 @@ def sentence(finding: Finding, names: Names) -> str:
 def subject(finding: Finding) -> str:
     """Names the score of a finding: `Whole truth, text`."""
     split, track, name = finding.key.split(".")
-    titles = {"likelihood": "Each person", "order": "Truth ratios"}
-    title = titles.get(name) or (METRICS[name].title if name in METRICS else name)
+    configured = (
+        metric for metric_class in METRICS.values() for metric in metric_class.configured()
+    )
+    titles = {metric.score_key: metric.description.title for metric in configured}
+    titles |= {"likelihood": "Each person", "order": "Truth ratios"}
+    title = titles.get(name, name)
     about = () if split == "forget" else (_GROUPS.get(split, split),)
     return ", ".join((title, *about, track))
 
