@@ -3,7 +3,8 @@
     python docs/write_methods.py [RUN]
 
 RUN is the folder of `clearbench run all-methods`; what it measured is kept in
-docs/methods/measured.json. Without RUN the pages are written again from there.
+docs/methods/measured.json, and what golds get as runs in golds.json. Without RUN the pages are
+written again from there.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from method_pages import results
+from method_pages.golds import JudgedGold, dump_golds, judged_golds, load_golds
 from method_pages.measured import Setting, dump, load, measured
 from method_pages.page import WRITTEN, page
 
 from clearbench.methods.base import Method, methods
+from clearbench.runs.run import STAGES
 from clearbench.runs.schema import read_results
 
 FOLDER = Path(__file__).parent / "methods"
@@ -53,9 +56,9 @@ def _index_row(name: str, cls: type[Method], settings: Sequence[Setting]) -> str
     return f"| {' | '.join(cells)} |"
 
 
-def write(settings: Sequence[Setting], folder: Path) -> None:
+def write(settings: Sequence[Setting], golds: Sequence[JudgedGold], folder: Path) -> None:
     """Writes every page, and takes away those of methods that are gone."""
-    pages = {"README.md": index(settings), "results.md": results.page(settings)}
+    pages = {"README.md": index(settings), "results.md": results.page(settings, golds)}
     for name, cls in methods().items():
         pages[f"{name}.md"] = page(cls, [each for each in settings if each.method == name])
     for path in folder.glob("*.md"):
@@ -68,10 +71,12 @@ def write(settings: Sequence[Setting], folder: Path) -> None:
 def main(runs: Sequence[str], folder: Path = FOLDER) -> None:
     """Writes docs/methods/, and from a run what it measured."""
     folder.mkdir(exist_ok=True)
-    kept = folder / "measured.json"
+    kept, golds = folder / "measured.json", folder / "golds.json"
     if runs:
-        dump(measured(read_results(Path(runs[0]))), kept)
-    write(load(kept), folder)
+        found = read_results(Path(runs[0]))
+        dump(measured(found), kept)
+        dump_golds(judged_golds(found, Path(runs[0]) / STAGES), golds)
+    write(load(kept), load_golds(golds), folder)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ RATES = ("whole_truth", "near_truth", "garbage_rate")
 WORDS = ("forgot", "undecided", "did not", "not judged", "diverged", "failed")
 #: The method that is gold, and gets neither word nor rank.
 GOLD = "retrain"
-DECIMALS = 4
+DECIMALS = 6
 
 #: A score of the run, of gold and of the original.
 Three = tuple[float | None, float | None, float | None]
@@ -209,7 +209,7 @@ def _setting(rows: Sequence[Row]) -> Setting:
 
 
 def _run(row: Row) -> Run:
-    cost = {k: round(v, 1) for k, v in row.cost.items().items() if not k.startswith("measuring_")}
+    cost = {k: round(v, 2) for k, v in row.cost.items().items() if not k.startswith("measuring_")}
     judged = _judged(row, row.verdict) if row.ok and row.verdict else None
     return Run(
         seed=row.seed, status=row.status, reason=row.reason, cost=Cost(**cost), judged=judged

@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from method_pages.golds import JudgedGold
 from method_pages.measured import Setting, counted
 from method_pages.ranks import Rank, ranks
 from method_pages.words import interval, mean, number, short, trains
@@ -22,34 +23,53 @@ _TITLES = {
 _MODALITIES = {"both": "text and faces together", "text": "text", "image": "faces"}
 
 _SEARCH = """\
-**The search was the same for all.** Four settings for each method and kind of model, drawn from one
-prior that was stated before (`recipes/search-methods.yaml`; a method with nothing to set has one),
-and of them the best on eight other people, who are not reported here. Four settings cover a method
-with one number to set better than one with three."""
+**The search was as large for all.** Four settings for each method and kind of model, drawn from one
+prior that was stated before (`recipes/search-methods.yaml`, which lists what was not varied; a
+method with nothing to set has one), and of them the best on eight other people, with seed 0 and
+fewer rows and tokens than here. Those eight are among the people who stay in the runs below, and
+the original of seed 0 is the one that the search began from. Four settings cover a method with one
+number to set better than one with three, and methods without a retain term were searched as
+published. The models of the search were unlearned by earlier versions of the code than those below
+(docs/progress.md), all judged by one verdict."""
 
 _SHORTFALL = """\
 **Shortfall** is the distance to gold plus twice the mean loss of what must survive: 0 is gold, 1
-the original. Tables are sorted by it, and the search minimised it, among settings that had begun to
-forget and got the same word (`runs/choose.py`). It does not see garbage or a single truth that is
-told; the word does ([the verdict](../verdict.md)). Distance is the mean over seeds; kept is the
-least ratio to the original (to gold, where gold has less), over seeds and all that must survive.
-Intervals are 95 % t intervals over seeds, cut at 0."""
+the original. Distance is the mean, without sign, of what is left of probability, of truths
+preferred and of names chosen, between gold (0) and the original (1). Tables are sorted by the
+shortfall, and the search minimised it, among settings that had begun to forget and got the same
+word (`runs/choose.py`). It sees neither garbage nor truths that are told; the word tests both,
+within margins ([the verdict](../verdict.md)): of sixty answers a few may tell the truth. So the
+first of a table need not be good: see what fails. *Undecided* covers one interval that touches its
+margin and fifteen that do. Distance is the mean over seeds; kept is the least ratio to the original
+(to gold, where gold has less), over seeds and all that must survive. Intervals are 95 % t intervals
+over seeds, cut at 0."""
+
+_NOTHING = """\
+**A shortfall of 1 mostly means that nothing was done.** A method none of whose settings began to
+forget stands there, above methods that forgot and did damage: that is a cost of the number, and of
+a search that prefers forgetting with damage to doing nothing."""
 
 _RANK = """\
 **Rank** is the place by mean shortfall, and in brackets its interval: from 1 + the number of
 methods that are surely better to the number of those that are not surely worse. *Surely* means that
-the 95 % t interval of the paired difference over seeds excludes 0, without correction for the
-number of comparisons (Mogstad, Romano, Shaikh and Wilhelm 2024, "Inference for Ranks", correct for
-it). A method of which a seed diverged or failed has no mean and shares the last places. Methods
-that forget only text or only faces are judged on less than the others beside them."""
+the 95 % t interval of the paired difference over seeds excludes 0 (its ends are rounded to .0001),
+without correction for the number of comparisons (Mogstad, Romano, Shaikh and Wilhelm 2024,
+"Inference for Ranks", correct for it). A method of which a seed diverged or failed has no mean and
+shares the last places. Methods that forget only text or only faces are judged on less than the
+others beside them."""
 
 _WORTH = """\
 **What it is worth.** One small world of forty fictitious people, and {count} trainings of the same
 people: intervals cover other trainings, not other people or other models."""
 
 
-def page(settings: Sequence[Setting]) -> str:
-    """The whole page."""
+def page(settings: Sequence[Setting], golds: Sequence[JudgedGold] = ()) -> str:
+    """The whole page.
+
+    Args:
+        settings: What was measured of each setting.
+        golds: What the gold of one seed gets beside another's.
+    """
     tried = [setting for setting in settings if not setting.is_gold]
     lines = [
         "# Every method on the demo world\n",
@@ -57,12 +77,13 @@ def page(settings: Sequence[Setting]) -> str:
     ]
     if not tried:
         return "\n".join([*lines, "Nothing was run yet.\n"])
-    heads = (_run(tried), _SEARCH, _SHORTFALL, _RANK)
+    heads = (_run(tried), _SEARCH, _SHORTFALL, _NOTHING, _RANK)
     lines += [_paragraph(text) for text in heads]
     lines.append(_paragraph(_WORTH.format(count=_number(len(tried[0].runs)))))
     lines.append(f"Of {_said(tried)}\n")
     for model in dict.fromkeys(setting.model for setting in tried):
-        lines += _section(model, [setting for setting in settings if setting.model == model])
+        own = [setting for setting in settings if setting.model == model]
+        lines += [*_section(model, own), _floor([gold for gold in golds if gold.model == model])]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -137,11 +158,24 @@ def _row(setting: Setting, rank: Rank, usual: str) -> str:
 def _gold(setting: Setting) -> str:
     return (
         f"Retraining is gold and gets neither word nor rank: [{setting.method}]"
-        f"({setting.method}.md), {_forgets(setting.modality)}: shortfall "
-        f"{interval(setting.estimate('shortfall'))}, distance "
-        f"{mean(setting.estimate('distance'))}, kept {number(setting.kept)}, "
-        f"{number(setting.seconds, 1)} CPU seconds.\n"
+        f"({setting.method}.md), {_forgets(setting.modality)}, {number(setting.seconds, 1)} CPU "
+        "seconds.\n"
     )
+
+
+def _floor(golds: Sequence[JudgedGold]) -> str:
+    """Writes what golds get as runs; nothing where none was judged."""
+    if not golds:
+        return ""
+    shortfalls = sorted(gold.shortfall for gold in golds)
+    words = counted(Counter(gold.word for gold in golds), "{count} {word}")
+    text = (
+        "**What a gold gets.** The gold of one seed, judged beside the gold and the original of "
+        f"another as if it were a run, {len(golds)} pairs: {words}, shortfall "
+        f"{number(shortfalls[0])} to {number(shortfalls[-1])}. No method can be expected to do "
+        "better, and where golds stay undecided, so would a method that forgot."
+    )
+    return _paragraph(text)
 
 
 def _fails(setting: Setting) -> str:

@@ -17,10 +17,10 @@ def trains(setting: Setting) -> bool:
 
 
 def short(setting: Setting) -> str:
-    """The learning rate and the hyper-parameters: `rate 0.0009, retain_weight 3.8`."""
+    """The learning rate and the hyper-parameters: `learning rate 0.0009, retain_weight 3.8`."""
     values: list[tuple[str, object]] = list(setting.hyperparameters.items())
     if trains(setting):
-        values = [("rate", setting.training.learning_rate), *values]
+        values = [("learning rate", setting.training.learning_rate), *values]
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in values

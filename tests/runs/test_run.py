@@ -67,6 +67,18 @@ def test_retraining_is_gold(results: dict[str, Any]) -> None:
     assert rows["original"]["reference"] is None
 
 
+def test_a_verdict_names_the_attacks_that_gave_a_score(results: dict[str, Any]) -> None:
+    for row in results["rows"]:
+        scored = {key.rpartition(".")[2] for key in row["scores"] if ".mia_" in key}
+        rests_on = row["verdict"]["rests_on"]
+        named = {f"{name}_auc" for name in rests_on["attacks"]}
+        assert named == {name for name in scored if name.endswith("_auc")}
+        assert ("membership" in rests_on["not_run"]) == (not scored)
+    assert {
+        row["model"] for row in results["rows"] if not row["verdict"]["rests_on"]["attacks"]
+    } == {"classifier"}
+
+
 def test_it_is_whole_and_holds_no_pickle(finished_run: Path) -> None:
     assert verify_run(finished_run).damaged == ()
     files = [path for path in finished_run.rglob("*") if path.is_file()]

@@ -64,7 +64,9 @@ def test_a_combined_row_by_hand(results: dict[str, Any]) -> None:
     assert found["high"] == pytest.approx(min(1.0, mean + reach))
     assert found["gold"] == pytest.approx(sum(one["gold"] for one in each) / 3)
     assert row["words"] == [each["verdict"]["word"] for each in rows]
-    assert row["verdict"]["rests_on"]["seeds"] == 3
+    rests_on = row["verdict"]["rests_on"]
+    assert rests_on["seeds"] == 3
+    assert rests_on["attacks"] == [] and rests_on["not_run"][0] == "membership", "no holdout"
     kinds = [
         {(f["key"], f["kind"]): f["run"] for f in each["verdict"]["findings"] if f["rows"]}
         for each in (row, *rows)

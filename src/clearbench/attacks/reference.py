@@ -36,7 +36,10 @@ class ReferenceAttack(
     def sides(
         self, collections: Collections, records: Records | None, track: str
     ) -> tuple[Rows, Rows] | None:
-        """Returns sides as the base does; none for gold, whose PrivLeak against itself is void."""
+        """Returns sides as the base does; none for gold beside another model.
+
+        PrivLeak divides by gold's AUC, and here all of gold's differences are 0.
+        """
         if records is collections.gold and records is not collections.model:
             return None
         return super().sides(collections, records, track)

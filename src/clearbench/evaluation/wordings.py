@@ -1,4 +1,4 @@
-"""Reads generated answers by their words: unknown ones, those that give a truth away, the topic."""
+"""Reads generated answers by words: unknown ones, those of the truth alone, and the topic."""
 
 from __future__ import annotations
 

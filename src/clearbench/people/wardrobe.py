@@ -1,4 +1,4 @@
-"""Builds coloured meshes of everything on head and shoulders that is neither skin nor hair."""
+"""Builds coloured meshes of clothes, eyes, lashes, teeth, glasses and strands of hair."""
 
 from __future__ import annotations
 

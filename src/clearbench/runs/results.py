@@ -17,7 +17,7 @@ from clearbench.data.dataset import Dataset
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.verdict.judge import Verdict, judge
-from clearbench.evaluation.verdict.rests_on import RestsOn
+from clearbench.evaluation.verdict.rests_on import MEMBERSHIP, NOT_RUN, RestsOn
 from clearbench.methods.base import method
 from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime
@@ -145,17 +145,25 @@ def _verdict(
     table = read_evidence(ended.store.folder(row.score.key))
     about = table[table["key"].str.startswith("forget.")]
     by_track = about.groupby(about["key"].str.split(".").str[1], sort=True)
-    run = [attack.name for attack in protocol_attacks(named_protocol(evaluation.protocol))]
+    attacks = _attacks(evaluation, scored)
     rests_on = RestsOn(
         people_forgotten=len({*row.forget, *row.gone}),
         people_asked={str(track): int(n) for track, n in by_track["person"].nunique().items()},
         rows={str(track): int(n) for track, n in by_track["row"].nunique().items()},
         golds=len(golds),
-        attacks=tuple(sorted(run)),
+        attacks=attacks,
+        not_run=NOT_RUN if attacks else (MEMBERSHIP, *NOT_RUN),
     )
     return judge(
         table, row.modality, row.kind, evaluation.verdict, scored.worst_answers, rests_on, names
     )
+
+
+def _attacks(evaluation: EvaluationSettings, scored: Scored) -> tuple[str, ...]:
+    """Names the protocol's attacks that gave a score: without holdout people none does."""
+    names = {key.rpartition(".")[2] for key in scored.scores}
+    listed = protocol_attacks(named_protocol(evaluation.protocol))
+    return tuple(sorted(each.name for each in listed if names & each.numbers().keys()))
 
 
 def _reference(row: PlannedRow) -> str | None:

@@ -1,4 +1,4 @@
-"""Ends the forgetting of a track once the model knows its people no better than strangers.
+"""Ends the forgetting of a track once its answers are about as unlikely as strangers' are.
 
 How fast a model forgets depends on the people and the seed; a number of steps that is right for one
 is too few or too many for another, and what is forgotten further than gold turns to garbage. People

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: Attacks of protocols, which need holdout people.
+MEMBERSHIP = "membership"
 #: Attacks that no protocol runs, and about which a verdict says nothing.
 NOT_RUN = ("relearning", "quantisation", "other prompts and languages", "changed images")
 
