@@ -17,7 +17,7 @@ from clearbench.evaluation.verdict.judge import judge
 from clearbench.evaluation.verdict.settings import VerdictSettings
 from clearbench.runs.choose import shortfall
 from clearbench.runs.schema import Results, Row
-from method_pages.measured import DECIMALS
+from method_pages.measured import rounded
 
 _RECORDS = "records plain"
 
@@ -28,6 +28,7 @@ class JudgedGold(BaseModel):
     Attributes:
         seed: Seed of the gold that is judged.
         beside: Seed of the original and of the gold that it is compared with.
+        shortfall: Its shortfall; None where no distance was measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +38,7 @@ class JudgedGold(BaseModel):
     seed: int
     beside: int
     word: str
-    shortfall: float
+    shortfall: float | None
 
 
 def judged_golds(results: Results, stages: Path) -> tuple[JudgedGold, ...]:
@@ -71,7 +72,7 @@ def _judged(rows: tuple[Row, Row, Row], beside: int, results: Results, stages: P
         seed=row.seed,
         beside=beside,
         word=verdict.word,
-        shortfall=round(shortfall(verdict), DECIMALS),
+        shortfall=rounded(shortfall(verdict)),
     )
 
 

@@ -219,9 +219,9 @@ def _run(row: Row) -> Run:
 def _judged(row: Row, verdict: Verdict) -> Judged:
     return Judged(
         word=verdict.word,
-        shortfall=_rounded(shortfall(verdict)),
-        distance=_rounded(verdict.distance),
-        kept=_rounded(min(verdict.kept.values(), default=None)),
+        shortfall=rounded(shortfall(verdict)),
+        distance=rounded(verdict.distance),
+        kept=rounded(min(verdict.kept.values(), default=None)),
         failing=tuple(subject(finding) for finding in verdict.of("fails")),
         scores=dict(_scores(row, verdict)),
     )
@@ -232,16 +232,17 @@ def _scores(row: Row, verdict: Verdict) -> Iterator[tuple[str, Three]]:
     for key in shown_keys(row.modality, row.model):
         if key in row.scores:
             score = row.scores[key]
-            yield key, (_rounded(score.value), _rounded(score.gold), _rounded(score.original))
+            yield key, (rounded(score.value), rounded(score.gold), rounded(score.original))
     for finding in verdict.findings:
         split, _, name = finding.key.split(".")
         if split == "forget" and name in RATES and finding.run is not None:
             yield finding.key, (
-                _rounded(finding.run), _rounded(finding.gold), _rounded(finding.original),
+                rounded(finding.run), rounded(finding.gold), rounded(finding.original),
             )  # fmt: skip
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """Rounds a number to what is kept; None where there is none."""
     return None if value is None or not math.isfinite(value) else round(value, DECIMALS)
 
 

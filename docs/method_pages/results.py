@@ -167,13 +167,14 @@ def _floor(golds: Sequence[JudgedGold]) -> str:
     """Writes what golds get as runs; nothing where none was judged."""
     if not golds:
         return ""
-    shortfalls = sorted(gold.shortfall for gold in golds)
+    shortfalls = [gold.shortfall for gold in golds if gold.shortfall is not None]
+    least, most = (number(pick(shortfalls, default=None)) for pick in (min, max))
     words = counted(Counter(gold.word for gold in golds), "{count} {word}")
     text = (
         "**What a gold gets.** The gold of one seed, judged beside the gold and the original of "
         f"another as if it were a run, {len(golds)} pairs: {words}, shortfall "
-        f"{number(shortfalls[0])} to {number(shortfalls[-1])}. No method can be expected to do "
-        "better, and where golds stay undecided, so would a method that forgot."
+        f"{least} to {most}. No method can be expected to do better, and where golds stay "
+        "undecided, so would a method that forgot."
     )
     return _paragraph(text)
 
