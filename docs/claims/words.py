@@ -100,7 +100,8 @@ on both took about twice as many. All rows are measured on images, where forgett
 can show little. The table of the last version disagrees with its own main table (E72).""",
     run="""\
 LLMU, DPO, SCRUB, NPO and gradient difference for text, faces and both, the same steps for all,
-with the rates and weights of `recipes/demo.yaml` for both and a track's forget rows in a step the
+with the rates and weights that `recipes/demo.yaml` had then for both, and a track's forget rows in
+a step the
 same alone as with the other. In both, each modality is half of the forget term and half of the
 retain term, however many rows and tokens it has; alone it is all of them. Every run is measured on
 both tracks: on the track that it was not asked to forget, *forgotten* is carry-over.""",
