@@ -28,6 +28,10 @@ class Dataset:
 
     Forget, retain and holdout never share a person; `__post_init__` refuses a dataset where they
     do. `forgetting` moves people between forget and retain and returns a new dataset.
+
+    Attributes:
+        names: Name of each person.
+        doubts: Sentences about rows that were read but that a person should look at.
     """
 
     training: Rows
@@ -35,6 +39,7 @@ class Dataset:
     names: dict[int, str] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
     image_refusals: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for rows, known in ((self.training, TRAINING_SPLITS), (self.evaluation, SPLITS)):

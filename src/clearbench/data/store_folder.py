@@ -87,6 +87,7 @@ def write_rows(dataset: Dataset, folder: Path) -> None:
         "names": {str(person): name for person, name in dataset.names.items()},
         "refusals": dataset.refusals,
         "image_refusals": dataset.image_refusals,
+        "doubts": dataset.doubts,
     }
     text = json.dumps(about_all, ensure_ascii=False, indent=1)
     write_bytes(folder / ABOUT, text.encode())
@@ -112,6 +113,7 @@ def read_rows(folder: Path) -> Dataset:
         }
         names = {int(person): str(name) for person, name in about["names"].items()}
         refusals, image_refusals = tuple(about["refusals"]), tuple(about["image_refusals"])
+        doubts = tuple(about.get("doubts", ()))
         media = _read_media(folder / MEDIA)
         lines = pq.read_table(folder / ROWS, schema=_ROW_SCHEMA).to_pylist()
         groups: dict[tuple[str, str], list[Example]] = {}
@@ -122,7 +124,9 @@ def read_rows(folder: Path) -> Dataset:
             splits[role][split] = tuple(rows)
     except _UNREADABLE as error:
         raise DataError(f"cannot read: {error}", str(folder), "make it again") from error
-    return Dataset(splits["training"], splits["evaluation"], names, refusals, image_refusals)
+    return Dataset(
+        splits["training"], splits["evaluation"], names, refusals, image_refusals, doubts
+    )
 
 
 def _read_media(path: Path) -> dict[str, Media]:

@@ -11,6 +11,7 @@ from typing import ClassVar
 from pydantic import ValidationError
 
 from clearbench.data.dataset import Dataset
+from clearbench.data.examine import examined
 from clearbench.data.example import Example
 from clearbench.data.tables import Tables
 from clearbench.errors import DataError, explain
@@ -128,11 +129,12 @@ def load_request(request: Request) -> Dataset:
     """Loads what is requested from its source.
 
     Raises:
-        DataError: There is no such source, or it makes rows that are none.
+        DataError: There is no such source, it makes rows that are none, or pictures break off or
+            rows are both forgotten and kept.
     """
     source = source_of(request)
     try:
-        return source.load(request)
+        return examined(source.load(request), request.source)
     except ValidationError as error:
         raise DataError(
             explain(error, Example.model_fields),
