@@ -51,11 +51,13 @@ class Dataset:
             ("holdout and the training people", self.people("holdout") & (forget | retain)),
         ):
             if shared:
-                raise DataError(
-                    f"{name} share people {sorted(shared)}", "dataset", "divide by person"
-                )
+                people = ", ".join(self._called(person) for person in sorted(shared))
+                raise DataError(f"{name} share people: {people}", "dataset", "divide by person")
         for rows in (self.training, self.evaluation):
             _refuse_twins(rows)
+
+    def _called(self, person: int) -> str:
+        return f"{person} ({self.names[person]})" if person in self.names else str(person)
 
     def people(self, split: str) -> set[int]:
         """Returns the people of a split, trained on or measured."""

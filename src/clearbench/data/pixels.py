@@ -13,6 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 #: Formats that are read. Others, EPS among them, would start further programs or decoders.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+#: Endings of their files.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 #: Largest number of pixels of a picture (8,000 by 8,000), so that a small file cannot fill memory.
 LARGEST = 64_000_000
 #: Shortest side in pixels: processors take a side of 1 or 3 for the colour channels.

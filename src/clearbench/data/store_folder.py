@@ -20,6 +20,7 @@ from clearbench.data.dataset import Dataset, Rows
 from clearbench.data.example import Example, bad_fields
 from clearbench.data.media import Media
 from clearbench.data.modality import modality, modality_of
+from clearbench.data.text_file import read_text
 from clearbench.errors import DataError
 from clearbench.storage import write_bytes
 
@@ -105,7 +106,7 @@ def read_rows(folder: Path) -> Dataset:
         DataError: A file is missing, broken or of another format, or rows in it are bad.
     """
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads(read_text(folder / ABOUT, "build it again"))
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}, not {FORMAT}")
         splits: dict[str, Rows] = {

@@ -30,6 +30,7 @@ class Request:
             own choice. A source refuses what it cannot do.
         retain: Name of a published split to keep; None for everybody else.
         text: Folder or hub id of TOFU's text, for CLEAR.
+        images: Folder of the pictures that own rows name; the folder of the rows by default.
         people: Number of people who are taught; None for all.
         strangers: Number of people kept apart, of sources that make people.
         seed: Seed of sources that make people.
@@ -42,6 +43,7 @@ class Request:
     people: int | None = None
     strangers: int = 8
     seed: int = 0
+    images: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -121,7 +123,8 @@ def source_of(request: Request) -> DatasetSource:
     raise DataError(
         "no dataset found",
         request.source,
-        "give 'builtin', a folder from `clearbench build`, JSONL rows, or CLEAR's or TOFU's files",
+        "give 'builtin', a folder from `clearbench build`, own rows (JSON, CSV, Parquet), or the "
+        "files of CLEAR or TOFU",
     )
 
 
