@@ -11,6 +11,7 @@ from typing import ClassVar
 from pydantic import ValidationError
 
 from clearbench.data.dataset import Dataset
+from clearbench.data.examine import examined
 from clearbench.data.example import Example
 from clearbench.data.tables import Tables
 from clearbench.errors import DataError, explain
@@ -29,6 +30,7 @@ class Request:
             own choice. A source refuses what it cannot do.
         retain: Name of a published split to keep; None for everybody else.
         text: Folder or hub id of TOFU's text, for CLEAR.
+        images: Folder of the pictures that own rows name; the folder of the rows by default.
         people: Number of people who are taught; None for all.
         strangers: Number of people kept apart, of sources that make people.
         seed: Seed of sources that make people.
@@ -41,6 +43,7 @@ class Request:
     people: int | None = None
     strangers: int = 8
     seed: int = 0
+    images: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -120,7 +123,8 @@ def source_of(request: Request) -> DatasetSource:
     raise DataError(
         "no dataset found",
         request.source,
-        "give 'builtin', a folder from `clearbench build`, JSONL rows, or CLEAR's or TOFU's files",
+        "give 'builtin', a folder from `clearbench build`, own rows (JSON, CSV, Parquet), or the "
+        "files of CLEAR or TOFU",
     )
 
 
@@ -128,11 +132,12 @@ def load_request(request: Request) -> Dataset:
     """Loads what is requested from its source.
 
     Raises:
-        DataError: There is no such source, or it makes rows that are none.
+        DataError: There is no such source, it makes rows that are none, or pictures break off or
+            rows are both forgotten and kept.
     """
     source = source_of(request)
     try:
-        return source.load(request)
+        return examined(source.load(request), request.source)
     except ValidationError as error:
         raise DataError(
             explain(error, Example.model_fields),
