@@ -197,6 +197,9 @@ def score(
     """Computes every score of a model from its records, or from a log that others published."""
     from clearbench.attacks.scoring import null_band
     from clearbench.attacks.scoring import score as compute
+    from clearbench.evaluation.comparable import check_no_copy, check_not_swapped
+    from clearbench.evaluation.comparable import check_same_questions as check_same
+    from clearbench.evaluation.doubts import doubts
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
     from clearbench.evaluation.statistics import eligible
@@ -204,22 +207,35 @@ def score(
     chosen, records = named(protocol), read_log(log)
     golds = [read_log(path) for path in reference or ()]
     first = read_log(original) if original else None
+    for place, (path, gold) in enumerate(zip(reference or (), golds, strict=True)):
+        check_same(records, gold, "reference")
+        for other in (records, *golds[:place]):
+            check_no_copy(other, gold, str(path), "reference")
+        check_not_swapped(records, gold)
+    if first is not None:
+        check_same(records, first, "original")
     if known_only or blank:
         if first is None:
             raise RecipeError("which rows count depends on the original", "score", "--original LOG")
         blind = read_log(blank) if blank else None
         golds = [eligible(gold, first, blind) for gold in golds]
         records, first = (eligible(measured, first, blind) for measured in (records, first))
-    scores = compute(records, golds[0] if golds else None, first, protocol)
+    compared = golds[0] if golds else None
+    scores = compute(records, compared, first, protocol)
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
+    doubtful = doubts(scores, chosen, records, compared)
     if as_json:
         content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}
         if bands:
             about["null_band"] = {key: asdict(bands[key]) for key in scores if key in bands}
+        if doubtful:
+            about["doubts"] = doubtful
         typer.echo(json.dumps(about, indent=1, allow_nan=False))
         return
     _show_scores(scores, bands, chosen.names)
+    for sentence in doubtful:
+        typer.echo(f"doubtful: {sentence}")
 
 
 def _show_scores(
