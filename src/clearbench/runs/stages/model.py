@@ -67,7 +67,7 @@ class ModelSource:
         if self.source == BUILTIN:
             model = builtin_model(self.kind, labels, seed)
         else:
-            model = load_model(self.source, kind=self.kind)
+            model = load_model(self.source, kind=self.kind, new_head=self.kind == "classifier")
         return with_head(model, labels, self.head, seed) if self.kind == "classifier" else model
 
 
