@@ -34,6 +34,7 @@ from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
 from clearbench.training.loop import OnStep
 from clearbench.training.settings import TrainSettings
+from clearbench.training.watch import Diverged
 
 
 def build_dataset(
@@ -167,13 +168,22 @@ def _trained_copy(
         copied = model.duplicate()
         train(copied, None)
         return copied
-    decided = about | {"seed": seed, "model": model.fingerprint, "data": dataset.fingerprint}
+    decided = about | {
+        "seed": seed,
+        "model": model.fingerprint,
+        "dtype": str(model.core.dtype).removeprefix("torch."),
+        "data": dataset.fingerprint,
+    }
     folder = ModelFolder(Path(out), decided)
     if folder.is_there():
         return folder.load(model)
     copied = model.duplicate()
-    train(copied, folder.checkpoints)
-    folder.save(copied)
+    try:
+        train(copied, folder.checkpoints)
+    except Diverged:
+        folder.forget_checkpoints()
+        raise
+    folder.save(copied, model.place)
     return copied
 
 

@@ -107,7 +107,6 @@ class AdapterFolder:
         self._refuse_rest(report.missing_keys, "are missing")
         self._refuse_rest(report.unexpected_keys, "have no place in its base")
         merge_adapters(model)
-        model.core.name_or_path = str(self.folder.absolute())
 
     def _refuse_rest(self, names: list[str], what: str) -> None:
         if names:

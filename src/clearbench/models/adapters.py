@@ -104,6 +104,12 @@ def load_adapter(model: Model, folder: Path) -> None:
     model.train(False)
 
 
+def name_base(model: Model, place: str | None) -> None:
+    """Makes saved adapters name the place of the weights that they were trained on."""
+    for config in getattr(model.module, "peft_config", {}).values():
+        config.base_model_name_or_path = place
+
+
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds adapters alone."""
     return (folder / "adapter_config.json").is_file()

@@ -28,6 +28,7 @@ from clearbench.models.loaded_weights import (
     check_report,
 )
 from clearbench.models.model_files import check_model_files, first_line
+from clearbench.models.origin import Origin
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 
@@ -86,7 +87,11 @@ def load_model(
     if not isinstance(source, str | Path):
         return _checked(_from_object(source, processor, kind), "load_model")
     asked = _Asked(kind, data_type(dtype), new_head)
-    return _checked(_loaded(source, asked, processor, base), str(source))
+    model = _checked(_loaded(source, asked, processor, base), str(source))
+    place = str(Path(source).absolute()) if Path(source).exists() else str(source)
+    if base is None and not model.guards:
+        model.origin = Origin.of(place, model.module)
+    return model
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,9 @@ def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
     """Loads a model whose own weights are at a source."""
     where = _where(source)
     path = Path(where["pretrained_model_name_or_path"])
-    if path.is_file():
+    if not path.exists() and (path.is_absolute() or str(source).count("/") > 1):
+        raise ModelError("there is no such folder", str(source), "check the path")
+    if "gguf_file" not in where and path.is_file():
         raise ModelError("a file, not a folder", str(path), "give the folder that it is in")
     if "gguf_file" not in where and path.is_dir():
         refuse_guard_alone(path)
@@ -154,7 +161,11 @@ def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
             check_configuration(config, str(source))
         processor = processor or _processor(family, kind, config, where)
         module, report = family.auto_class(kind, config).from_pretrained(
-            **where, dtype=asked.dtype, use_safetensors=True, output_loading_info=True
+            **where,
+            dtype=asked.dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
         )
         _plain_weights(module)
     if check_report(report, module, family, str(source), new_head=asked.new_head):
@@ -241,7 +252,7 @@ def _loading(source: str | Path) -> Iterator[None]:
         raise
     except Exception as error:  # libraries raise anything on files that are not what they should be
         what = first_line(error)
-        if "custom code" in str(error) or "trust_remote_code" in str(error):
+        if _is_own_code(error):
             what, fix = (
                 "it needs code of its own, which is never run",
                 ("give a model whose architecture `transformers` has"),
@@ -250,6 +261,11 @@ def _loading(source: str | Path) -> Iterator[None]:
             fix = "give a folder with config.json, *.safetensors and its tokenizer, or a hub id"
             fix += " (hub access is off: HF_HUB_OFFLINE=1)" if _offline() else ""
         raise ModelError(f"cannot load the model: {what}", str(source), fix) from error
+
+
+def _is_own_code(error: Exception) -> bool:
+    """Whether a library refuses to run code that lies beside a model."""
+    return "custom code" in str(error) or "trust_remote_code" in str(error)
 
 
 def _plain_weights(module: Any) -> None:
@@ -301,6 +317,16 @@ def _processor(family: Family, kind: Kind, config: Any, where: dict[str, Any]) -
             f"its processor needs packages that are not installed: {first_line(error)}",
             where["pretrained_model_name_or_path"],
             "pip install 'clearbench[vlm]'",
+        ) from error
+    except Exception as error:  # as in `_loading`
+        if _is_own_code(error):
+            raise
+        what = "tokenizer (tokenizer.json, tokenizer_config.json)"
+        what = what if kind == "language" else "processor or tokenizer"
+        raise ModelError(
+            f"cannot load its {what}: {first_line(error)}",
+            where["pretrained_model_name_or_path"],
+            "give the tokenizer and processor files that were saved with the model",
         ) from error
 
 

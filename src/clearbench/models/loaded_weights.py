@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from clearbench.batches.items import Item
+from clearbench.batches.items import Encoded, Item
 from clearbench.batches.trees import merge
-from clearbench.errors import ModelError
+from clearbench.errors import ClearbenchError, ModelError
 from clearbench.models.families.base import Family, accepted
 from clearbench.models.model_files import first_line, named
 from clearbench.models.token_model import TokenModel
@@ -159,7 +159,7 @@ def check_causal(model: TokenModel, where: str) -> None:
         ModelError: The model cannot read it, its logits are not finite, or they depend on a token
             that follows.
     """
-    prompt = model.encoder.prompt("Who is this?", None)
+    prompt = _prompt(model, where)
     if len(prompt.ids) < 2:
         return
     other = next(token for token in (prompt.ids[0], 0, 1) if token != prompt.ids[-1])
@@ -181,6 +181,20 @@ def check_causal(model: TokenModel, where: str) -> None:
     tolerance = _SAME.get(model.core.dtype, _SAME_IN_FLOAT32)
     if bool((first - second).abs().max() > tolerance * first.abs().max()):
         raise _not_causal("its predictions depend on tokens that follow", where)
+
+
+def _prompt(model: TokenModel, where: str) -> Encoded:
+    """Encodes a question; a chat template that cannot is refused."""
+    try:
+        return model.encoder.prompt("Who is this?", None)
+    except ClearbenchError:
+        raise
+    except Exception as error:  # templates and tokenizers raise anything
+        raise ModelError(
+            f"a question cannot be put into the model's chat template: {first_line(error)}",
+            where,
+            "correct the template (chat_template.jinja or tokenizer_config.json)",
+        ) from error
 
 
 def attempted(read: Callable[[], Any], where: str) -> Any:

@@ -83,9 +83,9 @@ def named(names: list[str] | set[str] | tuple[str, ...]) -> str:
 
 def first_line(error: BaseException) -> str:
     """Writes the first line of a library's message that says something."""
-    lines = (str(error).strip() or type(error).__name__).splitlines()
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     whole = lines[0].endswith(":") and len(lines) > 1
-    said = f"{lines[0]} {lines[1].strip()}" if whole else lines[0]
+    said = f"{lines[0]} {lines[1].strip()}" if whole else lines[0].strip()
     return f"no {said}" if isinstance(error, KeyError) else said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from clearbench.batches.items import Item
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.methods.retrain import Retrain
@@ -17,6 +17,7 @@ from clearbench.training.checks import check_processes, check_sharded, check_tea
 from clearbench.training.feed import Feed, every_track, mixed_feed, track_pools
 from clearbench.training.loop import OnStep, train
 from clearbench.training.settings import TrainSettings
+from clearbench.training.watch import check_trained
 
 
 def teaching_feed(
@@ -65,4 +66,5 @@ def finetune(
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
     stage = Train(Retrain().loss)
     history, _ = train(model, stage, feed, settings, seed, checkpoints=checkpoints, on_step=on_step)
+    check_trained(model, map(item, rows), history)
     return history

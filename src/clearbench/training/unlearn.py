@@ -20,6 +20,7 @@ from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
 from clearbench.training.stages import run_stages
+from clearbench.training.watch import check_trained
 
 
 def unlearn(
@@ -66,6 +67,9 @@ def unlearn(
         needs = (*chosen.needed, *(("decoupled",) if settings.prompt_decoupling else ()))
         feed = unlearning_feed(dataset, tracks, settings.rows, settings.replay, roles, needs)
         rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
-        return run_stages(
+        history = run_stages(
             model, chosen, feed, rows, settings, checkpoints=checkpoints, on_step=on_step
         )
+    read = (row for role in ("retain", "forget") for row in rows.items(role))
+    check_trained(model, read, history)
+    return history

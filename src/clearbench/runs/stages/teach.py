@@ -82,7 +82,7 @@ class TeachStage(ModelStage):
                     on_step=on_step,
                 )
             except Diverged as error:
-                status, reason, history = "diverged", str(error), error.history
+                status, reason, history = "diverged", error.what, error.history
         cost |= training_cost(model)
         if status == "ok":
             save_model(model, folder)
