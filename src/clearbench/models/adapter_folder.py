@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from clearbench.errors import ModelError
-from clearbench.models.adapters import merge_adapters
+from clearbench.models.adapters import merge_adapters, refuse_prompts
 from clearbench.models.base import Model
 from clearbench.models.loaded_weights import check_finite
 from clearbench.models.model_files import (
@@ -34,7 +34,7 @@ _PROCESSORS = ("tokenizer_config.json", "processor_config.json", "preprocessor_c
 #: Files of an adapter's repository, without the checkpoints and pickles beside them.
 _READ = ("*.json", "*.jinja", "*.txt", "*.model", ADAPTER)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_GIVE_BASE = "give its base: base=..., --base, or models.KIND.base in a recipe"
+GIVE_BASE = "give its base: base=..., --base, or models.KIND.base in a recipe"
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class AdapterFolder:
             return given
         name = self._about.get("base_model_name_or_path")
         if not isinstance(name, str) or not name:
-            raise ModelError("the adapter does not say its base", str(self.folder), _GIVE_BASE)
+            raise ModelError("the adapter does not say its base", str(self.folder), GIVE_BASE)
         for place in (Path(name), self.folder / name):
             if place.exists() and place.resolve() != self.folder.resolve():
                 return place
         if not _HUB_ID.fullmatch(name):
             what = f"the adapter's base is not there: {name}"
-            raise ModelError(what, str(self.folder / CONFIG), _GIVE_BASE)
+            raise ModelError(what, str(self.folder / CONFIG), GIVE_BASE)
         return name
 
     def merge_into(self, model: Model) -> None:
@@ -97,21 +97,26 @@ class AdapterFolder:
             try:
                 config = PeftConfig.from_pretrained(str(self.folder))
                 config.inference_mode = True
+                refuse_prompts(config)
                 model.module = get_peft_model(model.module, config)
                 mapping = getattr(model.core, "_checkpoint_conversion_mapping", {})
                 report = model.module.load_adapter(
                     self.folder, "default", torch_device=device, key_mapping=mapping
                 )
+            except ModelError:
+                raise
             except Exception as error:  # PEFT raises anything on what does not fit
-                raise self._unfit(first_line(error), _GIVE_BASE) from error
+                raise self._unfit(first_line(error), GIVE_BASE) from error
         self._refuse_rest(report.missing_keys, "are missing")
-        self._refuse_rest(report.unexpected_keys, "have no place in its base")
+        twice = {name.replace(".modules_to_save", "") for name in weights}  # some are saved twice
+        odd = [n for n in report.unexpected_keys if n.replace(".modules_to_save", "") not in twice]
+        self._refuse_rest(odd, "have no place in its base")
         merge_adapters(model)
 
     def _refuse_rest(self, names: list[str], what: str) -> None:
         if names:
             plain = [name.removeprefix("base_model.model.") for name in names]
-            raise self._unfit(f"{len(names)} of its weights {what}: {named(plain)}", _GIVE_BASE)
+            raise self._unfit(f"{len(names)} of its weights {what}: {named(plain)}", GIVE_BASE)
 
     def _unfit(self, why: str, fix: str) -> ModelError:
         return ModelError(f"the adapter does not fit its base: {why}", str(self.folder), fix)

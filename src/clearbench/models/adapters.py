@@ -50,20 +50,24 @@ def merge_adapters(model: Model) -> None:
     adapted = model.module
     if not isinstance(adapted, PeftModel):
         return
-    if not callable(getattr(adapted.base_model, "merge_and_unload", None)):
-        kinds = {
-            str(getattr(config.peft_type, "value", "")) for config in adapted.peft_config.values()
-        }
-        raise ModelError(
-            f"adapters of the type {', '.join(sorted(kinds))} cannot be merged into weights",
-            "adapter",
-            "give a model without them, or with LoRA",
-        )
+    for config in adapted.peft_config.values():
+        refuse_prompts(config)
     if model.kind != "classifier":
         _untie(model.core)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about ties, which are dissolved
         model.module = adapted.merge_and_unload()
+
+
+def refuse_prompts(config: Any) -> None:
+    """Refuses adapters that are read before the question instead of being added to weights."""
+    if config.is_prompt_learning or config.is_adaption_prompt:
+        kind = str(getattr(config.peft_type, "value", config.peft_type))
+        raise ModelError(
+            f"adapters of the type {kind} cannot be merged into weights",
+            "adapter",
+            "give a model without them, or with LoRA",
+        )
 
 
 def _untie(core: Any) -> None:

@@ -15,7 +15,8 @@ from transformers import AutoConfig
 
 from clearbench.batches.items import Kind
 from clearbench.errors import ClearbenchError, ModelError, did_you_mean
-from clearbench.models.adapter_folder import AdapterFolder, adapter_at
+from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
+from clearbench.models.adapters import refuse_prompts
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.families import token_resnet as _registers_the_tower  # noqa: F401
@@ -189,7 +190,7 @@ def _adapted(
         model = _loaded(place, asked, processor)
     except ModelError as error:
         raise ModelError(
-            f"the adapter's base cannot be loaded: {error.what}", str(place), error.fix
+            f"the adapter's base cannot be loaded: {error.what}", str(place), GIVE_BASE
         ) from error
     adapter.merge_into(model)
     model.guards = (*model.guards, *load_guards(adapter.folder))
@@ -211,6 +212,8 @@ def _from_object(source: Any, processor: Any, kind: Kind | None) -> Model:
             "load_model",
             "give a folder, a hub id, or a `transformers` model",
         )
+    for adapter in getattr(source, "peft_config", {}).values():
+        refuse_prompts(adapter)
     kind = kind or family_of(config).kind(config)
     model = _wrap(source, processor or _own_processor(source, kind), kind)
     if kind != "classifier":

@@ -10,6 +10,7 @@ from clearbench.data.dataset import Dataset
 from clearbench.methods.base import Method
 from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
+from clearbench.models.pictures import check_pictures
 from clearbench.models.shadow import shadow_label
 from clearbench.training.checkpoint import History
 from clearbench.training.checks import check, check_processes
@@ -51,6 +52,8 @@ def unlearn(
     """
     check(model, dataset, chosen, tracks, settings, checkpoints)
     check_processes(settings)
+    rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
+    check_pictures(model, (row for role in ("forget", "retain") for row in rows.items(role)))
     if chosen.from_base:
         return finetune(
             model,
@@ -66,7 +69,6 @@ def unlearn(
         roles = Roles(model, dataset)
         needs = (*chosen.needed, *(("decoupled",) if settings.prompt_decoupling else ()))
         feed = unlearning_feed(dataset, tracks, settings.rows, settings.replay, roles, needs)
-        rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
         history = run_stages(
             model, chosen, feed, rows, settings, checkpoints=checkpoints, on_step=on_step
         )
