@@ -130,17 +130,30 @@ def data_type(dtype: str | torch.dtype) -> torch.dtype:
     return chosen
 
 
-def load_family(source: str | Path) -> Family:
+def load_family(source: str | Path, base: str | Path | None = None) -> Family:
     """Finds the family of a model from its configuration, without loading its weights.
 
     Args:
         source: Local folder, a folder's GGUF file, or a hub id.
+        base: Base of an adapter, as in `load_model`.
 
     Raises:
         ModelError: The configuration cannot be read.
     """
     with _loading(source):
-        return family_of(AutoConfig.from_pretrained(**_where(_first_base(source))))
+        config = AutoConfig.from_pretrained(**_where(weight_places(source, base)[-1]))
+        return family_of(config)
+
+
+def weight_places(source: str | Path, base: str | Path | None = None) -> list[str | Path]:
+    """Lists where the weights of a model are: a whole model alone, or adapters and then their base.
+
+    Args:
+        source: Local folder, a folder's GGUF file, or a hub id.
+        base: Base of an adapter at the source, where it is not at the place that it names.
+    """
+    adapter = adapter_at(source)
+    return [source] if adapter is None else [source, *weight_places(adapter.base(base))]
 
 
 def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
@@ -181,7 +194,7 @@ def _adapted(
     place = adapter.base(base)
     if processor is None and adapter.has_processor:
         with _loading(place):
-            config = AutoConfig.from_pretrained(**_where(_first_base(place)))
+            config = AutoConfig.from_pretrained(**_where(weight_places(place)[-1]))
         with _loading(adapter.folder):
             family = family_of(config)
             kind = asked.kind or family.kind(config)
@@ -195,12 +208,6 @@ def _adapted(
     adapter.merge_into(model)
     model.guards = (*model.guards, *load_guards(adapter.folder))
     return model
-
-
-def _first_base(place: str | Path) -> str | Path:
-    """Finds the whole model under adapters of adapters."""
-    adapter = adapter_at(place)
-    return place if adapter is None else _first_base(adapter.base())
 
 
 def _from_object(source: Any, processor: Any, kind: Kind | None) -> Model:

@@ -43,6 +43,7 @@ class TeachStage(ModelStage):
         return {
             "model": self.base.kind,
             "head": self.base.head,
+            "dtype": self.base.dtype,
             "train": self.train.model_dump(mode="json"),
             "seed": self.seed,
             "without": list(self.without),
