@@ -11,6 +11,7 @@ from rich.console import Console
 from clearbench.attacks import run as attacks
 from clearbench.attacks import scoring
 from clearbench.attacks.base import attack as named_attack
+from clearbench.batches.items import item
 from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
@@ -24,6 +25,7 @@ from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import method as named_method
 from clearbench.models.base import Model
+from clearbench.models.pictures import check_pictures
 from clearbench.runs.code import code_digests, modules_of
 from clearbench.runs.execute import Runtime
 from clearbench.runs.model_folder import ModelFolder
@@ -34,6 +36,7 @@ from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
 from clearbench.training.loop import OnStep
 from clearbench.training.settings import TrainSettings
+from clearbench.training.watch import Diverged
 
 
 def build_dataset(
@@ -167,13 +170,22 @@ def _trained_copy(
         copied = model.duplicate()
         train(copied, None)
         return copied
-    decided = about | {"seed": seed, "model": model.fingerprint, "data": dataset.fingerprint}
+    decided = about | {
+        "seed": seed,
+        "model": model.fingerprint,
+        "dtype": str(model.core.dtype).removeprefix("torch."),
+        "data": dataset.fingerprint,
+    }
     folder = ModelFolder(Path(out), decided)
     if folder.is_there():
         return folder.load(model)
     copied = model.duplicate()
-    train(copied, folder.checkpoints)
-    folder.save(copied)
+    try:
+        train(copied, folder.checkpoints)
+    except Diverged:
+        folder.forget_checkpoints()
+        raise
+    folder.save(copied, model.place)
     return copied
 
 
@@ -214,6 +226,7 @@ def evaluate(
     shown = dataset if images is None else control(dataset, images)
     folder = None if parts is None else Path(parts)
     rows = shown.for_kind(model.kind)
+    check_pictures(model, (item(row) for split in rows.evaluation.values() for row in split))
     return engine.evaluate(model, rows, settings, parts=folder, on_batch=on_batch)
 
 

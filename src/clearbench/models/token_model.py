@@ -75,7 +75,7 @@ class TokenModel(TokenStates):
 
     def _left_padded(self, items: Sequence[Item]) -> Batch:
         prompts = [self._prompt(item) for item in items]
-        pad, blanks = self.tokenizer.pad_token_id, self.family.text_values
+        pad, blanks = self.encoder.pad, self.family.text_values
         return collate(prompts, pad, side="left", blanks=blanks).to(self.device)
 
     @torch.no_grad()
@@ -94,7 +94,7 @@ class TokenModel(TokenStates):
                 **accepted(self.core, batch.inputs),
                 max_new_tokens=max(limits),
                 do_sample=False,
-                pad_token_id=self.tokenizer.pad_token_id,
+                pad_token_id=self.encoder.pad,
                 eos_token_id=self.tokenizer.eos_token_id,
             )
         new: list[list[int]] = out[:, batch.inputs["input_ids"].shape[1] :].tolist()
