@@ -152,7 +152,7 @@ def changed(stage: Stage) -> Iterator[tuple[str, Stage]]:
         yield "seed", replace(stage, seed=stage.seed + 1)
         yield "rows", replace(stage, data=replace(stage.data, fingerprint="of other rows"))
     if isinstance(stage, TeachStage):
-        yield "without", replace(stage, without=(5,))
+        yield "without", replace(stage, without=(0, 5))
         yield "head", replace(stage, base=replace(stage.base, head="linear"))
     if isinstance(stage, UnlearnStage):
         start = replace(stage.start, seed=99)
@@ -160,13 +160,13 @@ def changed(stage: Stage) -> Iterator[tuple[str, Stage]]:
             ("method", replace(stage, method="simnpo")),
             ("hyper-parameters", replace(stage, hyperparameters={"beta": 0.7})),
             ("modality", replace(stage, modality="both")),
-            ("forget", replace(stage, forget=(0,))),
+            ("forget", replace(stage, forget=(0, 5))),
             ("gone", replace(stage, gone=(5,))),
             ("start", replace(stage, start=start)),
         )
     if isinstance(stage, MeasureStage):
         other = stage.evaluation.model_copy(update={"max_new_tokens": 7})
-        yield "request", replace(stage, forgotten=(0,))
+        yield "request", replace(stage, forgotten=(0, 5))
         yield "evaluation", replace(stage, evaluation=other)
         yield "control", replace(stage, control="blank")
         yield "model", replace(stage, model=replace(stage.model, seed=98))
