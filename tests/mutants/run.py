@@ -2,9 +2,9 @@
 
     python tests/mutants/run.py [--only NAME ...] [--room ROOM ...] [--jobs 1] [--check]
 
-A mutant is noticed when one of its tests fails, or does not end. Each selection of tests first runs
-on the unchanged copy: where that fails, nothing can be said of its mutants. The libraries are
-imported once; a forked process imports clearbench from the copy and runs pytest.
+A mutant is noticed when one of its tests fails, or does not end. All tests first run on the
+unchanged copy: where one fails there, or none passes, nothing can be said of its mutants. The
+libraries are imported once; a forked process imports clearbench from the copy and runs pytest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import compileall
 import importlib
+import json
 import os
 import resource
 import shutil
@@ -22,10 +23,11 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mutants import ROOT, SOURCE, Mutant, problems, read_mutants
@@ -42,7 +44,7 @@ for found in pkgutil.walk_packages(clearbench.__path__, "clearbench."):
 print(*(n for n in sys.modules if n not in before and n.partition(".")[0] != "clearbench"))
 """
 _FLAGS = (
-    "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0", "--tb=short",
+    "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0", "--tb=short",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
 #: Seconds that a run may take besides ten times what it takes without a mutant.
@@ -51,17 +53,15 @@ PATIENCE = 30.0
 
 @dataclass
 class Ended:
-    """How the tests of one selection ended.
+    """How a run of tests ended.
 
     Attributes:
-        passed: Number of tests that passed.
+        outcomes: Outcome and seconds of every test that was run.
         failed: First test that failed, or how the process ended; empty where all passed.
-        seconds: Wall time.
     """
 
-    passed: int
+    outcomes: dict[str, tuple[str, float]]
     failed: str
-    seconds: float
 
 
 @dataclass
@@ -75,20 +75,21 @@ class Slot:
 
     folder: Path
     pid: int = 0
-    began: float = 0.0
     deadline: float = 0.0
     mutant: Mutant | None = None
-    tests: tuple[str, ...] = ()
 
-    def start(self, tests: tuple[str, ...], mutant: Mutant | None, limit: float) -> None:
-        """Runs tests in a forked process, with a mutant or without."""
-        self.mutant, self.tests = mutant, tests
-        self._write(mutant.applied(self.folder) if mutant else None)
-        self.began = time.monotonic()
-        self.deadline = self.began + limit
+    def start(self, tests: Sequence[str], mutant: Mutant | None, limit: float) -> None:
+        """Runs tests in a forked process: with a mutant to the first failure, or all without."""
+        self.mutant = mutant
+        self._report.unlink(missing_ok=True)
+        if mutant is not None:
+            changed = mutant.applied(self.folder)
+            (self.folder / SOURCE / mutant.file).write_text(changed, encoding="utf-8")
+            os.utime(self.folder / SOURCE / mutant.file, (0, 0))  # no compiled file is its own
+        self.deadline = time.monotonic() + limit
         self.pid = os.fork()
         if self.pid == 0:
-            _child(self.folder, tests, keep_bytecode=mutant is None)
+            _child(self.folder, tests, whole=mutant is None)
 
     def poll(self) -> Ended | None:
         """Returns how the process ended; None while it goes on."""
@@ -102,48 +103,41 @@ class Slot:
             return None
         self.pid = 0
         if self.mutant:
-            shutil.copy2(ROOT / SOURCE / self.mutant.file, self._changed())
-        report = self.folder / "report.txt"
-        passed, _, failed = report.read_text().partition(" ") if report.is_file() else ("0", "", "")
+            shutil.copy2(ROOT / SOURCE / self.mutant.file, self.folder / SOURCE / self.mutant.file)
+        outcomes = json.loads(self._report.read_text()) if self._report.is_file() else {}
+        failed = next((name for name, (outcome, _) in outcomes.items() if outcome == "failed"), "")
         if late:
             failed = "it did not end"
         elif not failed and status:
             failed = f"pytest ended with {os.waitstatus_to_exitcode(status)}"
-        return Ended(int(passed), failed, time.monotonic() - self.began)
+        return Ended(outcomes, failed)
 
-    def _changed(self) -> Path:
-        assert self.mutant is not None
-        return self.folder / SOURCE / self.mutant.file
-
-    def _write(self, text: str | None) -> None:
-        (self.folder / "report.txt").unlink(missing_ok=True)
-        if text is not None:
-            path = self._changed()
-            path.write_text(text, encoding="utf-8")
-            os.utime(path, (0, 0))  # so that no compiled file is taken for its own
+    @property
+    def _report(self) -> Path:
+        return self.folder / "report.json"
 
 
 class _Report:
-    """Writes the number of passed tests and the first that failed."""
+    """Writes the outcome of every test at the end."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.passed = path, 0
+        self.path = path
+        self.outcomes: dict[str, tuple[str, float]] = {}
 
-    def pytest_runtest_logreport(self, report: object) -> None:
-        when, outcome = getattr(report, "when", ""), getattr(report, "outcome", "")
-        self.passed += when == "call" and outcome == "passed"
-        self._say(getattr(report, "nodeid", "") if outcome == "failed" else "")
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        before, seconds = self.outcomes.get(report.nodeid, ("passed", 0.0))
+        worse = report.outcome if report.outcome != "passed" else before
+        self.outcomes[report.nodeid] = (worse, seconds + report.duration)
 
-    def pytest_collectreport(self, report: object) -> None:
-        if getattr(report, "outcome", "") == "failed":
-            self._say(f"import of {getattr(report, 'nodeid', '')}")
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.outcome == "failed":
+            self.outcomes[f"import of {report.nodeid}"] = ("failed", 0.0)
 
-    def _say(self, failed: str) -> None:
-        if failed or not self.path.is_file() or self.path.read_text().endswith(" "):
-            self.path.write_text(f"{self.passed} {failed}")
+    def pytest_sessionfinish(self) -> None:
+        self.path.write_text(json.dumps(self.outcomes))
 
 
-def _child(folder: Path, tests: Sequence[str], *, keep_bytecode: bool) -> None:
+def _child(folder: Path, tests: Sequence[str], *, whole: bool) -> None:
     """Runs pytest in the copy and ends the process."""
     code = 99
     try:
@@ -152,13 +146,14 @@ def _child(folder: Path, tests: Sequence[str], *, keep_bytecode: bool) -> None:
         log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        sys.dont_write_bytecode = not keep_bytecode
+        sys.dont_write_bytecode = not whole
         sys.path[0] = str(folder / "src")
         os.environ["PYTHONPATH"] = str(folder / "src")
         import pytest
 
-        flags = (*_FLAGS, "--basetemp", str(folder / "temporary"), "--rootdir", str(folder))
-        code = int(pytest.main([*flags, *tests], plugins=[_Report(folder / "report.txt")]))
+        flags = [*_FLAGS, "--basetemp", str(folder / "temporary"), "--rootdir", str(folder)]
+        flags += ["--continue-on-collection-errors"] if whole else ["-x"]
+        code = int(pytest.main([*flags, *tests], plugins=[_Report(folder / "report.json")]))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -203,76 +198,92 @@ def _copied(folder: Path) -> Path:
 
 @dataclass
 class Trial:
-    """All that is to be run, and what came of it."""
+    """All that is to be run, and what came of it.
+
+    Attributes:
+        mutants: Mutants that are tried.
+        slots: Copies of the tree, one per process at a time.
+        invalid: Mutants whose tests do not pass without them, and why.
+        results: How the tests of each other mutant ended.
+    """
 
     mutants: Sequence[Mutant]
     slots: Sequence[Slot]
-    baselines: dict[tuple[str, ...], Ended] = field(default_factory=dict)
+    invalid: dict[str, str] = field(default_factory=dict)
     results: dict[str, Ended] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Runs every selection without a mutant, then every mutant."""
-        selections = list(dict.fromkeys(mutant.tests for mutant in self.mutants))
-        self._all(((tests, None, 900.0) for tests in selections), self._note_baseline)
-        whole = [m for m in self.mutants if self._passes(m.tests)]
-        limits = ((m.tests, m, PATIENCE + 10 * self.baselines[m.tests].seconds) for m in whole)
-        self._all(limits, self._note_mutant)
+        """Runs all tests without a mutant, then those of every mutant."""
+        tests = list(dict.fromkeys(test for mutant in self.mutants for test in mutant.tests))
+        first = self.slots[0]
+        first.start(tests, None, 3600.0)
+        while (ended := first.poll()) is None:
+            time.sleep(0.1)
+        left: list[tuple[Mutant, float]] = []
+        for mutant in self.mutants:
+            own = [pair for test in mutant.tests for pair in _of(test, ended.outcomes)]
+            if any(outcome == "failed" for _, (outcome, _) in own):
+                self.invalid[mutant.name] = next(n for n, (o, _) in own if o == "failed")
+            elif not any(outcome == "passed" for _, (outcome, _) in own):
+                self.invalid[mutant.name] = ended.failed or "no test ran"
+            else:
+                left.append((mutant, PATIENCE + 10 * sum(took for _, (_, took) in own)))
+        if self.invalid:
+            _say((first.folder / "log.txt").read_text()[-6000:])
+        self._try(left[::-1])
 
-    def _passes(self, tests: tuple[str, ...]) -> bool:
-        ended = self.baselines[tests]
-        return not ended.failed and ended.passed > 0
-
-    def _all(
-        self,
-        tasks: Iterator[tuple[tuple[str, ...], Mutant | None, float]],
-        note: Callable[[Slot, Ended], None],
-    ) -> None:
-        left = list(tasks)[::-1]
+    def _try(self, left: list[tuple[Mutant, float]]) -> None:
         while left or any(slot.pid for slot in self.slots):
             for slot in self.slots:
                 ended = slot.poll() if slot.pid else None
-                if ended is not None:
-                    note(slot, ended)
+                if ended is not None and slot.mutant is not None:
+                    self._note(slot.mutant, ended)
                 if not slot.pid and left:
-                    slot.start(*left.pop())
+                    mutant, limit = left.pop()
+                    slot.start(mutant.tests, mutant, limit)
             time.sleep(0.02)
 
-    def _note_baseline(self, slot: Slot, ended: Ended) -> None:
-        self.baselines[slot.tests] = ended
-        if not self._passes(slot.tests):
-            why = ended.failed or "no test ran"
-            _say(f"invalid   {' '.join(slot.tests)}: without a mutant: {why}")
-            _say((slot.folder / "log.txt").read_text()[-3000:])
+    def _note(self, mutant: Mutant, ended: Ended) -> None:
+        self.results[mutant.name] = ended
+        if ended.failed:
+            _say(f"noticed   {mutant.name}: {ended.failed}")
+        else:
+            _say(f"SURVIVED  {mutant.name}: {mutant.why}")
 
-    def _note_mutant(self, slot: Slot, ended: Ended) -> None:
-        assert slot.mutant is not None
-        self.results[slot.mutant.name] = ended
-        word = f"noticed   {slot.mutant.name}: {ended.failed}" if ended.failed else ""
-        _say(word or f"SURVIVED  {slot.mutant.name}: {slot.mutant.why}")
+
+def _of(
+    selection: str, outcomes: Mapping[str, tuple[str, float]]
+) -> list[tuple[str, tuple[str, float]]]:
+    """Lists the outcomes of the tests of a selection."""
+    starts = (f"{selection}::", f"{selection}[")
+    return [
+        (name, outcome)
+        for name, outcome in outcomes.items()
+        if name == selection or name.startswith(starts) or name == f"import of {selection}"
+    ]
 
 
 def _summary(trial: Trial, began: float) -> bool:
     """Prints totals by room and the survivors; returns whether there is none."""
-    survived = [m for m in trial.mutants if m.name in trial.results]
-    survived = [m for m in survived if not trial.results[m.name].failed]
-    invalid = [m for m in trial.mutants if m.name not in trial.results]
-    lost, count = Counter(m.room for m in survived), Counter(m.room for m in trial.mutants)
+    survived = [
+        m for m in trial.mutants if m.name in trial.results and not trial.results[m.name].failed
+    ]
+    lost = Counter(m.room for m in trial.mutants if m in survived or m.name in trial.invalid)
     _say("")
-    for room, number in sorted(count.items()):
+    for room, number in sorted(Counter(m.room for m in trial.mutants).items()):
         _say(f"{room:12} {number - lost[room]:4} of {number:4}")
     for mutant in survived:
         _say(f"survived: {mutant.name} ({mutant.file})")
-    for mutant in invalid:
-        _say(f"invalid:  {mutant.name} ({' '.join(mutant.tests)})")
+    for name, why in trial.invalid.items():
+        _say(f"invalid:  {name}: without it: {why}")
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu = sum(entry.ru_utime + entry.ru_stime for entry in used)
-    noticed = len(trial.results) - len(survived)
     _say(
-        f"{len(trial.mutants)} mutants: {noticed} noticed, {len(survived)} survived, "
-        f"{len(invalid)} invalid; {(time.monotonic() - began) / 60:.1f} min, "
-        f"{cpu / 60:.1f} CPU-min"
+        f"{len(trial.mutants)} mutants: {len(trial.results) - len(survived)} noticed, "
+        f"{len(survived)} survived, {len(trial.invalid)} invalid; "
+        f"{(time.monotonic() - began) / 60:.1f} min, {cpu / 60:.1f} CPU-min"
     )
-    return not survived and not invalid
+    return not survived and not trial.invalid
 
 
 def main() -> int:

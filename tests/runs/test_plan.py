@@ -208,6 +208,7 @@ def test_scores_are_named_after_every_measurement_and_setting(content: dict[str,
     ]
     assert all(isinstance(stage, ScoreStage) for stage in stages)
     assert len({stage.key for stage in stages}) == len(stages)
+    assert len({repr(stage.settings) for stage in (score, *stages[4:])}) == 3
     (band,) = null_bands([family], score.evaluation)
     fewer = replace(band.stage, golds=band.stage.golds[:2])
     later = replace(band.stage, golds=band.stage.golds[1:])
