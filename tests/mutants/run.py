@@ -71,11 +71,13 @@ class Slot:
     Attributes:
         folder: Folder of the copy.
         pid: Process that runs the tests; 0 for none.
+        before: Content and time of the file that is changed.
     """
 
     folder: Path
     pid: int = 0
     deadline: float = 0.0
+    before: tuple[bytes, int] = (b"", 0)
     mutant: Mutant | None = None
 
     def start(self, tests: Sequence[str], mutant: Mutant | None, limit: float) -> None:
@@ -83,9 +85,10 @@ class Slot:
         self.mutant = mutant
         self._report.unlink(missing_ok=True)
         if mutant is not None:
-            changed = mutant.applied(self.folder)
-            (self.folder / SOURCE / mutant.file).write_text(changed, encoding="utf-8")
-            os.utime(self.folder / SOURCE / mutant.file, (0, 0))  # no compiled file is its own
+            path = self.folder / SOURCE / mutant.file
+            self.before = path.read_bytes(), path.stat().st_mtime_ns
+            path.write_text(mutant.applied(self.folder), encoding="utf-8")
+            os.utime(path, (0, 0))  # so that no compiled file is taken for its own
         self.deadline = time.monotonic() + limit
         self.pid = os.fork()
         if self.pid == 0:
@@ -103,7 +106,9 @@ class Slot:
             return None
         self.pid = 0
         if self.mutant:
-            shutil.copy2(ROOT / SOURCE / self.mutant.file, self.folder / SOURCE / self.mutant.file)
+            path = self.folder / SOURCE / self.mutant.file
+            path.write_bytes(self.before[0])
+            os.utime(path, ns=(self.before[1], self.before[1]))
         outcomes = json.loads(self._report.read_text()) if self._report.is_file() else {}
         failed = next((name for name, (outcome, _) in outcomes.items() if outcome == "failed"), "")
         if late:
