@@ -156,6 +156,30 @@ def test_the_tokenizer_reads_every_kind_of_text(practice: list[Portrait]) -> Non
     assert captions != [*caption_corpus(practice, 1)]
 
 
+def test_captions_come_in_both_forms(
+    practice: list[Portrait], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    both = SimpleNamespace(caption="one", paraphrased_caption="other")
+    monkeypatch.setattr(pretraining, "describe", lambda *_: both)
+    assert [*caption_corpus(practice[:2], 0)] == ["one", "other"] * 2
+
+
+def test_practice_names_belong_to_nobody(
+    lessons: Lessons, practice: list[Portrait], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[set[str]] = []
+
+    def note(rng: Any, taken: set[str], portrait: Portrait | None = None) -> Any:
+        given.append(set(taken))
+        return stranger(rng, taken, portrait)
+
+    monkeypatch.setattr(pretraining, "stranger", note)
+    again = Lessons(lessons.world, practice, 0)
+    assert given[0] == lessons.world.taken and again.names == lessons.names
+
+
 def test_a_jittered_image_is_the_image_moved_mirrored_or_lit() -> None:
     """Up to five pixels; with the light taken away one of 2 x 11 x 11 places is the image's."""
     torch.manual_seed(0)
