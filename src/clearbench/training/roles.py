@@ -113,7 +113,7 @@ class Roles:
         """Rows of the same person on the other track that the model can read."""
         track = self._row[forget.row].track
         rows = [row for row in self.dataset.train_rows("forget") if row.track != track]
-        items = [item(row) for row in rows if row.person == forget.person]
+        items = [item(row) for row in rows if row.person == forget.person and not row.held_out]
         return [partner for partner in items if self.model.accepts(partner)]
 
     @cached_property

@@ -1,0 +1,152 @@
+"""The name of a stage changes with the code, the packages and the stages that it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from clearbench.methods.base import method
+from clearbench.runs import stage as stages
+from clearbench.runs.code import changed_modules, code_digests, modules_of
+from clearbench.runs.execute import critical_weights, with_parents
+from clearbench.runs.stage import Stage, StageInputs, Status, read_outcome, write_outcome
+
+
+@dataclass(frozen=True)
+class Made(Stage):
+    """A stage of a test."""
+
+    kind: ClassVar[str] = "made"
+
+    name: str
+    starts: tuple[Stage, ...] = ()
+    of: Mapping[str, str] = field(default_factory=dict)
+    heavy: float = 1.0
+
+    @property
+    def label(self) -> str:
+        return "of-a-test"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        return {str(number): parent for number, parent in enumerate(self.starts)}
+
+    @property
+    def materials(self) -> Mapping[str, str]:
+        return self.of
+
+    @property
+    def weight(self) -> float:
+        return self.heavy
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        return write_outcome(folder, "ok")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installed package `mutable` whose module `top` imports others in three ways."""
+    folder = tmp_path / "mutable"
+    folder.mkdir()
+    sources = {
+        "__init__": "",
+        "top": "import mutable.first\nfrom . import second\nfrom .deep import VALUE\n",
+        "first": "A = 1\n",
+        "second": "B = 1\n",
+        "deep": "from mutable.deepest import VALUE\n",
+        "deepest": "VALUE = 1\n",
+        "alone": "C = 1\n",
+    }
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("top", "alone"):
+        import_module(f"mutable.{name}")
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mutable"]:
+        del sys.modules[name]
+
+
+def test_code_is_every_module_that_is_imported(package: Path) -> None:
+    found = code_digests(["mutable.top"])
+    names = {"top", "first", "second", "deep", "deepest"}
+    assert {name for name in found if name != "mutable"} == {f"mutable.{name}" for name in names}
+    for name in names:
+        content = (package / f"{name}.py").read_bytes()
+        assert found[f"mutable.{name}"] == hashlib.sha256(content).hexdigest()
+    (package / "deepest.py").write_text("VALUE = 22\n")
+    again = code_digests(["mutable.top"])
+    assert {name for name in found if again[name] != found[name]} == {"mutable.deepest"}
+    assert changed_modules(found) == ["mutable.deepest"]
+
+
+def test_stages_and_what_they_use_count_and_where_bytes_go_does_not() -> None:
+    found = {*code_digests(["clearbench.runs.stages.teach"])}
+    assert {
+        "clearbench.runs.stages.teach",
+        "clearbench.runs.stages.model",
+        "clearbench.training.finetune",
+        "clearbench.training.loop",
+        "clearbench.data.dataset",
+    } <= found
+    assert not {name for name in found if name.startswith(("clearbench.storage", "clearbench.err"))}
+    assert "clearbench.runs.store" not in found
+
+
+def test_the_modules_of_an_object_are_those_of_its_base_classes_too() -> None:
+    found = modules_of(method("npo"))
+    assert {"clearbench.methods.npo", "clearbench.methods.base"} <= {*found}
+    assert not any(name.startswith("pydantic") for name in found)
+
+
+def test_a_key_names_all_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Made("a")
+    assert first.key.startswith("made-of-a-test-")
+    others = [
+        Made("b"),
+        Made("a", (Made("b"),)),
+        Made("a", (Made("c"),)),
+        Made("a", of={"data": "x"}),
+        Made("a", of={"data": "y"}),
+    ]
+    assert len({stage.key for stage in (first, *others)}) == 6 and Made("a").key == first.key
+    monkeypatch.setattr(stages, "package_versions", lambda: {"torch": "0"})
+    assert Made("a").key != first.key
+    lines = Made("a", of={"data": "x"}).ingredients.differences(first.ingredients)
+    assert "version changed: torch" in lines and "changed: data" in lines
+
+
+@pytest.mark.parametrize("status", ["ok", "diverged", "failed"])
+def test_an_outcome_is_read_as_it_was_written(status: Status, tmp_path: Path) -> None:
+    assert read_outcome(tmp_path)["status"] == "ok", "a stage that writes none"
+    assert write_outcome(tmp_path, status, "why", cost=3) == status
+    assert read_outcome(tmp_path) == {"status": status, "reason": "why", "cost": 3}
+
+
+def test_parents_come_first_and_once() -> None:
+    base = Made("base")
+    left, right = Made("left", (base,)), Made("right", (base,))
+    top = Made("top", (left, right))
+    assert [stage.settings["name"] for stage in with_parents([right, top]).values()] == [
+        "base", "right", "left", "top",
+    ]  # fmt: skip
+
+
+def test_a_weight_is_that_of_the_longest_chain_of_work() -> None:
+    base = Made("base", heavy=2.0)
+    short, long = Made("short", (base,), heavy=1.0), Made("long", (base,), heavy=5.0)
+    last = Made("last", (long,), heavy=3.0)
+    found = critical_weights([base, short, long, last])
+    named = {stage.settings["name"]: found[stage.key] for stage in (base, short, long, last)}
+    assert named == {"base": 10.0, "short": 1.0, "long": 8.0, "last": 3.0}
