@@ -130,13 +130,26 @@ class Family:
         return AutoImageProcessor.from_pretrained(**where, backend="pil")
 
     def encode_media(
-        self, processor: Any, modality: Modality, media: Media, text: str | None = None
+        self,
+        processor: Any,
+        modality: Modality,
+        media: Media,
+        text: str | None = None,
+        **options: Any,
     ) -> Mapping[str, Any]:
-        """Runs the processor on media, alone or with the text that has its placeholder."""
+        """Runs the processor on media, alone or with the text that has its placeholder.
+
+        Args:
+            processor: Processor of the model.
+            modality: Modality of the media.
+            media: Media of one row.
+            text: Text with the placeholder; None for media alone.
+            **options: Options of the tokenizer, such as `add_special_tokens`.
+        """
         if text is None:
             return processor(**modality.alone(media), return_tensors="pt")  # type: ignore[no-any-return]
         media_arguments = modality.beside_text(media)
-        return processor(text=[text], **media_arguments, return_tensors="pt")  # type: ignore[no-any-return]
+        return processor(text=[text], **media_arguments, return_tensors="pt", **options)  # type: ignore[no-any-return]
 
     def extras_of_text(self, processor: Any) -> dict[str, int]:
         """Maps every per-token extra that the processor may add to its value on text."""
@@ -188,7 +201,7 @@ def split_outputs(
     extras: dict[str, tuple[int, ...]] = {}
     tensors: dict[str, Tensor] = {}
     for name, value in outputs.items():
-        if name in ("input_ids", "attention_mask") or not isinstance(value, Tensor):
+        if name in ("input_ids", "attention_mask", "labels") or not isinstance(value, Tensor):
             continue
         if value.shape == ids.shape and not value.is_floating_point():
             extras[name] = tuple(value[0].tolist())
