@@ -170,7 +170,7 @@ def _shortcuts(model: TokenModel) -> Iterator[Line]:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             yield PROBLEM, f"reading {where} fails: {reason}"
             continue
-        for name, found in vars(model.shortcuts).items():
+        for name, found in model.shortcuts.outcomes.items():
             exact = found.get("image" if image else "text")
             result = "exact, used" if exact else "not exact, not used"
             yield f"{name}, {where}", "not tested" if exact is None else result

@@ -113,8 +113,8 @@ class Chat:
             return Frame(before, after)
         if text.count(mark) != 1 or _bare(question) not in _bare(before):
             raise DataError(
-                f"the chat template does not write the question {short(question)} once",
-                short(question),
+                f"the chat template does not write {short(question)} once",
+                "question",
                 "drop the row, or " + _MEND,
             )
         return Frame(before, after)
@@ -134,8 +134,8 @@ class Chat:
             return middle if whole else ""
         if not whole or middle.strip() != answer.strip():
             raise DataError(
-                f"the chat template changes the answer {short(answer)}",
-                short(answer),
+                f"the chat template changes {short(answer)}",
+                "answer",
                 "drop the row, or " + _MEND,
             )
         return middle

@@ -22,8 +22,8 @@ from clearbench.models.families.base import Family, split_outputs
 from clearbench.models.legible import Legible
 
 Value = TypeVar("Value")
-#: Beginning of an answer that shows which tokens of a prompt any answer leaves as they are.
-_BEGINNING = "Quixotry"
+#: Beginnings of answers that show which tokens of a prompt an answer leaves as they are.
+_BEGINNINGS = ("Quixotry", "The", "A", "In", "1")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Encoder:
         mine = own if isinstance(own, (list, tuple)) else [] if own is None else [own]
         after: list[int] = []
         if self.chat.template is not None and not self.chat.fault:
-            text = self.chat.frame(_BEGINNING).after
+            text = self.chat.frame(_BEGINNINGS[0]).after
             after = self.tokenizer(text, add_special_tokens=False).input_ids
         written = [token for token in after if token in self.legible.control][:1]
         return tuple(dict.fromkeys((*mine, *self._configured_ends, *written)))
@@ -252,8 +252,9 @@ class Encoder:
     def _unsettled(self, before: str) -> int:
         """Counts the last tokens of a prompt that merge with an answer, or end the text."""
         alone = self._plain_ids(before)
-        space = "" if self.chat.template is not None else " "
-        return len(alone) - _common_prefix(alone, self._plain_ids(before + space + _BEGINNING))
+        text = before if self.chat.template is not None else f"{before} "
+        few = _BEGINNINGS if text[-1:].isspace() else _BEGINNINGS[:1]  # space merges with words
+        return len(alone) - min(_common_prefix(alone, self._plain_ids(text + w)) for w in few)
 
     def _tokens(
         self, text: str, media: Media | None, track: str

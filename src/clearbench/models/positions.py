@@ -17,6 +17,8 @@ def position_limit(core: Any) -> int | None:
     """Computes the most tokens of a sequence that a model was made for; None without a limit.
 
     Learned tables end there; rotary positions were trained up to there, or stretched by a factor.
+    Where the longest row of a batch would decide how all others are read (dynamic factors and
+    LongRoPE), it is the length up to which it does not.
 
     Args:
         core: Model, as of `transformers`.
@@ -32,18 +34,22 @@ def position_limit(core: Any) -> int | None:
         table = isinstance(module, nn.Embedding) and name.endswith("position_embeddings")
         if table and module.padding_idx is not None:  # RoBERTa counts from the one after padding
             return min(limit, int(module.num_embeddings) - int(module.padding_idx) - 1)
-    return max(limit, _stretched(config))
+    return _rotary_limit(config, limit)
 
 
-def _stretched(config: Any) -> int:
-    """Computes the positions of rotary embeddings that a factor stretches; 0 without one."""
+def _rotary_limit(config: Any, limit: int) -> int:
+    """Computes the limit with the scaling of rotary positions, if there is one."""
     scaling = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
-    if not isinstance(scaling, dict) or "factor" not in scaling:
-        return 0
-    if scaling.get("rope_type", scaling.get("type")) == "dynamic":
-        return 0  # beyond its limit, the longest row of a batch decides what the others read
+    if not isinstance(scaling, dict):
+        return limit
+    kind = scaling.get("rope_type", scaling.get("type"))
     first = scaling.get("original_max_position_embeddings")
-    return int(float(scaling["factor"]) * first) if first else 0
+    first = first or getattr(config, "original_max_position_embeddings", None)
+    if kind == "longrope":
+        return int(first or limit)
+    if kind == "dynamic" or not first or not scaling.get("factor"):
+        return limit
+    return max(limit, int(scaling["factor"] * first))
 
 
 def attention_window(config: Any) -> int | None:

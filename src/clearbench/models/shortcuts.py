@@ -23,25 +23,24 @@ class Shortcuts:
 
     Attributes:
         head_only: True if logits on answer tokens alone, without a padding mask, are exact.
-        shared: Number of tokens of the longest shared row that was read exactly; 0 where answers
-            that share a row are not.
+        shared: True if answers that share a row are read exactly.
         own_decoding: True if our decoding, which drops rows that have ended, equals `generate`.
         early: True if hidden states below the top stay the same without the layers above.
+        longest: Number of tokens of the longest shared row that was tested.
     """
 
     head_only: dict[str, bool] = field(default_factory=dict)
-    shared: dict[str, int] = field(default_factory=dict)
+    shared: dict[str, bool] = field(default_factory=dict)
     own_decoding: dict[str, bool] = field(default_factory=dict)
     early: dict[str, bool] = field(default_factory=dict)
+    longest: dict[str, int] = field(default_factory=dict)
 
     @property
     def outcomes(self) -> dict[str, dict[str, bool]]:
-        """Whether each short cut that was tested is used, by name and medium."""
-        return {
-            name: {medium: bool(exact) for medium, exact in found.items()}
-            for name, found in asdict(self).items()
-            if found
-        }
+        """Whether each short cut is exact, by name and by the media it was tested on."""
+        found = asdict(self)
+        del found["longest"]
+        return found
 
 
 @torch.no_grad()

@@ -52,7 +52,7 @@ class TokenModel(TokenStates):
             cuts = cut([len(self._prompt(item)) for item in mine], GENERATION_BUDGET)
             groups += [[mine[k] for k in group] for group in cuts]
             if medium not in self.shortcuts.own_decoding and not self._assisting:
-                self.shortcuts.own_decoding[medium] = self._decodes_alike(mine[:2])
+                self.shortcuts.own_decoding[medium] = self._decodes_alike((mine * 2)[:2])
         return groups
 
     @torch.no_grad()
@@ -92,7 +92,8 @@ class TokenModel(TokenStates):
     def _decodes_alike(self, items: Sequence[Item]) -> bool:
         prompts = [self._prompt(item) for item in items]
         room = min((self.positions or SELF_TEST_TOKENS + len(p)) - len(p) for p in prompts)
-        batch, limits = self._left_padded(prompts), [min(SELF_TEST_TOKENS, room)] * len(items)
+        batch, most = self._left_padded(prompts), min(SELF_TEST_TOKENS, room)
+        limits = [most] + [max(1, most // 2)] * (len(items) - 1)  # rows leave the batch, too
         try:
             ours = self._greedy(batch, limits)
         except Exception:  # an architecture with another kind of cache may raise anything
@@ -122,7 +123,6 @@ class TokenModel(TokenStates):
 
     def _greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
         options = {"use_cache": True, "logits_to_keep": 1}
-        mapping = self._as_mapping
         cache = AssistedCache(self.core.config.get_text_config(), len(self._assisting))
 
         def step(call: Callable[..., Any], inputs: dict[str, Any]) -> Tensor:
@@ -137,7 +137,7 @@ class TokenModel(TokenStates):
             return step(lambda own: self._call(self.core, batch, own, **options), inputs)
 
         def forward(inputs: dict[str, Any]) -> Tensor:
-            return step(lambda own: self.core(**own, **options, **mapping), inputs)
+            return step(lambda own: self.core(**own, **options), inputs)
 
         ends = self.encoder.ends
         values = {name: self.family.text_values.get(name, 0) for name in batch.extras}

@@ -47,6 +47,8 @@ class TokenReader(Model):
     """
 
     def __init__(self, module: Any, processor: Any) -> None:
+        for config in (module.config, module.config.get_text_config()):
+            config.return_dict = True  # of tuples, not even the library's own classes make sense
         takes = inspect.signature(module.forward).parameters
         family, ends = family_of(module.config), generation_ends(module)
         self.encoder = Encoder(processor, family, takes, ends)
@@ -75,8 +77,8 @@ class TokenReader(Model):
         """Day of dated prompts, end tokens, and the short cuts that were tested."""
         names = self.tokenizer.convert_ids_to_tokens
         told = {"prompt_day": DAY.date().isoformat()} if self.encoder.chat.is_dated else {}
-        outcomes = {"shortcuts": self.shortcuts.outcomes} if self.shortcuts.outcomes else {}
-        return told | {"end_tokens": names(list(self.encoder.ends))} | outcomes
+        ends = {"end_tokens": names(list(self.encoder.ends))}
+        return told | ends | {"shortcuts": self.shortcuts.outcomes}
 
     @cached_property
     def positions(self) -> int | None:
@@ -134,8 +136,9 @@ class TokenReader(Model):
 
     def _may_share(self, tree: Tree) -> bool:
         """Whether a tree is read exactly: chains always, others up to the size that was tested."""
-        tested = self.shortcuts.shared.get(tree.medium, 0)
-        return tree.is_chain or (self._is_small(tree) and len(tree) <= tested)
+        exact = self.shortcuts.shared.get(tree.medium, False)
+        longest = self.shortcuts.longest.get(tree.medium, 0)
+        return tree.is_chain or (exact and len(tree) <= longest and self._is_small(tree))
 
     def _is_small(self, tree: Tree) -> bool:
         """Whether a row is within the window of attention, and its mask small.
@@ -147,12 +150,13 @@ class TokenReader(Model):
 
     def _test_sharing(self, medium: str, branching: Sequence[Tree]) -> None:
         """Tests the smallest and the longest row, and longer ones once they come."""
-        tested, longest = self.shortcuts.shared, max(branching, key=len)
-        if medium not in tested:
-            exact = self._sharing_test(min(branching, key=len)) and self._sharing_test(longest)
-            tested[medium] = len(longest) if exact else 0
-        elif 0 < tested[medium] < len(longest):
-            tested[medium] = len(longest) if self._sharing_test(longest) else 0
+        tested, longest = self.shortcuts, max(branching, key=len)
+        first = medium not in tested.shared
+        exact = self._sharing_test(min(branching, key=len)) if first else tested.shared[medium]
+        if exact and len(longest) > tested.longest.get(medium, 0):
+            exact = self._sharing_test(longest)
+            tested.longest[medium] = len(longest)
+        tested.shared[medium] = exact
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
         """Pads the trees of each medium to one batch, on the right."""
@@ -239,18 +243,13 @@ class TokenReader(Model):
 
     def _call(self, module: Any, batch: Batch, inputs: dict[str, Tensor], **options: Any) -> Any:
         with self._reading(batch):
-            return module(**accepted(module, inputs), **self._as_mapping, **options)
+            return module(**accepted(module, inputs), **options)
 
     @property
     def _backbone(self) -> Any:
         """The module that gives hidden states, which Llama 4 does not name as its base model."""
         base = self.core.base_model
         return base if base is not self.core else self.core.get_decoder()
-
-    @property
-    def _as_mapping(self) -> dict[str, bool]:
-        """Option for models that are configured to return tuples."""
-        return {} if getattr(self.core.config, "return_dict", True) else {"return_dict": True}
 
     @contextmanager
     def _reading(self, batch: Batch) -> Iterator[None]:
