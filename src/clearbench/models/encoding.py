@@ -160,7 +160,8 @@ class Encoder:
             text = self.chat.answered(
                 item.question, item.answer, self._frame(item.question, content), content
             )
-        plain = len(self._plain_ids(before + text)) + 1
+        ids = self._plain_ids(before + text)
+        plain = len(ids) + (ids[-1] not in self.ends)
         return plain + self._media_tokens(item, len(self._plain_ids(before)))
 
     def _media_tokens(self, item: Item, plain: int) -> int:
