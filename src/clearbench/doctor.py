@@ -15,9 +15,10 @@ from PIL import Image
 
 from clearbench.batches.items import Item
 from clearbench.data.media import EncodedImage
-from clearbench.errors import ModelError
+from clearbench.errors import ClearbenchError
 from clearbench.models.adapter_folder import CONFIG
 from clearbench.models.base import Model
+from clearbench.models.chat import DAY
 from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
 from clearbench.models.pictures import check_pictures
@@ -87,8 +88,13 @@ def examine(model: Model) -> Iterator[Line]:
     if isinstance(model, Classifier):
         yield "labels", f"{len(model.labels)}: {', '.join(list(model.labels)[:3])}, ..."
     if isinstance(model, TokenModel):
-        yield from _prompt(model)
-        yield from _tokenizer(model)
+        try:
+            model.encoder.chat.refuse_fault()
+            yield from _prompt(model)
+            yield from _tokenizer(model)
+        except ClearbenchError as error:
+            yield PROBLEM, f"{error.what}; {error.fix}"
+            return
         yield from _shortcuts(model)
 
 
@@ -128,7 +134,7 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
         try:
             check_pictures(model, _items(picture))
             ids = encoder.prompt(_QUESTION, picture).ids
-        except ModelError as error:
+        except ClearbenchError as error:
             yield PROBLEM, f"{error.what}; {error.fix}"
             return
         yield f"picture {width} x {height}", f"{ids.count(place)} tokens of {len(ids)}"
@@ -142,10 +148,20 @@ def _tokenizer(model: TokenModel) -> Iterator[Line]:
     ids = model.encoder.encode(_items(None)[0]).ids
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         yield "padding", "shares the end token: masks come from lengths here (errata E105)"
-    if tokenizer.eos_token_id is None:
-        yield "end token", "none: answers never end by themselves"
-    elif tokenizer.eos_token_id not in ids[-2:]:
-        yield "end token", "not at the end of a taught answer (errata E41)"
+    encoder = model.encoder
+    if not encoder.ends:
+        yield "end tokens", "none: answers never end by themselves"
+    else:
+        yield "end tokens", " ".join(tokenizer.convert_ids_to_tokens(list(encoder.ends)))
+    if encoder.ignored_ends:
+        numbers = ", ".join(map(str, encoder.ignored_ends))
+        yield "end tokens", f"ignored, since not in the vocabulary: {numbers}"
+    if encoder.chat.is_dated:
+        yield "prompt day", f"the template asks for the day: {DAY.date()} instead of today"
+    most = (
+        f"{model.positions:,} tokens a row" if model.positions else "no limit in its configuration"
+    )
+    yield "positions", most
     begin = tokenizer.bos_token_id
     if begin is not None and ids[:2] == (begin, begin):
         yield "first token", "twice: template and tokenizer both add it"
@@ -163,10 +179,14 @@ def _shortcuts(model: TokenModel) -> Iterator[Line]:
             for batch in model.collate(model.trees(items)):
                 model.statistics(batch)
             model.generate(items[:1], max_new_tokens=4)
-        except (ModelError, RuntimeError, ValueError, TypeError, IndexError) as error:
-            yield PROBLEM, f"reading {where} fails: {str(error).splitlines()[0]}"
+        except Exception as error:  # a model or processor may raise anything
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            yield PROBLEM, f"reading {where} fails: {reason}"
             continue
-        words = {True: "exact, used", False: "not exact, not used"}
-        for name, exact in vars(model.shortcuts).items():
-            result = words.get(exact.get("image" if image else "text"))
-            yield f"{name}, {where}", result or "not tested"
+        for name, found in model.shortcuts.outcomes.items():
+            exact = found.get("image" if image else "text")
+            result = "exact, used" if exact else "not exact, not used"
+            yield f"{name}, {where}", "not tested" if exact is None else result
+    if model.core.dtype != torch.float32:
+        rounded = str(model.core.dtype).removeprefix("torch.")
+        yield "precision", f"{rounded}: numbers depend on the batch; short cuts need float32"

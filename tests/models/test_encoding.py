@@ -83,7 +83,13 @@ def test_the_span_ends_where_the_prompts_part() -> None:
     class Merging:
         """A tokenizer that merges the last letter of the prompt with the first of the answer."""
 
-        pad_token_id, eos_token_id, chat_template = 0, 1, None
+        pad_token_id, eos_token_id, unk_token_id, chat_template = 0, 1, None, None
+
+        def __len__(self) -> int:
+            return 256
+
+        def decode(self, ids: list[int], **_: Any) -> str:
+            return "".join(map(chr, ids))
 
         def __call__(self, text: str, add_special_tokens: bool = True) -> Any:
             pairs = text.replace("Answer: N", "Answer§N")
@@ -268,6 +274,6 @@ def test_a_row_that_has_ended_leaves_the_batch() -> None:
         return say(len(sizes))
 
     inputs = {"input_ids": torch.ones(3, 2).long(), "attention_mask": torch.ones(3, 2).long()}
-    found = decode(lambda _: say(0), forward, inputs, cache, 1, [5, 5, 5])
+    found = decode(lambda _: say(0), forward, inputs, cache, [1], [5, 5, 5])
     assert found == [[7], [7, 8, 9], [5] * 5]
     assert sizes == [3, 2, 2, 1]

@@ -174,7 +174,8 @@ def evaluate(
         )
     if not processes().is_main_process:
         return
-    with new_folder(out, {"model": model, "data": data}) as folder:
+    about = {"model": model, "data": data, "reading": loaded.reading}
+    with new_folder(out, about) as folder:
         records.save(folder)
     shutil.rmtree(parts, ignore_errors=True)
     Console().print(f"{len(records.answers)} answers scored, records in {out}")

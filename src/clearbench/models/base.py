@@ -61,8 +61,7 @@ class Model(Weights, ABC):
         Args:
             cache: Cache with a bound, in common to all models of a process.
             source: Name of the base: models of one base and kind share encoded rows, which
-                depend on the processor, and results of self-tests, which depend on the
-                architecture.
+                depend on the processor.
         """
         self.cache = cache
 
@@ -101,6 +100,19 @@ class Model(Weights, ABC):
     @abstractmethod
     def accepts(self, item: Item) -> bool:
         """Whether the model can score an item."""
+
+    def check(self, items: Sequence[Item]) -> None:
+        """Raises an error that lists all items which the model cannot read or score.
+
+        Raises:
+            DataError: Texts that cannot be written, control tokens, or too many tokens.
+            ModelError: The chat template loses questions or answers.
+        """
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What decides how rows are read, besides the model's files; empty for a classifier."""
+        return {}
 
     @abstractmethod
     def hidden(self, batch: Batch, layer: int) -> Tensor:

@@ -19,8 +19,7 @@ OVERHEAD = 256
 class WorkCache:
     """A cache that drops its least recently used entries once its content passes a bound in bytes.
 
-    Everything in it can be computed again, so that no result depends on the bound. `kept` is for
-    small values without which a run would differ, such as the results of self-tests.
+    Everything in it can be computed again, so that no result depends on the bound.
 
     Args:
         max_bytes: Bound on the content.
@@ -30,7 +29,6 @@ class WorkCache:
         self.max_bytes = max_bytes
         self.bytes = 0
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._kept: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -46,12 +44,6 @@ class WorkCache:
         value = make()
         self._add(key, value)
         return value
-
-    def kept(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Returns the entry of a key like `get`, but never drops it."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return cast(Value, self._kept[key])
 
     def drop(self, chosen: Callable[[Hashable], bool]) -> None:
         """Removes the entries whose keys are chosen."""

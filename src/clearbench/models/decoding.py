@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,18 +18,18 @@ def decode(
     forward: Forward,
     inputs: dict[str, Tensor],
     cache: DynamicCache,
-    end: int,
+    ends: Collection[int],
     limits: Sequence[int],
     extras: Mapping[str, int] | None = None,
 ) -> list[list[int]]:
-    """Generates new token ids per row, without the end token.
+    """Generates new token ids per row, without the token that ends them.
 
     Args:
         prefill: Forward pass over the prompts, with their images.
         forward: Forward pass over one further token per row.
         inputs: Left-padded prompts: `input_ids`, `attention_mask` and inputs for images.
         cache: Empty cache, which is filled with the tokens read.
-        end: Token that ends an answer.
+        ends: Tokens that end an answer, any of them.
         limits: Longest answer of each row.
         extras: Value of each further per-token integer on answers, by name.
     """
@@ -40,9 +40,10 @@ def decode(
     answers: list[list[int]] = [[] for _ in range(len(mask))]
     alive = torch.arange(len(mask), device=mask.device)
     most = torch.tensor(limits, device=mask.device)
+    ending = torch.tensor(sorted(ends), dtype=torch.long, device=mask.device)
     for done in range(1, max(limits) + 1):
         tokens = logits.argmax(-1)
-        running = tokens != end
+        running = ~torch.isin(tokens, ending)
         for row, token in zip(alive[running].tolist(), tokens[running].tolist(), strict=True):
             answers[row].append(token)
         going = (running & (most > done)).nonzero()[:, 0]

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import io
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
+from PIL import ExifTags, Image
 from torch import Tensor
 
 from clearbench.batches.items import Encoded, Item
-from clearbench.data.media import Media
-from clearbench.data.modality import modality, modality_of
-from clearbench.errors import ModelError
+from clearbench.data.media import EncodedImage, Media
+from clearbench.data.modality import modalities, modality, modality_of
+from clearbench.errors import DataError, ModelError
 from clearbench.models.cache import WorkCache
+from clearbench.models.chat import Chat, Frame
 from clearbench.models.families.base import Family, split_outputs
+from clearbench.models.legible import Legible
+
+Value = TypeVar("Value")
+#: Beginnings of answers that show which tokens of a prompt an answer leaves as they are.
+_BEGINNINGS = ("Quixotry", "The", "A", "In", "1")
 
 
 @dataclass(frozen=True)
@@ -24,18 +34,25 @@ class Tokens:
     extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
+    def first(self, count: int) -> Tokens:
+        """Returns the first tokens."""
+        extras = {name: values[:count] for name, values in self.extras.items()}
+        return Tokens(self.ids[:count], extras, self.tensors)
+
 
 class Encoder:
-    """Renders prompts with the model's own chat template and tokenises them, each pair once.
+    """Renders conversations with the model's own chat template and tokenises them, each pair once.
 
-    The answer starts at the end of the longest common token prefix of the prompt alone and the
-    whole conversation, so no template needs to be known here (errata E12: the published span is
-    found from the end of the text).
+    The prompt is what stands before the answer in a finished turn, so that headers and blocks of
+    thoughts which a template writes of its own accord are read and never scored; no template needs
+    to be known here. The answer starts where the tokens of both part (errata E12: the published
+    span is found from the end of the text), and ends with the first token that ends it.
 
     Args:
         processor: Processor or tokenizer of the model.
         family: Family of its architecture.
         takes: Arguments of the model's `forward`; extras outside it are dropped.
+        ends: Tokens that end an answer by the model's generation configuration.
     """
 
     def __init__(
@@ -43,14 +60,14 @@ class Encoder:
         processor: Any,
         family: Family | None = None,
         takes: Collection[str] | None = None,
+        ends: Collection[int] = (),
     ) -> None:
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)
         self.takes_media = processor is not self.tokenizer
-        if self.tokenizer.pad_token_id is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
         self.family = family or Family()
-        self._takes = takes
+        self.chat = Chat(processor, self.takes_media)
+        self._takes, self._configured_ends = takes, tuple(ends)
         self._text_extras = self._values_on_text()
         self.share(WorkCache(), "")
 
@@ -62,27 +79,133 @@ class Encoder:
         """Drops encoded text (media stay), for streams of text that never repeat."""
         self.cache.drop(lambda key: isinstance(key, tuple) and key[:3] == (*self._scope, ""))
 
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """Tokens that end an answer, the tokenizer's own first; the template's is among them."""
+        return tuple(token for token in self._named_ends if 0 <= token < len(self.tokenizer))
+
+    @property
+    def ignored_ends(self) -> tuple[int, ...]:
+        """Tokens that should end an answer but are not in the vocabulary."""
+        return tuple(token for token in self._named_ends if token not in self.ends)
+
+    @property
+    def pad(self) -> int:
+        """Token for padding; any will do where there is none, since masks come from lengths."""
+        own: int | None = self.tokenizer.pad_token_id
+        return own if own is not None else next(iter(self.ends), 0)
+
+    @cached_property
+    def _named_ends(self) -> tuple[int, ...]:
+        own = self.tokenizer.eos_token_id
+        mine = own if isinstance(own, (list, tuple)) else [] if own is None else [own]
+        after: list[int] = []
+        if self.chat.template is not None and not self.chat.fault:
+            text = self.chat.frame(_BEGINNINGS[0]).after
+            after = self.tokenizer(text, add_special_tokens=False).input_ids
+        written = [token for token in after if token in self.legible.control][:1]
+        return tuple(dict.fromkeys((*mine, *self._configured_ends, *written)))
+
+    @cached_property
+    def legible(self) -> Legible:
+        """Checks of texts against the tokenizer."""
+        names = (f"{shown.content}_token" for shown in modalities().values())
+        tokens = (getattr(self.processor, name, None) for name in names)
+        placeholders = tuple(token for token in tokens if isinstance(token, str))
+        return Legible(self.tokenizer, self.chat.template or "", placeholders)
+
     def prompt(self, question: str, media: Media | None, track: str = "") -> Encoded:
-        """Encodes the question alone, ready for an answer."""
+        """Encodes the question alone, ready for an answer.
+
+        Raises:
+            DataError: The question cannot be asked; the row is not known here.
+        """
+        self._refuse(question, "question")
         tokens, tensors = self._prompt(question, media, track)
         return Encoded(tokens.ids, len(tokens.ids), tensors, tokens.extras)
 
     def encode(self, item: Item) -> Encoded:
-        """Encodes an item's whole sequence; the end-of-sequence token belongs to the answer."""
-        media, track = item.media, item.track
-        prompt, tensors = self._prompt(item.question, media, track)
+        """Encodes an item's whole sequence; the token that ends it belongs to the answer.
 
-        def whole() -> Tokens:
-            text = self._render(item.question, item.answer, media, track)
-            return self._with_end(self._answered(text, prompt, media, track))
-
-        tokens = self._cached(("pair", item.question, item.answer), media, whole)
+        Raises:
+            DataError: The texts hold control tokens, or letters that the tokenizer cannot write.
+            ModelError: The template cannot be rendered, or the model takes no such media.
+        """
+        with _naming(item):
+            self._refuse(item.question, "question")
+            self._refuse(item.answer, item.variant)
+            prompt, tensors = self._prompt(item.question, item.media, item.track)
+            tokens = self._pair(item, prompt)
         start = _common_prefix(prompt.ids, tokens.ids)
         return Encoded(tokens.ids, start, tensors, tokens.extras)
 
+    def ask(self, item: Item) -> Encoded:
+        """Encodes an item's question alone, as `prompt`; an error names the row."""
+        with _naming(item):
+            return self.prompt(item.question, item.media, item.track)
+
+    def length(self, item: Item) -> int:
+        """Counts the tokens of `encode`, of pictures of one size only once, and checks the texts.
+
+        Raises:
+            DataError: As `encode`.
+        """
+        if item.media is None:
+            return len(self.encode(item).ids)
+        with _naming(item):
+            self._refuse(item.question, "question")
+            self._refuse(item.answer, item.variant)
+            content = self._content(item.media, item.track)
+            before = self._frame(item.question, content).before
+            text = self.chat.answered(
+                item.question, item.answer, self._frame(item.question, content), content
+            )
+        ids = self._plain_ids(before + text)
+        plain = len(ids) + (ids[-1] not in self.ends)
+        return plain + self._media_tokens(item, len(self._plain_ids(before)))
+
+    def _media_tokens(self, item: Item, plain: int) -> int:
+        """Counts the tokens of an item's media, less the one of its placeholder."""
+        media = item.media
+        size = _size(media)
+
+        def counted() -> int:
+            before = self._frame(item.question, self._content(media, item.track)).before
+            return len(self._tokens(before, media, item.track)[0].ids) - plain
+
+        return self.cache.get((*self._scope, "size", item.track, size), counted)
+
+    def _refuse(self, text: str, field: str) -> None:
+        """Raises an error for a text that cannot be read as it is."""
+        asked = field == "question"
+        check = self.legible.question_fault if asked else self.legible.answer_fault
+        fault = self._cached(("fault", str(asked), text), None, lambda: check(text))
+        if fault:
+            raise DataError(fault, field, "write it differently, or drop the row")
+
+    def _pair(self, item: Item, prompt: Tokens) -> Tokens:
+        """Encodes question and answer up to the token that ends it."""
+        media, track = item.media, item.track
+
+        def whole() -> Tokens:
+            content = self._content(media, track)
+            frame = self._frame(item.question, content)
+            said = frame.before + self.chat.answered(item.question, item.answer, frame, content)
+            tokens = self._answered(said + frame.after, prompt, media, track)
+            start = _common_prefix(prompt.ids, tokens.ids)
+            stops = (k for k in range(start, len(tokens.ids)) if tokens.ids[k] in self.ends)
+            stop = next(stops, None)
+            if stop is not None:
+                return tokens.first(stop + 1)
+            if frame.after and not frame.after.strip():
+                tokens = self._answered(said, prompt, media, track)
+            return self._with_end(tokens)
+
+        return self._cached(("pair", item.question, item.answer), media, whole)
+
     def _cached(
-        self, texts: tuple[str, ...], media: Media | None, make: Callable[[], Tokens]
-    ) -> Tokens:
+        self, texts: tuple[str, ...], media: Media | None, make: Callable[[], Value]
+    ) -> Value:
         return self.cache.get((*self._scope, media.key if media else "", *texts), make)
 
     def _prompt(
@@ -92,9 +215,10 @@ class Encoder:
         made: dict[str, Tensor] = {}
 
         def encoded() -> Tokens:
-            tokens, tensors = self._tokens(self._render(question, None, media, track), media, track)
+            before = self._frame(question, self._content(media, track)).before
+            tokens, tensors = self._tokens(before, media, track)
             made.update(tensors)
-            return tokens
+            return tokens.first(len(tokens.ids) - self._unsettled(before))
 
         tokens = self._cached(("prompt", question), media, encoded)
         if media is None:
@@ -108,28 +232,30 @@ class Encoder:
         shared = self.cache.get((*self._scope, media.key, "media"), tensors)
         return tokens, shared | tokens.tensors
 
-    def _render(self, question: str, answer: str | None, media: Media | None, track: str) -> str:
-        if media is not None and not self.takes_media:
+    def _content(self, media: Media | None, track: str) -> str:
+        """Returns the type of the part of a message that stands for media; empty for none."""
+        if media is None:
+            return ""
+        if not self.takes_media:
             raise ModelError(
                 f"a row has {_called(media, track)} but the model reads only text",
-                question[:60],
+                "media",
                 "use a vision-language model, or text rows only",
             )
-        if not self._templated:
-            return f"Question: {question}\nAnswer:" + (f" {answer}" if answer is not None else "")
-        parts: Any = [{"type": "text", "text": question}]
-        if media is not None:
-            parts = [{"type": _modality(media, track).content}, *parts]
-        reply: Any = [{"type": "text", "text": answer}]
-        if not self.takes_media:
-            parts, reply = question, answer
-        turns = [{"role": "user", "content": parts}]
-        if answer is not None:
-            turns.append({"role": "assistant", "content": reply})
-        text: str = self.processor.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=answer is None
+        return str(_modality(media, track).content)
+
+    def _frame(self, question: str, content: str) -> Frame:
+        """Computes what the template writes around every answer to a question."""
+        return self._cached(
+            ("frame", question, content), None, lambda: self.chat.frame(question, content)
         )
-        return text
+
+    def _unsettled(self, before: str) -> int:
+        """Counts the last tokens of a prompt that merge with an answer, or end the text."""
+        alone = self._plain_ids(before)
+        text = before if self.chat.template is not None else f"{before} "
+        few = _BEGINNINGS if text[-1:].isspace() else _BEGINNINGS[:1]  # space merges with words
+        return len(alone) - min(_common_prefix(alone, self._plain_ids(text + w)) for w in few)
 
     def _tokens(
         self, text: str, media: Media | None, track: str
@@ -139,7 +265,8 @@ class Encoder:
             ids = tuple(self._plain_ids(text))
             return Tokens(ids, self._of_text(len(ids))), {}
         shown = _modality(media, track)
-        out = self.family.encode_media(self.processor, shown, media, text)
+        options = {} if self._adds_specials(text) else {"add_special_tokens": False}
+        out = self.family.encode_media(self.processor, shown, media, text, **options)
         ids, extras, tensors = split_outputs(out)
         extras = self._of_text(len(ids)) | self._taken(extras)
         own = {name: tensors.pop(name) for name in self.family.text_tensors if name in tensors}
@@ -163,18 +290,19 @@ class Encoder:
         return Tokens(ids, {n: (*v[:known], *extras[n]) for n, v in prompt.extras.items()})
 
     def _plain_ids(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=not self._templated).input_ids
+        ids: list[int] = self.tokenizer(
+            text, add_special_tokens=self._adds_specials(text)
+        ).input_ids
         return ids
 
-    @property
-    def pad(self) -> int:
-        """Token of the places beyond a row's end: any will do, since masks come from lengths."""
-        token: int | None = self.tokenizer.pad_token_id
-        return 0 if token is None else token
-
-    @property
-    def _templated(self) -> bool:
-        return getattr(self.processor, "chat_template", None) is not None
+    def _adds_specials(self, text: str) -> bool:
+        """Whether the tokenizer adds its own first token, as in `apply_chat_template`."""
+        if self.chat.template is None:
+            return True
+        if not self.takes_media:
+            return False
+        begin = getattr(self.tokenizer, "bos_token", None)
+        return not (begin and text.startswith(begin))
 
     def _values_on_text(self) -> dict[str, int]:
         """Maps every extra that the model takes to its value on text."""
@@ -193,12 +321,20 @@ class Encoder:
         return {name: (value,) * count for name, value in values.items()}
 
     def _with_end(self, tokens: Tokens) -> Tokens:
-        end = self.tokenizer.eos_token_id
-        if end is None or end in tokens.ids[-2:]:
+        if not self.ends:
             return tokens
         one = self._of_text(1, dict.fromkeys(tokens.extras, 0))
         extras = {name: (*values, *one[name]) for name, values in tokens.extras.items()}
-        return Tokens((*tokens.ids, end), extras, tokens.tensors)
+        return Tokens((*tokens.ids, self.ends[0]), extras, tokens.tensors)
+
+
+@contextmanager
+def _naming(item: Item) -> Iterator[None]:
+    """Adds the row to errors about one of its texts."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.what, f"row '{item.row}', {error.where}", error.fix) from error
 
 
 def _modality(media: Media, track: str) -> Any:
@@ -208,6 +344,14 @@ def _modality(media: Media, track: str) -> Any:
 def _called(media: Media, track: str) -> str:
     content = _modality(media, track).content
     return "a picture" if content == "image" else f"media of the kind {content}"
+
+
+def _size(media: Media | None) -> tuple[object, ...]:
+    """Returns what the number of a picture's tokens depends on; other media differ one by one."""
+    if not isinstance(media, EncodedImage):
+        return () if media is None else (media.key,)
+    with Image.open(io.BytesIO(media.encoded)) as header:
+        return (*header.size, header.getexif().get(ExifTags.Base.Orientation))
 
 
 def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:

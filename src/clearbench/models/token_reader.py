@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +22,19 @@ from clearbench.methods.guard import FittedGuard
 from clearbench.models.assistants import composed
 from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
+from clearbench.models.chat import DAY
 from clearbench.models.encoding import Encoder
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
+from clearbench.models.positions import attention_window, position_limit
+from clearbench.models.row_checks import check_items, generation_ends, refuse_long
 from clearbench.models.shortcuts import Shortcuts, agrees
 from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
 
 #: Number of tokens whose logits are held at once while measuring.
 HEAD_CHUNK = 128
+#: Longest row that answers share: its mask has the square of as many numbers.
+MOST_SHARED = 4096
 
 
 class TokenReader(Model):
@@ -42,15 +47,48 @@ class TokenReader(Model):
     """
 
     def __init__(self, module: Any, processor: Any) -> None:
+        for config in (module.config, module.config.get_text_config()):
+            config.return_dict = True  # of tuples, not even the library's own classes make sense
         takes = inspect.signature(module.forward).parameters
-        self.encoder = Encoder(processor, family_of(module.config), takes)
+        family, ends = family_of(module.config), generation_ends(module)
+        self.encoder = Encoder(processor, family, takes, ends)
         super().__init__(module, processor)
 
     def share(self, cache: WorkCache, source: str) -> None:
         """Uses a common cache, as in `Model`."""
         super().share(cache, source)
         self.encoder.share(cache, f"{self.kind} {source}")
-        self.shortcuts = cache.kept((self.kind, source), Shortcuts)
+        self.shortcuts = Shortcuts()
+
+    def duplicate(self) -> Self:
+        """Copies the model, which takes no short cut before it is tested again."""
+        twin = super().duplicate()
+        twin.shortcuts = Shortcuts()
+        return twin
+
+    def untrained(self, seed: int) -> Self:
+        """Builds a model with random weights, as in `Model`."""
+        twin = super().untrained(seed)
+        twin.shortcuts = Shortcuts()
+        return twin
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Day of dated prompts, end tokens, and the short cuts that were tested."""
+        names = self.tokenizer.convert_ids_to_tokens
+        told = {"prompt_day": DAY.date().isoformat()} if self.encoder.chat.is_dated else {}
+        ends = {"end_tokens": names(list(self.encoder.ends))}
+        return told | ends | {"shortcuts": self.shortcuts.outcomes}
+
+    @cached_property
+    def positions(self) -> int | None:
+        """Largest number of tokens of a row; None where there is no limit."""
+        return position_limit(self.core)
+
+    def check(self, items: Sequence[Item]) -> None:
+        """Raises an error for all rows that cannot be read, as `row_checks.check_items`."""
+        asked = [self._guarded_item(item) for item in dict.fromkeys(items)]
+        check_items(self.encoder, asked, self.positions)
 
     @property
     def tokenizer(self) -> Any:
@@ -66,7 +104,11 @@ class TokenReader(Model):
 
     def tree(self, items: Sequence[Item]) -> Tree:
         """Merges the items' sequences by their common beginnings."""
-        return merge(items, [self.encoder.encode(self._guarded_item(item)) for item in items])
+        self.encoder.chat.refuse_fault()
+        encoded = [self.encoder.encode(self._guarded_item(item)) for item in items]
+        for item, sequence in zip(items, encoded, strict=True):
+            refuse_long(item, len(sequence.ids), self.positions)
+        return merge(items, encoded)
 
     def _guarded_item(self, item: Item) -> Item:
         """Replaces the item's question by the one that the guards return."""
@@ -81,9 +123,9 @@ class TokenReader(Model):
             if medium not in self.shortcuts.head_only:
                 every = [item for tree in mine for item in tree.items]
                 self.shortcuts.head_only[medium] = self._head_test(every)
-            branching = [tree for tree in mine if not tree.is_chain]
-            if branching and not self.guards and medium not in self.shortcuts.shared:
-                self.shortcuts.shared[medium] = self._sharing_test(min(branching, key=len))
+            branching = [tree for tree in mine if not tree.is_chain and self._is_small(tree)]
+            if branching and not self.guards:
+                self._test_sharing(medium, branching)
         if self.guards:  # what is the question's must be one span
             return [self.tree([item]) for item in items]
         return [
@@ -93,10 +135,28 @@ class TokenReader(Model):
         ]
 
     def _may_share(self, tree: Tree) -> bool:
-        """Whether a tree is read exactly: chains always, others by self-test and window length."""
-        window = getattr(self.core.config.get_text_config(), "sliding_window", None)
-        fits = window is None or max(map(len, tree.paths)) <= window
-        return tree.is_chain or (self.shortcuts.shared[tree.medium] and fits)
+        """Whether a tree is read exactly: chains always, others up to the size that was tested."""
+        exact = self.shortcuts.shared.get(tree.medium, False)
+        longest = self.shortcuts.longest.get(tree.medium, 0)
+        return tree.is_chain or (exact and len(tree) <= longest and self._is_small(tree))
+
+    def _is_small(self, tree: Tree) -> bool:
+        """Whether a row is within the window of attention, and its mask small.
+
+        Windows are counted in tokens of the row: a local mask knows nothing of branches.
+        """
+        window = attention_window(self.core.config.get_text_config())
+        return len(tree) <= min(window or MOST_SHARED, MOST_SHARED)
+
+    def _test_sharing(self, medium: str, branching: Sequence[Tree]) -> None:
+        """Tests the smallest and the longest row, and longer ones once they come."""
+        tested, longest = self.shortcuts, max(branching, key=len)
+        first = medium not in tested.shared
+        exact = self._sharing_test(min(branching, key=len)) if first else tested.shared[medium]
+        if exact and len(longest) > tested.longest.get(medium, 0):
+            exact = self._sharing_test(longest)
+            tested.longest[medium] = len(longest)
+        tested.shared[medium] = exact
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
         """Pads the trees of each medium to one batch, on the right."""
@@ -170,7 +230,7 @@ class TokenReader(Model):
         """Computes (rows * length, width) last hidden states; unmasked where rows are chains."""
         branching = "position_ids" in batch.inputs
         inputs = {k: v for k, v in batch.inputs.items() if branching or k != "attention_mask"}
-        states: Tensor = self._call(self.core.base_model, batch, inputs).last_hidden_state
+        states: Tensor = self._call(self._backbone, batch, inputs).last_hidden_state
         return states.flatten(0, 1)
 
     @torch.no_grad()
@@ -184,6 +244,12 @@ class TokenReader(Model):
     def _call(self, module: Any, batch: Batch, inputs: dict[str, Tensor], **options: Any) -> Any:
         with self._reading(batch):
             return module(**accepted(module, inputs), **options)
+
+    @property
+    def _backbone(self) -> Any:
+        """The module that gives hidden states, which Llama 4 does not name as its base model."""
+        base = self.core.base_model
+        return base if base is not self.core else self.core.get_decoder()
 
     @contextmanager
     def _reading(self, batch: Batch) -> Iterator[None]:

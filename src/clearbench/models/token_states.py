@@ -32,7 +32,7 @@ class TokenStates(TokenReader):
         guards, self.guards = self.guards, ()
         try:
             if layer is None:
-                hidden = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
+                hidden = self._call(self._backbone, batch, batch.inputs).last_hidden_state
             else:
                 hidden = self.hidden(batch, layer)
         finally:
@@ -43,7 +43,7 @@ class TokenStates(TokenReader):
 
     def hidden(self, batch: Batch, layer: int) -> Tensor:
         """Computes hidden states after `layer` (0 is the embedding)."""
-        out = self._call(self.core.base_model, batch, batch.inputs, output_hidden_states=True)
+        out = self._call(self._backbone, batch, batch.inputs, output_hidden_states=True)
         states: Tensor = out.hidden_states[layer]
         return states
 
@@ -62,7 +62,7 @@ class TokenStates(TokenReader):
     def _states_at(self, batch: Batch, layer: int) -> Tensor:
         tested, medium = self.shortcuts.early, batch.medium
         if layer == self.depth:  # the top is read after the last normalisation
-            states: Tensor = self._call(self.core.base_model, batch, batch.inputs).last_hidden_state
+            states: Tensor = self._call(self._backbone, batch, batch.inputs).last_hidden_state
             return states.flatten(0, 1)[batch.places]
         if medium not in tested:
             with torch.no_grad():
@@ -80,7 +80,7 @@ class TokenStates(TokenReader):
 
         handle = self._layers[layer - 1].register_forward_hook(reach)
         try:
-            self._call(self.core.base_model, batch, batch.inputs)
+            self._call(self._backbone, batch, batch.inputs)
         except _Reached as reached:
             return reached.states.flatten(0, 1)[batch.places]
         finally:

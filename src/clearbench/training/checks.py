@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from clearbench.batches.items import Kind
+from clearbench.batches.items import Item, Kind, item
 from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example
 from clearbench.data.modality import readable_by, spell_modalities
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method
@@ -22,6 +23,12 @@ from clearbench.training.settings import TrainSettings, Until
 FORGETTING = ("saliency", "rule", "prompt_decoupling", "until", "max_retain_rise")
 #: Settings that read, mask or add weights, and so need them whole in every process.
 WHOLE = ("lora_rank", "penalty", "saliency")
+
+
+def check_rows(model: Model, rows: Iterable[Example], more: Iterable[Item] = ()) -> None:
+    """Refuses rows to train on that the model cannot read, all at once, as `Model.check`."""
+    items = [*(item(row) for row in rows if not row.held_out), *more]
+    model.check([each for each in items if model.accepts(each)])
 
 
 def check_processes(settings: TrainSettings) -> None:
@@ -129,6 +136,9 @@ def check(
         raise RecipeError(
             f"no forget rows on {' and '.join(tracks)}", "modality", "choose another modality"
         )
+    trained = [*dataset.train_rows("forget", tracks), *dataset.train_rows("retain")]
+    replayed = dataset.train_rows("replay") if settings.replay else []
+    check_rows(model, [*trained, *replayed], _refusals(dataset, tracks) if refuses else ())
     rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed=0)
     if settings.until:
         _check_until(chosen, rows.readable_tracks, settings.until)
@@ -139,6 +149,13 @@ def check(
             "train.max_retain_rise",
             "leave it out",
         )
+
+
+def _refusals(dataset: Dataset, tracks: Sequence[str]) -> Iterator[Item]:
+    """Yields every refusal as the answer to a forget question."""
+    asked = next(iter(dataset.train_rows("forget", tracks)))
+    for text in (*dataset.refusals, *dataset.image_refusals):
+        yield item(asked, "refusal", text)
 
 
 def _check_training(chosen: Method, settings: TrainSettings) -> None:

@@ -14,7 +14,7 @@ from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
 from clearbench.models.pictures import check_pictures
 from clearbench.training.checkpoint import History
-from clearbench.training.checks import check_processes, check_sharded, check_teaching
+from clearbench.training.checks import check_processes, check_rows, check_sharded, check_teaching
 from clearbench.training.feed import Feed, every_track, mixed_feed, track_pools
 from clearbench.training.loop import OnStep, train
 from clearbench.training.settings import TrainSettings
@@ -61,10 +61,11 @@ def finetune(
     check_teaching(settings)
     check_sharded(model, settings, checkpoints)
     check_processes(settings)
-    choose_parameters(model, settings.parts, settings.lora_rank, seed)
     splits = [split for split in ("forget", "retain") if split not in without]
     rows = [row for split in splits for row in dataset.train_rows(split)]
+    check_rows(model, [*rows, *(dataset.train_rows("replay") if settings.replay else ())])
     check_pictures(model, map(item, rows))
+    choose_parameters(model, settings.parts, settings.lora_rank, seed)
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
     stage = Train(Retrain().loss)
     history, _ = train(model, stage, feed, settings, seed, checkpoints=checkpoints, on_step=on_step)

@@ -134,15 +134,30 @@ class Family:
         return AutoImageProcessor.from_pretrained(**where, backend="pil")
 
     def encode_media(
-        self, processor: Any, modality: Modality, media: Media, text: str | None = None
+        self,
+        processor: Any,
+        modality: Modality,
+        media: Media,
+        text: str | None = None,
+        **options: Any,
     ) -> Mapping[str, Any]:
         """Runs the processor on media, alone or with the text that has its placeholder.
+
+        Args:
+            processor: Processor of the model.
+            modality: Modality of the media.
+            media: Media of one row.
+            text: Text with the placeholder; None for media alone.
+            **options: Options of the tokenizer, such as `add_special_tokens`.
 
         Raises:
             ModelError: The processor cannot; settings that it lacks are named.
         """
-        alone = text is None
-        given = modality.alone(media) if alone else modality.beside_text(media) | {"text": [text]}
+        given = (
+            modality.alone(media)
+            if text is None
+            else modality.beside_text(media) | {"text": [text], **options}
+        )
         try:
             return processor(**given, return_tensors="pt")  # type: ignore[no-any-return]
         except Exception as error:  # processors raise anything where they do not fit
@@ -205,7 +220,7 @@ def split_outputs(
     extras: dict[str, tuple[int, ...]] = {}
     tensors: dict[str, Tensor] = {}
     for name, value in outputs.items():
-        if name in ("input_ids", "attention_mask") or not isinstance(value, Tensor):
+        if name in ("input_ids", "attention_mask", "labels") or not isinstance(value, Tensor):
             continue
         if value.shape == ids.shape and not value.is_floating_point():
             extras[name] = tuple(value[0].tolist())

@@ -90,15 +90,16 @@ class MeasureStage(Stage):
             inputs.on_progress(doing, done, batches)
 
         with metered() as cost:
+            model = self.model.load(inputs)
             records = evaluate(
-                self.model.load(inputs),
+                model,
                 self.rows(inputs),
                 settings,
                 parts=inputs.scratch,
                 on_batch=on_batch,
             )
         records.save(folder)
-        return write_outcome(folder, "ok", cost=cost)
+        return write_outcome(folder, "ok", cost=cost, reading=model.reading)
 
     def records(self, inputs: StageInputs) -> Records:
         """Reads the finished stage's records."""

@@ -88,4 +88,4 @@ class TeachStage(ModelStage):
         if status == "ok":
             save_model(model, folder)
         curve = curve_points(history, set())
-        return write_outcome(folder, status, reason, curve=curve, cost=cost)
+        return write_outcome(folder, status, reason, curve=curve, cost=cost, reading=model.reading)

@@ -138,4 +138,4 @@ class UnlearnStage(ModelStage):
             model.save(folder)
         points = [{"step": 0, **first}] if first else []
         points += curve_points(history, set(filter(observer.wants, range(1, len(history) + 1))))
-        return write_outcome(folder, status, reason, curve=points, cost=cost)
+        return write_outcome(folder, status, reason, curve=points, cost=cost, reading=model.reading)
