@@ -60,6 +60,7 @@ def execute(
         Outcome of every stage, by key.
     """
     wanted = with_parents(stages)
+    set_aside(wanted, store, console)
     outcomes = {
         key: finished_outcome(stage, store) for key, stage in wanted.items() if store.holds(key)
     }
@@ -69,6 +70,14 @@ def execute(
         with display_for(console, todo, runtime.workers) as display:
             _Schedule(store.root, todo, outcomes, runtime, display).run()
     return outcomes
+
+
+def set_aside(keys: Iterable[str], store: Store, console: Console) -> None:
+    """Moves damaged stages aside and names them; they are made again."""
+    for key in keys:
+        if lines := store.set_aside(key):
+            said = f"damaged {key}: {'; '.join(lines)}"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass
