@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -66,19 +67,27 @@ def data_stage(recipe: Recipe) -> DataStage:
     return DataStage(part.source, part.people, part.strangers, part.forget, part.half, recipe.seed)
 
 
-def plan_run(recipe: Recipe, out: Path, store: Path | None = None) -> RunPlan:
+def plan_run(recipe: Recipe, out: Path, store: Path | None = None, *, keep: bool = True) -> RunPlan:
     """Plans a run; its people are made on the way.
 
     Args:
         recipe: Checked recipe.
         out: Folder for the results.
         store: Folder for the stages; one below `out` where none is given.
+        keep: True to keep the people in the store; else nothing is written there.
     """
-    place, cache = Store(store or out / STAGES), WorkerCache()
-    people = data_stage(recipe)
-    make_stage(people, place, cache, lambda doing, done, total: None)
-    dataset = cache.dataset(place.folder(people.key))
-    families = tuple(plan(recipe, dataset, stored_data(people, place)))
+    place, people = Store(store or out / STAGES), data_stage(recipe)
+    if keep or place.holds(people.key):
+        return _planned(recipe, people, place, place)
+    with TemporaryDirectory() as folder:
+        return _planned(recipe, people, place, Store(Path(folder)))
+
+
+def _planned(recipe: Recipe, people: DataStage, place: Store, read_from: Store) -> RunPlan:
+    cache = WorkerCache()
+    make_stage(people, read_from, cache, lambda doing, done, total: None)
+    dataset = cache.dataset(read_from.finished(people.key))
+    families = tuple(plan(recipe, dataset, stored_data(people, read_from)))
     bands = tuple(null_bands(families, recipe.evaluation))
     return RunPlan(place, people, dataset, families, bands)
 

@@ -93,8 +93,8 @@ class Store:
         """
         if not self.holds(key):
             lines = self.damage(key)
-            what = "; ".join(lines) if lines else "not finished"
-            raise StorageError(what, str(self.folder(key)), "run again: it is made again")
+            what = f"{key}: {'; '.join(lines) if lines else 'not finished'}"
+            raise StorageError(what, str(self.root), "run again: it is made again")
         return self.folder(key)
 
     @contextmanager

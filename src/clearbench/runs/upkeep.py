@@ -131,7 +131,7 @@ def _unneeded(place: Store, needed: set[str]) -> Iterator[Path]:
 def _needed(folder: Path, store: Path | None) -> Iterator[str]:
     """Yields keys of the stages of a run's recipe."""
     _stages(folder, store)
-    planned = plan_run(load_recipe(folder / RECIPE), folder, store)
+    planned = plan_run(load_recipe(folder / RECIPE), folder, store, keep=False)
     yield planned.data.key
     yield from with_parents(planned.stages)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clearbench.errors import DataError
+from clearbench.errors import DataError, StorageError
 from clearbench.evaluation.logs import openunlearning, tofu
 from clearbench.evaluation.records import Records
-from clearbench.storage import read_json
+from clearbench.storage import MANIFEST, damage, read_json
 
 
 def read_log(path: Path) -> Records:
@@ -15,9 +15,11 @@ def read_log(path: Path) -> Records:
 
     Raises:
         DataError: The log is of no known format, or lacks a field, which is named.
-        StorageError: There is no such file or folder, or it is no JSON.
+        StorageError: There is no such file or folder, it is no JSON, or records were changed.
     """
     if path.is_dir():
+        if (path / MANIFEST).is_file() and (wrong := damage(path)):
+            raise StorageError("; ".join(wrong), str(path), "measure again into another folder")
         return Records.load(path)
     content = read_json(path)
     if isinstance(content, dict) and tofu.recognises(content):
