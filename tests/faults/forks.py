@@ -214,7 +214,7 @@ def command_line(question: dict[str, Any]) -> int:
 
     os.environ |= {"COLUMNS": "200", **question["environment"]}
     sys.argv = ["clearbench", *question["words"]]
-    worker.START_METHOD = "fork"
+    worker.process_context = lambda: multiprocessing.get_context("fork")
     exec(question["before"], {})  # noqa: S102 - a test's own code
     try:
         main()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -51,9 +53,18 @@ class CannotWrite:
 Message = Progress | Ended | CannotWrite
 
 
-def work(connection: Connection, root: Path, threads: int, plugins: tuple[str, ...]) -> None:
+def work(
+    connection: Connection,
+    root: Path,
+    threads: int,
+    plugins: tuple[str, ...],
+    environment: dict[str, str],
+) -> None:
     """Makes the stages that come in until the connection is closed."""
+    os.environ.clear()
+    os.environ.update(environment)
     quiet_libraries()
+    gc.freeze()  # what the imports made stays: no collection has to look at it again
     torch.set_num_threads(threads)
     for path in plugins:
         load_plugin(Path(path))

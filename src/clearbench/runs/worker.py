@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import sys
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -13,10 +16,23 @@ from clearbench.runs.spawned import begin
 from clearbench.runs.stage import Stage, StageOutcome
 from clearbench.runs.work import Ended, Message, Progress
 
-#: Way of starting a process; another one would inherit threads and their locks.
-START_METHOD = "spawn"
+#: Modules that the server process imports, which workers are forked from: its own end, all stages.
+PRELOADED = ["clearbench.runs.server", "clearbench.runs.plan", "clearbench.runs.work"]
 #: Seconds in which a process that is told to end does so.
 GRACE = 5.0
+
+
+def process_context() -> BaseContext:
+    """Chooses how workers begin.
+
+    On Linux a server process imports the libraries once and forks every worker. Elsewhere forking
+    is not safe after imports, and each worker imports them itself.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 @dataclass
@@ -74,9 +90,9 @@ class Worker:
             self._process.join()
 
     def _spawned(self) -> tuple[Connection, BaseProcess]:
-        context = multiprocessing.get_context(START_METHOD)
+        context = process_context()
         ours, theirs = context.Pipe()
-        given = (theirs, self.root, self.threads, self.plugins)
+        given = (theirs, self.root, self.threads, self.plugins, dict(os.environ))
         process: BaseProcess = context.Process(target=begin, args=given, daemon=True)  # type: ignore[attr-defined]
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
