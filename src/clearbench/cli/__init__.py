@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import typer
 from rich.console import Console
@@ -13,8 +15,10 @@ from clearbench.cli.about import list_
 from clearbench.cli.checks import doctor, validate
 from clearbench.cli.recipes import demo, report, run, view
 from clearbench.cli.steps import build, evaluate, finetune, score, unlearn
+from clearbench.cli.stopping import Stopped, flush, show_anything, stopping
 from clearbench.errors import ClearbenchError
 from clearbench.quiet import quiet_libraries
+from clearbench.writing import closed
 
 app = typer.Typer(
     add_completion=False,
@@ -47,13 +51,36 @@ app.add_typer(runs.app, name="runs")
 def main() -> None:
     """Runs the command line; a mistake a user can correct is shown without a stack trace."""
     quiet_libraries()
+    show_anything()
+    code: str | int | None = 1
     try:
-        app()
+        with stopping():
+            app()
+    except SystemExit as end:
+        code = end.code
     except ClearbenchError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        resumes = next((word for word in sys.argv[1:] if word in _RESUMED), None)
+        code = _fail(str(error), 2)
+    except Stopped as stopped:
+        resumes = sys.argv[1:2] and sys.argv[1] in _RESUMED
         hint = "; run the same command again to go on" if resumes else ""
-        Console(stderr=True).print(f"stopped{hint}")
-        sys.exit(130)
+        with suppress(OSError):
+            Console(stderr=True).print(f"stopped{hint}")
+        code = 128 + stopped.number
+    except OSError as error:
+        if closed(error) is None:
+            raise
+        code = _fail(f"cannot write the output: {error.strerror}", 1)
+    finally:
+        unwritten = flush()
+    if unwritten is not None and not code:
+        code = 1 if unwritten.errno == errno.EPIPE else _fail(f"output: {unwritten.strerror}", 1)
+    sys.exit(code)
+
+
+def _fail(message: str, code: int) -> int:
+    """Prints an error, where it can be printed; returns the exit status."""
+    with suppress(OSError):
+        Console(stderr=True, soft_wrap=True).print(
+            f"error: {message}", markup=False, highlight=False
+        )
+    return code

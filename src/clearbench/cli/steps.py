@@ -155,11 +155,13 @@ def evaluate(
     from clearbench.data.load import load_dataset
     from clearbench.models.load import load_model
     from clearbench.processes import processes
-    from clearbench.storage import check_free, new_folder
+    from clearbench.storage import check_free, is_finished, new_folder
 
+    parts = out.with_name(f"{out.name}.parts")
+    if is_finished(out):  # a killed process may have left them
+        shutil.rmtree(parts, ignore_errors=True)
     check_free(out)
     dataset, loaded = load_dataset(data, whom(forget)), load_model(model)
-    parts = out.with_name(f"{out.name}.parts")
     with progress("measuring") as on_batch:
         records = api.evaluate(
             loaded,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clearbench.errors import StorageError
 from clearbench.runs.schema import RESULTS, Row, read_results, schema_of
 
 #: Keys that may differ between two equal runs. Stages are named after the code that computes them.
@@ -16,9 +17,13 @@ def list_runs(folder: Path) -> list[tuple[str, str, int, int]]:
     """Lists folder, recipe, rows and rows that are not ok, of every run below `folder`."""
     runs = []
     for path in sorted(folder.rglob(RESULTS)):
-        results = read_results(path)
-        bad = sum(not row.ok for row in results.rows)
         name = str(path.parent.relative_to(folder))
+        try:
+            results = read_results(path)
+        except StorageError as error:
+            runs.append((name, f"({error.what})", 0, 0))
+            continue
+        bad = sum(not row.ok for row in results.rows)
         runs.append((name, results.recipe.name, len(results.rows), bad))
     return runs
 
