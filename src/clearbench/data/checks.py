@@ -7,23 +7,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clearbench.data.clear import is_clear_folder
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.join import Names, plain
 from clearbench.data.layouts import CLEAR, TOFU, Layout
-from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.load import load_dataset
 from clearbench.data.media import EncodedImage
 from clearbench.data.published import TOFU as TOFU_ON_THE_HUB
-from clearbench.data.published import is_clear
+from clearbench.data.sources.base import Request, source_of
+from clearbench.data.sources.built import BuiltFolder
+from clearbench.data.sources.builtin import Builtin
+from clearbench.data.sources.clear import Clear
+from clearbench.data.sources.own_rows import OwnRows
+from clearbench.data.sources.tofu import Tofu
 from clearbench.data.tables import Tables
-from clearbench.data.tofu import is_tofu
 from clearbench.errors import DataError
 
 #: Configuration in which CLEAR's questions are counted: 4,000, twenty per person, 200 people.
 QUESTIONS = "questions"
 #: Number of wrong answers that published rows have.
 WRONG_ANSWERS = 5
+#: Layouts of sources that are not published, by class; of others the name of the source.
+_NAMES = {Builtin: "clearbench", BuiltFolder: "clearbench", OwnRows: "own rows"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Checkup:
 
     Attributes:
         source: Folder or hub id.
-        layout: `clear`, `tofu` or `clearbench`.
+        layout: `clear`, `tofu`, `clearbench`, `own rows`, or the name of another source.
         configurations: Its configurations, for published data.
         problems: Reasons why it cannot be loaded, or differs from its published form.
         dataset: The dataset as loaded; None where it cannot be.
@@ -82,15 +87,10 @@ def check(source: str | Path) -> Checkup:
     Raises:
         DataError: There is no dataset at all.
     """
-    if str(source) == BUILTIN or is_clear_folder(Path(source)):
-        return Checkup(str(source), "clearbench", (), *_loaded(source))
-    tables = Tables(source)
-    if is_clear(tables):
-        layout = CLEAR
-    elif is_tofu(tables):
-        layout = TOFU
-    else:
-        return Checkup(str(source), "unknown", (), *_loaded(source))
+    found = source_of(Request(str(source)))
+    if not isinstance(found, Clear | Tofu):
+        return Checkup(str(source), _NAMES.get(type(found), found.name), (), *_loaded(source))
+    tables, layout = Tables(source), CLEAR if isinstance(found, Clear) else TOFU
     counted = [_configuration(tables, layout, name) for name in layout.counts]
     if layout is CLEAR:
         counted.append(_questions(tables))

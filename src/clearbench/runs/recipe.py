@@ -21,11 +21,10 @@ from clearbench.data.halves import Half
 from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
-from clearbench.methods.base import method
 from clearbench.models.heads import Head
 from clearbench.runs.grid import expand
 from clearbench.storage import content_hash
-from clearbench.training.checks import check_method, check_teaching
+from clearbench.training.checks import check_method, check_teaching, named_method
 from clearbench.training.settings import TrainSettings
 
 #: Distance between the seeds of further golds.
@@ -117,7 +116,7 @@ class MethodPart(_Part):
     @model_validator(mode="after")
     def _known(self) -> MethodPart:
         try:
-            known = method(self.method, **self.hyperparameters)
+            known = named_method(self.method, self.hyperparameters, "it under `train`: {}: {}")
             for modality in self.modalities:
                 check_method(known, self.model, parse_modalities(modality), self.train)
         except RecipeError as error:

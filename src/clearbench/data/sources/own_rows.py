@@ -27,9 +27,4 @@ class OwnRows(DatasetSource, name="ROWS.jsonl"):
             fix = "name the split in every row, or give a number of people to forget"
             raise DataError(f"own rows have no split '{named}'", request.source, fix)
         dataset = read_own_rows(request.path)
-        if isinstance(request.forget, int):
-            return last_forgotten(dataset, request.forget)
-        if not dataset.training.get("forget"):
-            fix = 'give rows with "split": "forget", or a number of people to forget'
-            raise DataError("no rows to forget", request.source, fix)
-        return dataset
+        return dataset if request.forget is None else last_forgotten(dataset, request.forget)

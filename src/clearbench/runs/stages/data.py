@@ -12,6 +12,7 @@ from clearbench.data.halves import Half, in_half
 from clearbench.data.modality import modalities
 from clearbench.data.sources.base import DatasetSource, Request, load_request, source_of
 from clearbench.data.store_folder import read_rows, write_rows
+from clearbench.errors import DataError
 from clearbench.runs.code import modules_of
 from clearbench.runs.materials import content_digest
 from clearbench.runs.stage import Stage, StageInputs, Status, read_outcome, write_outcome
@@ -94,6 +95,9 @@ class DataStage(Stage):
 
     def _loaded(self) -> Dataset:
         dataset = load_request(self.request)
+        if not dataset.training.get("forget"):
+            fix = 'give rows with "split": "forget", or a number of people as data.forget'
+            raise DataError("no rows to forget", self.source, fix)
         return dataset if self.half is None else in_half(dataset, self.half, self.seed)
 
 
