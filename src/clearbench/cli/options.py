@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from clearbench.errors import RecipeError
+
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.")]
 Plugins = Annotated[
     list[Path] | None,
@@ -20,9 +22,20 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def load_plugins(paths: list[Path] | None) -> tuple[str, ...]:
-    """Runs the plugin files; returns their full paths, for worker processes."""
+    """Runs the plugin files, each once; returns their full paths, for worker processes.
+
+    Raises:
+        RecipeError: A file cannot be run, or two files have one name, by which stages know them.
+    """
     from clearbench.plugins import load_plugin
 
-    for path in paths or ():
+    files = list(dict.fromkeys(path.resolve() for path in paths or ()))
+    for path in files:
+        twin = next((other for other in files if other.stem == path.stem and other != path), None)
+        if twin is not None:
+            raise RecipeError(
+                f"two plugins are called {path.name}", f"{path}, {twin}", "rename one"
+            )
+    for path in files:
         load_plugin(path)
-    return tuple(str(path.resolve()) for path in paths or ())
+    return tuple(map(str, files))
