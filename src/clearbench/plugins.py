@@ -94,6 +94,11 @@ def _origin(cls: type) -> tuple[str, str]:
     return str(getattr(source, "__file__", cls.__module__)), cls.__qualname__
 
 
+def is_of_plugin(cls: type) -> bool:
+    """Whether a class was defined in a plugin file."""
+    return cls.__module__.startswith(_PLUGIN)
+
+
 def load_plugin(path: Path) -> ModuleType:
     """Runs a Python file that the user named, so that its classes register.
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearbench.cli.options import Json, Plugins, load_plugins
-from clearbench.cli.output import show_table
+from clearbench.cli.output import say, show_table
 from clearbench.errors import RecipeError
 
 if TYPE_CHECKING:
+    from clearbench.evaluation.metric import Comparison, Metric
+    from clearbench.evaluation.protocol import Protocol
     from clearbench.evaluation.score import Score
     from clearbench.evaluation.statistics import Band
 
@@ -35,8 +37,7 @@ def score(
     plugin: Plugins = None,
 ) -> None:
     """Computes every score of a model from its records, or from a log that others published."""
-    from clearbench.attacks.scoring import null_band
-    from clearbench.attacks.scoring import score as compute
+    from clearbench.attacks.scoring import null_band, scored
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
     from clearbench.evaluation.statistics import eligible
@@ -51,16 +52,32 @@ def score(
         blind = read_log(blank) if blank else None
         golds = [eligible(gold, first, blind) for gold in golds]
         records, first = (eligible(measured, first, blind) for measured in (records, first))
-    scores = compute(records, golds[0] if golds else None, first, protocol)
+    scores, failures = scored(
+        records, golds[0] if golds else None, first, protocol, metrics=_of_plugins(chosen)
+    )
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
     if as_json:
         content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}
+        if failures:
+            about["failed_metrics"] = failures
         if bands:
             about["null_band"] = {key: asdict(bands[key]) for key in scores if key in bands}
         typer.echo(json.dumps(about, indent=1, allow_nan=False))
         return
     _show_scores(scores, bands, chosen.names)
+    say(*(f"metric '{name}' failed: {reason}" for name, reason in failures.items()))
+
+
+def _of_plugins(chosen: Protocol) -> tuple[Metric | Comparison, ...]:
+    """Lists the metrics of plugins, where the protocol does not compute every metric anyway."""
+    from clearbench.evaluation.metric import METRICS
+    from clearbench.plugins import is_of_plugin
+
+    if chosen.entries is None:
+        return ()
+    of_plugins = [cls for cls in METRICS.values() if is_of_plugin(cls)]
+    return tuple(metric for cls in of_plugins for metric in cls.configured())
 
 
 def _show_scores(

@@ -100,7 +100,11 @@ def run(
     if known is not None:
         return known
     write_bytes(out / RECIPE, dump_recipe(recipe).encode())
-    outcomes = execute(planned.stages, planned.store, runtime, console or Console(stderr=True))
+    shown = console or Console(stderr=True)
+    anew = _made_anew(planned, out)
+    if anew:
+        shown.print(f"made anew: {anew}; what has not changed is reused", soft_wrap=True)
+    outcomes = execute(planned.stages, planned.store, runtime, shown)
     ended = EndedRun(planned.store, outcomes)
     results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
     details(planned.dataset, planned.families, ended).write(out / DETAILS)
@@ -139,3 +143,17 @@ def _known_results(planned: RunPlan, out: Path) -> Results | None:
     same = [row.stages for row in results.rows] == [row.stage_keys for row in planned.rows]
     whole = same and all(row.status != "failed" for row in results.rows)
     return results if whole else None
+
+
+def _made_anew(planned: RunPlan, out: Path) -> str:
+    """Names what earlier results were made of and is different today; empty without results."""
+    if not (out / RESULTS).is_file():
+        return ""
+    earlier = {row.id: row.stages for row in read_results(out).rows}
+    changed = {
+        role
+        for row in planned.rows
+        for role, key in row.stage_keys.items()
+        if earlier.get(row.id, {}).get(role) != key
+    }
+    return ", ".join(sorted(changed))
