@@ -43,7 +43,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StorageError("there is no such file", str(path), "check the path") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise StorageError(f"cannot read: {error.strerror}", str(path), "check the path") from error
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"not valid JSON: {error}", str(path), "restore the file") from error
 
 

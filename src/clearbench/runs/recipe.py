@@ -212,7 +212,10 @@ def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
         raise RecipeError(
             "no such recipe", str(source), did_you_mean(str(source), known)
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        what = f"cannot read the recipe: {error.strerror}"
+        raise RecipeError(what, str(path), "give a YAML file") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"not valid YAML: {error}", str(path), "correct the file") from error
     if not isinstance(content, dict):
         raise RecipeError("a recipe is a mapping of keys", str(path), "see recipes/demo.yaml")
@@ -251,8 +254,8 @@ def _apply(content: dict[str, Any], change: str) -> None:
         for part in path:
             place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
         place[int(last) if isinstance(place, list) else last] = value
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{change}: not valid YAML: {error}", "command line") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"{change[:60]}: not valid YAML: {error}", "command line") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RecipeError(
             f"{change}: there is no '{key}' to set", "command line", "see the recipe's keys"

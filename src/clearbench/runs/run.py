@@ -123,11 +123,11 @@ def refuse_other_recipe(recipe: Recipe, out: Path) -> None:
 def _deciding(path: Path) -> dict[str, Any]:
     """What decides the numbers, of a resolved recipe: read without the plugins that it names."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         fix = "remove it, or choose another --out"
         raise StorageError("not a resolved recipe", str(path), fix) from error
-    return {key: value for key, value in dict(content).items() if key not in WORDS}
+    return {key: value for key, value in content.items() if key not in WORDS}
 
 
 def _deciding_part(recipe: Recipe) -> dict[str, Any]:

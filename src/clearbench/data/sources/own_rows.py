@@ -26,5 +26,9 @@ class OwnRows(DatasetSource, name="ROWS.jsonl"):
         if named is not None:
             fix = "name the split in every row, or give a number of people to forget"
             raise DataError(f"own rows have no split '{named}'", request.source, fix)
+        if not request.path.exists():
+            raise DataError("there is no such file", request.source, "check the path")
         dataset = read_own_rows(request.path)
+        if not any(dataset.all_rows()):
+            raise DataError("there are no rows in it", request.source, "give a question a line")
         return dataset if request.forget is None else last_forgotten(dataset, request.forget)
