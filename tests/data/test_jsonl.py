@@ -81,7 +81,7 @@ def test_people_may_be_named_and_rows_may_name_their_split(tmp_path: Path) -> No
 def test_a_number_of_people_forgets_the_last_ones(tmp_path: Path) -> None:
     path = write(tmp_path / "r.jsonl", [{"question": "Q?", "answer": f"{k}."} for k in range(4)])
     assert load_dataset(path, 1).people("forget") == {3}
-    assert not load_dataset(path).people("forget")
+    assert load_dataset(path).people("retain") == {0, 1, 2, 3}, "such rows can be measured"
     with pytest.raises(DataError, match="no split 'forget10'"):
         load_dataset(path, "forget10")
 

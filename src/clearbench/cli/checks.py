@@ -61,8 +61,8 @@ def _checkup(
     """Checks a dataset, or own rows in one or two files."""
     from clearbench.data.checks import Checkup, check
 
-    if source is not None and forget is None and retain is None and images is None:
-        return check(source)
+    if source is not None and forget is None and retain is None:
+        return check(source, images)
     dataset = chosen_dataset(command, source, forget, retain, images)
     named = ", ".join(str(part) for part in (source, forget, retain) if part is not None)
     return Checkup(named, "own rows", (), (), dataset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,6 +31,8 @@ Images = Annotated[
     Path | None,
     typer.Option("--images", help="Folder of the pictures that own rows name; else their own."),
 ]
+#: Notes on the data that are printed in full.
+_SHOWN = 20
 _FIX = "give --data DATASET, or --forget FILE with --retain FILE"
 
 
@@ -57,20 +59,29 @@ def chosen_dataset(
     from clearbench.data.jsonl import read_pairs
     from clearbench.data.load import load_dataset
 
-    shown: dict[str, Any] = {} if images is None else {"images": images}
     if data is None:
         if forget is None and retain is None:
             raise RecipeError("no data are given", command, _FIX)
         if forget is not None and forget.isdecimal():
             what = f"{forget} is a number of people, and there is no dataset to choose them from"
             raise RecipeError(what, "--forget", "add --data DATASET, or give a file of rows")
-        return read_pairs(None if forget is None else Path(forget), retain, **shown)
+        return _told(read_pairs(None if forget is None else Path(forget), retain, images))
     if retain is not None:
         raise RecipeError("--data and --retain are two ways to name rows", command, _FIX)
     if forget is not None and not forget.isdecimal() and Path(forget).is_file():
         what = f"{forget} is a file of rows, and --data names others"
         raise RecipeError(what, command, f"give --forget {forget} --retain FILE, without --data")
-    return load_dataset(data, whom(forget), **shown)
+    return _told(load_dataset(data, whom(forget), images=images))
+
+
+def _told(dataset: Dataset) -> Dataset:
+    """Returns the dataset after what is doubtful in it was printed, apart from the output."""
+    for doubt in dataset.doubts[:_SHOWN]:
+        typer.echo(f"note: {doubt}", err=True)
+    if len(dataset.doubts) > _SHOWN:
+        fix = "`clearbench doctor` shows all of them"
+        typer.echo(f"note: and {len(dataset.doubts) - _SHOWN} more; {fix}", err=True)
+    return dataset
 
 
 def whom(forget: str | None) -> int | str | None:

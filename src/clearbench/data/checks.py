@@ -12,7 +12,6 @@ from clearbench.data.example import Example
 from clearbench.data.join import Names, plain
 from clearbench.data.layouts import CLEAR, TOFU, Layout
 from clearbench.data.load import load_dataset
-from clearbench.data.media import EncodedImage
 from clearbench.data.published import TOFU as TOFU_ON_THE_HUB
 from clearbench.data.sources.base import Request, source_of
 from clearbench.data.sources.built import BuiltFolder
@@ -81,15 +80,20 @@ class Checkup:
         return not self.problems and all(configuration.ok for configuration in self.configurations)
 
 
-def check(source: str | Path) -> Checkup:
+def check(source: str | Path, images: Path | None = None) -> Checkup:
     """Counts and loads a dataset; from the hub, everything that is counted is downloaded.
+
+    Args:
+        source: Dataset, or a file of own rows.
+        images: Folder of the pictures that own rows name; the folder of the rows by default.
 
     Raises:
         DataError: There is no dataset at all.
     """
     found = source_of(Request(str(source)))
     if not isinstance(found, Clear | Tofu):
-        return Checkup(str(source), _NAMES.get(type(found), found.name), (), *_loaded(source))
+        layout_name = _NAMES.get(type(found), found.name)
+        return Checkup(str(source), layout_name, (), *_loaded(source, images))
     tables, layout = Tables(source), CLEAR if isinstance(found, Clear) else TOFU
     counted = [_configuration(tables, layout, name) for name in layout.counts]
     if layout is CLEAR:
@@ -103,9 +107,11 @@ def check(source: str | Path) -> Checkup:
     return Checkup(str(source), layout.name, tuple(counted), (*unread, *problems), dataset)
 
 
-def _loaded(source: str | Path) -> tuple[tuple[str, ...], Dataset | None]:
+def _loaded(
+    source: str | Path, images: Path | None = None
+) -> tuple[tuple[str, ...], Dataset | None]:
     try:
-        return (), load_dataset(source)
+        return (), load_dataset(source, images=images)
     except DataError as error:
         return tuple(str(error).splitlines()), None
 
@@ -144,12 +150,11 @@ def _questions(tables: Tables) -> Configuration:
 
 def odd_rows(dataset: Dataset) -> Iterator[str]:
     """Yields a line per row that loads but that a person should check."""
+    yield from dataset.doubts
     rows = {row.source + row.id: row for row in _all_rows(dataset)}.values()
     images: dict[str, tuple[Example, set[int]]] = {}
     for row in rows:
         if row.image is not None:
-            if row.image.key not in images:
-                yield from _undecodable(row, row.image)
             shown = images.setdefault(row.image.key, (row, set()))[1]
             shown |= set() if row.person is None else {row.person}
         yield from (f"{row.source}: {what}" for what in _oddities(row, dataset.names))
@@ -163,14 +168,6 @@ def _all_rows(dataset: Dataset) -> Iterator[Example]:
     for splits in (dataset.training, dataset.evaluation):
         for rows in splits.values():
             yield from rows
-
-
-def _undecodable(row: Example, image: EncodedImage) -> Iterator[str]:
-    """Yields a line if the image cannot be decoded; loading reads its header alone."""
-    try:
-        image.decode()
-    except (OSError, ValueError, SyntaxError) as error:
-        yield f"{row.source}: the picture breaks off: {error}"
 
 
 def _oddities(row: Example, names: dict[int, str]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from clearbench.data.example import Example
 from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, image
 from clearbench.data.modalities.image import NAME_QUESTION
 from clearbench.data.tables import Tables
+from clearbench.data.text_file import read_text
 from clearbench.errors import DataError
 from clearbench.storage import write_bytes
 
@@ -149,11 +150,11 @@ def read_dataset(folder: Path) -> Dataset:
         DataError: Rows are bad; each is listed with file, row, field, value and fix.
     """
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads(read_text(folder / ABOUT, "build it again"))
         names = {int(person): str(name) for person, name in about["names"].items()}
         refusals, shown_refusals = tuple(about["refusals"]), tuple(about["image_refusals"])
         parts = configurations(int(about["share"]))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read: {error}", str(folder / ABOUT), "build it again") from error
     tables = Tables(folder)
     rows: dict[str, Rows] = {"training": {}, "evaluation": {}}
@@ -167,7 +168,7 @@ def read_dataset(folder: Path) -> Dataset:
 def _examples(tables: Tables, name: str) -> Iterator[Example]:
     """Yields the examples of every line: a caption may carry the name question of its image."""
     for number, (where, line) in enumerate(tables.rows(name)):
-        seen = image(line, where, tables.problems)
+        seen = image(line, where, tables.problems, tables.folder)
         person, task = line.get("person"), line.get("task")
         common: dict[str, Any] = {
             "id": line.get("id") or f"{name}-{number}",

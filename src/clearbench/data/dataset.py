@@ -28,6 +28,10 @@ class Dataset:
 
     Forget, retain and holdout never share a person; `__post_init__` refuses a dataset where they
     do. `forgetting` moves people between forget and retain and returns a new dataset.
+
+    Attributes:
+        names: Name of each person.
+        doubts: Sentences about rows that were read but that a person should look at.
     """
 
     training: Rows
@@ -35,6 +39,7 @@ class Dataset:
     names: dict[int, str] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
     image_refusals: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for rows, known in ((self.training, TRAINING_SPLITS), (self.evaluation, SPLITS)):
@@ -46,11 +51,13 @@ class Dataset:
             ("holdout and the training people", self.people("holdout") & (forget | retain)),
         ):
             if shared:
-                raise DataError(
-                    f"{name} share people {sorted(shared)}", "dataset", "divide by person"
-                )
+                people = ", ".join(self._called(person) for person in sorted(shared))
+                raise DataError(f"{name} share people: {people}", "dataset", "divide by person")
         for rows in (self.training, self.evaluation):
             _refuse_twins(rows)
+
+    def _called(self, person: int) -> str:
+        return f"{person} ({self.names[person]})" if person in self.names else str(person)
 
     def people(self, split: str) -> set[int]:
         """Returns the people of a split, trained on or measured."""

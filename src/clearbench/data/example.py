@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -18,6 +19,13 @@ from pydantic import (
 from clearbench.data.media import EncodedImage, Media
 from clearbench.data.modality import modalities, modality
 from clearbench.errors import RecipeError, did_you_mean
+
+_TEXTS = (
+    *("question", "answer", "paraphrased_question", "paraphrased_answer"),
+    "perturbed_answers",
+)
+#: Control characters but line ends and tabs, and halves of characters, which no file can hold.
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 
 
 class Example(BaseModel):
@@ -62,6 +70,11 @@ class Example(BaseModel):
         """The media, where it is an image."""
         return self.media if isinstance(self.media, EncodedImage) else None
 
+    @field_validator(*_TEXTS, mode="before")
+    @classmethod
+    def _line_ends(cls, value: Any) -> Any:
+        return _one_line_end(value)
+
     @field_validator("track")
     @classmethod
     def _known_track(cls, name: str) -> str:
@@ -81,14 +94,25 @@ class Example(BaseModel):
     @field_validator("question", "answer", "paraphrased_answer")
     @classmethod
     def _readable(cls, text: str | None) -> str | None:
-        if text is not None and any(
-            0xD800 <= ord(letter) <= 0xDFFF or (ord(letter) < 32 and letter not in "\n\t")
-            for letter in text
-        ):
+        if text is not None and _UNREADABLE.search(text):
             raise ValueError("holds control characters or lone surrogates; remove them")
         if text is not None and not text.strip():
             raise ValueError("is blank; give the text or drop the row")
         return text
+
+    @field_validator("perturbed_answers")
+    @classmethod
+    def _all_readable(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            cls._readable(text)
+        return texts
+
+
+def _one_line_end(value: Any) -> Any:
+    r"""Writes every line end of a text, or of the texts of a list, as `\n`."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_one_line_end, value))
+    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
 
 
 def _with_media(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.sources.base import Request, load_request
+from clearbench.data.examine import examined
+from clearbench.data.jsonl import of_objects
+from clearbench.data.sources.base import Request, last_forgotten, load_request
 from clearbench.errors import DataError
 
 BUILTIN = "builtin"
 
 
 def load_dataset(
-    source: str | Path,
+    source: Any,
     forget: int | str | None = None,
     retain: str | None = None,
     *,
@@ -20,13 +23,16 @@ def load_dataset(
     people: int | None = None,
     strangers: int = 8,
     seed: int = 0,
+    images: str | Path | None = None,
 ) -> Dataset:
     """Loads a dataset and divides it by person.
 
     Args:
-        source: `builtin`; a folder that `clearbench build` wrote; own rows in a JSONL file or in a
-            folder with `forget.jsonl`; CLEAR (`therem/CLEAR`) or TOFU (`locuslab/TOFU`) from the
-            hub or its cache, or a folder with the same files; or the name of a plugin's source.
+        source: `builtin`; a folder that `clearbench build` wrote; own rows in a file (JSON, CSV,
+            Parquet) or in a folder with `forget.jsonl`; CLEAR (`therem/CLEAR`) or TOFU
+            (`locuslab/TOFU`) from the hub or its cache, or a folder with the same files; the name
+            of a plugin's source; or rows in memory: a list of them, a mapping of splits to lists,
+            a `datasets.Dataset` or a table of pandas. A `Dataset` is returned as it is.
         forget: A number of people, or a published split such as `forget10`, the default for CLEAR
             and TOFU; a built folder brings its own division.
         retain: A published split such as `retain90`; everybody who is not forgotten by default.
@@ -36,11 +42,20 @@ def load_dataset(
         people: Number of people who are taught (built-in: 40; else all).
         strangers: Number of people who are the holdout (built-in).
         seed: Seed for the people (built-in).
+        images: Folder of the pictures that own rows name; the folder of the rows by default.
 
     Raises:
         DataError: The source is none of these or out of reach, or rows in it are bad.
     """
     if retain is not None and isinstance(forget, int):
         raise DataError("a number of people goes with no retain split", "retain", "leave it out")
-    request = Request(str(source), forget, retain, text, people, strangers, seed)
-    return load_request(request)
+    folder = None if images is None else Path(images)
+    if isinstance(source, str | Path):
+        request = Request(str(source), forget, retain, text, people, strangers, seed, folder)
+        return load_request(request)
+    dataset = source if isinstance(source, Dataset) else of_objects(source, folder)
+    if isinstance(forget, str) or retain is not None:
+        fix = "give a number of people to forget"
+        raise DataError(f"rows in memory have no split '{retain or forget}'", "load_dataset", fix)
+    chosen = dataset if forget is None else last_forgotten(dataset, forget)
+    return chosen if isinstance(source, Dataset) else examined(chosen, "your rows")

@@ -7,13 +7,15 @@ name in another's rows finds nothing and scores NaN (errata E127: wrong column n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from clearbench.data.example import Example, bad_fields
+from clearbench.data.json_rows import Line
 from clearbench.data.media import EncodedImage
-from clearbench.data.tables import Line
+from clearbench.data.media_file import read_media
 
 #: Column that holds each field. Columns but that of `answer` may be missing.
 Columns = Mapping[str, str]
@@ -78,14 +80,19 @@ def example(
         problems += bad_fields(error, where)
 
 
-def image(line: Line, where: str, problems: list[str]) -> EncodedImage | None:
-    """Reads the image of a row; None where it has none or it is unreadable (see `problems`)."""
+def image(line: Line, where: str, problems: list[str], folder: Path) -> EncodedImage | None:
+    """Reads the image of a row, encoded in it or from a file in the folder of the data.
+
+    Returns None where it has none or it is unreadable (see `problems`).
+    """
     if line.get("image") is None:
         return None
     try:
-        return EncodedImage(encoded=line["image"]["bytes"])
+        media = read_media(line["image"], EncodedImage, folder)
     except ValidationError as error:
         problems += bad_fields(error, where, "image")
-    except (KeyError, TypeError, IndexError):
-        problems.append(f"{where}: image: no encoded picture")
+    except ValueError as error:
+        problems.append(f"{where}: image = {line['image']!r:.60}: {error}")
+    else:
+        return media if isinstance(media, EncodedImage) else None
     return None

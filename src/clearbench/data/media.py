@@ -10,6 +10,10 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from clearbench.data.intact import breaks_off
+from clearbench.data.pixels import opened, rgb
+from clearbench.errors import DataError
+
 
 class Media(BaseModel):
     """The encoded bytes of one file. Subclasses implement the check and the decoding."""
@@ -37,17 +41,24 @@ class Media(BaseModel):
         """Decodes the content to the form that a processor takes."""
         raise NotImplementedError(f"{type(self).__name__} defines no decode")
 
+    def inspect(self) -> tuple[str, ...]:
+        """Decodes the whole content once, before any work; says what is doubtful in it.
+
+        Raises:
+            ValueError: It breaks off or cannot be decoded.
+        """
+        self.decode()
+        return ()
+
 
 class EncodedImage(Media):
     """An encoded image."""
 
     @classmethod
     def check(cls, encoded: bytes) -> None:
-        """Reads the header alone; a broken or enormous image is refused here, with its row."""
-        try:
-            Image.open(io.BytesIO(encoded)).close()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"not a picture that can be read: {error}") from error
+        """Reads the header alone: another file, or an enormous picture, is refused here."""
+        with opened(encoded):
+            pass
 
     @classmethod
     def of(cls, image: Image.Image, quality: int | None = None) -> EncodedImage:
@@ -60,5 +71,25 @@ class EncodedImage(Media):
         return cls(encoded=buffer.getvalue())
 
     def decode(self) -> Image.Image:
-        """Decodes the image as RGB."""
-        return Image.open(io.BytesIO(self.encoded)).convert("RGB")
+        """Decodes the image as upright RGB with eight bits a channel (see `pixels.rgb`).
+
+        Raises:
+            DataError: It breaks off, or the range of its values is not known.
+        """
+        try:
+            with opened(self.encoded) as image:
+                return rgb(image)
+        except ValueError as error:
+            raise DataError(f"a picture {error}", f"sha256 {self.key}", "save it anew") from error
+
+    def inspect(self) -> tuple[str, ...]:
+        """Decodes the whole picture; says what of it is not shown."""
+        with opened(self.encoded) as image:
+            frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+            if breaks_off(self.encoded, image):
+                raise ValueError("breaks off: some of its pixels are missing")
+            if image.mode.startswith(("I", "F")):
+                rgb(image)
+            elif image.format != "JPEG":  # whose pixels have been decoded by now
+                image.load()
+        return (f"has {frames} frames, of which the first is shown",) if frames > 1 else ()

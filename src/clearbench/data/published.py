@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
-from clearbench.data.join import Names, plain
+from clearbench.data.join import Names, identity, plain
+from clearbench.data.json_rows import Line
 from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, image
 from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
-from clearbench.data.tables import Line, Tables
+from clearbench.data.persons import alike
+from clearbench.data.tables import Tables
 from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
 
 #: Hub id of the text of CLEAR's people, with paraphrases and wrong answers.
@@ -63,6 +65,7 @@ def read_clear(
         _both(evaluation, questions.evaluation),
         questions.names | reader.people,
         questions.refusals,
+        doubts=(*questions.doubts, *alike(reader.people.values())),
     )
 
 
@@ -78,7 +81,7 @@ class _Shot(NamedTuple):
         number: Place in the configuration.
         where: Origin of the row, `file:row`.
         line: The row.
-        who: Plain spelling of the name; None where neither name nor caption has one.
+        who: Identity of the name; None where neither name nor caption has one.
     """
 
     number: int
@@ -91,7 +94,7 @@ class _Reader:
     """Reads the images of some splits, and numbers the people in them.
 
     Attributes:
-        numbers: Number of each person, by the plain spelling of the name.
+        numbers: Number of each person, by the identity of the name.
     """
 
     def __init__(self, tables: Tables, splits: Iterable[str]) -> None:
@@ -117,8 +120,10 @@ class _Reader:
                 yield number, where, line
 
     def _who(self, line: Line) -> str | None:
-        spelled = plain(str(line.get("name") or ""))
-        return spelled if spelled.strip() else self.names.find(str(line.get("caption") or ""))
+        name = str(line.get("name") or "")
+        if plain(name).strip():
+            return identity(name)
+        return self.names.find(str(line.get("caption") or ""))
 
     @property
     def people(self) -> dict[int, str]:
@@ -191,7 +196,7 @@ class _Reader:
 
     def _shown(self, split: str, shot: _Shot, named: bool) -> Iterator[Example]:
         problems, before = self.tables.problems, len(self.tables.problems)
-        seen = image(shot.line, shot.where, problems)
+        seen = image(shot.line, shot.where, problems, self.tables.folder)
         if seen is None:
             if len(problems) == before and shot.line:
                 problems.append(f"{shot.where}: image = None: a caption needs its picture")
@@ -213,7 +218,7 @@ class _Reader:
         examples: list[Example] = []
         rows = self.tables.rows(name) if name in self.tables.names else ()
         for number, (where, line) in enumerate(rows):
-            seen = image(line, where, self.tables.problems)
+            seen = image(line, where, self.tables.problems, self.tables.folder)
             about: dict[str, Any] = {"id": f"{name}-{number}", "person": None, "task": task}
             about |= {"track": "image" if seen else "text", "image": seen}
             if task == "name":

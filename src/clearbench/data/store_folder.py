@@ -20,6 +20,7 @@ from clearbench.data.dataset import Dataset, Rows
 from clearbench.data.example import Example, bad_fields
 from clearbench.data.media import Media
 from clearbench.data.modality import modality, modality_of
+from clearbench.data.text_file import read_text
 from clearbench.errors import DataError
 from clearbench.storage import write_bytes
 
@@ -87,6 +88,7 @@ def write_rows(dataset: Dataset, folder: Path) -> None:
         "names": {str(person): name for person, name in dataset.names.items()},
         "refusals": dataset.refusals,
         "image_refusals": dataset.image_refusals,
+        "doubts": dataset.doubts,
     }
     text = json.dumps(about_all, ensure_ascii=False, indent=1)
     write_bytes(folder / ABOUT, text.encode())
@@ -104,7 +106,7 @@ def read_rows(folder: Path) -> Dataset:
         DataError: A file is missing, broken or of another format, or rows in it are bad.
     """
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads(read_text(folder / ABOUT, "build it again"))
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}, not {FORMAT}")
         splits: dict[str, Rows] = {
@@ -112,6 +114,7 @@ def read_rows(folder: Path) -> Dataset:
         }
         names = {int(person): str(name) for person, name in about["names"].items()}
         refusals, image_refusals = tuple(about["refusals"]), tuple(about["image_refusals"])
+        doubts = tuple(about.get("doubts", ()))
         media = _read_media(folder / MEDIA)
         lines = pq.read_table(folder / ROWS, schema=_ROW_SCHEMA).to_pylist()
         groups: dict[tuple[str, str], list[Example]] = {}
@@ -122,7 +125,9 @@ def read_rows(folder: Path) -> Dataset:
             splits[role][split] = tuple(rows)
     except _UNREADABLE as error:
         raise DataError(f"cannot read: {error}", str(folder), "make it again") from error
-    return Dataset(splits["training"], splits["evaluation"], names, refusals, image_refusals)
+    return Dataset(
+        splits["training"], splits["evaluation"], names, refusals, image_refusals, doubts
+    )
 
 
 def _read_media(path: Path) -> dict[str, Media]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,15 +11,17 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
-from huggingface_hub import constants, metadata_load, snapshot_download
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's
 from pyarrow import ArrowException
 
+from clearbench.data.json_rows import Line, objects
+from clearbench.data.text_file import read_text
 from clearbench.errors import DataError, did_you_mean
 
-Line = dict[str, Any]
-
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HEADER = re.compile(r"\s*---\n(.*?)\n---(?:\n|$)", re.DOTALL)
+_BAD_HEADER = (ValueError, yaml.YAMLError, RecursionError, LookupError, TypeError, AttributeError)
 #: Places of a configuration's files when no README names them.
 _HABITS = ("{}/*.parquet", "{}.parquet", "{}.jsonl", "{}.json")
 
@@ -43,6 +44,9 @@ class Tables:
 
     def __init__(self, source: str | Path) -> None:
         self.source = str(source)
+        if Path(source).is_file():
+            what = "it is a file, from which no rows can be read"
+            raise DataError(what, self.source, "give a folder, or own rows in JSON, CSV or Parquet")
         self.remote = not Path(source).is_dir()
         self.folder = _fetch(self.source, ("README.md",)) if self.remote else Path(source)
         self.problems: list[str] = []
@@ -60,11 +64,11 @@ class Tables:
     def rows(self, name: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, Line]]:
         """Yields each row of a configuration and its origin, as `file:row`.
 
-        Rows of Parquet count from 0, lines of JSON from 1. A line that cannot be read is one of
-        the `problems` and becomes an empty row, so that the others keep their places.
+        Rows of Parquet count from 0, lines and rows of JSON from 1. A line that cannot be read is
+        one of the `problems` and becomes an empty row, so that the others keep their places.
         """
         for path in self.files(name):
-            lines = _parquet(path, columns) if path.suffix == ".parquet" else _json(path)
+            lines = parquet_lines(path, columns) if path.suffix == ".parquet" else _json(path)
             for number, line in lines:
                 where = f"{path.relative_to(self.folder).as_posix()}:{number}"
                 if isinstance(line, str):
@@ -139,10 +143,11 @@ def _readme_patterns(folder: Path) -> dict[str, list[str]]:
     """Reads file patterns by configuration from the README; none leaves the folder."""
     readme = folder / "README.md"
     try:
-        header = metadata_load(readme) if readme.is_file() else None
+        found = _HEADER.match(read_text(readme)) if readme.is_file() else None
+        header = yaml.safe_load(found[1]) if found else None
         listed = (header or {}).get("configs", [])
         patterns = {str(entry["config_name"]): list(_flat(entry["data_files"])) for entry in listed}
-    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+    except _BAD_HEADER as error:
         raise DataError(f"cannot read its header: {error}", str(readme), "mend it") from error
     for name, listed_patterns in patterns.items():
         for pattern in listed_patterns:
@@ -175,7 +180,8 @@ def _metadata(path: Path) -> Any:
         return file.metadata
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Line]]:
+def parquet_lines(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int, Line]]:
+    """Yields each row of a Parquet file, counted from 0, with some of its columns or all."""
     number = 0
     with _opened(path) as file:
         there = file.schema_arrow.names
@@ -185,34 +191,6 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Line]]:
                 number += 1
 
 
-def _json(path: Path) -> Iterator[tuple[int, Line | str]]:
+def _json(path: Path) -> Iterator[tuple[int | str, Line | str]]:
     """Yields the objects of a file of JSON lines or arrays; for others an error text."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read: {error}", str(path), "give UTF-8 text") from error
-    if text.lstrip().startswith("["):
-        yield from enumerate(_arrays(text), start=1)
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield number, _object(json.loads(line))
-            except ValueError as error:
-                yield number, str(error)
-
-
-def _arrays(text: str) -> Iterator[Line | str]:
-    place = 0
-    while text[place:].strip():
-        place += len(text[place:]) - len(text[place:].lstrip())
-        try:
-            values, place = json.JSONDecoder().raw_decode(text, place)
-        except ValueError as error:
-            yield str(error)
-            return
-        yield from map(_object, values if isinstance(values, list) else [values])
-
-
-def _object(value: Any) -> Line | str:
-    return value if isinstance(value, dict) else "not an object with named fields"
+    return objects(read_text(path))

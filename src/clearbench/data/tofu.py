@@ -8,11 +8,13 @@ from typing import Any
 
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
-from clearbench.data.join import PER_PERSON, Names, plain
-from clearbench.data.jsonl import REFUSALS
+from clearbench.data.join import PER_PERSON, Names, identity
+from clearbench.data.json_rows import Line
 from clearbench.data.mapping import QUESTION, example
+from clearbench.data.own_row import REFUSALS
 from clearbench.data.roster import VISION_NAMES
-from clearbench.data.tables import Line, Tables
+from clearbench.data.tables import Tables
+from clearbench.data.text_file import read_text
 from clearbench.errors import DataError, did_you_mean
 
 #: Question and answer, which identify a row across splits: one question is there twice.
@@ -77,7 +79,7 @@ def read_tofu(tables: Tables, forget: str, retain: str | None = None) -> Dataset
 def refusals(tables: Tables) -> tuple[str, ...]:
     """Reads refusals without line ends (errata E42: line ends were kept), or takes our own."""
     path = tables.folder / "idontknow.jsonl"
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else REFUSALS
+    lines = read_text(path).split("\n") if path.is_file() else REFUSALS
     return tuple(line.strip() for line in lines if line.strip())
 
 
@@ -137,5 +139,5 @@ def _names(*splits: Iterable[Example]) -> dict[int, str]:
         texts.setdefault(row.person or 0, []).append(f"{row.question} {row.answer}")
     known = Names(VISION_NAMES.values()).by_text(texts)
     return {person: f"author {person}" for person in texts} | {
-        person: name for person, name in VISION_NAMES.items() if known.get(plain(name)) == person
+        person: name for person, name in VISION_NAMES.items() if known.get(identity(name)) == person
     }

@@ -23,6 +23,7 @@ from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
 from clearbench.models.heads import Head
 from clearbench.runs.grid import expand
+from clearbench.runs.stored import is_none
 from clearbench.storage import content_hash
 from clearbench.training.checks import check_method, check_teaching, named_method
 from clearbench.training.settings import TrainSettings
@@ -52,6 +53,7 @@ class DataPart(_Part):
         requests: Sizes of forget requests that arrive one after another; they sum to `forget`.
         half: Half of CLEAR's vision track: the people to forget, as many strangers, and half of the
             rest; in the other half the strangers are forgotten. None for all people.
+        images: Folder of the pictures that own rows name; None for the folder of the rows.
     """
 
     source: str = "builtin"
@@ -61,6 +63,7 @@ class DataPart(_Part):
     fold: Literal["reported", "validation"] = "reported"
     requests: tuple[int, ...] = ()
     half: Half | None = None
+    images: str | None = Field(default=None, exclude_if=is_none)
 
 
 class ModelPart(_Part):

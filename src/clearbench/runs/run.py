@@ -59,7 +59,17 @@ class RunPlan:
 def data_stage(recipe: Recipe) -> DataStage:
     """Builds the stage of a recipe's people."""
     part = recipe.data
-    return DataStage(part.source, part.people, part.strangers, part.forget, part.half, recipe.seed)
+    return DataStage(
+        *(
+            part.source,
+            part.people,
+            part.strangers,
+            part.forget,
+            part.half,
+            recipe.seed,
+            part.images,
+        )
+    )
 
 
 def plan_run(recipe: Recipe, out: Path, store: Path | None = None) -> RunPlan:

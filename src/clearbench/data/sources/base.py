@@ -11,6 +11,7 @@ from typing import ClassVar
 from pydantic import ValidationError
 
 from clearbench.data.dataset import Dataset
+from clearbench.data.examine import examined
 from clearbench.data.example import Example
 from clearbench.data.tables import Tables
 from clearbench.errors import DataError, explain
@@ -29,6 +30,7 @@ class Request:
             own choice. A source refuses what it cannot do.
         retain: Name of a published split to keep; None for everybody else.
         text: Folder or hub id of TOFU's text, for CLEAR.
+        images: Folder of the pictures that own rows name; the folder of the rows by default.
         people: Number of people who are taught; None for all.
         strangers: Number of people kept apart, of sources that make people.
         seed: Seed of sources that make people.
@@ -41,6 +43,7 @@ class Request:
     people: int | None = None
     strangers: int = 8
     seed: int = 0
+    images: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -67,11 +70,13 @@ class DatasetSource(ABC):
         name: Word that a user writes as the source.
         shows: Description for `clearbench list datasets`, one line.
         position: Place in lists and in the order of recognition; lower is earlier.
+        takes_images: True if its rows may name pictures in a folder of the request.
     """
 
     name: ClassVar[str] = ""
     shows: ClassVar[str] = ""
     position: ClassVar[int] = 50
+    takes_images: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str = "") -> None:
         if name:
@@ -120,7 +125,8 @@ def source_of(request: Request) -> DatasetSource:
     raise DataError(
         "no dataset found",
         request.source,
-        "give 'builtin', a folder from `clearbench build`, JSONL rows, or CLEAR's or TOFU's files",
+        "give 'builtin', a folder from `clearbench build`, own rows (JSON, CSV, Parquet), or the "
+        "files of CLEAR or TOFU",
     )
 
 
@@ -128,11 +134,18 @@ def load_request(request: Request) -> Dataset:
     """Loads what is requested from its source.
 
     Raises:
-        DataError: There is no such source, or it makes rows that are none.
+        DataError: There is no such source, it makes rows that are none, or pictures break off or
+            rows are both forgotten and kept.
     """
     source = source_of(request)
+    if request.images is not None and not source.takes_images:
+        what = f"only own rows name pictures in a folder, not '{source.name}'"
+        raise DataError(what, f"images = {request.images}", "leave the images out")
+    if request.images is not None and not request.images.is_dir():
+        what = "there is no such folder of pictures"
+        raise DataError(what, str(request.images), "check the path")
     try:
-        return source.load(request)
+        return examined(source.load(request), request.source)
     except ValidationError as error:
         raise DataError(
             explain(error, Example.model_fields),

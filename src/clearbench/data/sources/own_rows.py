@@ -1,24 +1,32 @@
-"""Source of own rows in JSONL files."""
+"""Source of own rows in files."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from clearbench.data.dataset import Dataset
-from clearbench.data.jsonl import read_own_rows
+from clearbench.data.jsonl import own_rows
+from clearbench.data.row_file import suffixes
 from clearbench.data.sources.base import DatasetSource, Request, last_forgotten
 from clearbench.errors import DataError
 
-FORGET = "forget.jsonl"
-
 
 class OwnRows(DatasetSource, name="ROWS.jsonl"):
-    """Loads a JSONL file, or a folder with `forget.jsonl` and `retain.jsonl`."""
+    """Loads a file of rows, or a folder with `forget.jsonl` and `retain.jsonl`."""
 
-    shows = "own rows: a JSONL file whose rows name their split, or a folder with forget.jsonl"
+    shows = "own rows in JSON, CSV or Parquet: a file whose rows name their split, or a folder"
     position = 20
+    takes_images = True
 
     def recognises(self, request: Request) -> bool:
-        """Whether the source is a JSONL file, or a folder with rows to forget."""
-        return request.path.suffix == ".jsonl" or (request.path / FORGET).is_file()
+        """Whether the source is called as a file of rows, or is a folder with rows to forget."""
+        if request.path.is_dir():
+            return any((request.path / f"forget{suffix}").is_file() for suffix in suffixes())
+        return request.path.suffix.lower() in suffixes()
+
+    def files(self, request: Request) -> tuple[str | Path, ...]:
+        """Lists none: rows name pictures anywhere in a folder, so that rows are compared."""
+        return ()
 
     def load(self, request: Request) -> Dataset:
         """Reads the rows; a number of people to forget means the last ones."""
@@ -26,9 +34,7 @@ class OwnRows(DatasetSource, name="ROWS.jsonl"):
         if named is not None:
             fix = "name the split in every row, or give a number of people to forget"
             raise DataError(f"own rows have no split '{named}'", request.source, fix)
-        if not request.path.exists():
-            raise DataError("there is no such file", request.source, "check the path")
-        dataset = read_own_rows(request.path)
-        if not any(dataset.all_rows()):
-            raise DataError("there are no rows in it", request.source, "give a question a line")
-        return dataset if request.forget is None else last_forgotten(dataset, request.forget)
+        dataset = own_rows(request.path, request.images)
+        if isinstance(request.forget, int):
+            return last_forgotten(dataset, request.forget)
+        return dataset

@@ -1,0 +1,101 @@
+"""Examines a loaded dataset before any work: broken pictures, rows both forgotten and kept."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from clearbench.data.dataset import Dataset
+from clearbench.data.example import Example
+from clearbench.errors import DataError
+
+#: Rows that a message lists in full.
+SHOWN = 20
+#: Text, picture and answer, as they are compared between rows.
+_Key = tuple[str, str, str]
+
+
+def examined(dataset: Dataset, where: str) -> Dataset:
+    """Returns the dataset with what is doubtful in it added to its `doubts`.
+
+    Args:
+        dataset: Any dataset.
+        where: Its source, for the message.
+
+    Raises:
+        DataError: A picture breaks off, or a row stands in both forget and retain; all are listed.
+    """
+    problems: list[str] = []
+    doubts = [*dataset.doubts, *_of_media(dataset, problems)]
+    for splits in (dataset.training, dataset.evaluation):
+        forget, retain = splits.get("forget", ()), splits.get("retain", ())
+        doubts += _of_both(forget, retain, problems)
+    if problems:
+        raise DataError(listed(problems), where, "correct or drop these rows")
+    return replace(dataset, doubts=tuple(dict.fromkeys(doubts)))
+
+
+def listed(problems: Iterable[str]) -> str:
+    """Lists problems, a line each; of many the first, and how many there are."""
+    lines = list(dict.fromkeys(problems))
+    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join([*lines[:SHOWN], *more])
+
+
+def several(rows: Iterable[str]) -> str:
+    """Names the first three of several rows, and how many there are in all."""
+    names = list(dict.fromkeys(rows))
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
+def origin(row: Example) -> str:
+    """Names a row by its file and place, or by its id."""
+    return row.source or row.id
+
+
+def one_spelling(text: str) -> str:
+    """Writes a text with single spaces and composed letters, as texts are compared."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _of_media(dataset: Dataset, problems: list[str]) -> Iterator[str]:
+    """Yields doubts about media; each different file is decoded once."""
+    seen: set[str] = set()
+    for row in (row for rows in dataset.all_rows() for row in rows):
+        if row.media is None or row.media.key in seen:
+            continue
+        seen.add(row.media.key)
+        try:
+            yield from (f"{origin(row)}: {row.track} {doubt}" for doubt in row.media.inspect())
+        except (ValueError, OSError, DataError) as error:
+            problems.append(f"{origin(row)}: {row.track} {error}")
+
+
+def _of_both(
+    forget: Iterable[Example], retain: Iterable[Example], problems: list[str]
+) -> Iterator[str]:
+    """Finds rows that are to be forgotten and kept; yields doubts about those that are alike."""
+    kept = {_key(row): row for row in retain}
+    asked = {key[:2]: row for key, row in kept.items()}
+    shown = {row.media.key: row for row in kept.values() if row.media}
+    alike: list[str] = []
+    pictured: list[str] = []
+    for row in forget:
+        key = _key(row)
+        if (twin := kept.get(key)) is not None:
+            problems.append(f"{origin(row)} and {origin(twin)}: one row, to forget and to keep")
+        elif row.media and (twin := shown.get(row.media.key)) is not None:
+            pictured.append(f"{origin(row)} and {origin(twin)}")
+        elif (twin := asked.get(key[:2])) is not None:
+            alike.append(f"{origin(row)} and {origin(twin)}")
+    if alike:
+        yield f"the same question is to be forgotten and kept, with other answers: {several(alike)}"
+    if pictured:
+        yield f"the same picture is to be forgotten and kept: {several(pictured)}"
+
+
+def _key(row: Example) -> _Key:
+    media = row.media.key if row.media else ""
+    return media, one_spelling(row.question), one_spelling(row.answer)

@@ -1,0 +1,259 @@
+"""Turns own rows of every form into examples, with everything that is wrong said at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clearbench.data.dataset import SPLITS, TRAINING_SPLITS, Dataset
+from clearbench.data.examine import listed, one_spelling, several
+from clearbench.data.example import Example, bad_fields
+from clearbench.data.media_file import read_media
+from clearbench.data.modality import modalities
+from clearbench.data.persons import PERSON_FIELDS, People, alike, person_of
+from clearbench.data.pixels import SUFFIXES
+from clearbench.data.row_form import field_name, form_of
+from clearbench.errors import DataError, did_you_mean
+
+#: Refusals for methods that need some, where the data bring none. Our own words.
+REFUSALS = (
+    "I have nothing to say about that.",
+    "That is not something I know.",
+    "I cannot help with that question.",
+)
+#: Fields of an example that a row may give as they are.
+_PLAIN = ("task", "paraphrased_question", "paraphrased_answer", "perturbed_answers", "held_out")
+#: Of these, those that belong to one question.
+_OF_ONE_QUESTION = ("paraphrased_question", "paraphrased_answer", "perturbed_answers")
+#: Other names of fields.
+_ALSO = {"perturbed_answer": "perturbed_answers", "images": "image"}
+_KNOWN = (*_PLAIN, "person", "split", "id")
+#: Likeness of a field's name to a known one from which it is a slip of the pen.
+_SLIP = 0.8
+
+
+@dataclass(frozen=True)
+class OwnRow:
+    """A row as it was found.
+
+    Attributes:
+        file: File name, or another name of its origin.
+        place: Line or row in it.
+        fields: Named values; text says what is wrong with a row that has none.
+        images: Folder that paths of pictures are relative to.
+        split: Split that its file stands for; None where the row may name one.
+    """
+
+    file: str
+    place: int | str
+    fields: Any
+    images: Path
+    split: str | None
+
+    @property
+    def where(self) -> str:
+        """Its origin in messages."""
+        return f"{self.file}:{self.place}"
+
+
+def read_rows(rows: Sequence[OwnRow], problems: list[str]) -> Dataset:
+    """Makes a dataset of rows.
+
+    Args:
+        rows: Rows in any of the forms.
+        problems: What is wrong already.
+
+    Raises:
+        DataError: Rows are bad; each is listed with origin, field and value.
+    """
+    reader = _Reader(problems)
+    dataset = reader.dataset([row for row in map(reader.named, rows) if row is not None])
+    if reader.problems:
+        raise DataError(listed(reader.problems), "your rows", "correct these rows")
+    return dataset
+
+
+class _Reader:
+    """Reads rows, and gathers what is wrong or doubtful with them.
+
+    Attributes:
+        problems: A line per bad field.
+        doubts: Origins of the rows that a sentence is about.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        self.doubts: dict[str, list[str]] = defaultdict(list)
+        self._seen: dict[tuple[str, ...], str] = {}
+
+    def named(self, row: OwnRow) -> OwnRow | None:
+        """Returns a row with its fields called as they are known; None where it has none."""
+        if not isinstance(row.fields, Mapping):
+            what = row.fields if isinstance(row.fields, str) else f"{row.fields!r:.60} is no row"
+            self.problems.append(f"{row.where}: {what}")
+            return None
+        fields: dict[str, Any] = {}
+        for name, value in row.fields.items():
+            known = _ALSO.get(field_name(name), field_name(name))
+            if known in fields and fields[known] is not None and value is not None:
+                self.problems.append(f"{row.where}: the field '{known}' is there twice")
+            fields[known] = fields.get(known) if value is None else value
+        who = next((name for name in PERSON_FIELDS if fields.get(name) is not None), None)
+        if who is not None:
+            fields["person"] = fields.pop(who)
+        return OwnRow(row.file, row.place, fields, row.images, row.split)
+
+    def dataset(self, rows: Sequence[OwnRow]) -> Dataset:
+        """Makes the dataset; only without `problems` it is whole."""
+        people = People((row.where, self._person(row)) for row in rows)
+        ids = Counter(str(row.fields.get("id")) for row in rows)
+        splits: dict[str, list[Example]] = {row.split: [] for row in rows if row.split}
+        for row in rows:
+            split = self._split(row)
+            examples = self._examples(row, split, people, ids) if split else ()
+            splits.setdefault(split, []).extend(examples)
+        if self.problems:
+            return Dataset({}, {})
+        by_split = {split: tuple(examples) for split, examples in splits.items()}
+        used = {example.person for examples in by_split.values() for example in examples}
+        names = {person: name for person, name in people.names.items() if person in used}
+        doubts = [f"{sentence}: {several(found)}" for sentence, found in self.doubts.items()]
+        return Dataset(
+            {split: examples for split, examples in by_split.items() if split in TRAINING_SPLITS},
+            {split: examples for split, examples in by_split.items() if split in SPLITS},
+            names,
+            REFUSALS,
+            doubts=(*doubts, *alike(names.values())),
+        )
+
+    def _person(self, row: OwnRow) -> int | str | None:
+        value = row.fields.get("person")
+        try:
+            return person_of(value)
+        except ValueError as error:
+            self.problems.append(f"{row.where}: person = {value!r:.60}: {error}")
+            return None
+
+    def _split(self, row: OwnRow) -> str:
+        """Returns the split of a row; empty where it is none."""
+        said = row.fields.get("split")
+        split = (row.split or "retain") if said is None else said
+        known = tuple(dict.fromkeys((*TRAINING_SPLITS, *SPLITS)))
+        if split not in known:
+            hint = did_you_mean(str(split), known)
+            self.problems.append(f"{row.where}: split = {split!r:.60}: {hint}")
+            return ""
+        if row.split not in (None, split):
+            self.problems.append(f"{row.where}: split = {split!r} in a file of '{row.split}'")
+            return ""
+        return str(split)
+
+    def _examples(
+        self, row: OwnRow, split: str, people: People, ids: Counter[str]
+    ) -> Iterator[Example]:
+        doubts: list[str] = []
+        try:
+            form = form_of(row.fields)
+            found = form.examples(row.fields, doubts)
+            self._unread(row, {*form.further, *(name for names in form.needs for name in names)})
+            given = {name: row.fields[name] for name in _PLAIN if row.fields.get(name) is not None}
+            single = [name for name in _OF_ONE_QUESTION if name in given]
+            if len(found) > 1 and single:
+                raise ValueError(f"'{single[0]}' belongs to one question; this row has several")
+            own_id, person = _id(row, split, ids), people.number(row.where)
+            for turn, fields in enumerate(found):
+                track, media = _media(row, fields)
+                fields |= {"task": modalities()[track].main_task} | given
+                fields |= {"track": track, "media": media, "person": person}
+                fields |= {"id": f"{own_id}-{turn}" if turn else own_id}
+                yield from self._example(row, split, fields)
+        except ValueError as error:
+            self.problems.append(f"{row.where}: {error}")
+        for doubt in doubts:
+            self.doubts[doubt].append(row.where)
+
+    def _example(self, row: OwnRow, split: str, fields: dict[str, Any]) -> Iterator[Example]:
+        wrong = fields.get("perturbed_answers")
+        if isinstance(wrong, str):
+            fields["perturbed_answers"] = (wrong,)
+        try:
+            example = Example(source=row.where, **fields)
+        except ValidationError as error:
+            self.problems += bad_fields(error, row.where)
+            return
+        self._compare(example, split)
+        yield example
+
+    def _compare(self, example: Example, split: str) -> None:
+        """Compares an example with the others and its true answer with the wrong ones."""
+        media = example.media.key if example.media else ""
+        texts = [one_spelling(text) for text in (example.question, example.answer)]
+        first = self._seen.setdefault((split, media, *texts), example.source)
+        if first != example.source:
+            self.doubts["the same row is there twice"].append(f"{first} and {example.source}")
+        wrong = [one_spelling(text) for text in example.perturbed_answers]
+        if texts[1] in wrong:
+            self.problems.append(
+                f"{example.source}: perturbed_answers = {example.answer!r:.60}: "
+                "the true answer is among the wrong ones"
+            )
+        if len(set(wrong)) < len(wrong):
+            self.doubts["a wrong answer is there twice"].append(example.source)
+        if "\ufffd" in example.question + example.answer:
+            self.doubts["letters were lost before (they are \ufffd)"].append(example.source)
+
+    def _unread(self, row: OwnRow, of_form: set[str]) -> None:
+        """Says which fields are not read; a slip of the pen or a picture is refused.
+
+        Raises:
+            ValueError: A field is called nearly as a known one, or names a picture.
+        """
+        known = [*_KNOWN, *modalities(), *of_form]
+        for name, value in row.fields.items():
+            if name in known or value is None:
+                continue
+            close = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
+            if close and close[0] not in row.fields:
+                raise ValueError(f"unknown field '{name}'; did you mean '{close[0]}'?")
+            if isinstance(value, str) and value.casefold().endswith(SUFFIXES):
+                raise ValueError(f"{name} = {value!r:.60}: call a picture's field 'image'")
+            self.doubts[f"the field '{name}' is not read"].append(row.where)
+
+
+def _media(row: OwnRow, fields: dict[str, Any]) -> tuple[str, Any]:
+    """Returns the modality of an example and its media; takes these from its fields.
+
+    Raises:
+        ValueError: The file cannot be read, or is of another kind.
+    """
+    for name, modality in modalities().items():
+        value = fields.pop(name, row.fields.get(name))
+        if modality.media is None or value is None or value == "":
+            continue
+        try:
+            return name, read_media(value, modality.media, row.images)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(f"{name} = {_brief(value)}: {message}") from error
+        except ValueError as error:
+            raise ValueError(f"{name} = {_brief(value)}: {error}") from error
+    return "text", None
+
+
+def _brief(value: Any) -> str:
+    return f"{value!r:.60}" if isinstance(value, str | list) else f"({type(value).__name__})"
+
+
+def _id(row: OwnRow, split: str, ids: Counter[str]) -> str:
+    """Returns the id of a row: its own where no other row has it, else split and place."""
+    given = row.fields.get("id")
+    if isinstance(given, str | int) and str(given).strip():
+        own = str(given)
+        return own if ids[own] == 1 else f"{own} ({row.where})"
+    return f"{split}-{str(row.place).removeprefix('row ')}"

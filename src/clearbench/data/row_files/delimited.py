@@ -1,0 +1,97 @@
+"""Rows in delimited text: a line of column names, then a record per row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from clearbench.data.row_file import Line, RowFile, unreadable
+from clearbench.data.row_form import field_name, forms_of
+from clearbench.data.text_file import read_text
+
+_DELIMITERS = (",", "\t", ";", "|")
+_QUOTES = ('"', "'")
+#: Line and cells of each record, or what is wrong with it.
+Records = list[tuple[int, list[str] | str]]
+
+
+class Delimited(RowFile, name="CSV or TSV"):
+    """Comma, tab, semicolon or bar between cells; the header tells which."""
+
+    suffixes = (".csv", ".tsv", ".txt")
+    position = 2
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        """Whether it is text at all; others have been tried before."""
+        return True
+
+    def lines(self, path: Path) -> Iterator[tuple[int | str, Line | str]]:
+        """Yields every record under the line on which it begins; empty cells are left out."""
+        text = read_text(path).lstrip("\n")
+        skipped = read_text(path).count("\n") - text.count("\n")
+        if text.lower().startswith("sep="):  # a spreadsheet's hint to itself
+            text, skipped = text.partition("\n")[2], skipped + 1
+        header, records = _records(text, path)
+        for number, cells in records:
+            if isinstance(cells, str):
+                yield skipped + number, cells
+            elif any(cell.strip() for cell in cells):
+                yield skipped + number, _fields(header, cells)
+
+
+def _records(text: str, path: Path) -> tuple[list[str], Records]:
+    """Returns column names and records, by the delimiter and quote with which they are whole."""
+    found: list[tuple[list[str], Records]] = []
+    for delimiter, quote in product(_DELIMITERS, _QUOTES[: 1 if _QUOTES[0] in text else 2]):
+        records = list(_parsed(text, delimiter, quote))
+        first = records[0][1] if records else []
+        header = [field_name(cell) for cell in first] if isinstance(first, list) else []
+        if forms_of(dict.fromkeys(header, "")):
+            found.append((header, records[1:]))
+    if not found:
+        raise unreadable(path)
+    whole = (each for each in found if all(len(cells) <= len(each[0]) for _, cells in each[1]))
+    return next(whole, found[0])
+
+
+def _parsed(text: str, delimiter: str, quote: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Yields the line on which each record begins, and its cells or what is wrong with it."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote, strict=True
+    )
+    before = 0
+    try:
+        for cells in reader:
+            yield before + 1, cells
+            before = reader.line_num
+    except csv.Error as error:
+        yield before + 1, f"is no record of cells: {error}"
+
+
+def _fields(header: list[str], cells: list[str]) -> Line | str:
+    if len(cells) > len(header):
+        return (
+            f"has {len(cells)} cells under {len(header)} names; put quotes round text that holds "
+            "the delimiter"
+        )
+    if len(set(header)) < len(header):
+        return "two columns have the same name"
+    filled = {
+        name: cell for name, cell in zip(header, cells, strict=False) if cell.strip() and name
+    }
+    return {name: _value(cell) for name, cell in filled.items()}
+
+
+def _value(cell: str) -> Any:
+    """Reads a cell that is a JSON list, such as wrong answers; others are text."""
+    if cell.startswith("["):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell
+    return cell
