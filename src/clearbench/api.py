@@ -23,7 +23,6 @@ from clearbench.evaluation.metric import metric
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
-from clearbench.methods.base import method as named_method
 from clearbench.models.base import Model
 from clearbench.models.pictures import check_pictures
 from clearbench.runs.code import code_digests, modules_of
@@ -34,6 +33,7 @@ from clearbench.runs.schema import Details, Results
 from clearbench.storage import new_folder
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
+from clearbench.training.checks import named_method
 from clearbench.training.loop import OnStep
 from clearbench.training.settings import TrainSettings
 from clearbench.training.watch import Diverged
@@ -130,7 +130,7 @@ def unlearn(
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
         **hyperparameters: Hyper-parameters of the method.
     """
-    chosen = named_method(method, **hyperparameters)
+    chosen = named_method(method, hyperparameters, "settings=TrainSettings({}={!r})")
     schedule = settings or TrainSettings(steps=30)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
     about = {

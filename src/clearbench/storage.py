@@ -60,7 +60,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         what = f"cannot read: {error.strerror}"
         raise StorageError(what, str(path), "check the path and its permissions") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise StorageError(f"not valid JSON: {error}", str(path), "restore the file") from error
     except RecursionError as error:
         what = "not JSON that clearbench writes: nested too deeply"

@@ -59,6 +59,6 @@ def test_own_rows_are_forgotten_from_files(folder: Path, tmp_path: Path) -> None
 
 
 def test_whom_to_forget_must_be_said(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="whom to forget"):
+    with pytest.raises(RecipeError, match="no data are given"):
         run("unlearn", "--model", folder / "original", "--out", tmp_path / "after")
     assert not (tmp_path / "after").exists()

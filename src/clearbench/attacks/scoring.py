@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import permutations
+from typing import Any, NamedTuple
 
 from clearbench.attacks.base import ATTACKS, Attack, attack
 from clearbench.errors import DataError
@@ -16,13 +18,37 @@ from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.scoring import Scores
+from clearbench.evaluation.scoring import Failures, Scores
 from clearbench.evaluation.statistics import Band, band
 
 FurtherMetrics = tuple[Metric | Comparison, ...]
 
 
-def score(
+class Scored(NamedTuple):
+    """All scores of one model.
+
+    Attributes:
+        scores: Scores by key.
+        failures: Reasons why metrics of plugins gave none, by the last part of their keys.
+    """
+
+    scores: Scores
+    failures: Failures
+
+
+def score(records: Records, *arguments: Any, **options: Any) -> Scores:
+    """Computes every score of one model, by key, as `scored`; warns of plugins' metrics that fail.
+
+    Raises:
+        DataError: The records lack what the protocol needs; every missing score is named.
+    """
+    found = scored(records, *arguments, **options)
+    for name, reason in found.failures.items():
+        warnings.warn(f"metric '{name}' failed: {reason}", stacklevel=2)
+    return found.scores
+
+
+def scored(
     records: Records,
     reference: Records | None = None,
     original: Records | None = None,
@@ -32,7 +58,7 @@ def score(
     golds: Sequence[Records] = (),
     controls: Mapping[str, Records] | None = None,
     shadows: Sequence[Records] = (),
-) -> Scores:
+) -> Scored:
     """Computes every score of one model, by key `<split>.<track>.<metric>`.
 
     Args:
@@ -56,27 +82,34 @@ def score(
         tuple(shadows),
     )
     chosen, further = named_protocol(protocol), tuple(metrics)
-    scores = scoring.with_gold_and_original(
-        collections, lambda given: _unpaired(given, chosen.name, further)
-    )
+    failures: Failures = {}
+
+    def compute(given: Collections) -> Scores:
+        found = _unpaired(given, chosen.name, further)
+        failures.update(found.failures)
+        return found.scores
+
+    scores = scoring.with_gold_and_original(collections, compute)
     chosen.check(scores, reference is not None)
-    return dict(sorted(scores.items()))
+    sound = {key: value for key, value in scores.items() if key.split(".")[-1] not in failures}
+    return Scored(dict(sorted(sound.items())), failures)
 
 
 @lru_cache(maxsize=16)
-def _unpaired(collections: Collections, protocol: str, further: FurtherMetrics) -> Scores:
+def _unpaired(collections: Collections, protocol: str, further: FurtherMetrics) -> Scored:
     """Computes scores without gold's and the original's values; cached, as both recur per run."""
     chosen = named_protocol(protocol)
-    scores = _measured(collections, chosen, further)
-    return scores | chosen.aggregates({key: score.value for key, score in scores.items()})
+    scores, failures = _measured(collections, chosen, further)
+    parts = chosen.aggregates({key: score.value for key, score in scores.items()})
+    return Scored(scores | parts, failures)
 
 
-def _measured(collections: Collections, chosen: Protocol, further: FurtherMetrics) -> Scores:
-    scores = scoring.measured(collections, (*chosen.metrics(), *further))
+def _measured(collections: Collections, chosen: Protocol, further: FurtherMetrics) -> Scored:
+    scores, failures = scoring.measured(collections, (*chosen.metrics(), *further))
     for made in protocol_attacks(chosen):
         for track in collections.tracks:
             scores |= made.scores(collections, track)
-    return scores
+    return Scored(scores, failures)
 
 
 def protocol_attacks(chosen: Protocol) -> tuple[Attack, ...]:
@@ -89,7 +122,7 @@ def protocol_attacks(chosen: Protocol) -> tuple[Attack, ...]:
 
 def split_scores(records: Records, protocol: str, further: FurtherMetrics = ()) -> Scores:
     """Computes scores of every measured split: no gold, no aggregate, nothing is required."""
-    return _measured(Collections(records), named_protocol(protocol), further)
+    return _measured(Collections(records), named_protocol(protocol), further).scores
 
 
 def null_band(golds: Sequence[Records], protocol: str = "clear") -> dict[str, Band]:
@@ -106,7 +139,7 @@ def null_band(golds: Sequence[Records], protocol: str = "clear") -> dict[str, Ba
         raise DataError("one gold model has no band", "null_band", "give two or more seeds")
     pairs: dict[str, list[Score]] = {}
     for ours, other in permutations(golds, 2):
-        for key, value in score(ours, other, None, protocol).items():
+        for key, value in scored(ours, other, None, protocol).scores.items():
             pairs.setdefault(key, []).append(value)
     return {key: band(scores) for key, scores in sorted(pairs.items())}
 

@@ -8,22 +8,23 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import typer
-from rich.console import Console
 
-from clearbench.cli import runs
 from clearbench.cli.about import list_
 from clearbench.cli.checks import doctor, validate
+from clearbench.cli.command import OnceCommand, in_words, worded
 from clearbench.cli.recipes import demo, report, run, view
-from clearbench.cli.steps import build, evaluate, finetune, score, unlearn
+from clearbench.cli.runs import runs_best, runs_list, runs_prune, runs_show, runs_verify
+from clearbench.cli.scores import score
+from clearbench.cli.steps import build, evaluate, finetune, unlearn
 from clearbench.cli.stopping import Stopped, flush, show_anything, stopping
 from clearbench.errors import ClearbenchError
 from clearbench.quiet import quiet_libraries
-from clearbench.writing import closed
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # else words in brackets are taken for markup, and vanish
     help="Did the model really forget this person?",
 )
 #: Command modules in the order of `--help`.
@@ -41,11 +42,25 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "doctor": doctor,
 }
+_RUNS_COMMANDS: dict[str, Callable[..., None]] = {
+    "list": runs_list,
+    "show": runs_show,
+    "verify": runs_verify,
+    "best": runs_best,
+    "prune": runs_prune,
+}
 #: Commands that keep finished work, and resume.
 _RESUMED = ("demo", "run", "finetune", "unlearn", "evaluate")
 for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
-app.add_typer(runs.app, name="runs")
+    app.command(_name, cls=OnceCommand)(worded(_command))
+_runs = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Finished runs: list, show, verify, best, prune.",
+)
+for _name, _command in _RUNS_COMMANDS.items():
+    _runs.command(_name, cls=OnceCommand)(worded(_command))
+app.add_typer(_runs, name="runs")
 
 
 def main() -> None:
@@ -61,26 +76,25 @@ def main() -> None:
     except ClearbenchError as error:
         code = _fail(str(error), 2)
     except Stopped as stopped:
-        resumes = sys.argv[1:2] and sys.argv[1] in _RESUMED
+        resumes = next((word for word in sys.argv[1:] if word in _RESUMED), None)
         hint = "; run the same command again to go on" if resumes else ""
         with suppress(OSError):
-            Console(stderr=True).print(f"stopped{hint}")
+            typer.echo(f"stopped{hint}", err=True)
         code = 128 + stopped.number
+    except BrokenPipeError:
+        code = 1
     except OSError as error:
-        if closed(error) is None:
-            raise
-        code = _fail(f"cannot write the output: {error.strerror}", 1)
+        code = _fail(str(in_words(error)), 2)
     finally:
         unwritten = flush()
     if unwritten is not None and not code:
-        code = 1 if unwritten.errno == errno.EPIPE else _fail(f"output: {unwritten.strerror}", 1)
+        gone = unwritten.errno == errno.EPIPE
+        code = 1 if gone else _fail(f"cannot write the output: {unwritten.strerror}", 2)
     sys.exit(code)
 
 
 def _fail(message: str, code: int) -> int:
     """Prints an error, where it can be printed; returns the exit status."""
     with suppress(OSError):
-        Console(stderr=True, soft_wrap=True).print(
-            f"error: {message}", markup=False, highlight=False
-        )
+        typer.echo(f"error: {message}", err=True)
     return code

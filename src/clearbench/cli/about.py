@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
-from clearbench.catalogue import Rows, catalogue
+from clearbench.catalogue import catalogue
 from clearbench.cli.options import Json, Plugins, load_plugins
+from clearbench.cli.output import say, show_paragraphs, show_table
+
+#: Columns of the lists in the order in which they give way on a narrow terminal.
+_DROPPED_FIRST = (
+    "hyperparameters", "paper", "needs", "modalities", "kinds", "artefact", "status", "models",
+)  # fmt: skip
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="methods, metrics, protocols, ... or recipes")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="methods, metrics, attacks, protocols, datasets, models or recipes",
+        ),
+    ],
     as_json: Json = False,
     plugin: Plugins = None,
 ) -> None:
@@ -25,38 +33,39 @@ def list_(
     rows = catalogue(what)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
-        return
-    if not rows:
-        Console().print(f"no {what} in this version")
-        return
-    if "shows" in rows[0]:
-        _explain(rows, Console())
-        return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    Console().print(table)
+    elif not rows:
+        say(f"no {what} in this version")
+    elif "shows" in rows[0]:
+        show_paragraphs([(row["name"], [row["shows"], *_facts(row)]) for row in rows])
+    else:
+        show_table(
+            list(rows[0]),
+            [
+                [_paper(value) if key == "paper" else _cell(value) for key, value in row.items()]
+                for row in rows
+            ],
+            dropped_first=_DROPPED_FIRST,
+            all_of_it="--json, or pipe it through `cat`",
+        )
 
 
-def _explain(rows: Rows, console: Console) -> None:
-    """Prints each row as a paragraph with its facts below, for rows too long for a table."""
-    for row in rows:
-        facts = Table.grid(padding=(0, 2))
-        facts.add_column(style="dim", no_wrap=True)
-        facts.add_column(overflow="fold")
-        for key, value in row.items():
-            if key not in ("name", "shows") and value not in ("", [], {}):
-                facts.add_row(Text(key), Text(_paragraph(value)))
-        console.print(Text(row["name"], style="bold"))
-        console.print(Padding(Group(Text(row["shows"]), facts), (0, 0, 1, 2)))
+def _facts(row: Mapping[str, Any]) -> list[str]:
+    """Writes what is known of an entry besides name and meaning, a line each."""
+    lines = []
+    for key, value in row.items():
+        if key in ("name", "shows") or value in ("", [], {}):
+            continue
+        if isinstance(value, dict):
+            lines += [f"{key}: {part}: {_cell(words)}" for part, words in value.items()]
+        elif isinstance(value, list) and any(": " in str(part) for part in value):
+            lines += [f"{key}: {part}" for part in value]
+        else:
+            lines.append(f"{key}: {_cell(value)}")
+    return lines
 
 
-def _paragraph(value: object) -> str:
-    """Writes sentences and named lists each on a line of their own."""
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {_cell(part)}" for key, part in value.items())
-    sentences = isinstance(value, list) and any(": " in str(part) for part in value)
-    return "\n".join(value) if isinstance(value, list) and sentences else _cell(value)
+def _paper(paper: Mapping[str, Any]) -> str:
+    return ", ".join(str(part) for part in paper.values() if part)
 
 
 def _cell(value: object) -> str:

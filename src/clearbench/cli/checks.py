@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from clearbench.cli.data import Forget, Images, Retain, chosen_dataset
 from clearbench.cli.options import Json, Plugins, load_plugins
+from clearbench.cli.output import say, show_table
 from clearbench.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
+_SOURCE = "A recipe, a dataset, a file of own rows, or a hub id."
+
+
 def validate(
-    source: Annotated[str, typer.Argument(help="A recipe, a dataset folder, or a hub id.")],
+    source: Annotated[str | None, typer.Argument(help=_SOURCE)] = None,
+    forget: Forget = None,
+    retain: Retain = None,
+    images: Images = None,
     as_json: Json = False,
     plugin: Plugins = None,
 ) -> None:
@@ -33,18 +39,33 @@ def validate(
     from clearbench.runs.recipe import builtin_recipes
 
     load_plugins(plugin)
-    if source in builtin_recipes() or source.endswith((".yaml", ".yml")):
-        _validate_recipe(source, as_json)
+    if source in builtin_recipes() or (source or "").endswith((".yaml", ".yml")):
+        _validate_recipe(str(source), as_json)
         return
-    from clearbench.data.checks import check
-
-    checkup = check(source)
+    checkup = _checkup("validate", source, forget, retain, images)
     if as_json:
         typer.echo(json.dumps(_as_json(checkup), indent=1))
     else:
-        _show_counts(checkup, Console())
+        _show_counts(checkup)
     if not checkup.ok:
         sys.exit(2)
+
+
+def _checkup(
+    command: str,
+    source: str | None,
+    forget: str | None,
+    retain: Path | None,
+    images: Path | None,
+) -> Checkup:
+    """Checks a dataset, or own rows in one or two files."""
+    from clearbench.data.checks import Checkup, check
+
+    if source is not None and forget is None and retain is None:
+        return check(source, images)
+    dataset = chosen_dataset(command, source, forget, retain, images)
+    named = ", ".join(str(part) for part in (source, forget, retain) if part is not None)
+    return Checkup(named, "own rows", (), (), dataset)
 
 
 def _validate_recipe(source: str, as_json: bool) -> None:
@@ -56,7 +77,7 @@ def _validate_recipe(source: str, as_json: bool) -> None:
         about = {"recipe": recipe.name, "models": list(recipe.models), "runs": runs, "ok": True}
         typer.echo(json.dumps(about, indent=1))
     else:
-        Console().print(f"{recipe.name}: {len(recipe.models)} models, {runs} runs, all keys known")
+        say(f"{recipe.name}: {len(recipe.models)} models, {runs} runs, all keys known")
 
 
 def _as_json(checkup: Checkup) -> dict[str, Any]:
@@ -88,25 +109,45 @@ def _splits(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def doctor(
-    source: Annotated[str | None, typer.Argument(help="A dataset or model.")] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(help="Datasets, files of own rows, models, in any order."),
+    ] = None,
+    forget: Forget = None,
+    retain: Retain = None,
+    images: Images = None,
+    plugin: Plugins = None,
 ) -> None:
     """Says how a dataset or model is read and every problem of it; without one, this machine's."""
-    from clearbench.data.checks import check
-    from clearbench.doctor import examine, is_model, machine
+    from clearbench.doctor import machine
+
+    load_plugins(plugin)
+    rows = forget is not None or retain is not None
+    if not sources and not rows:
+        _show_lines(machine())
+        return
+    fine = []
+    for source in sources or ():
+        if len(sources or ()) > 1 or rows:
+            say(f"{source}:")
+        fine.append(_examined(source, None if rows else images))
+    if rows:
+        fine.append(_show_dataset(_checkup("doctor", None, forget, retain, images)))
+    if not all(fine):
+        sys.exit(2)
+
+
+def _examined(source: str, images: Path | None) -> bool:
+    """Shows how one dataset or model is read; returns whether it can be used."""
+    from clearbench.doctor import examine, is_model
     from clearbench.models.load import load_model
 
-    console = Console(soft_wrap=True)
-    if source is None:
-        ok = _show_lines(machine(), console)
-    elif is_model(source):
-        ok = _show_lines(examine(load_model(source)), console)
-    else:
-        try:
-            ok = _show_dataset(check(source), console)
-        except DataError as no_data:
-            ok = _show_lines(examine(_model(source, no_data)), console)
-    if not ok:
-        sys.exit(2)
+    if is_model(source):
+        return _show_lines(examine(load_model(source)))
+    try:
+        return _show_dataset(_checkup("doctor", source, None, None, images))
+    except DataError as no_data:
+        return _show_lines(examine(_model(source, no_data)))
 
 
 def _model(source: str, no_data: DataError) -> Model:
@@ -120,33 +161,36 @@ def _model(source: str, no_data: DataError) -> Model:
         raise DataError(what, no_data.where, no_data.fix) from no_model
 
 
-def _show_lines(lines: Iterable[tuple[str, str]], console: Console) -> bool:
+def _show_lines(lines: Iterable[tuple[str, str]]) -> bool:
     """Prints findings; returns whether none of them is a problem."""
     from clearbench.doctor import PROBLEM
 
-    table, findings = Table(box=None, show_header=False), list(lines)
-    for what, value in findings:
-        table.add_row(what, Text(value))
-    console.print(table)
+    findings = list(lines)
+    width = max(len(what) for what, _ in findings)
+    say(*(f"{what:<{width}}  {value}" for what, value in findings))
     return all(what != PROBLEM for what, _ in findings)
 
 
-def _show_counts(checkup: Checkup, console: Console) -> None:
+def _show_counts(checkup: Checkup) -> None:
     if checkup.configurations:
-        table = Table("configuration", "expected", "found", "")
-        for entry in checkup.configurations:
-            expected = "varies" if entry.expected is None else f"{entry.expected:,}"
-            count = "missing" if entry.found is None else f"{entry.found:,}"
-            table.add_row(entry.name, expected, count, "" if entry.ok else "differs")
-        console.print(table)
-    _show_splits(checkup, console)
-    _show_some("problem", checkup.problems, console)
+        rows = [
+            (
+                entry.name,
+                "varies" if entry.expected is None else f"{entry.expected:,}",
+                "missing" if entry.found is None else f"{entry.found:,}",
+                "" if entry.ok else "differs",
+            )
+            for entry in checkup.configurations
+        ]
+        show_table(("configuration", "expected", "found", ""), rows)
+    _show_splits(checkup)
+    _show_some("problem", checkup.problems)
     wrong = sum(not entry.ok for entry in checkup.configurations)
     if wrong:
-        console.print(f"{wrong} of {len(checkup.configurations)} counts are not the published ones")
+        say(f"{wrong} of {len(checkup.configurations)} counts are not the published ones")
 
 
-def _show_dataset(checkup: Checkup, console: Console) -> bool:
+def _show_dataset(checkup: Checkup) -> bool:
     """Prints where every column goes; returns whether the data can be loaded."""
     from clearbench.data.checks import odd_rows
 
@@ -155,31 +199,24 @@ def _show_dataset(checkup: Checkup, console: Console) -> bool:
         goes = tuple(f"{name} -> {', '.join(to) or 'unread'}" for name, to in entry.fields.items())
         count = "none" if entry.found is None else f"{entry.found:,}"
         alike.setdefault((goes, entry.missing), []).append(f"{entry.name}: {count}")
-    if alike:
-        table = Table("configurations", "columns and where they go", "missing columns")
-        for (goes, missing), names in alike.items():
-            table.add_row("\n".join(names), "\n".join(goes), "\n".join(missing))
-            table.add_section()
-        console.print(table)
-    _show_splits(checkup, console)
-    _show_some("problem", checkup.problems, console)
+    for (goes, missing), names in alike.items():
+        say(", ".join(names), *(f"  {line}" for line in goes))
+        say(*(f"  missing: {name}" for name in missing))
+    _show_splits(checkup)
+    _show_some("problem", checkup.problems)
     if checkup.dataset is not None:
-        _show_some("odd row", list(odd_rows(checkup.dataset)), console)
+        _show_some("odd row", list(odd_rows(checkup.dataset)))
     return not checkup.problems
 
 
-def _show_splits(checkup: Checkup, console: Console) -> None:
-    if checkup.dataset is None:
-        return
-    table = Table("split", "people", "training rows", "measured rows")
-    for split in _splits(checkup.dataset):
-        table.add_row(*map(str, split.values()))
-    console.print(table)
+def _show_splits(checkup: Checkup) -> None:
+    if checkup.dataset is not None:
+        rows = [tuple(map(str, split.values())) for split in _splits(checkup.dataset)]
+        show_table(("split", "people", "training rows", "measured rows"), rows)
 
 
-def _show_some(what: str, lines: Sequence[str], console: Console) -> None:
-    console.print(f"{what}s: {len(lines)}" if lines else f"no {what}s")
-    for line in lines[:SHOWN]:
-        console.print(f"  {line}", markup=False, highlight=False)
+def _show_some(what: str, lines: Sequence[str]) -> None:
+    say(f"{what}s: {len(lines)}" if lines else f"no {what}s")
+    say(*(f"  {line}" for line in lines[:SHOWN]))
     if len(lines) > SHOWN:
-        console.print(f"  and {len(lines) - SHOWN} more")
+        say(f"  and {len(lines) - SHOWN} more")

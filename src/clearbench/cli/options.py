@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,34 +18,24 @@ Plugins = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Stages shared between runs.")]
-Forget = Annotated[
-    str | None, typer.Option(help="How many people, or a published split such as forget05.")
-]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def load_plugins(paths: list[Path] | None) -> tuple[str, ...]:
-    """Runs the plugin files; returns their full paths, for worker processes."""
+    """Runs the plugin files, each once; returns their full paths, for worker processes.
+
+    Raises:
+        RecipeError: A file cannot be run, or two files have one name, by which stages know them.
+    """
     from clearbench.plugins import load_plugin
 
-    for path in paths or ():
+    files = list(dict.fromkeys(path.resolve() for path in paths or ()))
+    for path in files:
+        twin = next((other for other in files if other.stem == path.stem and other != path), None)
+        if twin is not None:
+            raise RecipeError(
+                f"two plugins are called {path.name}", f"{path}, {twin}", "rename one"
+            )
+    for path in files:
         load_plugin(path)
-    return tuple(str(path.resolve()) for path in paths or ())
-
-
-def whom(forget: str | None) -> int | str | None:
-    """Parses a number of people, or the name of a split."""
-    return int(forget) if forget is not None and forget.isdecimal() else forget
-
-
-def assignments(pairs: list[str] | None) -> dict[str, Any]:
-    """Parses the values of repeated `name=value` options."""
-    import yaml
-
-    values = {}
-    for pair in pairs or ():
-        key, separator, text = pair.partition("=")
-        if not separator:
-            raise RecipeError(f"'{pair}' is not name=value", "command line", "write steps=30")
-        values[key] = yaml.safe_load(text)
-    return values
+    return tuple(map(str, files))

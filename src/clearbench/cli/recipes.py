@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from clearbench.cli.options import Out, Plugins, Store, Workers, load_plugins
+from clearbench.cli.output import check_writable, say
 from clearbench.errors import RecipeError, StorageError
+from clearbench.storage import sha256_file
 
 if TYPE_CHECKING:
     from clearbench.runs.recipe import Recipe
@@ -26,6 +28,7 @@ def demo(
     from clearbench.runs.recipe import load_recipe
 
     wanted = [*(changes or []), *([f"seed={seed}"] if seed is not None else [])]
+    check_writable(out or Path("runs/demo"))
     _run(load_recipe("demo", wanted), out or Path("runs/demo"), (), workers, None)
 
 
@@ -44,6 +47,7 @@ def run(
     plugins = load_plugins(plugin)
     resolved = load_recipe(recipe, changes)
     folder = out or _default_folder(resolved.name)
+    check_writable(folder)
     if plan:
         _show_plan(resolved, folder, store)
     else:
@@ -72,9 +76,9 @@ def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     listed += reasons(planned.stages, planned.store)
     for reason in listed:
         line = f"{reason.action:5}  {reason.stage.key}: {reason.why}"
-        Console(soft_wrap=True).print(line, markup=False, highlight=False)
+        say(line)
     made = sum(reason.action == "make" for reason in listed)
-    Console().print(f"{made} of {len(listed)} stages to make")
+    say(f"{made} of {len(listed)} stages to make")
 
 
 def _run(
@@ -99,15 +103,30 @@ def _run(
 
 def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    plugin: Plugins = None,
 ) -> None:
-    """Writes the page of a run again from its results."""
+    """Writes the page of a run again from its results; plugins bring the words of their metrics."""
     from clearbench.report.html import write_page
+    from clearbench.runs.schema import read_results
 
-    Console().print(str(write_page(folder)))
+    files = load_plugins(plugin)
+    results = read_results(folder)
+    say(str(write_page(folder)))
+    recorded = {entry.name: entry.sha256 for entry in results.plugins}
+    for path in map(Path, files):
+        if recorded.get(path.name) != sha256_file(path):
+            how = "has changed since the run" if path.name in recorded else "was not part of it"
+            say(
+                f"{path.name} {how}: `clearbench run` again, with --plugin, scores with it as it is"
+            )
 
 
-def view(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+def view(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    plugin: Plugins = None,
+) -> None:
     """Shows a run's summary and opens its page in the browser, where there is one."""
+    load_plugins(plugin)
     page = _summary(folder)
     if sys.stdout.isatty():
         typer.launch(str(page))
@@ -116,9 +135,12 @@ def view(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> Non
 def _summary(folder: Path) -> Path:
     """Prints the summary of a run, and returns its page, which is written where it is missing."""
     from clearbench.report.html import refresh_page
+    from clearbench.report.measures import failed_metrics
     from clearbench.report.summary import print_summary
     from clearbench.runs.schema import read_details, read_results
 
-    page = refresh_page(folder)
-    print_summary(read_results(folder), read_details(folder), page, Console())
+    page, results = refresh_page(folder), read_results(folder)
+    print_summary(results, read_details(folder), page, Console())
+    for name, reason in failed_metrics(results):
+        say(f"metric '{name}' failed, and gave no score: {reason}")
     return page

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from clearbench.cli.options import Plugins, Store, load_plugins
+from clearbench.cli.options import Json, Plugins, Store, load_plugins
+from clearbench.cli.output import say, show_table
 
-app = typer.Typer(no_args_is_help=True, help="Finished runs: list, show, verify, prune.")
+_RUN = Annotated[Path, typer.Argument(help="A run's folder.")]
 
 
-@app.command("list")
-def runs_list(folder: Annotated[Path, typer.Argument()] = Path("runs")) -> None:
-    """Lists the runs below a folder."""
+def runs_list(
+    folder: Annotated[Path, typer.Argument(help="Folder to search.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Lists the runs below a folder; a damaged one is named, and the exit status is 2."""
     from clearbench.runs.folders import list_runs
 
-    table = Table("folder", "recipe", "rows", "not ok")
-    for row in list_runs(folder):
-        table.add_row(*map(str, row))
-    Console().print(table)
+    runs, damaged = list_runs(folder)
+    if as_json:
+        found = [run._asdict() for run in runs]
+        typer.echo(json.dumps({"runs": found, "damaged": damaged}, indent=1))
+    elif runs:
+        columns = ("folder", "recipe", "rows", "not ok")
+        show_table(columns, [tuple(map(str, run)) for run in runs], dropped_first=("recipe",))
+    elif not damaged:
+        say(f"no runs below {folder}")
+    if damaged:
+        say(*(damaged if not as_json else ()))
+        sys.exit(2)
 
 
-@app.command("show")
-def runs_show(folder: Path) -> None:
+def runs_show(folder: _RUN, as_json: Json = False) -> None:
     """Shows a run's rows."""
     from clearbench.runs.folders import show_run
 
-    table = Table("row", "status", "forget.text.probability", "forget.image.probability", "reason")
-    for row in show_run(folder):
-        table.add_row(*row)
-    Console().print(table)
+    rows = show_run(folder)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    columns = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
+    show_table(
+        columns,
+        [[row[name] for name in columns] for row in rows],
+        dropped_first=(
+            "reason", "forget.image.probability", "forget.text.probability", "verdict",
+        ),
+        all_of_it="--json, or pipe it through `cat`",
+    )  # fmt: skip
 
 
-@app.command("verify")
 def runs_verify(
     folder: Annotated[Path | None, typer.Argument(help="A run to check byte by byte.")] = None,
     same: Annotated[
@@ -59,16 +76,14 @@ def runs_verify(
     else:
         verified = verify_run(folder or Path("runs/demo"), store)
         problems, notes = list(verified.damaged), verified.changed
-    for line in (*problems, *notes):
-        Console().print(line, markup=False, highlight=False, soft_wrap=True)
+    say(*problems, *notes)
     if problems:
         sys.exit(1)
     since = "; run the recipe again to make what has changed" if notes else ""
-    Console().print("the same" if same else f"whole{since}")
+    say("the same" if same else f"whole{since}")
 
 
-@app.command("best")
-def runs_best(folder: Path) -> None:
+def runs_best(folder: _RUN) -> None:
     """Prints the best settings of a search on the validation fold, as a recipe's `runs`."""
     import yaml
 
@@ -77,7 +92,6 @@ def runs_best(folder: Path) -> None:
     typer.echo(yaml.safe_dump(as_recipe_runs(best_runs(folder)), sort_keys=False, width=100))
 
 
-@app.command("prune")
 def runs_prune(
     folders: Annotated[list[Path], typer.Argument(help="Runs; with --store, all that share it.")],
     yes: Annotated[bool, typer.Option("--yes", help="Really delete.")] = False,
@@ -89,4 +103,4 @@ def runs_prune(
 
     load_plugins(plugin)
     for name in prune_runs(folders, store, really=yes):
-        Console().print(f"{'removed' if yes else 'would remove'} {name}", highlight=False)
+        say(f"{'removed' if yes else 'would remove'} {name}")

@@ -1,27 +1,30 @@
-"""Commands for single steps: make people, teach, unlearn, measure, score."""
+"""Commands for single steps: make people, teach, unlearn, measure."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from clearbench.cli.options import Forget, Json, Plugins, assignments, load_plugins, whom
+from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
+from clearbench.cli.options import Plugins, load_plugins
+from clearbench.cli.output import check_writable, say, show_table
 from clearbench.cli.progress import progress
+from clearbench.cli.settings import method_settings, one_method, training_settings
 from clearbench.errors import RecipeError
+from clearbench.storage import check_free, is_finished, new_folder
 
 if TYPE_CHECKING:
     from clearbench.data.dataset import Dataset
-    from clearbench.evaluation.score import Score
-    from clearbench.evaluation.statistics import Band
     from clearbench.models.base import Model
+
+_UNCHANGED_WEIGHTS = (
+    "the weights are unchanged: a guard lies beside them in the folder, and only clearbench "
+    "applies it (GUARD.txt)"
+)
+_CONTROLS = ("blank", "shuffled")
 
 
 def build(
@@ -36,28 +39,37 @@ def build(
     """Makes fictitious people: questions, answers, portraits, captions."""
     from clearbench.builtin.build import build_folder
 
+    check_writable(out)
     counts = build_folder(out, people, forget, strangers, seed, render=render, workers=workers)
-    table = Table("configuration", "rows")
-    for name, rows in counts.items():
-        table.add_row(name, str(rows))
-    Console().print(table)
+    show_table(("configuration", "rows"), [(name, str(rows)) for name, rows in counts.items()])
 
 
 def finetune(
     model: Annotated[str, typer.Option(help="A folder, a hub id, or `builtin`.")],
-    data: Annotated[str, typer.Option(help="A dataset folder, or `builtin`.")],
-    out: Annotated[Path, typer.Option("--out")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model.")],
+    data: Data = None,
     forget: Forget = None,
+    retain: Retain = None,
+    images: Images = None,
     without_forget: Annotated[bool, typer.Option(help="Make a gold model.")] = False,
     kind: Annotated[str, typer.Option(help="Kind of a built-in model.")] = "vision-language",
     seed: int = 0,
-    set: Annotated[list[str] | None, typer.Option(help="Training field=value.")] = None,
+    set: Annotated[
+        list[str] | None, typer.Option(help="Training field=value, such as steps=100.")
+    ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Teaches a model the people of a dataset."""
     from clearbench import api
-    from clearbench.data.load import load_dataset
 
-    dataset = load_dataset(data, whom(forget))
+    load_plugins(plugin)
+    settings = training_settings(set, steps=100)
+    check_writable(out)
+    dataset = chosen_dataset("finetune", data, forget, retain, images)
+    if without_forget and not dataset.training.get("forget"):
+        raise RecipeError(
+            "there are no rows to leave out", "--without-forget", "give rows to forget, too"
+        )
     with progress("teaching") as on_step:
         api.finetune(
             _model(model, kind, dataset),
@@ -66,9 +78,9 @@ def finetune(
             seed=seed,
             without=("forget",) if without_forget else (),
             on_step=on_step,
-            **assignments(set),
+            **settings,
         )
-    Console().print(f"saved to {out}")
+    say(f"saved to {out}")
 
 
 def _model(source: str, kind: str, dataset: Dataset) -> Model:
@@ -83,68 +95,86 @@ def _model(source: str, kind: str, dataset: Dataset) -> Model:
 
 def unlearn(
     model: Annotated[str, typer.Option(help="The original: a folder or hub id.")],
-    out: Annotated[Path, typer.Option("--out")],
-    data: Annotated[str | None, typer.Option(help="A dataset folder.")] = None,
-    forget: Annotated[
-        str | None, typer.Option(help="JSON lines: question, answer. With --data: see finetune.")
-    ] = None,
-    retain: Annotated[Path | None, typer.Option(help="JSON lines: question, answer.")] = None,
-    method: str = "npo",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model.")],
+    data: Data = None,
+    forget: Forget = None,
+    retain: Retain = None,
+    images: Images = None,
+    method: Annotated[str, typer.Option(help="One method of `clearbench list methods`.")] = "npo",
     modality: Annotated[str | None, typer.Option(help="text, image or both")] = None,
     seed: int = 0,
-    set: Annotated[list[str] | None, typer.Option(help="Training field=value.")] = None,
-    hyper: Annotated[list[str] | None, typer.Option(help="Hyper-parameter=value.")] = None,
+    set: Annotated[
+        list[str] | None, typer.Option(help="Training field=value, such as steps=30.")
+    ] = None,
+    hyper: Annotated[
+        list[str] | None, typer.Option(help="The method's own hyper-parameter=value.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Removes people from a model."""
     from clearbench import api
-    from clearbench.data.jsonl import read_pairs
-    from clearbench.data.load import load_dataset
     from clearbench.data.modality import spell_modalities
     from clearbench.models.load import load_model
-    from clearbench.training.settings import TrainSettings
 
     load_plugins(plugin)
-    if (data is None and forget is None) or (data is not None and retain is not None):
+    name = one_method(method)
+    training, own = method_settings(name, set, hyper)
+    check_writable(out)
+    dataset = chosen_dataset("unlearn", data, forget, retain, images)
+    if not dataset.training.get("forget"):
         raise RecipeError(
-            "whom to forget is not clear", "unlearn", "give --data, or --forget with --retain"
+            "nobody is to be forgotten",
+            str(data or retain),
+            'give --forget FILE, or rows with "split": "forget"',
         )
-    if data is not None:
-        dataset = load_dataset(data, whom(forget))
-    else:
-        dataset = read_pairs(Path(str(forget)), retain)
-    if modality is None:
-        modality = spell_modalities({row.track for row in dataset.train_rows("forget")})
-    settings = TrainSettings.of(**{"steps": 30, **assignments(set)})
+    tracks = {row.track for row in dataset.train_rows("forget")}
+    chosen = modality or spell_modalities(tracks)
+    there = is_finished(out)
     with progress("forgetting") as on_step:
-        api.unlearn(
+        unlearned = api.unlearn(
             load_model(model),
             dataset,
-            method,
-            modality,
-            settings=settings,
+            name,
+            chosen,
+            settings=training,
             seed=seed,
             out=out,
             on_step=on_step,
-            **assignments(hyper),
+            **own,
         )
-    Console().print(f"saved to {out}")
+    rows = {part: len(dataset.training.get(part, ())) for part in ("forget", "retain")}
+    say(
+        f"{name} on {chosen}, seed {seed}: {rows['forget']} rows to forget, "
+        f"{rows['retain']} to keep",
+        f"{'was there already, nothing was done' if there else 'saved to'}: {out}",
+    )
+    if unlearned.guards:
+        say(_UNCHANGED_WEIGHTS)
+    say(
+        "not measured: whether anything was forgotten, and what else was lost. `clearbench "
+        "evaluate` asks the questions; a verdict needs a model never taught these rows"
+    )
 
 
 def evaluate(
     model: Annotated[str, typer.Option(help="A folder or hub id.")],
-    data: Annotated[str, typer.Option(help="A dataset folder, or `builtin`.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the records.")],
+    data: Data = None,
     forget: Forget = None,
+    retain: Retain = None,
+    images: Images = None,
     protocol: Annotated[str, typer.Option(help="What will be scored.")] = "clear",
-    limit: Annotated[int | None, typer.Option(help="Rows per split and task.")] = None,
-    images: Annotated[str | None, typer.Option(help="A control: blank or shuffled.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows per split and task.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="Show `blank` pictures, or another person's (`shuffled`).")
+    ] = None,
     ask: Annotated[
         list[str] | None, typer.Option(help="Ask rows as letter, paraphrased or cloze, too.")
     ] = None,
     stop_after: Annotated[
         float | None, typer.Option(min=1, help="Longest answer, in lengths of the true one.")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Measures a model once; `score` computes every metric from the records.
 
@@ -152,23 +182,29 @@ def evaluate(
     clearbench evaluate ...` shares the work among processes.
     """
     from clearbench import api
-    from clearbench.data.load import load_dataset
+    from clearbench.evaluation.protocols import protocol as named
     from clearbench.models.load import load_model
     from clearbench.processes import processes
-    from clearbench.storage import check_free, is_finished, new_folder
 
+    load_plugins(plugin)
+    named(protocol)
     parts = out.with_name(f"{out.name}.parts")
     if is_finished(out):  # a killed process may have left them
         shutil.rmtree(parts, ignore_errors=True)
+    check_writable(out)
     check_free(out)
-    dataset, loaded = load_dataset(data, whom(forget)), load_model(model)
+    if images is not None and str(images) in _CONTROLS and not images.is_dir():
+        fix = f"write --control {images}"
+        raise RecipeError(f"{images} is a control, not a folder of pictures", "--images", fix)
+    dataset = chosen_dataset("evaluate", data, forget, retain, images)
+    loaded = load_model(model)
     with progress("measuring") as on_batch:
         records = api.evaluate(
             loaded,
             dataset,
             protocol,
             limit=limit,
-            images=images,
+            images=control,
             asks=ask or (),
             stop_after=stop_after,
             parts=parts,
@@ -176,89 +212,21 @@ def evaluate(
         )
     if not processes().is_main_process:
         return
-    about = {"model": model, "data": data, "reading": loaded.reading}
+    about = {
+        "command": "evaluate",
+        "model": {"source": model, "fingerprint": loaded.fingerprint},
+        "data": {"source": data or [forget, retain and str(retain)]}
+        | {"fingerprint": dataset.fingerprint},
+        "protocol": protocol,
+        "limit": limit,
+        "control": control,
+        "asks": sorted({*named(protocol).asks, *(ask or ())}),
+        "stop_after": stop_after,
+        "reading": loaded.reading,
+    }
     with new_folder(out, about) as folder:
         records.save(folder)
     shutil.rmtree(parts, ignore_errors=True)
-    Console().print(f"{len(records.answers)} answers scored, records in {out}")
-
-
-def score(
-    log: Annotated[Path, typer.Argument(help="A folder of records, or a published log.")],
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(help="The gold model's records or log; more of other seeds: the null band."),
-    ] = None,
-    original: Annotated[Path | None, typer.Option(help="Those of the model before.")] = None,
-    known_only: Annotated[bool, typer.Option(help="Only rows that the original knew.")] = False,
-    blank: Annotated[
-        Path | None, typer.Option(help="The original's, shown blank pictures.")
-    ] = None,
-    protocol: Annotated[str, typer.Option(help="See `clearbench list protocols`.")] = "clear",
-    as_json: Json = False,
-) -> None:
-    """Computes every score of a model from its records, or from a log that others published."""
-    from clearbench.attacks.scoring import null_band
-    from clearbench.attacks.scoring import score as compute
-    from clearbench.evaluation.comparable import check_no_copy, check_not_swapped
-    from clearbench.evaluation.comparable import check_same_questions as check_same
-    from clearbench.evaluation.doubts import doubts
-    from clearbench.evaluation.logs.read import read_log
-    from clearbench.evaluation.protocols import protocol as named
-    from clearbench.evaluation.statistics import eligible
-
-    chosen, records = named(protocol), read_log(log)
-    golds = [read_log(path) for path in reference or ()]
-    first = read_log(original) if original else None
-    for place, (path, gold) in enumerate(zip(reference or (), golds, strict=True)):
-        check_same(records, gold, "reference")
-        for other in (records, *golds[:place]):
-            check_no_copy(other, gold, str(path), "reference")
-        check_not_swapped(records, gold)
-    if first is not None:
-        check_same(records, first, "original")
-    if known_only or blank:
-        if first is None:
-            raise RecipeError("which rows count depends on the original", "score", "--original LOG")
-        blind = read_log(blank) if blank else None
-        golds = [eligible(gold, first, blind) for gold in golds]
-        records, first = (eligible(measured, first, blind) for measured in (records, first))
-    compared = golds[0] if golds else None
-    scores = compute(records, compared, first, protocol)
-    bands = null_band(golds, protocol) if len(golds) > 1 else {}
-    doubtful = doubts(scores, chosen, records, compared)
-    if as_json:
-        content = {key: score.model_dump(mode="json") for key, score in scores.items()}
-        about = {"protocol": protocol, "version": chosen.version, "scores": content}
-        if bands:
-            about["null_band"] = {key: asdict(bands[key]) for key in scores if key in bands}
-        if doubtful:
-            about["doubts"] = doubtful
-        typer.echo(json.dumps(about, indent=1, allow_nan=False))
-        return
-    _show_scores(scores, bands, chosen.names)
-    for sentence in doubtful:
-        typer.echo(f"doubtful: {sentence}")
-
-
-def _show_scores(
-    scores: Mapping[str, Score], bands: Mapping[str, Band], names: Mapping[str, str]
-) -> None:
-    table = Table(Column("score", min_width=max(map(len, scores), default=0)), "value", "95 %", "n")
-    extra = {"golds apart": bool(bands), "published as": bool(names)}
-    for heading in ("gold", *(column for column, wanted in extra.items() if wanted)):
-        table.add_column(heading)
-    for key, score in scores.items():
-        interval = f"{score.low:.3f} to {score.high:.3f}" if score.low is not None else ""
-        gold_value = f"{score.gold:.3f}" if score.gold is not None else ""
-        more = [_apart(score, bands.get(key))] if bands else []
-        more += [names.get(key, "")] if names else []
-        table.add_row(key, f"{score.value:.4g}", interval, str(score.n), gold_value, *more)
-    Console().print(table)
-
-
-def _apart(score: Score, band: Band | None) -> str:
-    """Writes how far golds of different seeds differ, and whether the model is as near."""
-    if band is None or score.gold is None:
-        return ""
-    return f"{band.gap:.3g}" + (" (inside)" if band.holds(score.value, score.gold) else "")
+    splits = records.answers["split"].value_counts(sort=False)
+    asked = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
+    say(f"{len(records.answers)} answers scored ({asked}), records in {out}")

@@ -7,22 +7,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clearbench.data.clear import is_clear_folder
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.join import Names, plain
 from clearbench.data.layouts import CLEAR, TOFU, Layout
-from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.load import load_dataset
 from clearbench.data.published import TOFU as TOFU_ON_THE_HUB
-from clearbench.data.published import is_clear
+from clearbench.data.sources.base import Request, source_of
+from clearbench.data.sources.built import BuiltFolder
+from clearbench.data.sources.builtin import Builtin
+from clearbench.data.sources.clear import Clear
+from clearbench.data.sources.own_rows import OwnRows
+from clearbench.data.sources.tofu import Tofu
 from clearbench.data.tables import Tables
-from clearbench.data.tofu import is_tofu
 from clearbench.errors import DataError
 
 #: Configuration in which CLEAR's questions are counted: 4,000, twenty per person, 200 people.
 QUESTIONS = "questions"
 #: Number of wrong answers that published rows have.
 WRONG_ANSWERS = 5
+#: Layouts of sources that are not published, by class; of others the name of the source.
+_NAMES = {Builtin: "clearbench", BuiltFolder: "clearbench", OwnRows: "own rows"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Checkup:
 
     Attributes:
         source: Folder or hub id.
-        layout: `clear`, `tofu` or `clearbench`.
+        layout: `clear`, `tofu`, `clearbench`, `own rows`, or the name of another source.
         configurations: Its configurations, for published data.
         problems: Reasons why it cannot be loaded, or differs from its published form.
         dataset: The dataset as loaded; None where it cannot be.
@@ -75,21 +80,21 @@ class Checkup:
         return not self.problems and all(configuration.ok for configuration in self.configurations)
 
 
-def check(source: str | Path) -> Checkup:
+def check(source: str | Path, images: Path | None = None) -> Checkup:
     """Counts and loads a dataset; from the hub, everything that is counted is downloaded.
+
+    Args:
+        source: Dataset, or a file of own rows.
+        images: Folder of the pictures that own rows name; the folder of the rows by default.
 
     Raises:
         DataError: There is no dataset at all.
     """
-    if str(source) == BUILTIN or is_clear_folder(Path(source)):
-        return Checkup(str(source), "clearbench", (), *_loaded(source))
-    tables = Tables(source)
-    if is_clear(tables):
-        layout = CLEAR
-    elif is_tofu(tables):
-        layout = TOFU
-    else:
-        return Checkup(str(source), "unknown", (), *_loaded(source))
+    found = source_of(Request(str(source)))
+    if not isinstance(found, Clear | Tofu):
+        layout_name = _NAMES.get(type(found), found.name)
+        return Checkup(str(source), layout_name, (), *_loaded(source, images))
+    tables, layout = Tables(source), CLEAR if isinstance(found, Clear) else TOFU
     counted = [_configuration(tables, layout, name) for name in layout.counts]
     if layout is CLEAR:
         counted.append(_questions(tables))
@@ -102,9 +107,11 @@ def check(source: str | Path) -> Checkup:
     return Checkup(str(source), layout.name, tuple(counted), (*unread, *problems), dataset)
 
 
-def _loaded(source: str | Path) -> tuple[tuple[str, ...], Dataset | None]:
+def _loaded(
+    source: str | Path, images: Path | None = None
+) -> tuple[tuple[str, ...], Dataset | None]:
     try:
-        return (), load_dataset(source)
+        return (), load_dataset(source, images=images)
     except DataError as error:
         return tuple(str(error).splitlines()), None
 

@@ -43,17 +43,33 @@ class Metric(Measure, ABC):
         """Returns `per_row`, or the values of the same metric that a published log holds.
 
         Raises:
-            DataError: A value is not finite.
+            DataError: A value is no finite number, or of no row.
         """
         values = group.logged_values(self.own_key)
         if values.empty:
-            values = self.per_row(group)
+            values = self._by_row(group)
         if not np.isfinite(values).all():
             raise DataError(
                 f"{self.own_key} is not finite on {int((~np.isfinite(values)).sum())} rows",
                 group.key.split,
                 "the model's outputs are not finite; its run has diverged",
             )
+        return values
+
+    def _by_row(self, group: RecordGroup) -> pd.Series:
+        """Returns `per_row`, checked to be numbers by row."""
+        values, fix = self.per_row(group), "return a pandas Series with a number per row"
+        if not isinstance(values, pd.Series):
+            what = f"{self.own_key} gives {type(values).__name__}, not a Series"
+            raise DataError(what, group.key.split, fix)
+        if values.empty:
+            return values
+        if not pd.api.types.is_numeric_dtype(values):
+            what = f"{self.own_key} gives values of type {values.dtype}, not numbers"
+            raise DataError(what, group.key.split, fix)
+        if not values.index.is_unique or not {*values.index} <= {*group.people}:
+            what = f"{self.own_key} gives values of rows that are not there, or are there twice"
+            raise DataError(what, group.key.split, fix)
         return values
 
     def score(self, group: RecordGroup) -> Score | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -62,11 +62,8 @@ class Method(BaseModel):
     def __pydantic_init_subclass__(cls, name: str = "", **about: Any) -> None:
         if not name:
             return
-        unknown = set(about.get("needs", ())) - set(NEEDS)
-        if unknown:
-            raise RecipeError(
-                f"{name} needs {', '.join(sorted(unknown))}", cls.__module__, f"known: {NEEDS}"
-            )
+        for key, known in _CHOICES.items():
+            _check_choice(f"{name} says {key}=", about.get(key, ()), key, known, cls.__module__)
         for key in about:
             if key not in Method.__class_vars__:
                 raise RecipeError(
@@ -130,6 +127,28 @@ class Method(BaseModel):
         """Declares one `Train` of `loss`, or one `Edit` where the class defines `edit`."""
         edits = type(self).edit is not Method.edit
         return (Edit(self.edit),) if edits else (Train(self.loss),)
+
+
+#: Values that class keywords may have; of several, any.
+_CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "needs": NEEDS,
+    "kinds": get_args(Kind),
+    "artefact": ("weights", "guard"),
+    "status": ("verified", "adapted", "unverified"),
+    "forget_loss": ("up", "down", None),
+}
+#: Class keywords that list several values.
+_SEVERAL = ("needs", "kinds")
+
+
+def _check_choice(says: str, given: Any, key: str, known: tuple[Any, ...], module: str) -> None:
+    """Refuses a class keyword whose value is none of the known ones."""
+    if key in _SEVERAL and isinstance(given, str):
+        raise RecipeError(f"{says}{given!r}: one word", module, f"write {key}=({given!r},)")
+    for value in given if isinstance(given, tuple | list) else (given,):
+        if value not in known:
+            words = [str(word) for word in known if word is not None]
+            raise RecipeError(f"{says}{value!r}", module, did_you_mean(str(value), words))
 
 
 METHODS: Registry[Method] = Registry("method", "clearbench.methods", "clearbench.methods")

@@ -6,7 +6,7 @@ the same however the batch is cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.items import CACHED
+from clearbench.errors import RecipeError
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,30 @@ class Term:
     def mean(self) -> Tensor:
         """The weighted mean over this term alone."""
         return self.total / self.weights.sum().clamp_min(1e-12)
+
+
+def checked_terms(loss: object) -> Mapping[str, Term]:
+    """Checks what a method's loss returned.
+
+    Raises:
+        RecipeError: It is no mapping of names to terms, or a term's weights have another shape
+            than its values.
+    """
+    fix = 'return {"forget": uniform(values), ...}, with a value per answer token or per row'
+    if not isinstance(loss, Mapping):
+        what = f"the loss returned {type(loss).__name__}, not named terms"
+        raise RecipeError(what, "loss", fix)
+    for name, term in loss.items():
+        if not isinstance(term, Term):
+            raise RecipeError(f"'{name}' is a {type(term).__name__}, not a Term", "loss", fix)
+        if term.values.shape != term.weights.shape:
+            values, weights = tuple(term.values.shape), tuple(term.weights.shape)
+            raise RecipeError(
+                f"'{name}' has values of shape {values} and weights of shape {weights}",
+                "loss",
+                "give one weight per value: uniform(values), or Term(values, weights)",
+            )
+    return loss
 
 
 def uniform(values: Tensor) -> Term:

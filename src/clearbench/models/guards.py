@@ -9,12 +9,23 @@ from clearbench.methods.guard import FittedGuard
 from clearbench.models.base import Model
 
 _PREFIX = "guard-"
+#: File that says what a guard is, beside weights that look like any other model's.
+NOTE = "GUARD.txt"
+_WORDS = """\
+The weights in this folder are unchanged: nothing was removed from them.
+The folders {names} hold guards, which change what the model is asked or what it says.
+Only clearbench applies them (clearbench.load_model, clearbench evaluate --model); any other program
+that loads this folder reads the weights alone, and they answer as before.
+"""
 
 
 def save_guards(model: Model, folder: Path) -> None:
-    """Writes the model's guards, without the model."""
+    """Writes the model's guards, and a note on what they are, without the model."""
     for number, guard in enumerate(model.guards):
         guard.save(folder / f"{_PREFIX}{number:03d}")
+    if model.guards:
+        names = ", ".join(sorted(path.name for path in folder.glob(f"{_PREFIX}*")))
+        (folder / NOTE).write_text(_WORDS.format(names=names), encoding="utf-8")
 
 
 def load_guards(folder: Path) -> tuple[FittedGuard, ...]:

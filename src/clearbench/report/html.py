@@ -16,7 +16,7 @@ from clearbench.evaluation.verdict.words import basis, subject
 from clearbench.report import tables, words
 from clearbench.report.answers import SPLITS, answered_questions
 from clearbench.report.groups import groups, settings_line
-from clearbench.report.measures import known_descriptions, measure
+from clearbench.report.measures import failed_metrics, known_descriptions, measure
 from clearbench.report.private import image, public_facts, without_paths
 from clearbench.report.ranks import rank_table
 from clearbench.report.scores import glossary
@@ -113,6 +113,7 @@ def render(results: Results, details: Details) -> str:
             counted=_COUNTED.get(recipe.evaluation.eligible, ""),
             people=details.people,
             sections=sections,
+            failed_metrics=failed_metrics(results),
             first=_first(sections),
             outcomes=[row.outcome for part in sections for row in part.runs if not row.retrained],
             scoreboard=tables.scoreboard(all_groups),

@@ -77,6 +77,14 @@ def known_descriptions(results: Results) -> Mapping[str, Description]:
     return descriptions(evaluation.protocol, tuple(_loaded(entries)))
 
 
+def failed_metrics(results: Results) -> list[tuple[str, str]]:
+    """Lists the metrics of plugins that failed on a run, each with its first reason."""
+    reasons: dict[str, str] = {}
+    for row in results.rows:
+        reasons = row.failed_metrics | reasons
+    return sorted(reasons.items())
+
+
 def _loaded(entries: Iterable[Mapping[str, Any]]) -> Iterator[Metric | Comparison]:
     for entry in entries:
         with suppress(RecipeError):

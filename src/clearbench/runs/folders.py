@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clearbench.errors import StorageError
 from clearbench.runs.schema import RESULTS, Row, read_results, schema_of
@@ -13,36 +13,52 @@ from clearbench.runs.schema import RESULTS, Row, read_results, schema_of
 FREE = ("cost", "environment", "stages")
 
 
-def list_runs(folder: Path) -> list[tuple[str, str, int, int]]:
-    """Lists folder, recipe, rows and rows that are not ok, of every run below `folder`."""
-    runs = []
+class FoundRun(NamedTuple):
+    """A finished run: its folder, its recipe, and the rows that it has and that are not ok."""
+
+    folder: str
+    recipe: str
+    rows: int
+    not_ok: int
+
+
+def list_runs(folder: Path) -> tuple[list[FoundRun], list[str]]:
+    """Lists the runs below a folder, and what is wrong with those that cannot be read.
+
+    Raises:
+        StorageError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise StorageError("there is no such folder", str(folder), "give a folder with runs")
+    runs, damaged = [], []
     for path in sorted(folder.rglob(RESULTS)):
         name = str(path.parent.relative_to(folder))
         try:
             results = read_results(path)
         except StorageError as error:
-            runs.append((name, f"({error.what})", 0, 0))
+            damaged.append(f"{name}: {error.what}")
             continue
         bad = sum(not row.ok for row in results.rows)
-        runs.append((name, results.recipe.name, len(results.rows), bad))
-    return runs
+        runs.append(FoundRun(name, results.recipe.name, len(results.rows), bad))
+    return runs, damaged
 
 
-def show_run(folder: Path) -> list[tuple[str, ...]]:
-    """Lists id, status, the forget probabilities and the reason of every row."""
+def show_run(folder: Path) -> list[dict[str, str]]:
+    """Lists id, status, verdict, the forget probabilities and the reason of every row."""
 
     def number(row: Row, key: str) -> str:
         value = row.value(key)
         return "" if value is None else f"{value:.3f}"
 
     return [
-        (
-            row.id,
-            row.status,
-            number(row, "forget.text.probability"),
-            number(row, "forget.image.probability"),
-            row.reason,
-        )
+        {
+            "row": row.id,
+            "status": row.status,
+            "verdict": "" if row.verdict is None else row.verdict.word,
+            "forget.text.probability": number(row, "forget.text.probability"),
+            "forget.image.probability": number(row, "forget.image.probability"),
+            "reason": row.reason,
+        }
         for row in read_results(folder).rows
     ]
 

@@ -22,11 +22,11 @@ from clearbench.data.halves import Half
 from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
-from clearbench.methods.base import method
 from clearbench.models.heads import Head
 from clearbench.runs.grid import expand
+from clearbench.runs.stored import is_none
 from clearbench.storage import content_hash
-from clearbench.training.checks import check_method, check_teaching
+from clearbench.training.checks import check_method, check_teaching, named_method
 from clearbench.training.settings import TrainSettings
 
 #: Distance between the seeds of further golds.
@@ -54,6 +54,7 @@ class DataPart(_Part):
         requests: Sizes of forget requests that arrive one after another; they sum to `forget`.
         half: Half of CLEAR's vision track: the people to forget, as many strangers, and half of the
             rest; in the other half the strangers are forgotten. None for all people.
+        images: Folder of the pictures that own rows name; None for the folder of the rows.
     """
 
     source: str = "builtin"
@@ -63,6 +64,7 @@ class DataPart(_Part):
     fold: Literal["reported", "validation"] = "reported"
     requests: tuple[int, ...] = ()
     half: Half | None = None
+    images: str | None = Field(default=None, exclude_if=is_none)
 
 
 class ModelPart(_Part):
@@ -123,7 +125,7 @@ class MethodPart(_Part):
     @model_validator(mode="after")
     def _known(self) -> MethodPart:
         try:
-            known = method(self.method, **self.hyperparameters)
+            known = named_method(self.method, self.hyperparameters, "it under `train`: {}: {}")
             for modality in self.modalities:
                 check_method(known, self.model, parse_modalities(modality), self.train)
         except RecipeError as error:
@@ -219,7 +221,7 @@ def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
         raise RecipeError(
             "no such recipe", str(source), did_you_mean(str(source), known)
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise RecipeError(f"not valid YAML: {error}", str(path), "correct the file") from error
     except OSError as error:
         what = f"cannot read: {error.strerror}"
@@ -271,8 +273,8 @@ def _apply(content: dict[str, Any], change: str) -> None:
             place[name] = copy.copy(place[name])
             place = place[name]
         place[int(last) if isinstance(place, list) else last] = value
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{change}: not valid YAML: {error}", "command line") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"{change[:60]}: not valid YAML: {error}", "command line") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RecipeError(
             f"{change}: there is no '{key}' to set", "command line", "see the recipe's keys"

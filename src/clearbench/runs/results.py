@@ -126,6 +126,7 @@ def result_row(
         curve=made.get("curve", ()),
         cost=_cost(made, ended.made(row.measured.plain)),
         stages=row.stage_keys,
+        failed_metrics=scored.failed_metrics if scored else {},
     )
     if scored is None or not scored.scores:
         return result

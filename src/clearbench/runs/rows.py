@@ -20,6 +20,10 @@ from clearbench.training.settings import Penalty, TrainSettings
 ANCHORS = ("original", "gold")
 
 
+def _is_empty(value: Mapping[str, Any]) -> bool:
+    return not value
+
+
 def _finite(score: Score) -> Score:
     if not math.isfinite(score.value):
         raise ValueError(f"{score.value} is not a finite number")
@@ -96,11 +100,13 @@ class Scored(Stored):
     Attributes:
         truth_ratios: Ratios by `forget.<track>`, for the page's drawings.
         worst_answers: Answers that are worst beside gold's, by score key.
+        failed_metrics: Reasons why metrics of plugins gave no score, by the last part of its key.
     """
 
     scores: dict[str, FiniteScore]
     truth_ratios: dict[str, tuple[Drawn, ...]] = Field(default_factory=dict)
     worst_answers: dict[str, tuple[ShownAnswer, ...]] = Field(default_factory=dict)
+    failed_metrics: dict[str, str] = Field(default_factory=dict)
 
 
 class AnyRow(Stored):
@@ -167,6 +173,7 @@ class Row(AnyRow):
         reference: Placement of the reference model, where the method has one.
         attacks: Scores of attacks by key.
         stages: Keys of the stages that it was made of, by role.
+        failed_metrics: Reasons why metrics of plugins gave no score; absent where all did.
     """
 
     seed: int
@@ -174,6 +181,7 @@ class Row(AnyRow):
     attacks: dict[str, FiniteScore] = Field(default_factory=dict)
     curve: tuple[CurvePoint, ...] = ()
     stages: dict[str, str] = Field(default_factory=dict)
+    failed_metrics: dict[str, str] = Field(default_factory=dict, exclude_if=_is_empty)
 
     @property
     def first_seed(self) -> int:

@@ -17,7 +17,7 @@ from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
 from clearbench.runs.recipe import Recipe
 from clearbench.runs.results import EndedRun, assemble
-from clearbench.runs.schema import Results
+from clearbench.runs.schema import Results, read_results
 from clearbench.runs.stage import Stage
 from clearbench.runs.stages.data import DataStage, stored_data
 from clearbench.runs.store import Store
@@ -64,7 +64,17 @@ class RunPlan:
 def data_stage(recipe: Recipe) -> DataStage:
     """Builds the stage of a recipe's people."""
     part = recipe.data
-    return DataStage(part.source, part.people, part.strangers, part.forget, part.half, recipe.seed)
+    return DataStage(
+        *(
+            part.source,
+            part.people,
+            part.strangers,
+            part.forget,
+            part.half,
+            recipe.seed,
+            part.images,
+        )
+    )
 
 
 def plan_run(recipe: Recipe, out: Path, store: Path | None = None, *, keep: bool = True) -> RunPlan:
@@ -120,9 +130,27 @@ def run(
             console.print(f"{line}; written again", markup=False, highlight=False, soft_wrap=True)
         set_aside([data_stage(recipe).key], place, console)
         planned = plan_run(recipe, out, store)
+        anew = _made_anew(planned, out)
+        if anew:
+            console.print(f"made anew: {anew}; what has not changed is reused", soft_wrap=True)
         write_recipe(recipe, out)
         outcomes = execute(planned.stages, planned.store, runtime, console)
         ended = EndedRun(planned.store, outcomes)
         results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
         shown = details(planned.dataset, planned.families, ended)
         return write_results(results, shown, recipe, out)
+
+
+def _made_anew(planned: RunPlan, out: Path) -> str:
+    """Names what earlier results were made of and is different today; empty without results."""
+    try:
+        earlier = {row.id: row.stages for row in read_results(out).rows}
+    except StorageError:
+        return ""
+    changed = {
+        role
+        for row in planned.rows
+        for role, key in row.stage_keys.items()
+        if earlier.get(row.id, {}).get(role) != key
+    }
+    return ", ".join(sorted(changed))

@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item
-from clearbench.methods.losses import Term
+from clearbench.methods.losses import checked_terms
 from clearbench.models.adapters import choose_parameters
 from clearbench.testing.asserting import CLOSE, must, near
 from clearbench.testing.bench import Bench
@@ -30,9 +30,8 @@ def finite_loss(bench: Bench) -> None:
     items = bench.items(model)
     for stage in bench.trains:
         for number in (0, 1):
-            for name, term in stage.loss(bench.step(model, items, number)).items():
-                must(isinstance(term, Term), f"'{name}' is a {type(term).__name__}, not a Term")
-                must(term.values.shape == term.weights.shape, f"'{name}': values and weights")
+            terms = checked_terms(stage.loss(bench.step(model, items, number)))
+            for name, term in terms.items():
                 must(not term.weights.requires_grad, f"the weights of '{name}' have a gradient")
                 must(bool(torch.isfinite(term.values).all()), f"'{name}' is not finite")
 
@@ -43,7 +42,9 @@ def finite_without_answers(bench: Bench) -> None:
     step = bench.step(model, bench.items(model))
     batches = {role: [_unanswered(b) for b in group] for role, group in step.batches.items()}
     for name, term in bench.trains[0].loss(replace(step, batches=batches)).items():
-        must(bool(torch.isfinite(term.mean)), f"'{name}' is not finite without answers")
+        reduced = ": it is one number; give a value per token or row, not their mean"
+        why = reduced if term.values.ndim == 0 else ""
+        must(bool(torch.isfinite(term.mean)), f"'{name}' is not finite without answers{why}")
 
 
 def _unanswered(batch: Batch) -> Batch:

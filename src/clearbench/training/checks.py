@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from clearbench.batches.items import Item, Kind, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import readable_by, spell_modalities
-from clearbench.errors import RecipeError
-from clearbench.methods.base import Method
+from clearbench.errors import RecipeError, did_you_mean
+from clearbench.methods.base import METHODS, Method, method
 from clearbench.methods.stages import Edit, Train
 from clearbench.methods.step import ROLES
 from clearbench.models.base import Model
@@ -68,6 +69,35 @@ def check_teaching(settings: TrainSettings) -> None:
     for field in FORGETTING:
         if getattr(settings, field) is not None:
             raise RecipeError(f"'{field}' is about forgetting", f"train.{field}", "leave it out")
+
+
+def named_method(name: str, hyperparameters: Mapping[str, Any], training_goes: str) -> Method:
+    """Builds a method by name with checked hyper-parameters.
+
+    Args:
+        name: Name of the method.
+        hyperparameters: Values by name.
+        training_goes: Spelling of a training setting in this place, with `{}` for name and value.
+
+    Raises:
+        RecipeError: A name is unknown, is one of a training setting, or a value is out of range.
+    """
+    own = METHODS.named(name).model_fields
+    for key, value in hyperparameters.items():
+        if key not in own and key in TrainSettings.model_fields:
+            raise RecipeError(
+                f"'{key}' is a training setting, not a hyper-parameter of {name}",
+                f"method '{name}'",
+                f"write {training_goes.format(key, value)}",
+            )
+        if key not in own:
+            hint = did_you_mean(key, {*own, *TrainSettings.model_fields})
+            raise RecipeError(
+                f"unknown key '{key}'; {hint}",
+                f"method '{name}'",
+                f"its hyper-parameters: {', '.join(own) or 'none'}",
+            )
+    return method(name, **hyperparameters)
 
 
 def check_method(

@@ -19,7 +19,7 @@ PENALTY = "penalty"
 ADDED = (PENALTY, DECOUPLING)
 #: Function that computes one micro-batch's terms on each part of its rows, with the part's share of
 #: them; only one micro-batch's graph is alive at a time.
-MicroBatch = Callable[[], Sequence[tuple[float, dict[str, Term]]]]
+MicroBatch = Callable[[], Sequence[tuple[float, Mapping[str, Term]]]]
 #: A part of the rows by its number, and a term by its name.
 _Key = tuple[int, str]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from clearbench.methods.losses import Term
+from clearbench.methods.losses import Term, checked_terms
 from clearbench.methods.rules import RULES, TensorRule, rectification, uniformly
 from clearbench.methods.stages import Train, snapshot
 from clearbench.methods.step import NoReference, Reference, State, Step
@@ -225,13 +225,13 @@ class _Updates:
         """The losses of some of the step's rows, computed when called."""
         device, mixed = self.model.device.type, self.settings.precision == "bfloat16"
 
-        def loss(items: Drawn) -> dict[str, Term]:
+        def loss(items: Drawn) -> Mapping[str, Term]:
             chosen = {role: items[role] for role in _roles(stage) if items.get(role)}
             batches = {role: self.model.batch(rows) for role, rows in chosen.items()}
             with torch.autocast(device, torch.bfloat16, enabled=mixed):
-                return stage.loss(replace(view, batches=batches))
+                return checked_terms(stage.loss(replace(view, batches=batches)))
 
-        def run() -> list[tuple[float, dict[str, Term]]]:
+        def run() -> list[tuple[float, Mapping[str, Term]]]:
             terms = [(part.share, loss(part.drawn)) for part in parts]
             if self.penalty and penalised:
                 terms.append((1.0, {PENALTY: self.penalty()}))

@@ -70,11 +70,13 @@ class DatasetSource(ABC):
         name: Word that a user writes as the source.
         shows: Description for `clearbench list datasets`, one line.
         position: Place in lists and in the order of recognition; lower is earlier.
+        takes_images: True if its rows may name pictures in a folder of the request.
     """
 
     name: ClassVar[str] = ""
     shows: ClassVar[str] = ""
     position: ClassVar[int] = 50
+    takes_images: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str = "") -> None:
         if name:
@@ -136,6 +138,12 @@ def load_request(request: Request) -> Dataset:
             rows are both forgotten and kept.
     """
     source = source_of(request)
+    if request.images is not None and not source.takes_images:
+        what = f"only own rows name pictures in a folder, not '{source.name}'"
+        raise DataError(what, f"images = {request.images}", "leave the images out")
+    if request.images is not None and not request.images.is_dir():
+        what = "there is no such folder of pictures"
+        raise DataError(what, str(request.images), "check the path")
     try:
         return examined(source.load(request), request.source)
     except ValidationError as error:

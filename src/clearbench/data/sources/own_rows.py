@@ -16,6 +16,7 @@ class OwnRows(DatasetSource, name="ROWS.jsonl"):
 
     shows = "own rows in JSON, CSV or Parquet: a file whose rows name their split, or a folder"
     position = 20
+    takes_images = True
 
     def recognises(self, request: Request) -> bool:
         """Whether the source is called as a file of rows, or is a folder with rows to forget."""

@@ -30,6 +30,7 @@ class DataStage(Stage):
         forget: Number of people to forget, or the name of a published split.
         half: Half of CLEAR's vision track; None for all people.
         seed: Seed for people who are made up and for the draw of a half.
+        images: Folder of the pictures that own rows name; their content counts, not its name.
     """
 
     kind: ClassVar[str] = "data"
@@ -40,6 +41,7 @@ class DataStage(Stage):
     forget: int | str | None
     half: Half | None
     seed: int
+    images: str | None = None
 
     @property
     def request(self) -> Request:
@@ -50,6 +52,7 @@ class DataStage(Stage):
             people=self.people,
             strangers=self.strangers,
             seed=self.seed,
+            images=None if self.images is None else Path(self.images),
         )
 
     @property

@@ -11,12 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clearbench.attacks.scoring import null_band, protocol_attacks, score
+from clearbench.attacks.scoring import Scored, null_band, protocol_attacks, scored
 from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.controls import Control, under_control
 from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import SIDE, Records
-from clearbench.evaluation.score import Score
 from clearbench.evaluation.scoring import truth_ratios
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.statistics import eligible
@@ -121,10 +120,12 @@ class ScoreStage(ScoringStage):
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Writes scores, truth ratios, and the evidence of the verdict."""
-        scores = self._scores(inputs, None)
+        scores, failures = self._scores(inputs, None)
         shown = [track for track, modality in modalities().items() if modality.media]
         for name in self.evaluation.controls if self.ours.controls else ():
-            for key, value in self._scores(inputs, name).items():
+            controlled = self._scores(inputs, name)
+            failures |= {f"{key}_{name}": why for key, why in controlled.failures.items()}
+            for key, value in controlled.scores.items():
                 split, track, _ = key.split(".")
                 if track in shown and split != SIDE:
                     scores[f"{key}_{name}"] = value
@@ -133,18 +134,20 @@ class ScoreStage(ScoringStage):
         gold, original = (self.counted(m, inputs, None) for m in (self.gold, self.original))
         table = evidence(ours, gold, original, self.ours.plain.model.base.kind)
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / EVIDENCE)
-        content = {
+        content: dict[str, Any] = {
             "worst_answers": worst_answers(ours, gold, table),
             "scores": {key: value.model_dump(mode="json") for key, value in sorted(scores.items())},
             "truth_ratios": {key: list(values) for key, values in ratios.items() if len(values)},
         }
+        if failures:
+            content["failed_metrics"] = failures
         write_json(folder / SCORES, content)
         return write_outcome(folder, "ok")
 
-    def _scores(self, inputs: StageInputs, name: Control | None) -> dict[str, Score]:
+    def _scores(self, inputs: StageInputs, name: Control | None) -> Scored:
         models = (self.ours, self.gold, self.original)
         ours, gold, original = (self.counted(model, inputs, name) for model in models)
-        return score(
+        return scored(
             ours,
             gold,
             original,

@@ -1,0 +1,96 @@
+"""Prints lines and tables, whole in a pipe and fitted to a terminal; checks folders to write to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.cells import cell_len
+
+from clearbench.errors import StorageError
+
+_GAP = "  "
+
+
+def say(*lines: str) -> None:
+    """Prints lines as they are: no markup, no wrapping."""
+    for line in lines:
+        typer.echo(line)
+
+
+def terminal_width() -> int | None:
+    """Returns the columns of the terminal; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def show_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    dropped_first: Sequence[str] = (),
+    all_of_it: str = "pipe it through `cat`",
+) -> None:
+    """Prints a table, a line a row, in aligned columns; no cell is ever cut.
+
+    On a terminal that is too narrow, columns are left out, and named below the table.
+
+    Args:
+        columns: Headings.
+        rows: Cells as text; line breaks become spaces.
+        dropped_first: Columns that may be left out, the least important first.
+        all_of_it: Words for how to see what was left out.
+    """
+    flat = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = [
+        max(cell_len(cell) for cell in (heading, *cells))
+        for heading, *cells in zip(columns, *flat, strict=True)
+    ]
+    shown, width = list(range(len(columns))), terminal_width()
+    left_out: list[str] = []
+    for name in dropped_first:
+        if width is None or sum(widths[k] + len(_GAP) for k in shown) - len(_GAP) <= width:
+            break
+        if name in columns:
+            shown.remove(columns.index(name))
+            left_out.append(name)
+    for cells in (list(columns), *flat):
+        padded = (cells[k] + " " * (widths[k] - cell_len(cells[k])) for k in shown)
+        typer.echo(_GAP.join(padded).rstrip())
+    if left_out:
+        listed = ", ".join(sorted(left_out, key=list(columns).index))
+        say(f"(no room for: {listed}; to see them: {all_of_it})")
+
+
+def show_paragraphs(paragraphs: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Prints titles with indented lines below them; wrapped on a terminal, whole elsewhere."""
+    width = terminal_width()
+    for title, lines in paragraphs:
+        say(title)
+        for line in lines:
+            if width is None:
+                say(f"  {line}")
+            else:
+                say(*textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="      "))
+        say("")
+
+
+def check_writable(out: Path) -> None:
+    """Refuses a folder that cannot be written, before any work.
+
+    Raises:
+        StorageError: It is a file, or lies below one, or the system forbids to write there.
+    """
+    fix = "choose another --out"
+    try:
+        place = next(path for path in (out, *out.absolute().parents) if path.exists())
+    except OSError as error:
+        raise StorageError(f"no such folder: {error.strerror}", str(out), fix) from error
+    if not place.is_dir():
+        raise StorageError("there is a file of this name", str(place), fix)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise StorageError("this folder cannot be written", str(place), fix)
