@@ -30,7 +30,8 @@ fewer rows and tokens than here. Those eight are among the people who stay in th
 the original of seed 0 is the one that the search began from. Four settings cover a method with one
 number to set better than one with three, and methods without a retain term were searched as
 published. The models of the search were unlearned by earlier versions of the code than those below
-(docs/progress.md), all judged by one verdict."""
+(docs/progress.md), all judged by one verdict, version 2; version 3 reads this world's English the
+same (docs/verdict.md)."""
 
 _SHORTFALL = """\
 **Shortfall** is the distance to gold plus twice the mean loss of what must survive: 0 is gold, 1

@@ -183,9 +183,9 @@ def test_the_word(outcomes: list[Any], word: str) -> None:
 
 
 def test_changed_thresholds_are_another_version() -> None:
-    assert SETTINGS.version == "2"
+    assert SETTINGS.version == "3"
     changed = VerdictSettings(left=0.2).version
-    assert changed.startswith("2-") and changed != VerdictSettings(left=0.21).version
+    assert changed.startswith("3-") and changed != VerdictSettings(left=0.21).version
 
 
 def test_words_that_give_a_truth_away_and_words_that_are_none() -> None:

@@ -38,6 +38,9 @@ def score(
 ) -> None:
     """Computes every score of a model from its records, or from a log that others published."""
     from clearbench.attacks.scoring import null_band, scored
+    from clearbench.evaluation.comparable import check_no_copy, check_not_swapped
+    from clearbench.evaluation.comparable import check_same_questions as check_same
+    from clearbench.evaluation.doubts import doubts
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
     from clearbench.evaluation.statistics import eligible
@@ -46,19 +49,28 @@ def score(
     chosen, records = named(protocol), read_log(log)
     golds = [read_log(path) for path in reference or ()]
     first = read_log(original) if original else None
+    for place, (path, gold) in enumerate(zip(reference or (), golds, strict=True)):
+        check_same(records, gold, "reference")
+        for other in (records, *golds[:place]):
+            check_no_copy(other, gold, str(path), "reference")
+        check_not_swapped(records, gold)
+    if first is not None:
+        check_same(records, first, "original")
     if known_only or blank:
         if first is None:
             raise RecipeError("which rows count depends on the original", "score", "--original LOG")
         blind = read_log(blank) if blank else None
         golds = [eligible(gold, first, blind) for gold in golds]
         records, first = (eligible(measured, first, blind) for measured in (records, first))
-    scores, failures = scored(
-        records, golds[0] if golds else None, first, protocol, metrics=_of_plugins(chosen)
-    )
+    compared = golds[0] if golds else None
+    scores, failures = scored(records, compared, first, protocol, metrics=_of_plugins(chosen))
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
+    doubtful = doubts(scores, chosen, records, compared)
     if as_json:
         content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}
+        if doubtful:
+            about["doubts"] = doubtful
         if failures:
             about["failed_metrics"] = failures
         if bands:
@@ -66,6 +78,7 @@ def score(
         typer.echo(json.dumps(about, indent=1, allow_nan=False))
         return
     _show_scores(scores, bands, chosen.names)
+    say(*(f"doubtful: {sentence}" for sentence in doubtful))
     say(*(f"metric '{name}' failed: {reason}" for name, reason in failures.items()))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import chain
@@ -12,12 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
-_LETTERS = re.compile(r"[^\W\d_]+")
-
-
-def letters(text: str) -> list[str]:
-    """Splits a text into its words in lower case, without numbers."""
-    return [word.lower() for word in _LETTERS.findall(text)]
+from clearbench.data.words import letters
 
 
 def words_without(text: str, name: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,12 @@ ANSWERS = Table("answers", (*ROW_COLUMNS, "variant", *TOKEN_COLUMNS))
 GENERATIONS = Table("generations", (*ROW_COLUMNS, "question", "truth", "text"))
 #: One line per measured row and metric that a published log had computed itself.
 LOGGED = Table("logged", (*ROW_COLUMNS, "metric", "value"))
+
+
+def _mean(tokens: Any) -> float:
+    """Computes the mean of an answer's tokens; NaN where one has no value, or there is none."""
+    values = np.asarray(tokens, dtype=float)
+    return float(values.mean()) if values.size else float("nan")
 
 
 class RecordGroup(TableSet):
@@ -58,16 +64,22 @@ class RecordGroup(TableSet):
         if MEAN in chosen:
             means = chosen[MEAN].to_numpy(dtype=float)
         else:
-            means = np.array([np.mean(tokens) for tokens in chosen["log_probs"]], dtype=float)
+            means = np.array([_mean(tokens) for tokens in chosen["log_probs"]], dtype=float)
         if not np.isfinite(means).all():
+            wrong = chosen[~np.isfinite(means)]
             raise DataError(
-                f"log-probabilities are not finite on {int((~np.isfinite(means)).sum())} answers",
-                f"{self.key.split}.{self.key.track}",
+                f"log-probabilities are not finite on {len(wrong)} answers, or there are none",
+                f"{self.key.split}.{self.key.track}, row '{wrong['row'].iloc[0]}', "
+                f"{wrong['variant'].iloc[0]}",
                 "the model's outputs are not finite; its run has diverged",
             )
         frame = pd.DataFrame({"row": chosen["row"], "variant": chosen["variant"], "value": means})
         table = frame.pivot(index="row", columns="variant", values="value")
         return table.reindex(chosen["row"].drop_duplicates())
+
+    def answer_means(self) -> pd.DataFrame:
+        """Returns mean token log-probabilities, (rows, variants)."""
+        return self._means
 
     def mean_log_prob(self, variant: str) -> pd.Series:
         """Returns each row's mean token log-probability of a variant: -l(y) of the papers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -38,8 +38,8 @@ class Protocol:
         entries: Metrics as in a recipe: name, parameters, and the key of the publication's number
             where it is another; None for every metric that is right, under its own key.
         attacks: Names of the membership attacks; None for every attack that is right.
-        required: Patterns of keys without which the protocol cannot be computed; those of forget
-            quality only where gold is given.
+        required: Patterns of its main keys; where none of them can be computed the records are
+            refused. Those of forget quality need gold.
         names: Names in the publication by score key.
         asks: Forms of prompts that its metrics need besides the rows' own questions.
         generated: Splits whose answers are generated.
@@ -79,22 +79,45 @@ class Protocol:
         }
 
     def check(self, scores: Mapping[str, Score], with_gold: bool) -> None:
-        """Refuses records that lack what the protocol needs.
+        """Refuses records that have nothing of what the protocol is made of.
 
         Raises:
-            DataError: Names every score that is missing.
+            DataError: Nothing is there, or gold's records give no forget quality; every score that
+                is missing is named.
         """
         wanted = [key for key in self.required if with_gold or "forget_quality" not in key]
-        missing = [key for key in wanted if not any(fnmatchcase(known, key) for known in scores)]
-        parts = dict.fromkeys(part for key in missing for part in self.parts.get(key, (key,)))
-        absent = [part for part in parts if part not in scores]
-        if absent:
+        missing = [key for key in wanted if not _has(scores, key)]
+        unmet = any("forget_quality" in key for key in missing)
+        absent = [part for part in self._parts_of(missing) if part not in scores]
+        if not scores or (absent and (unmet or len(missing) == len(wanted))):
             places = sorted({key.rpartition(".")[0] for key in scores})
             raise DataError(
-                f"protocol '{self.name}' needs what is not there: {', '.join(absent)}",
-                f"there are {', '.join(places)}",
+                f"protocol '{self.name}' needs what is not there: {', '.join(absent) or 'answers'}",
+                f"there are {', '.join(places) or 'no scores at all'}",
                 "give a log with these splits, or another --protocol",
             )
+
+    def gaps(self, scores: Mapping[str, Score], with_gold: bool) -> list[str]:
+        """Says in words which of its numbers cannot be computed, and for want of what."""
+        keys = [key for key, parts in self.parts.items() if any(part in scores for part in parts)]
+        missing = [key for key in dict.fromkeys((*keys, *self.required)) if not _has(scores, key)]
+        unmet = [key for key in missing if "forget_quality" in key]
+        said = []
+        for key in (key for key in missing if key not in unmet):
+            absent = [part for part in self.parts.get(key, ()) if part not in scores]
+            why = f"there is no {', '.join(absent)}" if absent else "the log lacks what it needs"
+            said.append(f"{key} is left out: {why}")
+        if unmet and not with_gold:
+            named = ", ".join(unmet)
+            said.append(f"{named}, a main number of '{self.name}', needs gold: give a reference")
+        return said
+
+    def _parts_of(self, keys: Iterable[str]) -> list[str]:
+        return list(dict.fromkeys(part for key in keys for part in self.parts.get(key, (key,))))
+
+
+def _has(scores: Mapping[str, Score], pattern: str) -> bool:
+    return any(fnmatchcase(known, pattern) for known in scores)
 
 
 def _every_right_metric() -> tuple[Metric | Comparison, ...]:

@@ -20,6 +20,11 @@ def _entries(*names: str) -> tuple[Entry, ...]:
     return tuple({"name": name} for name in names)
 
 
+def _published(name: str, **parameters: Any) -> Entry:
+    """Returns a metric of generated words with the words of its publication: ASCII alone."""
+    return {"name": name, "published": True, **parameters}
+
+
 #: Probability as TOFU computes it: its real people have no faces.
 _PROBABILITY: Entry = {"name": "probability", "faces": False}
 _TEXT_REAL = ("real_authors", "real_world")
@@ -48,7 +53,7 @@ def _image_parts(name_probability: str) -> dict[str, tuple[str, ...]]:
 
 CLEAR = Protocol(
     name="clear",
-    version=2,
+    version=3,
     shows=(
         "CLEAR as its paper defines it, with every defect of the published code mended, and every "
         "other metric we have. Use it unless you compare with a published table."
@@ -89,7 +94,9 @@ CLEAR_CODE = Protocol(
         ),
     },
     entries=(
-        *_entries("probability", "rouge_l", "name_rouge_l"),
+        *_entries("probability"),
+        _published("rouge_l"),
+        _published("name_rouge_l"),
         {"name": "name_probability", "options": True, "key": "name_probability"},
         {"name": "truth_ratio", "form": "pooled", "key": "truth_ratio"},
         {"name": "name_truth_ratio", "form": "pooled", "key": "name_truth_ratio"},
@@ -114,7 +121,8 @@ CLEAR_CODE_TEXT = Protocol(
     parts=_UTILITY | _TEXT_PARTS,
     entries=(
         _PROBABILITY,
-        *_entries("rouge_l", "truth_ratio", "forget_quality"),
+        _published("rouge_l"),
+        *_entries("truth_ratio", "forget_quality"),
         {"name": "forget_quality", "statistic": "log"},
     ),
     required=(*_TEXT_PARTS, "all.text.model_utility", "forget.text.forget_quality"),
@@ -136,7 +144,7 @@ TOFU = Protocol(
         "For comparison with any TOFU number made before OpenUnlearning."
     ),
     parts=_UTILITY,
-    entries=(_PROBABILITY, *_entries("rouge_l", "truth_ratio", "forget_quality")),
+    entries=(_PROBABILITY, _published("rouge_l"), *_entries("truth_ratio", "forget_quality")),
     required=(
         "all.text.model_utility",
         *_keys(("forget",), "text", _THREE),
@@ -166,8 +174,10 @@ OPENUNLEARNING = Protocol(
         {"name": "truth_ratio", "form": "open", "key": "truth_ratio"},
         {"name": "forget_quality", "ratio": "open", "key": "forget_quality"},
         {"name": "extraction_strength", "floor": True, "key": "extraction_strength"},
-        *_entries("rouge_1", "rouge_l", "exact_memorisation", "truth_probability"),
-        {"name": "rouge_l", "f1": True},
+        *_entries("exact_memorisation", "truth_probability"),
+        _published("rouge_1"),
+        _published("rouge_l"),
+        _published("rouge_l", f1=True),
     ),
     attacks=("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus"),
     required=(
@@ -208,7 +218,11 @@ CLEAR_VQA = Protocol(
         "of captions and answers. Gold is rarely shown with it. Never in one table with `clear`."
     ),
     parts={},
-    entries=(*_entries("letter_choice", "bleu"), {"name": "rouge_l", "f1": True}),
+    entries=(
+        *_entries("letter_choice"),
+        _published("bleu"),
+        _published("rouge_l", f1=True),
+    ),
     required=("forget.*.rouge_l_f1",),
     asks=("letter",),
 )

@@ -77,7 +77,7 @@ class Records(TableSet):
         """Reads the tables that `save` wrote, and folders of earlier versions.
 
         Raises:
-            StorageError: There are no answers or no generations.
+            StorageError: There are no answers or no generations, or a file is damaged.
         """
         for needed in (ANSWERS, GENERATIONS):
             if not (folder / f"{needed.name}.parquet").is_file():
@@ -87,7 +87,14 @@ class Records(TableSet):
 
 
 def _read(path: Path) -> tuple[Table, pd.DataFrame]:
-    content = pq.ParquetFile(path).read()
+    try:
+        content = pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
+        what = f"not a readable Parquet file: {str(error).splitlines()[0]}"
+        raise StorageError(what, str(path), "measure again") from error
+    missing = [name for name in KEYS if name not in content.column_names]
+    if missing:
+        raise StorageError(f"no column {', '.join(missing)}", str(path), "measure again")
     saved = (content.schema.metadata or {}).get(_ROW_KEY)
     before = "" if path.stem in _LOOKUPS_BEFORE else "row"
     row_key = before if saved is None else saved.decode()

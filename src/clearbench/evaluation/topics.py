@@ -10,10 +10,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
-from clearbench.data.alike import WordVectors, letters, words_without
+from clearbench.data.alike import WordVectors, words_without
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import modality
+from clearbench.data.words import letters
 
 #: Decimals of a likeness; smaller differences are rounding.
 _DIGITS = 9

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from clearbench.data.alike import letters
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
+from clearbench.data.words import letters
 from clearbench.evaluation.metrics.keywords import words_of
 from clearbench.evaluation.neutral_prompts import HARMFUL_REQUESTS, NEUTRAL_QUESTIONS
 from clearbench.evaluation.tables import ROW_COLUMNS, Table

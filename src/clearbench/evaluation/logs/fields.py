@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from clearbench.errors import DataError
+from clearbench.evaluation.checks import ROUNDING
 from clearbench.evaluation.groups import ANSWERS, GENERATIONS, LOGGED, MEAN
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey
@@ -50,11 +51,29 @@ def number(value: Any, name: str, row: int, where: str) -> float:
     return float(value)
 
 
+def loss(value: Any, name: str, row: int, where: str) -> float:
+    """Checks that a value is a loss, which is never below zero, and returns it."""
+    found = number(value, name, row, where)
+    if found < -ROUNDING:
+        what = f"'{name}' of row {row} is {found:g}: a loss below zero is a probability above 1"
+        raise DataError(what, where, "the log is damaged, or holds log-probabilities for losses")
+    return found
+
+
+def share(value: Any, name: str, row: int, where: str) -> float:
+    """Checks that a value is a number from 0 to 1 and returns it."""
+    found = number(value, name, row, where)
+    if not -ROUNDING <= found <= 1 + ROUNDING:
+        what = f"'{name}' of row {row} is {found:g}, not from 0 to 1"
+        raise DataError(what, where, "the log is damaged")
+    return found
+
+
 def numbers(value: Any, name: str, row: int, where: str) -> list[float]:
-    """Checks that a value is a list of at least one finite number and returns it."""
+    """Checks that a value is a list of at least one loss and returns it."""
     if not isinstance(value, list) or not value:
         raise DataError(f"'{name}' of row {row} is {value!r}, not a list of numbers", where)
-    return [number(element, name, row, where) for element in value]
+    return [loss(element, name, row, where) for element in value]
 
 
 def same_rows(fields: Mapping[str, Mapping[int, Any]], where: str) -> list[int]:

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from clearbench.errors import DataError
-from clearbench.evaluation.logs.fields import ROWS_PER_PERSON, WORLD, RecordBuilder, number, rows
+from clearbench.evaluation.logs.fields import (
+    ROWS_PER_PERSON,
+    WORLD,
+    RecordBuilder,
+    loss,
+    number,
+    rows,
+    share,
+)
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import GroupKey
 
@@ -39,17 +47,31 @@ def recognises(content: Log) -> bool:
     return any(isinstance(value, Mapping) and ROWS in value for value in content.values())
 
 
+def _check_tofu(content: Log, where: str) -> None:
+    """Refuses logs of other benchmarks, whose metrics have other names."""
+    known = {*FORGET_SCORES, *ATTACKS}
+    if not any(key.split("_Q_A_")[0] in SPLITS or key in known for key in content):
+        raise DataError(
+            f"this is a log of another benchmark than TOFU: its metrics are {', '.join(content)}",
+            where,
+            "give a TOFU_EVAL.json, whose metrics are forget_Q_A_Prob and others",
+        )
+
+
 def read(content: Log, where: str) -> Records:
     """Reads the records of a log.
 
     Raises:
         DataError: A metric or field is missing, empty, or not made of finite numbers; it is named.
     """
+    _check_tofu(content, where)
     builder = RecordBuilder()
     for prefix, (place, metrics) in SPLITS.items():
-        if any(key.startswith(f"{prefix}_Q_A_") for key in content):
-            for metric in metrics:
-                _read_metric(builder, place, metric, f"{prefix}_Q_A_{metric}", content, where)
+        present = [metric for metric in metrics if f"{prefix}_Q_A_{metric}" in content]
+        for metric in present:
+            if metric == "PERT_Prob" and {"Prob", "PARA_Prob"}.intersection(metrics) - {*present}:
+                continue  # a truth ratio needs both, and must not be taken of the answer instead
+            _read_metric(builder, place, metric, content[f"{prefix}_Q_A_{metric}"], where, prefix)
     _read_normalised(builder, content, where)
     for key, metric in FORGET_SCORES.items():
         if key in content:
@@ -86,12 +108,11 @@ def _field(fields: Log, name: str, row: int, where: str) -> Any:
 
 
 def _read_metric(
-    builder: RecordBuilder, place: GroupKey, metric: str, key: str, content: Log, where: str
+    builder: RecordBuilder, place: GroupKey, metric: str, content: Any, where: str, prefix: str
 ) -> None:
-    if key not in content:
-        raise DataError(f"there is no metric '{key}'", where, "evaluate again with it")
-    for row, fields in _by_row(content[key], f"{where}: {key}").items():
-        about, named = _about(builder, place, row), f"{where}: {key}"
+    named = f"{where}: {prefix}_Q_A_{metric}"
+    for row, fields in _by_row(content, named).items():
+        about = _about(builder, place, row)
         if metric == "ROUGE":
             _read_rouge(builder, about, fields, row, named)
         else:
@@ -103,15 +124,17 @@ def _read_losses(
 ) -> None:
     losses = _field(fields, "avg_loss", row, where)
     losses = losses if isinstance(losses, list) else [losses]
-    numbers = [number(loss, "avg_loss", row, where) for loss in losses]
+    numbers = [loss(each, "avg_loss", row, where) for each in losses]
+    if not numbers:
+        raise DataError(f"'avg_loss' of row {row} is empty", where)
     if metric == "PERT_Prob":
-        for k, loss in enumerate(numbers):
-            builder.answer(about, f"perturbed_{k}", -loss)
+        for k, each in enumerate(numbers):
+            builder.answer(about, f"perturbed_{k}", -each)
         return
     variant = "answer" if metric == "Prob" else "paraphrase"
     builder.answer(about, variant, -sum(numbers) / len(numbers))
     if metric == "Prob" and not about["split"].startswith("real_") and "prob" in fields:
-        probability = number(fields["prob"], "prob", row, where)
+        probability = share(fields["prob"], "prob", row, where)
         builder.value(about, "probability_open", probability)
 
 
@@ -121,7 +144,7 @@ def _read_rouge(
     _field(fields, "rougeL_recall", row, where)
     for name, metric in ROUGES.items():
         if name in fields:
-            builder.value(about, metric, number(fields[name], name, row, where))
+            builder.value(about, metric, share(fields[name], name, row, where))
     if "generation" in fields and "ground_truth" in fields:
         question, truth, text = (
             str(fields.get(name, "")) for name in ("input", "ground_truth", "generation")
@@ -148,4 +171,5 @@ def _read_scores(
     for row, fields in _by_row(content, where).items():
         value = _field(fields, name, row, where)
         if value is not None:
-            builder.value(_about(builder, place, row), metric, number(value, name, row, where))
+            checked = number if metric in ATTACKS.values() else share
+            builder.value(_about(builder, place, row), metric, checked(value, name, row, where))

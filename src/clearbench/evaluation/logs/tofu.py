@@ -12,10 +12,11 @@ from clearbench.evaluation.logs.fields import (
     UNKNOWN,
     WORLD,
     RecordBuilder,
-    number,
+    loss,
     numbers,
     rows,
     same_rows,
+    share,
 )
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import GroupKey
@@ -41,6 +42,11 @@ ROUGES = {"rougeL_recall": "rouge_l", "rouge1_recall": "rouge_1"}
 def recognises(content: Log) -> bool:
     """Whether a task of TOFU or CLEAR is in the log."""
     return any(_task(key) in TASKS for key in content)
+
+
+def is_task(content: Log) -> bool:
+    """Whether the fields of a single task are the content, as in TOFU's file per task."""
+    return any(name in content for name in LOSSES)
 
 
 def _task(key: str) -> str:
@@ -117,13 +123,13 @@ def _read_row(
     builder: RecordBuilder, about: dict[str, Any], values: Mapping[str, Any], row: int, where: str
 ) -> None:
     for variant, name in (("answer", LOSSES[0]), ("paraphrase", LOSSES[1])):
-        builder.answer(about, variant, -number(values[name], name, row, where))
-    for k, loss in enumerate(numbers(values[LOSSES[2]], LOSSES[2], row, where)):
-        builder.answer(about, f"perturbed_{k}", -loss)
+        builder.answer(about, variant, -loss(values[name], name, row, where))
+    for k, each in enumerate(numbers(values[LOSSES[2]], LOSSES[2], row, where)):
+        builder.answer(about, f"perturbed_{k}", -each)
     for name, metric in ROUGES.items():
         if name in values:
             own = f"name_{metric}" if about["task"] == "name" else metric
-            builder.value(about, own, number(values[name], name, row, where))
+            builder.value(about, own, share(values[name], name, row, where))
     if "generated_text" in values:
         exchange = values["generated_text"]
         if not isinstance(exchange, list) or len(exchange) < 3:

@@ -85,6 +85,7 @@ class CrossModalConsistency(
     name="cross_modal_consistency",
     group="Across modalities",
     needs=("generated answers with and without the picture",),
+    version=2,
     paper="UMU-Bench, NeurIPS 2025 (github.com/QDRhhhh/UMU-bench)",
     shows=(
         "Whether the same people are known in both tracks. UMU-Bench pairs one question asked in "

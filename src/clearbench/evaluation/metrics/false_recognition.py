@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from clearbench.data.join import Names
+from clearbench.data.words import words
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.metrics.keywords import keywords, words_of
@@ -27,6 +27,7 @@ class FalseRecognition(
     name="false_recognition",
     group="Side effects",
     needs=("generated answers about strangers", "names and answers the model was taught"),
+    version=2,
     shows=(
         "How often an unknown face or name is answered with the full name of a person in the data, "
         "or with all private words of one of their answers (two at least). A small model asked for "
@@ -45,17 +46,22 @@ class FalseRecognition(
         """Computes 1 or 0 per question."""
         known = group.table(KNOWN)
         is_name = known["question"] == ""
-        names = Names(known["truth"][is_name])
+        names = {_in_order(name) for name in known["truth"][is_name] if words(name)}
         taught = known[~is_name]
         pairs = zip(taught["truth"], taught["question"], strict=True)
-        facts = [words for pair in pairs if len(words := _private_words(*pair)) >= LEAST_WORDS]
+        facts = [told for pair in pairs if len(told := _private_words(*pair)) >= LEAST_WORDS]
 
         def recognised(text: str) -> bool:
-            answered = words_of(text)
-            return names.find(text) is not None or any(fact <= answered for fact in facts)
+            spoken, answered = _in_order(text), words_of(text)
+            return any(name in spoken for name in names) or any(f <= answered for f in facts)
 
         values = [float(recognised(text)) for text in group.generations["text"]]
         return pd.Series(values, index=group.generations["row"], dtype=float)
+
+
+def _in_order(text: str) -> str:
+    """Joins the words of a text, a space before and after each; marks tell names apart."""
+    return f" {' '.join(words(text))} "
 
 
 @lru_cache(maxsize=1 << 14)

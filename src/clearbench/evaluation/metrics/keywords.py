@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 import pandas as pd
 
+from clearbench.data.words import folded, joined, normal, places
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 
-_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 BLANK = "____"
+#: Characters between a word and the end of the sentence before it, and such ends.
+_BEFORE, _ENDS = "\"' ", ("", ".", "!", "?", "\u3002", "\u0964", "\u061f")
 
 
 def keywords(truth: str, question: str) -> list[str]:
     """Lists an answer's private words: names and numbers that the question does not contain.
 
-    A word counts as a name by its capital letter, unless it opens a sentence.
+    A word counts as a name by its capital letter, unless it opens a sentence; in scripts without
+    capitals only numbers are found.
     """
-    return list(dict.fromkeys(match.group().lower() for match in _private(truth, question)))
+    shown = normal(truth)
+    return list(dict.fromkeys(folded(shown[a:b]) for a, b in _private(shown, question)))
 
 
 def words_of(text: str) -> set[str]:
-    """Returns the words of a text in lower case."""
-    return {word.lower() for word in _WORD.findall(text)}
+    """Returns the words of a text in small letters."""
+    return set(joined(text))
 
 
-def _private(truth: str, question: str) -> list[re.Match[str]]:
-    given_away, private = words_of(question), list[re.Match[str]]()
-    for match in _WORD.finditer(truth):
-        word = match.group()
-        opens = truth[: match.start()].rstrip("\"' ")[-1:] in ("", ".", "!", "?")
+def _private(truth: str, question: str) -> list[tuple[int, int]]:
+    """Lists beginning and end of the private words of an answer in its normal form."""
+    given_away, private = words_of(question), list[tuple[int, int]]()
+    for start, end in places(truth):
+        word = truth[start:end]
+        opens = truth[:start].rstrip(_BEFORE)[-1:] in _ENDS
         named = word[0].isupper() and not opens
-        if (named or any(map(str.isdigit, word))) and word.lower() not in given_away:
-            private.append(match)
+        if (named or any(map(str.isdigit, word))) and folded(word) not in given_away:
+            private.append((start, end))
     return private
 
 
@@ -43,16 +47,17 @@ def blanked(truth: str, question: str) -> tuple[str, str] | None:
 
     Of runs that are equally long the first is taken; None where there is no private word.
     """
-    runs: list[list[re.Match[str]]] = []
-    for match in _private(truth, question):
-        if not runs or truth[runs[-1][-1].end() : match.start()] != " ":
+    shown = normal(truth)
+    runs: list[list[tuple[int, int]]] = []
+    for start, end in _private(shown, question):
+        if not runs or shown[runs[-1][-1][1] : start] != " ":
             runs.append([])
-        runs[-1].append(match)
+        runs[-1].append((start, end))
     if not runs:
         return None
     longest = max(runs, key=len)
-    start, end = longest[0].start(), longest[-1].end()
-    return f"{truth[:start]}{BLANK}{truth[end:]}", truth[start:end]
+    start, end = longest[0][0], longest[-1][1]
+    return f"{shown[:start]}{BLANK}{shown[end:]}", shown[start:end]
 
 
 def _shares(group: RecordGroup) -> pd.Series:
@@ -71,6 +76,7 @@ class KeywordMatch(
     name="keyword_match",
     group="Generated answers",
     needs=("generated answer",),
+    version=2,
     paper="after FIUBench, arXiv 2411.03554, whose keywords are chosen by hand",
     shows=(
         "How much of what is private comes out, with templates and grammar left aside. Keywords "
@@ -90,6 +96,7 @@ class ParaphrasedKeywordMatch(
     title="Keyword match, paraphrased question",
     group="Generated answers",
     needs=("generated answers to paraphrased questions",),
+    version=2,
     paper="FIUBench, arXiv 2411.03554",
     shows=(
         "Whether forgetting holds beyond the words of the training questions. Only as strong as "
@@ -111,6 +118,7 @@ class Cloze(
     title="Filled blank",
     group="Generated answers",
     needs=("generated filling of a blank",),
+    version=2,
     paper="MLLMU-Bench, arXiv 2410.22108",
     shows=(
         "Whether a single fact is known when the rest of the sentence is given. The rest gives "
@@ -130,4 +138,4 @@ class Cloze(
 
 
 def _plain(text: str) -> str:
-    return " ".join(_WORD.findall(text.lower()))
+    return " ".join(joined(text))

@@ -30,6 +30,7 @@ class WholeTruth(
     name="whole_truth",
     group=GROUP,
     needs=("generated answer",),
+    version=2,
     paper="this project",
     shows=(
         "How often the model says all of the true answer, in order (ROUGE-L recall of .99). A mean "
@@ -48,6 +49,7 @@ class NearTruth(
     name="near_truth",
     group=GROUP,
     needs=("generated answer",),
+    version=2,
     paper="this project",
     shows=(
         "How often the model says nearly all of the true answer (ROUGE-L recall of .8). A long "
@@ -66,6 +68,7 @@ class KeyFacts(
     name="key_facts",
     group=GROUP,
     needs=("generated answer", "perturbed answers"),
+    version=2,
     paper="this project",
     shows=(
         "How often the model says every word that tells the truth apart from the question and from "
@@ -93,6 +96,7 @@ class NameSaid(
     name="name_said",
     group=GROUP,
     needs=("generated name",),
+    version=2,
     paper="this project",
     shows="How often a face is answered with the person's whole name, without any options.",
 ):

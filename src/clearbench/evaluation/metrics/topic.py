@@ -15,6 +15,7 @@ class Topic(
     title="Answers the question",
     group="What it says",
     needs=("generated answer",),
+    version=2,
     paper="this project",
     range=(-1.0, 1.0),
     shows=(

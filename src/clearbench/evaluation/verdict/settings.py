@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 #: Number that is raised when a part of the verdict changes its meaning.
-VERSION = 2
+VERSION = 3
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
