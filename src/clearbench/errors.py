@@ -39,6 +39,10 @@ class StorageError(ClearbenchError):
     """A folder or file that cannot be read, written or trusted."""
 
 
+class WriteError(StorageError):
+    """A place that cannot be written: a full disk, a read-only folder, a name in the way."""
+
+
 def explain(error: ValidationError, known: Iterable[str]) -> str:
     """Lists problems of a checked object, a line each; unknown keys with the nearest known one."""
     lines = []

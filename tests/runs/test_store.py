@@ -11,7 +11,9 @@ from clearbench.errors import StorageError
 from clearbench.methods.base import METHODS, methods
 from clearbench.plugins import load_plugin
 from clearbench.runs.recipe import dump_recipe, load_recipe
+from clearbench.runs.store import Store, stage_key
 from clearbench.runs.upkeep import prune_runs, verify_run
+from clearbench.storage import new_folder
 
 
 @pytest.fixture
@@ -39,21 +41,37 @@ def test_a_store_is_verified(shared: tuple[Path, Path]) -> None:
         verify_run(run)
 
 
+def stage_of_nobody(store: Path) -> str:
+    """A whole stage that no recipe asks for."""
+    about = {"kind": "teach", "label": "of-nobody", "settings": {}}
+    key = stage_key("teach", "of-nobody", {"settings": {}})
+    with new_folder(store / key, about) as folder:
+        (folder / "model").write_text("x")
+    return key
+
+
 def test_pruning_a_store_keeps_what_any_of_its_runs_needs(shared: tuple[Path, Path]) -> None:
     run, store = shared
+    (store / "notes").mkdir()
+    (store / "notes-0123abcd.txt").write_text("of the user's")
     assert prune_runs([run], store, really=True) == []
-    (store / "model-of-nobody").mkdir()
-    other = run.parent / "other"
+    nobody, other = stage_of_nobody(store), run.parent / "other"
+    needed = sorted(path.name for path in store.glob("teach-*original*"))[0]
+    for name in (f"{nobody}.unfinished", f"{needed}.corrupt-1", f".{needed}.1.tmp"):
+        (store / name).mkdir()
+    useless = sorted([nobody, f"{nobody}.unfinished", f"{needed}.corrupt-1", f".{needed}.1.tmp"])
     other.mkdir()
     fewer = load_recipe(run / "recipe.yaml").model_copy(update={"runs": ()})
     (other / "recipe.yaml").write_text(dump_recipe(fewer))
     before = {path.name for path in store.iterdir()}
     alone = prune_runs([other], store, really=False)
-    assert len(alone) > 1 and "model-of-nobody" in alone
-    assert prune_runs([run, other], store, really=False) == ["model-of-nobody"]
+    assert len(alone) > len(useless) and {*useless} <= {*alone}
+    assert prune_runs([run, other], store, really=False) == useless
     assert {path.name for path in store.iterdir()} == before, "it was only asked"
-    assert prune_runs([run, other], store, really=True) == ["model-of-nobody"]
-    assert {path.name for path in store.iterdir()} == before - {"model-of-nobody"}
+    with Store(store).lock(nobody, 0), pytest.raises(StorageError, match="process is running"):
+        prune_runs([run, other], store, really=True)
+    assert prune_runs([run, other], store, really=True) == useless
+    assert {path.name for path in store.iterdir()} == before - {*useless}
 
 
 def test_pruning_without_the_store_makes_nothing(shared: tuple[Path, Path]) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import os
+import errno
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 
 import typer
 
 from clearbench.cli.about import list_
 from clearbench.cli.checks import doctor, validate
-from clearbench.cli.command import OnceCommand, in_words, worded
+from clearbench.cli.command import OnceCommand, worded
 from clearbench.cli.recipes import demo, report, run, view
 from clearbench.cli.runs import runs_best, runs_list, runs_prune, runs_show, runs_verify
 from clearbench.cli.scores import score
 from clearbench.cli.steps import build, evaluate, finetune, unlearn
+from clearbench.cli.stopping import Stopped, flush, show_anything, stopping
 from clearbench.errors import ClearbenchError
 from clearbench.quiet import quiet_libraries
+from clearbench.writing import closed
 
 app = typer.Typer(
     add_completion=False,
@@ -66,49 +67,34 @@ app.add_typer(_runs, name="runs")
 def main() -> None:
     """Runs the command line; a mistake a user can correct is shown without a stack trace."""
     quiet_libraries()
-    _write_any_text()
+    show_anything()
+    code: str | int | None = 1
     try:
-        _run()
-    except ClearbenchError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        resumes = next((word for word in sys.argv[1:] if word in _RESUMED), None)
-        hint = "; run the same command again to go on" if resumes else ""
-        typer.echo(f"stopped{hint}", err=True)
-        sys.exit(130)
-
-
-def _run() -> None:
-    """Runs the command line and writes out all that it printed.
-
-    Raises:
-        StorageError: The output cannot be written.
-    """
-    try:
-        try:
+        with stopping():
             app()
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_output()
-        sys.exit(1)
+    except SystemExit as end:
+        code = end.code
+    except ClearbenchError as error:
+        code = _fail(str(error), 2)
+    except Stopped as stopped:
+        resumes = sys.argv[1:2] and sys.argv[1] in _RESUMED
+        hint = "; run the same command again to go on" if resumes else ""
+        with suppress(OSError):
+            typer.echo(f"stopped{hint}", err=True)
+        code = 128 + stopped.number
     except OSError as error:
-        _drop_output()
-        raise in_words(error) from error
+        if closed(error) is None:
+            raise
+        code = _fail(f"cannot write the output: {error.strerror}", 1)
+    finally:
+        unwritten = flush()
+    if unwritten is not None and not code:
+        code = 1 if unwritten.errno == errno.EPIPE else _fail(f"output: {unwritten.strerror}", 1)
+    sys.exit(code)
 
 
-def _drop_output() -> None:
-    """Sends what is still to be printed nowhere, so that the end of the process is quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _write_any_text() -> None:
-    """Prints text that the terminal's encoding lacks as escapes; drops what has nowhere to go."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed by the shell: `>&-`
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-            setattr(sys, name, nowhere)
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _fail(message: str, code: int) -> int:
+    """Prints an error, where it can be printed; returns the exit status."""
+    with suppress(OSError):
+        typer.echo(f"error: {message}", err=True)
+    return code

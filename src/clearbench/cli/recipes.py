@@ -11,6 +11,7 @@ from rich.console import Console
 
 from clearbench.cli.options import Out, Plugins, Store, Workers, load_plugins
 from clearbench.cli.output import check_writable, say
+from clearbench.errors import RecipeError, StorageError
 from clearbench.storage import sha256_file
 
 if TYPE_CHECKING:
@@ -45,12 +46,23 @@ def run(
 
     plugins = load_plugins(plugin)
     resolved = load_recipe(recipe, changes)
-    folder = out or Path("runs") / resolved.name
+    folder = out or _default_folder(resolved.name)
     check_writable(folder)
     if plan:
         _show_plan(resolved, folder, store)
     else:
         _run(resolved, folder, plugins, workers, store)
+
+
+def _default_folder(name: str) -> Path:
+    """Returns the folder below `runs/` that a recipe's name stands for."""
+    from clearbench.storage import inside
+
+    try:
+        inside(Path("runs"), name)
+    except StorageError as error:
+        raise RecipeError(error.what, "name", "rename the recipe, or give --out") from error
+    return Path("runs") / name
 
 
 def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
@@ -60,7 +72,7 @@ def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     from clearbench.runs.store import Store
 
     listed = reasons([data_stage(recipe)], Store(store or out / STAGES))
-    planned = plan_run(recipe, out, store)
+    planned = plan_run(recipe, out, store, keep=False)
     listed += reasons(planned.stages, planned.store)
     for reason in listed:
         line = f"{reason.action:5}  {reason.stage.key}: {reason.why}"

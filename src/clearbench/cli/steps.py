@@ -189,13 +189,15 @@ def evaluate(
     load_plugins(plugin)
     named(protocol)
     check_writable(out)
+    parts = out.with_name(f"{out.name}.parts")
+    if is_finished(out):  # a killed process may have left them
+        shutil.rmtree(parts, ignore_errors=True)
     check_free(out)
     if images is not None and str(images) in _CONTROLS and not images.is_dir():
         fix = f"write --control {images}"
         raise RecipeError(f"{images} is a control, not a folder of pictures", "--images", fix)
     dataset = chosen_dataset("evaluate", data, forget, retain, images)
     loaded = load_model(model)
-    parts = out.with_name(f"{out.name}.parts")
     with progress("measuring") as on_batch:
         records = api.evaluate(
             loaded,

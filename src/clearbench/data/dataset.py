@@ -132,13 +132,18 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of every row and its split."""
+        """Hash of every row and its split, of the people's names, and of the refusals."""
 
         def digest(rows: Rows) -> dict[str, list[list[str]]]:
             return {split: [_row_digest(row) for row in rows[split]] for split in sorted(rows)}
 
         return content_hash(
-            [digest(self.training), digest(self.evaluation), [*self.refusals, *self.image_refusals]]
+            {
+                "training": digest(self.training),
+                "evaluation": digest(self.evaluation),
+                "names": sorted(self.names.items()),
+                "refusals": [self.refusals, self.image_refusals],
+            }
         )
 
 

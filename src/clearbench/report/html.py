@@ -23,9 +23,9 @@ from clearbench.report.scores import glossary
 from clearbench.report.sections import Section, section
 from clearbench.report.svg import colours
 from clearbench.runs.schema import DETAILS, RESULTS, Details, Results, read_details, read_results
-from clearbench.storage import write_bytes
+from clearbench.runs.written import PAGE
+from clearbench.storage import MANIFEST, is_sealed, seal_more, write_bytes
 
-PAGE = "report.html"
 _TEMPLATES = Path(__file__).parent / "templates"
 _COUNTED = {
     "known": "Only rows that the original knew count.",
@@ -69,12 +69,16 @@ def write_page(folder: Path) -> Path:
     """
     page = folder / PAGE
     write_report(read_results(folder), read_details(folder), page)
+    if (folder / MANIFEST).is_file():
+        seal_more(folder, PAGE)
     return page
 
 
 def refresh_page(folder: Path) -> Path:
-    """Writes the page of a run's folder where it is missing or older than the results."""
+    """Writes the page of a run's folder where it is missing, damaged or older than the results."""
     page = folder / PAGE
+    if (folder / MANIFEST).is_file():
+        return page if is_sealed(page) else write_page(folder)
     sources = [folder / name for name in (RESULTS, DETAILS)]
     if page.is_file() and all(_written(page) >= _written(source) for source in sources):
         return page

@@ -66,7 +66,7 @@ def _person(dataset: Dataset, person: int) -> ShownPerson:
 def _spoken(rows: Sequence[PlannedRow], ended: EndedRun) -> Spoken:
     spoken = {}
     for row in rows:
-        frame = Records.load(ended.store.folder(row.measured.plain.key)).generations
+        frame = Records.load(ended.store.finished(row.measured.plain.key)).generations
         frame = frame[frame["task"].isin([entry.main_task for entry in modalities().values()])]
         if len(frame):
             spoken[row.id] = frame.set_index("row")

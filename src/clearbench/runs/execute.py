@@ -11,11 +11,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
+from clearbench.errors import WriteError
 from clearbench.runs.display import Display, display_for
 from clearbench.runs.making import finished_outcome
 from clearbench.runs.stage import Stage, StageOutcome
 from clearbench.runs.store import Store
-from clearbench.runs.worker import Progress, Worker
+from clearbench.runs.work import CannotWrite, Progress
+from clearbench.runs.worker import Worker
 
 #: Seconds to wait before a stage that another process is making is tried again.
 PAUSE = 0.5
@@ -54,12 +56,17 @@ def execute(
     """Makes all stages that are not finished, and what they start from.
 
     A stage that fails is named and everything that starts from it is left out; the rest goes on. A
-    worker process that dies costs the stage that it was making and is replaced.
+    worker process that dies costs the stage that it was making and is replaced. A damaged stage is
+    named, moved aside and made again.
 
     Returns:
         Outcome of every stage, by key.
+
+    Raises:
+        WriteError: The store cannot be written, so that no further stage could be kept.
     """
     wanted = with_parents(stages)
+    set_aside(wanted, store, console)
     outcomes = {
         key: finished_outcome(stage, store) for key, stage in wanted.items() if store.holds(key)
     }
@@ -69,6 +76,14 @@ def execute(
         with display_for(console, todo, runtime.workers) as display:
             _Schedule(store.root, todo, outcomes, runtime, display).run()
     return outcomes
+
+
+def set_aside(keys: Iterable[str], store: Store, console: Console) -> None:
+    """Moves damaged stages aside and names them; they are made again."""
+    for key in keys:
+        if lines := store.set_aside(key):
+            said = f"damaged {key}: {'; '.join(lines)}"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -138,6 +153,8 @@ class _Schedule:
             stage, message = worker.stage, worker.receive()
             if stage is None:
                 continue
+            if isinstance(message, CannotWrite):
+                raise WriteError(message.what, message.where, message.fix)
             if isinstance(message, Progress):
                 self.display.advance(stage, message.doing, message.done, message.total)
             elif message.outcome is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from clearbench.models.adapters import is_adapter, load_adapter
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.processes import processes
-from clearbench.storage import MANIFEST, content_hash, is_finished, new_folder, read_json
+from clearbench.storage import MANIFEST, about, canonical_json, content_hash, damage, new_folder
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,13 @@ class ModelFolder:
         """Whether the same model has been finished here.
 
         Raises:
-            StorageError: There is something else, which is left as it is.
+            StorageError: There is something else, or a damaged model, which is left as it is.
         """
-        if is_finished(self.out):
-            if read_json(self.out / MANIFEST)["about"] == self.about:
+        if (self.out / MANIFEST).is_file():
+            if wrong := damage(self.out):
+                what = f"this folder is damaged: {'; '.join(wrong)}"
+                raise StorageError(what, str(self.out), "remove it, and it is made again")
+            if about(self.out) == json.loads(canonical_json(self.about)):
                 return True
             what = "this folder holds what other settings, another model or other data gave"
         elif self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):

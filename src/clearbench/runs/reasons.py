@@ -42,7 +42,9 @@ def reasons(stages: Iterable[Stage], store: Store) -> list[Reason]:
     by_key: dict[str, Reason] = {}
     for key, stage in with_parents(stages).items():
         fresh = [p for p in stage.parents.values() if by_key[p.key].action == "make"]
-        if key in recorded:
+        if key in recorded and not store.holds(key):
+            by_key[key] = Reason(stage, "make", f"damaged: {'; '.join(store.damage(key))}")
+        elif key in recorded:
             by_key[key] = Reason(stage, "reuse", "finished, and nothing that it is made of changed")
         else:
             twins = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -215,11 +216,14 @@ def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
         raise RecipeError(
             "no such recipe", str(source), did_you_mean(str(source), known)
         ) from error
-    except OSError as error:
-        what = f"cannot read the recipe: {error.strerror}"
-        raise RecipeError(what, str(path), "give a YAML file") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise RecipeError(f"not valid YAML: {error}", str(path), "correct the file") from error
+    except OSError as error:
+        what = f"cannot read: {error.strerror}"
+        raise RecipeError(what, str(path), "give a YAML file") from error
+    except RecursionError as error:
+        what = "nested too deeply for a recipe"
+        raise RecipeError(what, str(path), "see recipes/demo.yaml") from error
     if not isinstance(content, dict):
         raise RecipeError("a recipe is a mapping of keys", str(path), "see recipes/demo.yaml")
     for change in changes or []:
@@ -246,7 +250,10 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
-    """Sets one `key.sub=value`; numbers in a key index lists."""
+    """Sets one `key.sub=value`; numbers in a key index lists.
+
+    What lies on the way is copied: where an anchor gave several runs the same part, one changes.
+    """
     key, separator, text = change.partition("=")
     if not separator:
         raise RecipeError(f"'{change}' is not key=value", "command line", "write data.people=20")
@@ -255,7 +262,11 @@ def _apply(content: dict[str, Any], change: str) -> None:
     try:
         value = yaml.safe_load(text)
         for part in path:
-            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+            name = int(part) if isinstance(place, list) else part
+            if isinstance(place, dict):
+                place.setdefault(name, {})
+            place[name] = copy.copy(place[name])
+            place = place[name]
         place[int(last) if isinstance(place, list) else last] = value
     except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(f"{change[:60]}: not valid YAML: {error}", "command line") from error

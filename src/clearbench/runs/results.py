@@ -86,7 +86,7 @@ class EndedRun:
         """Reads a row's scores; None where it did not end well."""
         if not self.ok(row.score):
             return None
-        return Scored.model_validate(read_scores(self.store.folder(row.score.key)))
+        return Scored.model_validate(read_scores(self.store.finished(row.score.key)))
 
 
 def result_row(
@@ -143,7 +143,7 @@ def _verdict(
     evaluation: EvaluationSettings,
     names: Mapping[int, str],
 ) -> Verdict:
-    table = read_evidence(ended.store.folder(row.score.key))
+    table = read_evidence(ended.store.finished(row.score.key))
     about = table[table["key"].str.startswith("forget.")]
     by_track = about.groupby(about["key"].str.split(".").str[1], sort=True)
     attacks = _attacks(evaluation, scored)
@@ -187,7 +187,7 @@ def _null_band(planned: PlannedBand, ended: EndedRun) -> NullBand:
             "model": first.kind,
             "share": round(first.share, 6),
             "golds": [gold.id for gold in planned.golds],
-            "bands": read_scores(ended.store.folder(planned.stage.key)),
+            "bands": read_scores(ended.store.finished(planned.stage.key)),
         }
     )
 

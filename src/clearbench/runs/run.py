@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
-import yaml
 from rich.console import Console
 
 from clearbench.data.dataset import Dataset
 from clearbench.errors import StorageError
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.details import details
-from clearbench.runs.execute import Runtime, execute
+from clearbench.runs.execute import Runtime, execute, set_aside
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
-from clearbench.runs.recipe import WORDS, Recipe, dump_recipe
+from clearbench.runs.recipe import Recipe
 from clearbench.runs.results import EndedRun, assemble
-from clearbench.runs.schema import DETAILS, RESULTS, Results, read_results
+from clearbench.runs.schema import Results, read_results
 from clearbench.runs.stage import Stage
 from clearbench.runs.stages.data import DataStage, stored_data
 from clearbench.runs.store import Store
-from clearbench.storage import write_bytes
+from clearbench.runs.written import (
+    damaged_files,
+    refuse_other_recipe,
+    remove_unfinished,
+    write_recipe,
+    write_results,
+)
 
-RECIPE, STAGES = "recipe.yaml", "stages"
+STAGES = "stages"
 
 
 @dataclass(frozen=True)
@@ -60,31 +65,33 @@ def data_stage(recipe: Recipe) -> DataStage:
     """Builds the stage of a recipe's people."""
     part = recipe.data
     return DataStage(
-        *(
-            part.source,
-            part.people,
-            part.strangers,
-            part.forget,
-            part.half,
-            recipe.seed,
-            part.images,
-        )
+        *(part.source, part.people, part.strangers, part.forget, part.half),
+        seed=recipe.seed,
+        images=part.images,
     )
 
 
-def plan_run(recipe: Recipe, out: Path, store: Path | None = None) -> RunPlan:
+def plan_run(recipe: Recipe, out: Path, store: Path | None = None, *, keep: bool = True) -> RunPlan:
     """Plans a run; its people are made on the way.
 
     Args:
         recipe: Checked recipe.
         out: Folder for the results.
         store: Folder for the stages; one below `out` where none is given.
+        keep: True to keep the people in the store; else nothing is written there.
     """
-    place, cache = Store(store or out / STAGES), WorkerCache()
-    people = data_stage(recipe)
-    make_stage(people, place, cache, lambda doing, done, total: None)
-    dataset = cache.dataset(place.folder(people.key))
-    families = tuple(plan(recipe, dataset, stored_data(people, place)))
+    place, people = Store(store or out / STAGES), data_stage(recipe)
+    if keep or place.holds(people.key):
+        return _planned(recipe, people, place, place)
+    with TemporaryDirectory() as folder:
+        return _planned(recipe, people, place, Store(Path(folder)))
+
+
+def _planned(recipe: Recipe, people: DataStage, place: Store, read_from: Store) -> RunPlan:
+    cache = WorkerCache()
+    make_stage(people, read_from, cache, lambda doing, done, total: None)
+    dataset = cache.dataset(read_from.finished(people.key))
+    families = tuple(plan(recipe, dataset, stored_data(people, read_from)))
     bands = tuple(null_bands(families, recipe.evaluation))
     return RunPlan(place, people, dataset, families, bands)
 
@@ -98,68 +105,42 @@ def run(
 ) -> Results:
     """Runs a recipe into `out`; finished stages are never made again.
 
-    Other processes may work on the same folder or the same store: what one makes the others read.
+    Stages and results that are damaged are named and made again. Other processes may work on the
+    same store: what one makes the others read.
 
     Raises:
-        StorageError: `out` holds another recipe's results.
+        StorageError: `out` holds another recipe's results, or another process is running in it.
     """
-    runtime = runtime or Runtime()
+    runtime, console = runtime or Runtime(), console or Console(stderr=True)
     refuse_other_recipe(recipe, out)
-    planned = plan_run(recipe, out, store)
-    known = _known_results(planned, out)
-    if known is not None:
-        return known
-    write_bytes(out / RECIPE, dump_recipe(recipe).encode())
-    shown = console or Console(stderr=True)
-    anew = _made_anew(planned, out)
-    if anew:
-        shown.print(f"made anew: {anew}; what has not changed is reused", soft_wrap=True)
-    outcomes = execute(planned.stages, planned.store, runtime, shown)
-    ended = EndedRun(planned.store, outcomes)
-    results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
-    details(planned.dataset, planned.families, ended).write(out / DETAILS)
-    results.write(out / RESULTS)
-    return results
-
-
-def refuse_other_recipe(recipe: Recipe, out: Path) -> None:
-    """Refuses a folder in which another recipe is running or has run."""
-    if (out / RECIPE).is_file() and _deciding(out / RECIPE) != _deciding_part(recipe):
-        raise StorageError(
-            "this folder holds the results of another recipe", str(out), "choose another --out"
-        )
-
-
-def _deciding(path: Path) -> dict[str, Any]:
-    """What decides the numbers, of a resolved recipe: read without the plugins that it names."""
-    try:
-        content = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        fix = "remove it, or choose another --out"
-        raise StorageError("not a resolved recipe", str(path), fix) from error
-    return {key: value for key, value in content.items() if key not in WORDS}
-
-
-def _deciding_part(recipe: Recipe) -> dict[str, Any]:
-    content = yaml.safe_load(dump_recipe(recipe))
-    return {key: value for key, value in content.items() if key not in WORDS}
-
-
-def _known_results(planned: RunPlan, out: Path) -> Results | None:
-    """Reads existing results, if they were made of the same stages and no row failed."""
-    if not (out / RESULTS).is_file() or not (out / DETAILS).is_file():
-        return None
-    results = read_results(out)
-    same = [row.stages for row in results.rows] == [row.stage_keys for row in planned.rows]
-    whole = same and all(row.status != "failed" for row in results.rows)
-    return results if whole else None
+    place = Store(store or out / STAGES)
+    with place.running(out) as mine:
+        if not mine:
+            fix = "wait for it, or choose another --out"
+            raise StorageError("another process is running in this folder", str(out), fix)
+        remove_unfinished(out)
+        place.tidy()
+        for line in damaged_files(out):
+            console.print(f"{line}; written again", markup=False, highlight=False, soft_wrap=True)
+        set_aside([data_stage(recipe).key], place, console)
+        planned = plan_run(recipe, out, store)
+        anew = _made_anew(planned, out)
+        if anew:
+            console.print(f"made anew: {anew}; what has not changed is reused", soft_wrap=True)
+        write_recipe(recipe, out)
+        outcomes = execute(planned.stages, planned.store, runtime, console)
+        ended = EndedRun(planned.store, outcomes)
+        results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
+        shown = details(planned.dataset, planned.families, ended)
+        return write_results(results, shown, recipe, out)
 
 
 def _made_anew(planned: RunPlan, out: Path) -> str:
     """Names what earlier results were made of and is different today; empty without results."""
-    if not (out / RESULTS).is_file():
+    try:
+        earlier = {row.id: row.stages for row in read_results(out).rows}
+    except StorageError:
         return ""
-    earlier = {row.id: row.stages for row in read_results(out).rows}
     changed = {
         role
         for row in planned.rows

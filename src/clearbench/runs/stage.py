@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.code import code_digests
-from clearbench.runs.store import Store
-from clearbench.storage import canonical_json, content_hash, read_json, safe_name, write_json
+from clearbench.runs.store import Store, stage_key
+from clearbench.storage import canonical_json, read_json, write_json
 
 #: Libraries whose version decides the numbers.
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "rouge-score")
@@ -139,7 +139,7 @@ class Stage(ABC):
     @cached_property
     def key(self) -> str:
         """Name of its folder: kind, label and a hash of the ingredients."""
-        return safe_name(f"{self.kind}-{self.label}-{content_hash(vars(self.ingredients))}")
+        return stage_key(self.kind, self.label, vars(self.ingredients))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clearbench.errors import StorageError
-from clearbench.storage import read_json, write_json
+from clearbench.storage import check_sealed, read_json, write_json
 
 SCHEMA: Final = 2
 #: Number of problems of a damaged file that are named at once.
@@ -72,8 +72,9 @@ class StoredFile(Stored):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a file, or the one in a run's folder."""
+        """Reads a file, or the one in a run's folder; a change since the run is refused."""
         file = path / cls.file_name if path.is_dir() else path
+        check_sealed(file)
         return cls.parse(read_json(file), str(file))
 
 

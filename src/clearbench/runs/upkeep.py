@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,12 @@ from clearbench.errors import ClearbenchError, RecipeError, StorageError
 from clearbench.runs.execute import with_parents
 from clearbench.runs.reasons import changes_since
 from clearbench.runs.recipe import Recipe, load_recipe
-from clearbench.runs.run import RECIPE, STAGES, data_stage, plan_run
+from clearbench.runs.run import STAGES, data_stage, plan_run
 from clearbench.runs.stages.model import ModelSource
 from clearbench.runs.store import Store
-from clearbench.storage import verify
+from clearbench.runs.written import RECIPE, damaged_files
+from clearbench.storage import MANIFEST
+from clearbench.writing import remove
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Verification:
 
 
 def verify_run(folder: Path, store: Path | None = None) -> Verification:
-    """Checks every file of a run's stages, and their ingredients.
+    """Checks every file of a run and of its stages, and the ingredients of those.
 
     Args:
         folder: Folder of the run.
@@ -43,12 +44,8 @@ def verify_run(folder: Path, store: Path | None = None) -> Verification:
     """
     place = Store(_stages(folder, store))
     manifests = place.manifests()
-    damaged = [
-        f"{key}/{name}: changed or missing"
-        for key in sorted(path.name for path in place.root.iterdir())
-        if not key.startswith(".") and (place.root / key / "manifest.json").is_file()
-        for name in verify(place.root / key)
-    ]
+    damaged = [*damaged_files(folder)]
+    damaged += [f"{key}/{line}" for key in place.stage_keys() for line in place.damage(key)]
     today = _materials(folder)
     changed: dict[str, list[str]] = {}
     for key, about in manifests.items():
@@ -96,31 +93,45 @@ def _base_digest(source: ModelSource) -> str:
 
 
 def prune_runs(folders: Sequence[Path], store: Path | None = None, *, really: bool) -> list[str]:
-    """Lists folders of a store that no recipe of these runs needs, and removes them if `really`.
+    """Lists stages of a store that no recipe of these runs needs, and removes them if `really`.
+
+    Checkpoints of a needed stage that is not finished stay. What is no stage is left alone.
 
     Args:
         folders: Runs with stages of their own, or all runs that share the store.
         store: Store with the shared stages.
         really: True to remove them.
+
+    Raises:
+        StorageError: There are no stages, or a process is running on them.
     """
     needed = {name for folder in folders for name in _needed(folder, store)}
-    places = [store] if store else [folder / STAGES for folder in folders]
-    extra = sorted(
-        path
-        for place in places
-        for path in place.iterdir()
-        if path.name not in needed and path.name != ".locks"
-    )
+    places = [Store(store)] if store else [Store(folder / STAGES) for folder in folders]
+    for place in places:
+        if place.is_busy():
+            fix = "prune when it has ended"
+            raise StorageError("a process is running on these stages", str(place.root), fix)
+    extra = [path for place in places for path in _unneeded(place, needed)]
     for path in extra:
         if really:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return [path.name for path in extra]
+            remove(path)
+    return sorted(path.name for path in extra)
+
+
+def _unneeded(place: Store, needed: set[str]) -> Iterator[Path]:
+    """Yields stages that are not needed, and what lies beside stages but checkpoints to resume."""
+    for key in place.stage_keys():
+        if key not in needed and (place.folder(key) / MANIFEST).is_file():
+            yield place.folder(key)
+    for key, path in place.beside():
+        if not (key in needed and path == place.scratch(key) and not place.folder(key).exists()):
+            yield path
 
 
 def _needed(folder: Path, store: Path | None) -> Iterator[str]:
     """Yields keys of the stages of a run's recipe."""
     _stages(folder, store)
-    planned = plan_run(load_recipe(folder / RECIPE), folder, store)
+    planned = plan_run(load_recipe(folder / RECIPE), folder, store, keep=False)
     yield planned.data.key
     yield from with_parents(planned.stages)
 

@@ -12,7 +12,7 @@ from clearbench.evaluation.checks import check_records
 from clearbench.evaluation.groups import ANSWERS
 from clearbench.evaluation.logs import openunlearning, tofu
 from clearbench.evaluation.records import Records
-from clearbench.storage import MANIFEST, verify
+from clearbench.storage import MANIFEST, damage
 
 GIVE = (
     "give a folder of records, an eval_log_aggregated.json of TOFU or CLEAR (or its folder of "
@@ -55,11 +55,8 @@ def read_log(path: Path) -> Records:
 
 def _ours(folder: Path) -> Records:
     """Reads a folder of our records; one that was sealed must be as it was written."""
-    changed = verify(folder) if (folder / MANIFEST).is_file() else []
-    if changed:
-        raise StorageError(
-            f"{', '.join(changed)} changed after it was measured", str(folder), "measure again"
-        )
+    if (folder / MANIFEST).is_file() and (wrong := damage(folder)):
+        raise StorageError("; ".join(wrong), str(folder), "measure again into another folder")
     records = Records.load(folder)
     check_records(records, str(folder))
     return records

@@ -120,7 +120,7 @@ class StoredData:
 
     def dataset(self, inputs: StageInputs) -> Dataset:
         """Reads all rows, divided as the source divides them."""
-        return inputs.cache.dataset(inputs.store.folder(self.key))
+        return inputs.cache.dataset(inputs.store.finished(self.key))
 
 
 def stored_data(stage: DataStage, store: Store) -> StoredData:

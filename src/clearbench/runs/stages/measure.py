@@ -102,4 +102,4 @@ class MeasureStage(Stage):
 
     def records(self, inputs: StageInputs) -> Records:
         """Reads the finished stage's records."""
-        return inputs.cache.records(inputs.store.folder(self.key))
+        return inputs.cache.records(inputs.store.finished(self.key))

@@ -109,7 +109,7 @@ class ModelStage(Stage):
 
     def load(self, inputs: StageInputs) -> Model:
         """Loads the finished stage's model; adapters and guards are added to their base."""
-        folder = inputs.store.folder(self.key)
+        folder = inputs.store.finished(self.key)
         if is_guard(folder):
             model = self.start_model(inputs)
             model.guards = load_guards(folder)
