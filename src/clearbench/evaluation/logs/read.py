@@ -89,7 +89,7 @@ def _json(path: Path) -> Any:
         raise StorageError("there is no such file", str(path), "check the path") from error
     except (OSError, EOFError) as error:
         raise StorageError(f"cannot be read: {error}", str(path), "restore the file") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"not valid JSON: {error}", str(path), "restore the file") from error
     except DataError as error:
         raise DataError(error.what, str(path), error.fix) from error
