@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clearbench.cli.options import Json, Plugins, load_plugins
+from clearbench.cli.options import Base, Dtype, Json, Plugins, load_plugins
 from clearbench.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def _splits(dataset: Dataset) -> list[dict[str, Any]]:
 
 def doctor(
     source: Annotated[str | None, typer.Argument(help="A dataset or model.")] = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Says how a dataset or model is read and every problem of it; without one, this machine's."""
     from clearbench.data.checks import check
@@ -99,22 +101,22 @@ def doctor(
     if source is None:
         ok = _show_lines(machine(), console)
     elif is_model(source):
-        ok = _show_lines(examine(load_model(source)), console)
+        ok = _show_lines(examine(load_model(source, dtype=dtype, base=base)), console)
     else:
         try:
             ok = _show_dataset(check(source), console)
         except DataError as no_data:
-            ok = _show_lines(examine(_model(source, no_data)), console)
+            ok = _show_lines(examine(_model(source, no_data, dtype, base)), console)
     if not ok:
         sys.exit(2)
 
 
-def _model(source: str, no_data: DataError) -> Model:
+def _model(source: str, no_data: DataError, dtype: str, base: str | None) -> Model:
     """Loads a model from a source that is no dataset."""
     from clearbench.models.load import load_model
 
     try:
-        return load_model(source)
+        return load_model(source, dtype=dtype, base=base)
     except ModelError as no_model:
         what = f"neither a dataset nor a model\n  {no_data.what}\n  {no_model.what}"
         raise DataError(what, no_data.where, no_data.fix) from no_model

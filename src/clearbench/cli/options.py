@@ -21,6 +21,10 @@ Store = Annotated[Path | None, typer.Option("--store", help="Stages shared betwe
 Forget = Annotated[
     str | None, typer.Option(help="How many people, or a published split such as forget05.")
 ]
+Dtype = Annotated[
+    str, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
+]
+Base = Annotated[str | None, typer.Option("--base", help="An adapter's base, where it has moved.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 

@@ -13,7 +13,16 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from clearbench.cli.options import Forget, Json, Plugins, assignments, load_plugins, whom
+from clearbench.cli.options import (
+    Base,
+    Dtype,
+    Forget,
+    Json,
+    Plugins,
+    assignments,
+    load_plugins,
+    whom,
+)
 from clearbench.cli.progress import progress
 from clearbench.errors import RecipeError
 
@@ -52,6 +61,8 @@ def finetune(
     kind: Annotated[str, typer.Option(help="Kind of a built-in model.")] = "vision-language",
     seed: int = 0,
     set: Annotated[list[str] | None, typer.Option(help="Training field=value.")] = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Teaches a model the people of a dataset."""
     from clearbench import api
@@ -60,7 +71,7 @@ def finetune(
     dataset = load_dataset(data, whom(forget))
     with progress("teaching") as on_step:
         api.finetune(
-            _model(model, kind, dataset),
+            _model(model, kind, dataset, dtype, base),
             dataset,
             out=out,
             seed=seed,
@@ -71,14 +82,16 @@ def finetune(
     Console().print(f"saved to {out}")
 
 
-def _model(source: str, kind: str, dataset: Dataset) -> Model:
+def _model(source: str, kind: str, dataset: Dataset, dtype: str, base: str | None) -> Model:
     from clearbench.builtin.models import builtin_model
-    from clearbench.models.load import load_model
+    from clearbench.models.load import data_type, load_model
 
     if source != "builtin":
-        return load_model(source)
+        return load_model(source, dtype=dtype, base=base)
     people = sorted(dataset.people("forget") | dataset.people("retain"))
-    return builtin_model(kind, [dataset.names[person] for person in people])
+    model = builtin_model(kind, [dataset.names[person] for person in people])
+    model.module.to(data_type(dtype))
+    return model
 
 
 def unlearn(
@@ -95,6 +108,8 @@ def unlearn(
     set: Annotated[list[str] | None, typer.Option(help="Training field=value.")] = None,
     hyper: Annotated[list[str] | None, typer.Option(help="Hyper-parameter=value.")] = None,
     plugin: Plugins = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Removes people from a model."""
     from clearbench import api
@@ -118,7 +133,7 @@ def unlearn(
     settings = TrainSettings.of(**{"steps": 30, **assignments(set)})
     with progress("forgetting") as on_step:
         api.unlearn(
-            load_model(model),
+            load_model(model, dtype=dtype, base=base),
             dataset,
             method,
             modality,
@@ -145,6 +160,8 @@ def evaluate(
     stop_after: Annotated[
         float | None, typer.Option(min=1, help="Longest answer, in lengths of the true one.")
     ] = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Measures a model once; `score` computes every metric from the records.
 
@@ -158,7 +175,7 @@ def evaluate(
     from clearbench.storage import check_free, new_folder
 
     check_free(out)
-    dataset, loaded = load_dataset(data, whom(forget)), load_model(model)
+    dataset, loaded = load_dataset(data, whom(forget)), load_model(model, dtype=dtype, base=base)
     parts = out.with_name(f"{out.name}.parts")
     with progress("measuring") as on_batch:
         records = api.evaluate(
@@ -174,7 +191,8 @@ def evaluate(
         )
     if not processes().is_main_process:
         return
-    with new_folder(out, {"model": model, "data": data}) as folder:
+    about = {"model": model, "data": data, "dtype": dtype}
+    with new_folder(out, about) as folder:
         records.save(folder)
     shutil.rmtree(parts, ignore_errors=True)
     Console().print(f"{len(records.answers)} answers scored, records in {out}")
