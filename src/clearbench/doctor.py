@@ -15,9 +15,12 @@ from PIL import Image
 
 from clearbench.batches.items import Item
 from clearbench.data.media import EncodedImage
+from clearbench.errors import ModelError
+from clearbench.models.adapter_folder import CONFIG
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
+from clearbench.models.pictures import check_pictures
 from clearbench.models.token_model import TokenModel
 
 #: Subject of a finding, and the finding.
@@ -66,7 +69,8 @@ def _accelerator() -> str:
 
 def is_model(source: str) -> bool:
     """Whether a source is a model, not a dataset: a folder with a configuration, or a GGUF file."""
-    return source == SMOLLM2 or source.endswith(".gguf") or (Path(source) / "config.json").is_file()
+    named = source == SMOLLM2 or source.endswith(".gguf")
+    return named or any((Path(source) / name).is_file() for name in ("config.json", CONFIG))
 
 
 def examine(model: Model) -> Iterator[Line]:
@@ -114,10 +118,20 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
     if not encoder.takes_media:
         yield "pictures", "cannot see"
         return
-    token = model.tokenizer.convert_tokens_to_ids(model.processor.image_token)
+    token = getattr(model.processor, "image_token", None)
+    if token is None:
+        yield "pictures", "the processor names no token for them (image_token)"
+        return
+    place = model.tokenizer.convert_tokens_to_ids(token)
     for width, height in ((96, 96), (640, 480)):
-        ids = encoder.prompt(_QUESTION, _image(width, height)).ids
-        yield f"picture {width} x {height}", f"{ids.count(token)} tokens of {len(ids)}"
+        picture = _image(width, height)
+        try:
+            check_pictures(model, _items(picture))
+            ids = encoder.prompt(_QUESTION, picture).ids
+        except ModelError as error:
+            yield PROBLEM, f"{error.what}; {error.fix}"
+            return
+        yield f"picture {width} x {height}", f"{ids.count(place)} tokens of {len(ids)}"
 
 
 def _tokenizer(model: TokenModel) -> Iterator[Line]:
@@ -149,7 +163,7 @@ def _shortcuts(model: TokenModel) -> Iterator[Line]:
             for batch in model.collate(model.trees(items)):
                 model.statistics(batch)
             model.generate(items[:1], max_new_tokens=4)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except (ModelError, RuntimeError, ValueError, TypeError, IndexError) as error:
             yield PROBLEM, f"reading {where} fails: {str(error).splitlines()[0]}"
             continue
         words = {True: "exact, used", False: "not exact, not used"}

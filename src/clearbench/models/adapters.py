@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -40,17 +42,54 @@ def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = 
 
 
 def merge_adapters(model: Model) -> None:
-    """Adds the adapters to the weights they belong to, in place; without any, does nothing."""
-    merge = getattr(model.module, "merge_and_unload", None)
-    if callable(merge):
-        model.module = merge()
+    """Adds the adapters to the weights they belong to, in place; without any, does nothing.
+
+    Raises:
+        ModelError: They are of a type that cannot be merged, such as trained prompts.
+    """
+    adapted = model.module
+    if not isinstance(adapted, PeftModel):
+        return
+    for config in adapted.peft_config.values():
+        refuse_prompts(config)
+    if model.kind != "classifier":
+        _untie(model.core)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about ties, which are dissolved
+        model.module = adapted.merge_and_unload()
+
+
+def refuse_prompts(config: Any) -> None:
+    """Refuses adapters that are read before the question instead of being added to weights."""
+    if config.is_prompt_learning or config.is_adaption_prompt:
+        kind = str(getattr(config.peft_type, "value", config.peft_type))
+        raise ModelError(
+            f"adapters of the type {kind} cannot be merged into weights",
+            "adapter",
+            "give a model without them, or with LoRA",
+        )
+
+
+def _untie(core: Any) -> None:
+    """Gives the head weights of its own where an adapter changes it or the embeddings it shares."""
+    layers = [core.get_input_embeddings(), core.get_output_embeddings()]
+    plain = [getattr(layer, "base_layer", layer) for layer in layers]
+    plain = [getattr(layer, "original_module", layer) for layer in plain]
+    adapted = any(layer is not own for layer, own in zip(layers, plain, strict=True))
+    embeddings, head = plain
+    if adapted and head is not None and head.weight is embeddings.weight:
+        head.weight = nn.Parameter(head.weight.detach().clone(), head.weight.requires_grad)
+        for config in {id(c): c for c in (core.config, core.config.get_text_config())}.values():
+            config.tie_word_embeddings = False
 
 
 def choose_parameters(model: Model, parts: Sequence[str], lora_rank: int | None, seed: int) -> None:
     """Makes the given parts trainable: their weights, or adapters of the given rank on them.
 
-    Adapters begin at random values, which `seed` fixes.
+    Adapters begin at random values, which `seed` fixes. Adapters that the model has are merged into
+    its weights first.
     """
+    merge_adapters(model)
     if lora_rank is not None:
         torch.manual_seed(seed)
         add_lora(model, parts, lora_rank)
@@ -67,6 +106,18 @@ def load_adapter(model: Model, folder: Path) -> None:
     """Adds saved adapters to their base model, in place."""
     model.module = PeftModel.from_pretrained(model.module, str(folder))
     model.train(False)
+
+
+def name_base(model: Model, place: str | None) -> None:
+    """Makes saved adapters name the place of the weights that they were trained on."""
+    for config in getattr(model.module, "peft_config", {}).values():
+        config.base_model_name_or_path = place
+
+
+def save_module(module: Any, folder: Path) -> None:
+    """Writes safetensors weights: adapters alone where there are any, which hold no embeddings."""
+    options = {"save_embedding_layers": False} if isinstance(module, PeftModel) else {}
+    module.save_pretrained(folder, **options)
 
 
 def is_adapter(folder: Path) -> bool:

@@ -21,6 +21,7 @@ from clearbench.data.modality import modalities
 from clearbench.methods.guard import FittedGuard
 from clearbench.models.cache import WorkCache
 from clearbench.models.families.base import family_of
+from clearbench.models.origin import Origin
 from clearbench.models.token_statistics import TokenStatistics, read_tokens
 from clearbench.models.weights import Weights, digest
 from clearbench.storage import content_hash
@@ -37,6 +38,7 @@ class Model(Weights, ABC):
         token_budget: Padded tokens that are read at once where nothing is learned; 512 are the
             fastest on a CPU (docs/performance.md), a GPU takes many more.
         guards: Guards that change what it reads, the oldest first.
+        origin: Where its weights were loaded from; None where they were made here.
         cache: Cache of encoded rows, media and tower features, its own unless `share` sets another.
     """
 
@@ -46,6 +48,7 @@ class Model(Weights, ABC):
     token_budget: int = 512
     backwards: int = 0
     guards: tuple[FittedGuard, ...] = ()
+    origin: Origin | None = None
 
     def __init__(self, module: Any, processor: Any) -> None:
         self.module, self.processor = module, processor
@@ -203,6 +206,11 @@ class Model(Weights, ABC):
         """Hash of all that decides its answers: weights and guards."""
         guards = [(guard.about, digest(dict(sorted(guard.state.items())))) for guard in self.guards]
         return content_hash([digest(self.module.state_dict()), guards])
+
+    @property
+    def place(self) -> str | None:
+        """Where its weights can be loaded again, without adapters; None where nowhere."""
+        return self.origin.place if self.origin and self.origin.holds(self.module) else None
 
     def duplicate(self) -> Self:
         """Copies the model; changing one copy leaves the other as it is."""

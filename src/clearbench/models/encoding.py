@@ -167,6 +167,12 @@ class Encoder:
         return ids
 
     @property
+    def pad(self) -> int:
+        """Token of the places beyond a row's end: any will do, since masks come from lengths."""
+        token: int | None = self.tokenizer.pad_token_id
+        return 0 if token is None else token
+
+    @property
     def _templated(self) -> bool:
         return getattr(self.processor, "chat_template", None) is not None
 

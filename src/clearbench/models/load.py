@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,39 @@ import torch
 from transformers import AutoConfig
 
 from clearbench.batches.items import Kind
-from clearbench.errors import ModelError
+from clearbench.errors import ClearbenchError, ModelError, did_you_mean
+from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
+from clearbench.models.adapters import refuse_prompts
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.families import token_resnet as _registers_the_tower  # noqa: F401
 from clearbench.models.families.base import Family, family_of
 from clearbench.models.guards import load_guards, refuse_guard_alone
+from clearbench.models.loaded_weights import (
+    check_causal,
+    check_configuration,
+    check_finite,
+    check_report,
+)
+from clearbench.models.model_files import check_model_files, first_line
+from clearbench.models.origin import Origin
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 
 #: Name of the pretrained language model that a package carries.
 SMOLLM2 = "smollm2"
-UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+#: Types of weights by name; `auto` is float32, whatever type a checkpoint is stored in.
+DTYPES = {
+    "auto": torch.float32,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_WRAPPERS: dict[Kind, type[Model]] = {
+    "language": LanguageModel,
+    "vision-language": VisionLanguageModel,
+    "classifier": Classifier,
+}
 
 
 def packaged_smollm2() -> Path:
@@ -40,56 +62,195 @@ def load_model(
     processor: Any = None,
     kind: Kind | None = None,
     dtype: str | torch.dtype = "auto",
+    *,
+    base: str | Path | None = None,
+    new_head: bool = False,
 ) -> Model:
     """Loads a model with its processor and guards, or wraps a `transformers` model you have.
 
     Args:
-        source: Local folder, a folder's GGUF file, a hub id, or a `transformers` model.
+        source: Local folder, a folder's GGUF file, a hub id, or a `transformers` model. A folder
+            may hold a PEFT adapter alone, which is merged into its base.
         processor: Processor or tokenizer of the model; read from the same place when not given.
         kind: Kind `language`, `vision-language` or `classifier`; found from the configuration.
-        dtype: Data type, as in `from_pretrained`.
+        dtype: Data type of the weights: `float32`, `bfloat16`, `float16`, or `auto`, which is
+            float32 whatever type is stored. A model object keeps its own.
+        base: Folder or hub id of an adapter's base, where it is not at the place that
+            `adapter_config.json` names.
+        new_head: True if a classifier's head may be missing, since `with_head` makes another.
 
     Raises:
-        ModelError: It cannot be loaded, or only as a pickle.
+        ModelError: It cannot be loaded, only as a pickle or with code of its own; it lacks weights
+            or holds some that are not finite; or it is no causal language model.
     """
+    if kind is not None and kind not in _WRAPPERS:
+        raise ModelError(f"no kind of model '{kind}'", "kind", did_you_mean(kind, _WRAPPERS))
     if not isinstance(source, str | Path):
-        return _wrap(source, processor, kind or family_of(source.config).kind(source.config))
-    where = _where(source)
-    path = Path(where["pretrained_model_name_or_path"])
-    if "gguf_file" not in where:
-        _refuse_pickles(path)
-        refuse_guard_alone(path)
-    with _loading(source):
-        config = AutoConfig.from_pretrained(**where)
-        family = family_of(config)
-        kind = kind or family.kind(config)
-        processor = processor or _processor(family, kind, config, where)
-        module = family.auto_class(kind, config).from_pretrained(**where, dtype=dtype)
-        _plain_weights(module)
-    model = _wrap(module, processor, kind)
-    model.guards = load_guards(path)
+        return _checked(_from_object(source, processor, kind), "load_model")
+    asked = _Asked(kind, data_type(dtype), new_head)
+    model = _checked(_loaded(source, asked, processor, base), str(source))
+    place = str(Path(source).absolute()) if Path(source).exists() else str(source)
+    if base is None and not model.guards:
+        model.origin = Origin.of(place, model.module)
     return model
 
 
-def load_family(source: str | Path) -> Family:
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of a model, at whatever place its weights are."""
+
+    kind: Kind | None
+    dtype: torch.dtype
+    new_head: bool
+
+
+def _loaded(
+    source: str | Path, asked: _Asked, processor: Any, base: str | Path | None = None
+) -> Model:
+    """Loads the model at a source, whole or as an adapter on its base, with its guards."""
+    adapter = adapter_at(source)
+    if adapter is not None:
+        return _adapted(adapter, asked, processor, base)
+    if base is not None:
+        raise ModelError("only an adapter has a base", str(source), "leave base out")
+    model = _whole(source, asked, processor)
+    model.guards = load_guards(Path(source))
+    return model
+
+
+def data_type(dtype: str | torch.dtype) -> torch.dtype:
+    """Returns the type of weights with a name.
+
+    Raises:
+        ModelError: There is no such type.
+    """
+    chosen = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if not isinstance(chosen, torch.dtype) or not chosen.is_floating_point:
+        raise ModelError(f"no type of weights '{dtype}'", "dtype", did_you_mean(str(dtype), DTYPES))
+    return chosen
+
+
+def load_family(source: str | Path, base: str | Path | None = None) -> Family:
     """Finds the family of a model from its configuration, without loading its weights.
 
     Args:
         source: Local folder, a folder's GGUF file, or a hub id.
+        base: Base of an adapter, as in `load_model`.
 
     Raises:
         ModelError: The configuration cannot be read.
     """
     with _loading(source):
-        return family_of(AutoConfig.from_pretrained(**_where(source)))
+        config = AutoConfig.from_pretrained(**_where(weight_places(source, base)[-1]))
+        return family_of(config)
 
 
-def _where(source: str | Path) -> dict[str, str]:
-    """Arguments of `from_pretrained` that name a source."""
+def weight_places(source: str | Path, base: str | Path | None = None) -> list[str | Path]:
+    """Lists where the weights of a model are: a whole model alone, or adapters and then their base.
+
+    Args:
+        source: Local folder, a folder's GGUF file, or a hub id.
+        base: Base of an adapter at the source, where it is not at the place that it names.
+    """
+    adapter = adapter_at(source)
+    return [source] if adapter is None else [source, *weight_places(adapter.base(base))]
+
+
+def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
+    """Loads a model whose own weights are at a source."""
+    where = _where(source)
+    path = Path(where["pretrained_model_name_or_path"])
+    if not path.exists() and (path.is_absolute() or str(source).count("/") > 1):
+        raise ModelError("there is no such folder", str(source), "check the path")
+    if "gguf_file" not in where and path.is_file():
+        raise ModelError("a file, not a folder", str(path), "give the folder that it is in")
+    if "gguf_file" not in where and path.is_dir():
+        refuse_guard_alone(path)
+        check_model_files(path)
+    with _loading(source):
+        config = AutoConfig.from_pretrained(**where)
+        family = family_of(config)
+        kind = asked.kind or family.kind(config)
+        if kind != "classifier":
+            check_configuration(config, str(source))
+        processor = processor or _processor(family, kind, config, where)
+        module, report = family.auto_class(kind, config).from_pretrained(
+            **where,
+            dtype=asked.dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
+        )
+        _plain_weights(module)
+    if check_report(report, module, family, str(source), new_head=asked.new_head):
+        module.config.id2label = {k: f"LABEL_{k}" for k in module.config.id2label}
+    return _wrap(module, processor, kind)
+
+
+def _adapted(
+    adapter: AdapterFolder, asked: _Asked, processor: Any, base: str | Path | None
+) -> Model:
+    """Loads an adapter's base, with the adapter merged into it."""
+    place = adapter.base(base)
+    if processor is None and adapter.has_processor:
+        with _loading(place):
+            config = AutoConfig.from_pretrained(**_where(weight_places(place)[-1]))
+        with _loading(adapter.folder):
+            family = family_of(config)
+            kind = asked.kind or family.kind(config)
+            processor = _processor(family, kind, config, _where(adapter.folder))
+    try:
+        model = _loaded(place, asked, processor)
+    except ModelError as error:
+        raise ModelError(
+            f"the adapter's base cannot be loaded: {error.what}", str(place), GIVE_BASE
+        ) from error
+    adapter.merge_into(model)
+    model.guards = (*model.guards, *load_guards(adapter.folder))
+    return model
+
+
+def _from_object(source: Any, processor: Any, kind: Kind | None) -> Model:
+    """Wraps a `transformers` model, or one with PEFT's adapters on it."""
+    config = getattr(source, "config", None)
+    if config is None or not isinstance(source, torch.nn.Module):
+        raise ModelError(
+            f"a {type(source).__name__} is no model",
+            "load_model",
+            "give a folder, a hub id, or a `transformers` model",
+        )
+    for adapter in getattr(source, "peft_config", {}).values():
+        refuse_prompts(adapter)
+    kind = kind or family_of(config).kind(config)
+    model = _wrap(source, processor or _own_processor(source, kind), kind)
+    if kind != "classifier":
+        name = type(model.core).__name__
+        check_configuration(model.core.config, name, (name,))
+    return model
+
+
+def _own_processor(module: Any, kind: Kind) -> Any:
+    """Loads the processor of a model object from where the object was loaded."""
+    place = str(getattr(module, "name_or_path", "") or "")
+    what = "a model object needs its processor"
+    fix = "give load_model(model, processor) its tokenizer or processor"
+    if not place:
+        raise ModelError(what, "load_model", fix)
+    try:
+        return family_of(module.config).load_processor(kind, module.config, _where(place))
+    except Exception as error:  # whatever a library raises on what is there
+        raise ModelError(f"{what}, and there is none at {place}", "load_model", fix) from error
+
+
+def _where(source: str | Path) -> dict[str, Any]:
+    """Arguments of `from_pretrained` that name a source; its own code is never run."""
     path = Path(packaged_smollm2() if source == SMOLLM2 else source)
     if path.suffix == ".gguf":
-        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    return {"pretrained_model_name_or_path": str(source)}
+        where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    else:
+        place = str(path.absolute()) if path.exists() else str(source)
+        where = {"pretrained_model_name_or_path": place}
+    return where | {"trust_remote_code": False}
 
 
 @contextmanager
@@ -97,13 +258,24 @@ def _loading(source: str | Path) -> Iterator[None]:
     """Says where a model cannot be loaded from, and what to do."""
     try:
         yield
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ModelError(
-            f"cannot load the model: {_first_line(error)}",
-            str(source),
-            "give a folder with config.json, *.safetensors and its tokenizer, or a hub id"
-            + (" (hub access is off: HF_HUB_OFFLINE=1)" if _offline() else ""),
-        ) from error
+    except ClearbenchError:
+        raise
+    except Exception as error:  # libraries raise anything on files that are not what they should be
+        what = first_line(error)
+        if _is_own_code(error):
+            what, fix = (
+                "it needs code of its own, which is never run",
+                ("give a model whose architecture `transformers` has"),
+            )
+        else:
+            fix = "give a folder with config.json, *.safetensors and its tokenizer, or a hub id"
+            fix += " (hub access is off: HF_HUB_OFFLINE=1)" if _offline() else ""
+        raise ModelError(f"cannot load the model: {what}", str(source), fix) from error
+
+
+def _is_own_code(error: Exception) -> bool:
+    """Whether a library refuses to run code that lies beside a model."""
+    return "custom code" in str(error) or "trust_remote_code" in str(error)
 
 
 def _plain_weights(module: Any) -> None:
@@ -116,54 +288,56 @@ def _plain_weights(module: Any) -> None:
 
 
 def _wrap(module: Any, processor: Any, kind: Kind) -> Model:
-    if processor is None:
-        raise ModelError("a model object needs its processor", "load_model", "give processor=...")
-    model = {
-        "language": LanguageModel,
-        "vision-language": VisionLanguageModel,
-        "classifier": Classifier,
-    }[kind](module, processor)
+    model = _WRAPPERS[kind](module, processor)
+    model.core.config.return_dict = True  # outputs are read by name
     model.train(False)
-    _check_vocabulary(model)
     return model
 
 
-def _check_vocabulary(model: Model) -> None:
+def _checked(model: Model, where: str) -> Model:
+    """Returns a model whose weights are finite and, if it answers in tokens, causal."""
+    check_finite(model.module.state_dict(), where)
     if isinstance(model, TokenModel):
-        rows = model.core.get_input_embeddings().num_embeddings
-        if len(model.tokenizer) > rows:
-            raise ModelError(
-                f"the tokenizer has {len(model.tokenizer)} tokens, the model {rows} embeddings",
-                "load_model",
-                "use the tokenizer the model was trained with",
-            )
+        _check_vocabulary(model)
+        check_causal(model, where)
+    return model
 
 
-def _processor(family: Family, kind: Kind, config: Any, where: dict[str, str]) -> Any:
+def _check_vocabulary(model: TokenModel) -> None:
+    """Refuses a tokenizer that gives tokens without an embedding."""
+    rows, tokenizer = model.core.get_input_embeddings().num_embeddings, model.tokenizer
+    special = {
+        name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad", "unk")
+    }
+    beyond = [name for name, token in special.items() if token is not None and token >= rows]
+    if len(tokenizer) > rows or beyond:
+        which = f" ({', '.join(beyond)} among them)" if beyond else ""
+        raise ModelError(
+            f"the tokenizer has {len(tokenizer)} tokens{which}, the model {rows} embeddings",
+            "load_model",
+            "use the tokenizer the model was trained with",
+        )
+
+
+def _processor(family: Family, kind: Kind, config: Any, where: dict[str, Any]) -> Any:
     try:
         return family.load_processor(kind, config, where)
     except ImportError as error:
         raise ModelError(
-            f"its processor needs packages that are not installed: {_first_line(error)}",
+            f"its processor needs packages that are not installed: {first_line(error)}",
             where["pretrained_model_name_or_path"],
             "pip install 'clearbench[vlm]'",
         ) from error
-
-
-def _refuse_pickles(folder: Path) -> None:
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
-        return
-    unsafe = sorted(path.name for path in folder.iterdir() if path.suffix in UNSAFE)
-    if unsafe:
+    except Exception as error:  # as in `_loading`
+        if _is_own_code(error):
+            raise
+        what = "tokenizer (tokenizer.json, tokenizer_config.json)"
+        what = what if kind == "language" else "processor or tokenizer"
         raise ModelError(
-            f"weights only as pickles, which can run code: {', '.join(unsafe)}",
-            str(folder),
-            "convert them with `safetensors` (model.save_pretrained does) on a machine you trust",
-        )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+            f"cannot load its {what}: {first_line(error)}",
+            where["pretrained_model_name_or_path"],
+            "give the tokenizer and processor files that were saved with the model",
+        ) from error
 
 
 def _offline() -> bool:

@@ -13,6 +13,7 @@ from clearbench.batches.batch import Batch
 from clearbench.batches.collate import collate
 from clearbench.batches.items import Item, by_medium, cut
 from clearbench.batches.trees import Tree, merge
+from clearbench.models.adapters import save_module
 from clearbench.models.assistants import AssistedCache
 from clearbench.models.decoding import decode
 from clearbench.models.families.base import accepted
@@ -75,7 +76,7 @@ class TokenModel(TokenStates):
 
     def _left_padded(self, items: Sequence[Item]) -> Batch:
         prompts = [self._prompt(item) for item in items]
-        pad, blanks = self.tokenizer.pad_token_id, self.family.text_values
+        pad, blanks = self.encoder.pad, self.family.text_values
         return collate(prompts, pad, side="left", blanks=blanks).to(self.device)
 
     @torch.no_grad()
@@ -94,7 +95,7 @@ class TokenModel(TokenStates):
                 **accepted(self.core, batch.inputs),
                 max_new_tokens=max(limits),
                 do_sample=False,
-                pad_token_id=self.tokenizer.pad_token_id,
+                pad_token_id=self.encoder.pad,
                 eos_token_id=self.tokenizer.eos_token_id,
             )
         new: list[list[int]] = out[:, batch.inputs["input_ids"].shape[1] :].tolist()
@@ -124,7 +125,7 @@ class TokenModel(TokenStates):
 
     def save(self, folder: Path) -> None:
         """Writes safetensors weights (adapters alone where there are any), processor and guards."""
-        self.module.save_pretrained(folder)
+        save_module(self.module, folder)
         self.processor.save_pretrained(folder)
         save_guards(self, folder)
 

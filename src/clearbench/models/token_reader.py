@@ -100,7 +100,7 @@ class TokenReader(Model):
 
     def collate(self, trees: Sequence[Tree]) -> tuple[Batch, ...]:
         """Pads the trees of each medium to one batch, on the right."""
-        pad, blanks = self.tokenizer.pad_token_id, self.family.text_values
+        pad, blanks = self.encoder.pad, self.family.text_values
         return tuple(
             collate(group, pad, blanks=blanks).to(self.device)
             for group in _by_medium(trees).values()

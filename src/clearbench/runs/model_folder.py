@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clearbench.errors import StorageError
-from clearbench.models.adapters import is_adapter, load_adapter
+from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters, name_base
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.processes import processes
@@ -55,15 +55,28 @@ class ModelFolder:
     def load(self, model: Model) -> Model:
         """Loads the finished model; adapters and guards are added to a copy of their base."""
         if not is_adapter(self.out):
-            return load_model(self.out, kind=model.kind)
+            return load_model(self.out, kind=model.kind, dtype=model.core.dtype)
         adapted = model.duplicate()
         load_adapter(adapted, self.out)
         return adapted
 
-    def save(self, model: Model) -> None:
-        """Writes the model by the main process of a launch; the others wait for it."""
+    def save(self, model: Model, base: str | None) -> None:
+        """Writes the model by the main process of a launch; the others wait for it.
+
+        Args:
+            model: Model whose adapters are written alone where their base can be loaded again, and
+                merged into the weights elsewhere.
+            base: Where the weights under the adapters can be loaded from; None for nowhere.
+        """
+        if base is None:
+            merge_adapters(model)
+        name_base(model, base)
         if processes().is_main_process:
             with new_folder(self.out, self.about) as folder:
                 model.save(folder)
-            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            self.forget_checkpoints()
         processes().wait_for_everyone()
+
+    def forget_checkpoints(self) -> None:
+        """Removes the state of a training that has ended."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)

@@ -170,7 +170,7 @@ class _FamilyPlanner:
                 left after the request before. Added to.
         """
         part = self.recipe.models[self.kind]
-        base = ModelSource(self.kind, part.source, part.head)
+        base = ModelSource(self.kind, part.source, part.head, part.dtype, part.base)
         first = TeachStage(base, self.data, part.teach, self.seed)
         seeds = [self.seed + GOLD_SEED_STEP * number for number in range(part.golds)]
         without = tuple(sorted({*self.forget, *self.gone}))

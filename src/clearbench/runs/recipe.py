@@ -77,12 +77,17 @@ class ModelPart(_Part):
             first is the reference, the others show how far two exact unlearnings differ.
         head: Head of a classifier: `linear`, or `additive_margin` as in CLEAR's vision track;
             None for the source's own kind. A new one is made unless the source has these people.
+        dtype: Type of the weights, whatever type they are stored in. What is trained keeps a copy
+            in float32.
+        base: Base of an adapter at the source; None for the one that the adapter names.
     """
 
     source: str = "builtin"
     teach: TrainSettings
     golds: int = Field(default=1, ge=1)
     head: Head | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    base: str | None = None
 
     @field_validator("teach")
     @classmethod

@@ -73,7 +73,7 @@ def _materials(folder: Path) -> dict[str, dict[str, str]]:
         return {}
     digests = {"data": {"data": _data_digest(recipe)}}
     for kind, part in recipe.models.items():
-        source = ModelSource(kind, part.source, part.head)
+        source = ModelSource(kind, part.source, part.head, part.dtype, part.base)
         digests[f"teach {kind}"] = {"base model": _base_digest(source)}
     return digests
 

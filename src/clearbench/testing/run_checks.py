@@ -17,7 +17,8 @@ from clearbench.batches.items import item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.models.adapters import load_adapter
-from clearbench.models.load import UNSAFE, load_model
+from clearbench.models.load import load_model
+from clearbench.models.model_files import UNSAFE
 from clearbench.testing.asserting import must
 from clearbench.testing.bench import Bench
 from clearbench.testing.by_hand import changed, snapshot

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clearbench.models.base import Model
 from clearbench.processes import processes, summed
 from clearbench.storage import is_finished, new_folder, quarantine, read_json, verify, write_json
 from clearbench.training.goal import Reached
+from clearbench.training.master_weights import MasterWeights
 
 PREFIX, WEIGHTS, MOMENTS = "checkpoint-", "weights.safetensors", "optimizer.safetensors"
 STATE, PROGRESS = "state.safetensors", "progress.json"
@@ -61,15 +61,15 @@ class Clock:
 
 
 def save_checkpoint(
-    folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress
+    folder: Path, weights: MasterWeights, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
     """Saves all that the next steps depend on, then removes the checkpoint before it."""
     step = len(progress.history) - 1
     target = folder / f"{PREFIX}{step:07d}"
     if processes().is_main_process:
         with new_folder(target, {"step": step}) as temporary:
-            save_file(_contiguous(model.trainable()), temporary / WEIGHTS)
-            save_file(_moments(model, optimizer), temporary / MOMENTS)
+            save_file(_contiguous(weights.by_name), temporary / WEIGHTS)
+            save_file(_moments(list(weights.by_name), optimizer), temporary / MOMENTS)
             _write(temporary, progress)
         for older in folder.glob(f"{PREFIX}*"):
             if older != target and ".corrupt" not in older.name:
@@ -78,14 +78,14 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, model: Model, optimizer: torch.optim.Optimizer
+    folder: Path, weights: MasterWeights, optimizer: torch.optim.Optimizer
 ) -> Progress | None:
     """Restores the newest valid checkpoint, if there is one; moves damaged ones aside."""
     with processes().main_process_first():
         newest = _newest(folder)
         if newest is None:
             return None
-        _restore(newest, model, optimizer)
+        _restore(newest, weights, optimizer)
         return _read(newest)
 
 
@@ -127,9 +127,8 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
 
 
-def _moments(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _moments(names: Sequence[str], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's tensors, named `parameter|field`."""
-    names = list(model.trainable())
     return {
         f"{names[index]}|{key}": value.contiguous()
         for index, slot in optimizer.state_dict()["state"].items()
@@ -146,14 +145,10 @@ def _read(folder: Path) -> Progress:
     return Progress(load_file(folder / STATE), **read_json(folder / PROGRESS))
 
 
-def _restore(folder: Path, model: Model, optimizer: torch.optim.Optimizer) -> None:
+def _restore(folder: Path, weights: MasterWeights, optimizer: torch.optim.Optimizer) -> None:
     """Puts a checkpoint's weights and moments in place."""
-    weights = load_file(folder / WEIGHTS)
-    parameters = model.trainable()
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
-    order = {name: index for index, name in enumerate(parameters)}
+    weights.restore(load_file(folder / WEIGHTS))
+    order = {name: index for index, name in enumerate(weights.by_name)}
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in load_file(folder / MOMENTS).items():
         name, _, field_name = key.rpartition("|")

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from clearbench.batches.items import Item
+from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.methods.retrain import Retrain
 from clearbench.methods.stages import Train
 from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
+from clearbench.models.pictures import check_pictures
 from clearbench.training.checkpoint import History
 from clearbench.training.checks import check_processes, check_sharded, check_teaching
 from clearbench.training.feed import Feed, every_track, mixed_feed, track_pools
 from clearbench.training.loop import OnStep, train
 from clearbench.training.settings import TrainSettings
+from clearbench.training.watch import check_trained
 
 
 def teaching_feed(
@@ -62,7 +64,9 @@ def finetune(
     choose_parameters(model, settings.parts, settings.lora_rank, seed)
     splits = [split for split in ("forget", "retain") if split not in without]
     rows = [row for split in splits for row in dataset.train_rows(split)]
+    check_pictures(model, map(item, rows))
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
     stage = Train(Retrain().loss)
     history, _ = train(model, stage, feed, settings, seed, checkpoints=checkpoints, on_step=on_step)
+    check_trained(model, map(item, rows), history)
     return history

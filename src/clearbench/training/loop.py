@@ -33,6 +33,7 @@ from clearbench.training.feed import Feed
 from clearbench.training.goal import Goal
 from clearbench.training.gradients import PENALTY, MicroBatch, gradients, one_gradient
 from clearbench.training.masks import Masks
+from clearbench.training.master_weights import MasterWeights
 from clearbench.training.penalty import PenaltyTerm
 from clearbench.training.settings import TrainSettings
 from clearbench.training.shares import Drawn, Part, split_by_modality
@@ -110,7 +111,7 @@ def train(
         if context.watch is not None:
             context.watch.check(history)
         if checkpoints and step + 1 < settings.steps and clock.is_due():
-            save_checkpoint(checkpoints, model, updates.optimizer, progress)
+            save_checkpoint(checkpoints, updates.masters, updates.optimizer, progress)
             clock.restart()
     model.train(False)
     return history, progress.state
@@ -125,8 +126,9 @@ class _Updates:
         self.model, self.settings, self.context = model, settings, context
         self.stage = replace(stage, rule=stage.rule or RULES.get(settings.rule or ""))
         self.parameters = list(model.trainable().values())
+        self.masters = MasterWeights(model.trainable())
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            list(self.masters.by_name.values()),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -139,7 +141,9 @@ class _Updates:
 
     def begin(self, checkpoints: Path | None) -> Progress:
         """Restores the newest checkpoint, or prepares the method's state where there is none."""
-        restored = load_checkpoint(checkpoints, self.model, self.optimizer) if checkpoints else None
+        restored = (
+            load_checkpoint(checkpoints, self.masters, self.optimizer) if checkpoints else None
+        )
         self.progress = restored or Progress(self.context.prepare())
         device = self.model.device
         self.progress.state = {
@@ -244,8 +248,11 @@ class _Updates:
             raise Diverged(values, history)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(len(history))
+        self.masters.take_gradients()
+        self.masters.follow()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.masters.put_back()
         return total
 
     def _next_state(self, step: int, values: Mapping[str, float]) -> State:

@@ -10,6 +10,7 @@ from clearbench.data.dataset import Dataset
 from clearbench.methods.base import Method
 from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
+from clearbench.models.pictures import check_pictures
 from clearbench.models.shadow import shadow_label
 from clearbench.training.checkpoint import History
 from clearbench.training.checks import check, check_processes
@@ -20,6 +21,7 @@ from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
 from clearbench.training.stages import run_stages
+from clearbench.training.watch import check_trained
 
 
 def unlearn(
@@ -50,6 +52,8 @@ def unlearn(
     """
     check(model, dataset, chosen, tracks, settings, checkpoints)
     check_processes(settings)
+    rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
+    check_pictures(model, (row for role in ("forget", "retain") for row in rows.items(role)))
     if chosen.from_base:
         return finetune(
             model,
@@ -65,7 +69,9 @@ def unlearn(
         roles = Roles(model, dataset)
         needs = (*chosen.needed, *(("decoupled",) if settings.prompt_decoupling else ()))
         feed = unlearning_feed(dataset, tracks, settings.rows, settings.replay, roles, needs)
-        rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
-        return run_stages(
+        history = run_stages(
             model, chosen, feed, rows, settings, checkpoints=checkpoints, on_step=on_step
         )
+    read = (row for role in ("retain", "forget") for row in rows.items(role))
+    check_trained(model, read, history)
+    return history

@@ -1,26 +1,71 @@
-"""Ends a run whose numbers are not finite or whose model collapses."""
+"""Ends a run whose numbers or weights are not finite, or whose model collapses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import torch
 
+from clearbench.batches.items import Item
+from clearbench.errors import ClearbenchError
+from clearbench.models.base import Model
+from clearbench.models.loaded_weights import not_finite
+from clearbench.models.model_files import named
 from clearbench.training.checkpoint import History
 from clearbench.training.goal import EVERY, ROWS
 from clearbench.training.rows import TrainingRows
 
+#: What mends most runs that diverge.
+LOWER = "lower the learning rate (train.learning_rate), or the strength of the method"
 
-class Diverged(Exception):
-    """Raised when a loss or gradient is not finite, or the loss on retain rows has risen too far.
 
-    A value that is not finite is found before the update that would have used it.
+class Diverged(ClearbenchError):
+    """Raised when a loss, a gradient or weights are not finite, or retain rows are lost.
+
+    A loss that is not finite is found before the update that would have used it.
+
+    Args:
+        values: Values of the last step.
+        history: Values of each step before it.
+        why: What has happened; None for values that are not finite.
+        fix: What the user can do.
     """
 
-    def __init__(self, values: Mapping[str, float], history: History, why: str = "") -> None:
+    def __init__(
+        self, values: Mapping[str, float], history: History, why: str = "", fix: str = LOWER
+    ) -> None:
         self.step, self.values, self.history = len(history), dict(values), history
         parts = ", ".join(f"{name} = {value}" for name, value in values.items())
-        super().__init__(why or f"not finite at step {self.step}: {parts}")
+        super().__init__(why or f"not finite at step {self.step}: {parts}", "training", fix)
+
+
+def check_trained(model: Model, items: Iterable[Item], history: History) -> None:
+    """Refuses a model that its last update has made useless, which no loss has seen.
+
+    Args:
+        model: Model after training or an edit.
+        items: Rows of which the first that it can read is read.
+        history: Values of each step.
+
+    Raises:
+        Diverged: Weights, guards or the logits of a row are not finite.
+    """
+    last = history[-1] if history else {}
+    wrong = not_finite(model.module.state_dict())
+    wrong += [name for guard in model.guards for name in not_finite(guard.state)]
+    if wrong:
+        what = f"{len(wrong)} tensors are not finite after {len(history)} steps: {named(wrong)}"
+        raise Diverged(last, history, what)
+    row = next((item for item in items if model.accepts(item)), None)
+    if row is None:
+        return
+    passes = model.forwards
+    with model.measured(), torch.no_grad():
+        logits = model.answers(model.batch([row])).logits
+    model.forwards = passes  # a check is no cost of the method
+    if not bool(torch.isfinite(logits).all()):
+        raise Diverged(last, history, f"the logits are not finite after {len(history)} steps")
 
 
 class Watch:
@@ -52,6 +97,7 @@ class Watch:
                 history,
                 f"the loss on retain rows is {loss:.3f} after {len(history)} steps; "
                 f"`max_retain_rise` lets it be {self._most:.3f}",
+                "lower the learning rate or the number of steps, or let it rise further",
             )
 
     def _loss(self) -> float:

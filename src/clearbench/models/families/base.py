@@ -33,12 +33,16 @@ from clearbench.batches.batch import Batch
 from clearbench.batches.items import Kind
 from clearbench.data.media import Media
 from clearbench.data.modality import Modality
+from clearbench.errors import ModelError
 from clearbench.models.cache import WorkCache
+from clearbench.models.model_files import first_line
 from clearbench.plugins import Registry
 
 Part = Literal["vision", "projector", "language"]
 
 _REGISTRY: Registry[Family]
+#: Settings without which some processors cannot count a picture's tokens.
+_SIZES = ("patch_size", "vision_feature_select_strategy", "image_seq_length", "image_size")
 
 
 class Family:
@@ -132,11 +136,24 @@ class Family:
     def encode_media(
         self, processor: Any, modality: Modality, media: Media, text: str | None = None
     ) -> Mapping[str, Any]:
-        """Runs the processor on media, alone or with the text that has its placeholder."""
-        if text is None:
-            return processor(**modality.alone(media), return_tensors="pt")  # type: ignore[no-any-return]
-        media_arguments = modality.beside_text(media)
-        return processor(text=[text], **media_arguments, return_tensors="pt")  # type: ignore[no-any-return]
+        """Runs the processor on media, alone or with the text that has its placeholder.
+
+        Raises:
+            ModelError: The processor cannot; settings that it lacks are named.
+        """
+        alone = text is None
+        given = modality.alone(media) if alone else modality.beside_text(media) | {"text": [text]}
+        try:
+            return processor(**given, return_tensors="pt")  # type: ignore[no-any-return]
+        except Exception as error:  # processors raise anything where they do not fit
+            lacking = [name for name in _SIZES if getattr(processor, name, 0) is None]
+            raise ModelError(
+                f"the processor cannot prepare an {modality.name}: {first_line(error)}",
+                type(processor).__name__,
+                f"set {', '.join(lacking)} in processor_config.json"
+                if lacking
+                else "check its settings (processor_config.json, preprocessor_config.json)",
+            ) from error
 
     def extras_of_text(self, processor: Any) -> dict[str, int]:
         """Maps every per-token extra that the processor may add to its value on text."""

@@ -17,11 +17,19 @@ from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.guards import is_guard, load_guards
 from clearbench.models.heads import Head, with_head
-from clearbench.models.load import SMOLLM2, load_family, load_model, packaged_smollm2
+from clearbench.models.load import (
+    SMOLLM2,
+    data_type,
+    load_family,
+    load_model,
+    packaged_smollm2,
+    weight_places,
+)
 from clearbench.runs.code import modules_of
 from clearbench.runs.materials import content_digest
 from clearbench.runs.stage import Stage, StageInputs
 from clearbench.runs.stages.data import StoredData
+from clearbench.storage import content_hash
 from clearbench.training.checkpoint import History
 from clearbench.training.settings import TrainSettings
 
@@ -40,25 +48,30 @@ class ModelSource:
         kind: Kind of model.
         source: Source `builtin`, a folder, or a hub id.
         head: Head of a classifier; None for the source's own kind.
+        dtype: Type of the weights.
+        base: Base of an adapter at the source; None for the one that the adapter names.
     """
 
     kind: Kind
     source: str
     head: Head | None = None
+    dtype: str = "float32"
+    base: str | None = None
 
     @property
     def digest(self) -> str:
         """Digest of the weights, configuration and processor, or a hub revision."""
         if self.source == BUILTIN:
             return content_digest(base_folder(), "model")
-        place = packaged_smollm2() if self.source == SMOLLM2 else self.source
-        return content_digest(place, "model")
+        places = weight_places(self.source, self.base)
+        digests = [content_digest(_file(place), "model") for place in places]
+        return digests[0] if len(digests) == 1 else content_hash(digests)
 
     @property
     def family_modules(self) -> tuple[str, ...]:
         """Modules of the base's family."""
         place = str(base_folder()) if self.source == BUILTIN else self.source
-        return _family_modules(place, self.digest)
+        return _family_modules(place, self.base, self.digest)
 
     def load(self, dataset: Dataset, seed: int) -> Model:
         """Loads the base; a classifier gets a head over the dataset's people."""
@@ -66,8 +79,15 @@ class ModelSource:
         labels = [dataset.names[person] for person in people] if self.kind == "classifier" else []
         if self.source == BUILTIN:
             model = builtin_model(self.kind, labels, seed)
+            model.module.to(data_type(self.dtype))
         else:
-            model = load_model(self.source, kind=self.kind)
+            model = load_model(
+                self.source,
+                kind=self.kind,
+                dtype=self.dtype,
+                base=self.base,
+                new_head=self.kind == "classifier",
+            )
         return with_head(model, labels, self.head, seed) if self.kind == "classifier" else model
 
 
@@ -118,14 +138,18 @@ class ModelStage(Stage):
             load_adapter(model, folder)
             merge_adapters(model)
         else:
-            model = load_model(folder, kind=self.base.kind)
+            model = load_model(folder, kind=self.base.kind, dtype=self.base.dtype)
         return inputs.cache.shared(model, self.base.source)
 
 
 @lru_cache(maxsize=64)
-def _family_modules(source: str, digest: str) -> tuple[str, ...]:
+def _family_modules(source: str, base: str | None, digest: str) -> tuple[str, ...]:
     """Modules of the family at a source whose content has a digest."""
-    return modules_of(load_family(source))
+    return modules_of(load_family(source, base))
+
+
+def _file(place: str | Path) -> str | Path:
+    return packaged_smollm2() if place == SMOLLM2 else place
 
 
 def curve_points(history: History, measured: set[int]) -> list[dict[str, float]]:

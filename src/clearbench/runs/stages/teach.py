@@ -43,6 +43,7 @@ class TeachStage(ModelStage):
         return {
             "model": self.base.kind,
             "head": self.base.head,
+            "dtype": self.base.dtype,
             "train": self.train.model_dump(mode="json"),
             "seed": self.seed,
             "without": list(self.without),
@@ -82,7 +83,7 @@ class TeachStage(ModelStage):
                     on_step=on_step,
                 )
             except Diverged as error:
-                status, reason, history = "diverged", str(error), error.history
+                status, reason, history = "diverged", error.what, error.history
         cost |= training_cost(model)
         if status == "ok":
             save_model(model, folder)

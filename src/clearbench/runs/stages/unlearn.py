@@ -128,7 +128,7 @@ class UnlearnStage(ModelStage):
                     on_step=on_step,
                 )
             except Diverged as error:
-                status, reason, history = "diverged", str(error), error.history
+                status, reason, history = "diverged", error.what, error.history
         cost["seconds"] -= observer.seconds
         trains = any(isinstance(stage, Train) for stage in self.configured.stages())
         cost |= training_cost(model, trains_weights=trains or not guards)
