@@ -24,6 +24,7 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
+from clearbench.models.load import load_model
 from clearbench.models.pictures import check_pictures
 from clearbench.runs.code import code_digests, modules_of
 from clearbench.runs.execute import Runtime
@@ -63,8 +64,8 @@ def build_dataset(
 
 
 def finetune(
-    model: Model,
-    dataset: Dataset,
+    model: Model | Any,
+    dataset: Dataset | Any,
     *,
     without: tuple[str, ...] = (),
     seed: int = 0,
@@ -75,14 +76,15 @@ def finetune(
     """Teaches a copy of `model` the dataset's people; `without=("forget",)` makes a gold model.
 
     Args:
-        model: Base model; it is not changed.
-        dataset: Dataset of the people to learn.
+        model: Base model, or what `load_model` takes; it is not changed.
+        dataset: Dataset of the people to learn, or what `load_dataset` takes.
         without: Splits to leave out.
         seed: Seed for the row order.
         out: Folder for the model and, until it is finished, for checkpoints next to it.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
         **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
     """
+    model, dataset = _model(model), _dataset(dataset)
     schedule = TrainSettings.of(**{"steps": 100, **settings})
     about = {
         "command": "finetune",
@@ -106,8 +108,8 @@ def finetune(
 
 
 def unlearn(
-    model: Model,
-    dataset: Dataset,
+    model: Model | Any,
+    dataset: Dataset | Any,
     method: str = "npo",
     modality: str = "both",
     *,
@@ -120,8 +122,8 @@ def unlearn(
     """Makes a copy of `model` forget the dataset's forget people.
 
     Args:
-        model: Original model; it is not changed.
-        dataset: Dataset with the people to forget and to keep.
+        model: Original model, or what `load_model` takes; it is not changed.
+        dataset: Dataset with the people to forget and to keep, or what `load_dataset` takes.
         method: Name from `clearbench list methods`.
         modality: Modalities to forget: `text`, `image`, `both`, or other names joined by `+`.
         settings: Training schedule.
@@ -131,6 +133,7 @@ def unlearn(
         **hyperparameters: Hyper-parameters of the method.
     """
     chosen = named_method(method, hyperparameters, "settings=TrainSettings({}={!r})")
+    model, dataset = _model(model), _dataset(dataset)
     schedule = settings or TrainSettings(steps=30)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
     about = {
@@ -155,6 +158,16 @@ def unlearn(
         )
 
     return _trained_copy(model, dataset, seed, about, train, out)
+
+
+def _model(model: Model | Any) -> Model:
+    """Loads or wraps what is no model yet."""
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def _dataset(dataset: Dataset | Any) -> Dataset:
+    """Loads what is no dataset yet."""
+    return dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
 
 
 def _trained_copy(
@@ -190,8 +203,8 @@ def _trained_copy(
 
 
 def evaluate(
-    model: Model,
-    dataset: Dataset,
+    model: Model | Any,
+    dataset: Dataset | Any,
     protocol: str = "clear",
     *,
     limit: int | None = None,
@@ -205,8 +218,8 @@ def evaluate(
     """Measures the dataset's measured rows in one pass.
 
     Args:
-        model: Model to measure; left as it was.
-        dataset: Dataset whose measured splits are used.
+        model: Model to measure, or what `load_model` takes; left as it was.
+        dataset: Dataset whose measured splits are used, or what `load_dataset` takes.
         protocol: Protocol that `score` will use; it decides which further forms are asked.
         limit: Rows per split and task, whole people; None for all.
         asks: Further forms of prompts: `letter`, `paraphrased`, `cloze`.
@@ -223,6 +236,7 @@ def evaluate(
         max_new_tokens=max_new_tokens,
         stop_after=stop_after,
     )
+    model, dataset = _model(model), _dataset(dataset)
     shown = dataset if images is None else control(dataset, images)
     folder = None if parts is None else Path(parts)
     rows = shown.for_kind(model.kind)
@@ -251,8 +265,8 @@ def score(
 
 
 def attack(
-    model: Model,
-    dataset: Dataset,
+    model: Model | Any,
+    dataset: Dataset | Any,
     name: str,
     reference: Model | Records | None = None,
     *,
@@ -262,13 +276,14 @@ def attack(
     """Attacks a model: computes the attack's table of records, and its scores.
 
     Args:
-        model: Attacked model; left as it was.
-        dataset: Dataset with forget and holdout rows.
+        model: Attacked model, or what `load_model` takes; left as it was.
+        dataset: Dataset with forget and holdout rows, or what `load_dataset` takes.
         name: Name from `clearbench list attacks`.
         reference: Gold model, or its records.
         limit: Rows per split and task, whole people; None for all.
         **parameters: Parameters of the attack.
     """
+    model, dataset = _model(model), _dataset(dataset)
     chosen = named_attack(name, **parameters)
     return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
 

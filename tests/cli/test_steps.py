@@ -62,3 +62,33 @@ def test_whom_to_forget_must_be_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no data are given"):
         run("unlearn", "--model", folder / "original", "--out", tmp_path / "after")
     assert not (tmp_path / "after").exists()
+
+
+def test_own_rows_are_taught_measured_and_checked_by_every_command(
+    folder: Path, tmp_path: Path
+) -> None:
+    """One way to name them: two files, or one file whose rows name a split or are all kept."""
+    for name in ("forget", "retain"):
+        lines = [{"question": f"Who {name} {n}?", "answer": f"It was {n}."} for n in range(2)]
+        (tmp_path / f"{name}.json").write_text(json.dumps(lines), encoding="utf-8")
+    pair = ("--forget", tmp_path / "forget.json", "--retain", tmp_path / "retain.json")
+    run("finetune", "--model", folder / "original", *pair, "--without-forget", "--set", "steps=1",
+        "--out", tmp_path / "gold")  # fmt: skip
+    said = run("evaluate", "--model", tmp_path / "gold", *pair, "--out", tmp_path / "records",
+               "--limit", 1, "--protocol", "clear-vqa")  # fmt: skip
+    assert "forget" in said and "retain" in said
+    about = json.loads((tmp_path / "records" / "manifest.json").read_text())["about"]
+    assert (about["protocol"], about["limit"], about["control"]) == ("clear-vqa", 1, None)
+    assert about["asks"] == ["letter"] and len(about["data"]["fingerprint"]) == 16
+    said = run("evaluate", "--model", tmp_path / "gold", "--data", tmp_path / "forget.json",
+               "--out", tmp_path / "kept")  # fmt: skip
+    assert "2 retain" in said
+    for command in ("doctor", "validate"):
+        assert "no problems" in run(command, *pair)
+        assert "no problems" in run(command, tmp_path / "forget.json")
+    run("unlearn", "--model", tmp_path / "gold", *pair, "--method", "guardrail",
+        "--out", tmp_path / "guarded")  # fmt: skip
+    assert "weights in this folder are unchanged" in (tmp_path / "guarded/GUARD.txt").read_text()
+    about = json.loads((tmp_path / "guarded" / "manifest.json").read_text())["about"]
+    assert (about["method"], about["seed"], about["modality"]) == ("guardrail", 0, "text")
+    assert {"hyperparameters", "train", "model", "data"} <= set(about)

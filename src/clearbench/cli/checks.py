@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clearbench.cli.data import Forget, Images, Retain, chosen_dataset
-from clearbench.cli.options import Json, Plugins, load_plugins
+from clearbench.cli.options import Base, Dtype, Json, Plugins, load_plugins
 from clearbench.cli.output import say, show_table
 from clearbench.errors import DataError, ModelError
 
@@ -117,6 +117,8 @@ def doctor(
     retain: Retain = None,
     images: Images = None,
     plugin: Plugins = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Says how a dataset or model is read and every problem of it; without one, this machine's."""
     from clearbench.doctor import machine
@@ -130,32 +132,32 @@ def doctor(
     for source in sources or ():
         if len(sources or ()) > 1 or rows:
             say(f"{source}:")
-        fine.append(_examined(source, None if rows else images))
+        fine.append(_examined(source, None if rows else images, dtype, base))
     if rows:
         fine.append(_show_dataset(_checkup("doctor", None, forget, retain, images)))
     if not all(fine):
         sys.exit(2)
 
 
-def _examined(source: str, images: Path | None) -> bool:
+def _examined(source: str, images: Path | None, dtype: str, base: str | None) -> bool:
     """Shows how one dataset or model is read; returns whether it can be used."""
     from clearbench.doctor import examine, is_model
     from clearbench.models.load import load_model
 
     if is_model(source):
-        return _show_lines(examine(load_model(source)))
+        return _show_lines(examine(load_model(source, dtype=dtype, base=base)))
     try:
         return _show_dataset(_checkup("doctor", source, None, None, images))
     except DataError as no_data:
-        return _show_lines(examine(_model(source, no_data)))
+        return _show_lines(examine(_model(source, no_data, dtype, base)))
 
 
-def _model(source: str, no_data: DataError) -> Model:
+def _model(source: str, no_data: DataError, dtype: str, base: str | None) -> Model:
     """Loads a model from a source that is no dataset."""
     from clearbench.models.load import load_model
 
     try:
-        return load_model(source)
+        return load_model(source, dtype=dtype, base=base)
     except ModelError as no_model:
         what = f"neither a dataset nor a model\n  {no_data.what}\n  {no_model.what}"
         raise DataError(what, no_data.where, no_data.fix) from no_model

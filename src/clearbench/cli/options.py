@@ -18,6 +18,10 @@ Plugins = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Stages shared between runs.")]
+Dtype = Annotated[
+    str, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
+]
+Base = Annotated[str | None, typer.Option("--base", help="An adapter's base, where it has moved.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 

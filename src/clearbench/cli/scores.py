@@ -64,11 +64,13 @@ def score(
         records, first = (eligible(measured, first, blind) for measured in (records, first))
     compared = golds[0] if golds else None
     scores, failures = scored(records, compared, first, protocol, metrics=_of_plugins(chosen))
-    doubtful = doubts(scores, chosen, records, compared)
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
+    doubtful = doubts(scores, chosen, records, compared)
     if as_json:
         content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}
+        if doubtful:
+            about["doubts"] = doubtful
         if failures:
             about["failed_metrics"] = failures
         if bands:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
-from clearbench.cli.options import Plugins, load_plugins
+from clearbench.cli.options import Base, Dtype, Plugins, load_plugins
 from clearbench.cli.output import check_writable, say, show_table
 from clearbench.cli.progress import progress
 from clearbench.cli.settings import method_settings, one_method, training_settings
@@ -58,6 +58,8 @@ def finetune(
         list[str] | None, typer.Option(help="Training field=value, such as steps=100.")
     ] = None,
     plugin: Plugins = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Teaches a model the people of a dataset."""
     from clearbench import api
@@ -72,7 +74,7 @@ def finetune(
         )
     with progress("teaching") as on_step:
         api.finetune(
-            _model(model, kind, dataset),
+            _model(model, kind, dataset, dtype, base),
             dataset,
             out=out,
             seed=seed,
@@ -83,14 +85,16 @@ def finetune(
     say(f"saved to {out}")
 
 
-def _model(source: str, kind: str, dataset: Dataset) -> Model:
+def _model(source: str, kind: str, dataset: Dataset, dtype: str, base: str | None) -> Model:
     from clearbench.builtin.models import builtin_model
-    from clearbench.models.load import load_model
+    from clearbench.models.load import data_type, load_model
 
     if source != "builtin":
-        return load_model(source)
+        return load_model(source, dtype=dtype, base=base)
     people = sorted(dataset.people("forget") | dataset.people("retain"))
-    return builtin_model(kind, [dataset.names[person] for person in people])
+    model = builtin_model(kind, [dataset.names[person] for person in people])
+    model.module.to(data_type(dtype))
+    return model
 
 
 def unlearn(
@@ -110,6 +114,8 @@ def unlearn(
         list[str] | None, typer.Option(help="The method's own hyper-parameter=value.")
     ] = None,
     plugin: Plugins = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Removes people from a model."""
     from clearbench import api
@@ -132,7 +138,7 @@ def unlearn(
     there = is_finished(out)
     with progress("forgetting") as on_step:
         unlearned = api.unlearn(
-            load_model(model),
+            load_model(model, dtype=dtype, base=base),
             dataset,
             name,
             chosen,
@@ -175,6 +181,8 @@ def evaluate(
         float | None, typer.Option(min=1, help="Longest answer, in lengths of the true one.")
     ] = None,
     plugin: Plugins = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
 ) -> None:
     """Measures a model once; `score` computes every metric from the records.
 
@@ -197,7 +205,7 @@ def evaluate(
         fix = f"write --control {images}"
         raise RecipeError(f"{images} is a control, not a folder of pictures", "--images", fix)
     dataset = chosen_dataset("evaluate", data, forget, retain, images)
-    loaded = load_model(model)
+    loaded = load_model(model, dtype=dtype, base=base)
     with progress("measuring") as on_batch:
         records = api.evaluate(
             loaded,
@@ -217,6 +225,7 @@ def evaluate(
         "model": {"source": model, "fingerprint": loaded.fingerprint},
         "data": {"source": data or [forget, retain and str(retain)]}
         | {"fingerprint": dataset.fingerprint},
+        "dtype": dtype,
         "protocol": protocol,
         "limit": limit,
         "control": control,

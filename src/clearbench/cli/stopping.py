@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -54,9 +55,16 @@ def stopping() -> Iterator[None]:
 
 
 def show_anything() -> None:
-    """Lets the output replace letters that its encoding lacks, as an ASCII terminal does."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+    """Lets the output replace letters that its encoding lacks, as an ASCII terminal does.
+
+    What is printed to an output that the shell has closed (`>&-`) goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, nowhere)
+        elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 

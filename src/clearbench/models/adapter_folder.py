@@ -108,8 +108,7 @@ class AdapterFolder:
             except Exception as error:  # PEFT raises anything on what does not fit
                 raise self._unfit(first_line(error), GIVE_BASE) from error
         self._refuse_rest(report.missing_keys, "are missing")
-        twice = {name.replace(".modules_to_save", "") for name in weights}  # some are saved twice
-        odd = [n for n in report.unexpected_keys if n.replace(".modules_to_save", "") not in twice]
+        odd = [name for name in report.unexpected_keys if not _is_saved_twice(name, weights)]
         self._refuse_rest(odd, "have no place in its base")
         merge_adapters(model)
 
@@ -147,6 +146,11 @@ def _embedding_part(core: Any, saved: str) -> str | None:
     return next(
         (part for part, layer in layers.items() if owner is not None and layer is owner), None
     )
+
+
+def _is_saved_twice(name: str, weights: dict[str, Tensor]) -> bool:
+    """Whether a tensor of a module that is saved whole is there under the module's name as well."""
+    return ".modules_to_save" in name and name.replace(".modules_to_save", "") in weights
 
 
 def _is_tied(core: Any) -> bool:

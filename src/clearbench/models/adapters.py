@@ -114,6 +114,12 @@ def name_base(model: Model, place: str | None) -> None:
         config.base_model_name_or_path = place
 
 
+def save_module(module: Any, folder: Path) -> None:
+    """Writes safetensors weights: adapters alone where there are any, which hold no embeddings."""
+    options = {"save_embedding_layers": False} if isinstance(module, PeftModel) else {}
+    module.save_pretrained(folder, **options)
+
+
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds adapters alone."""
     return (folder / "adapter_config.json").is_file()

@@ -16,6 +16,7 @@ from clearbench.batches.items import Encoded, Item
 from clearbench.batches.trees import Tree, merge
 from clearbench.data.modality import modality
 from clearbench.errors import ModelError
+from clearbench.models.adapters import save_module
 from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
 from clearbench.models.families.base import accepted
@@ -145,5 +146,5 @@ class Classifier(Model):
 
     def save(self, folder: Path) -> None:
         """Writes weights and processor."""
-        self.module.save_pretrained(folder)
+        save_module(self.module, folder)
         self.processor.save_pretrained(folder)

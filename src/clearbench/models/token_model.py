@@ -14,6 +14,7 @@ from clearbench.batches.batch import Batch
 from clearbench.batches.collate import collate
 from clearbench.batches.items import Item, by_medium, cut
 from clearbench.batches.trees import Tree, merge
+from clearbench.models.adapters import save_module
 from clearbench.models.assistants import AssistedCache
 from clearbench.models.decoding import decode
 from clearbench.models.families.base import accepted
@@ -145,7 +146,7 @@ class TokenModel(TokenStates):
 
     def save(self, folder: Path) -> None:
         """Writes safetensors weights (adapters alone where there are any), processor and guards."""
-        self.module.save_pretrained(folder)
+        save_module(self.module, folder)
         self.processor.save_pretrained(folder)
         save_guards(self, folder)
 

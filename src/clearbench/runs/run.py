@@ -65,15 +65,9 @@ def data_stage(recipe: Recipe) -> DataStage:
     """Builds the stage of a recipe's people."""
     part = recipe.data
     return DataStage(
-        *(
-            part.source,
-            part.people,
-            part.strangers,
-            part.forget,
-            part.half,
-            recipe.seed,
-            part.images,
-        )
+        *(part.source, part.people, part.strangers, part.forget, part.half),
+        seed=recipe.seed,
+        images=part.images,
     )
 
 

@@ -12,7 +12,7 @@ from clearbench.evaluation.checks import check_records
 from clearbench.evaluation.groups import ANSWERS
 from clearbench.evaluation.logs import openunlearning, tofu
 from clearbench.evaluation.records import Records
-from clearbench.storage import MANIFEST, verify
+from clearbench.storage import MANIFEST, damage
 
 GIVE = (
     "give a folder of records, an eval_log_aggregated.json of TOFU or CLEAR (or its folder of "
@@ -55,11 +55,8 @@ def read_log(path: Path) -> Records:
 
 def _ours(folder: Path) -> Records:
     """Reads a folder of our records; one that was sealed must be as it was written."""
-    changed = verify(folder) if (folder / MANIFEST).is_file() else []
-    if changed:
-        raise StorageError(
-            f"{', '.join(changed)} changed after it was measured", str(folder), "measure again"
-        )
+    if (folder / MANIFEST).is_file() and (wrong := damage(folder)):
+        raise StorageError("; ".join(wrong), str(folder), "measure again into another folder")
     records = Records.load(folder)
     check_records(records, str(folder))
     return records
@@ -92,7 +89,7 @@ def _json(path: Path) -> Any:
         raise StorageError("there is no such file", str(path), "check the path") from error
     except (OSError, EOFError) as error:
         raise StorageError(f"cannot be read: {error}", str(path), "restore the file") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"not valid JSON: {error}", str(path), "restore the file") from error
     except DataError as error:
         raise DataError(error.what, str(path), error.fix) from error

@@ -1,0 +1,355 @@
+"""What is refused of a model's files and weights, by name, and what is read as it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertLMHeadModel,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    LlamaModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
+
+from clearbench.batches.items import Item
+from clearbench.errors import ModelError
+from clearbench.models.load import load_model
+from clearbench.testing import tiny_model
+
+Tensors = dict[str, torch.Tensor]
+ITEM = Item("a", "answer", "Who is this?", "A person.")
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A copy of a saved language model with tied embeddings."""
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+@pytest.fixture
+def shards(tiny_folder: Path, tmp_path: Path) -> Path:
+    """The same model in several files of weights."""
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "shards"))
+    module = LlamaForCausalLM.from_pretrained(folder)
+    (folder / WEIGHTS).unlink()
+    module.save_pretrained(folder, max_shard_size="20KB")
+    return folder
+
+
+def rewrite(folder: Path, change: Callable[[Tensors], Tensors], name: str = WEIGHTS) -> None:
+    changed = {key: value.clone() for key, value in change(load_file(folder / name)).items()}
+    save_file(changed, folder / name, {"format": "pt"})
+
+
+def configure(folder: Path, **fields: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def log_probs(folder: Path, **how: Any) -> list[float]:
+    (reading,) = load_model(folder, **how).score_items([ITEM]).values()
+    return [float(value) for value in reading.log_probs]
+
+
+def untied(folder: Path) -> None:
+    """Gives the model a head of its own in its files."""
+    configure(folder, tie_word_embeddings=False)
+    rewrite(folder, lambda w: {**w, "lm_head.weight": w["model.embed_tokens.weight"].clone()})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda w: {n: v for n, v in w.items() if "lm_head" not in n}, "missing.*lm_head.weight"),
+        (lambda w: {n: v for n, v in w.items() if "layers.1" not in n}, r"missing.*layers\.1\."),
+        (lambda w: {"module." + n: v for n, v in w.items()}, "missing.*lm_head"),
+        (
+            lambda w: {**w, "model.layers.0.self_attn.q_proj.bias": torch.ones(32)},
+            "would not be used: model.layers.0.self_attn.q_proj.bias",
+        ),
+        (
+            lambda w: {**w, **{n.replace("rs.1", "rs.2"): v for n, v in w.items() if "rs.1" in n}},
+            r"would not be used: model\.layers\.2",
+        ),
+        (lambda w: {n: v[:-1] if "down" in n else v for n, v in w.items()}, "shape.*down_proj"),
+        (lambda w: {n: v / 0 if "mlp" in n else v for n, v in w.items()}, "NaN or inf.*down_proj"),
+        (lambda w: {n: v * torch.nan if "norm" in n else v for n, v in w.items()}, "NaN.*norm"),
+    ],
+    ids=["head", "layer", "prefix", "bias", "one more layer", "shape", "inf", "nan"],
+)
+def test_weights_that_do_not_fit_are_named(
+    folder: Path, change: Callable[[Tensors], Tensors], told: str
+) -> None:
+    untied(folder)
+    rewrite(folder, change)
+    with pytest.raises(ModelError, match=told):
+        load_model(folder)
+
+
+def test_what_follows_from_other_weights_or_the_configuration_may_be_missing_or_extra(
+    folder: Path,
+) -> None:
+    before = log_probs(folder)
+    rewrite(
+        folder,
+        lambda w: (
+            {n: v for n, v in w.items() if n != "lm_head.weight"}
+            | {
+                "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4),
+                "v_head.w": torch.ones(1),
+            }
+        ),
+    )
+    assert log_probs(folder) == before
+
+
+@pytest.mark.parametrize(
+    "fields", [{"return_dict": False}, {"dtype": "bfloat16"}, {"output_hidden_states": True}]
+)
+def test_what_a_configuration_asks_of_outputs_changes_nothing(
+    folder: Path, fields: dict[str, Any]
+) -> None:
+    before = log_probs(folder)
+    configure(folder, **fields)
+    assert log_probs(folder) == before
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "half": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "web page": lambda content: b"<!DOCTYPE html><html>404</html>",
+    "pointer": lambda content: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+    "list": lambda content: b"[1]",
+}
+FILES = (
+    WEIGHTS,
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_named(folder: Path, name: str, damage: str) -> None:
+    path = folder / name
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(ModelError, match=name) as caught:
+        load_model(folder)
+    assert str(folder) in caught.value.where and len(str(caught.value).splitlines()) == 3
+
+
+def zero_values(path: Path) -> None:
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    path.write_bytes(content[:header] + bytes(len(content) - header))
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (Path.unlink, "1 of [0-9]+ files of weights are missing: model-00002"),
+        (zero_values, "model-00002.*zeros alone"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), "model-00002.*not whole"),
+        (lambda path: (path.parent / INDEX).write_text("{}"), INDEX),
+    ],
+    ids=["missing", "zeroed", "truncated", "index"],
+)
+def test_a_shard_that_is_not_whole_is_named(
+    shards: Path, damage: Callable[[Path], object], told: str
+) -> None:
+    whole = load_model(shards)
+    assert whole.score_items([ITEM])
+    damage(min(shards.glob("model-00002-of-*")))
+    with pytest.raises(ModelError, match=told):
+        load_model(shards)
+
+
+def test_several_damages_are_named_together(folder: Path) -> None:
+    for name in ("config.json", WEIGHTS):
+        (folder / name).write_bytes(b"")
+    with pytest.raises(ModelError, match=rf"config.json: .*{WEIGHTS}: "):
+        load_model(folder)
+
+
+def as_pickle(folder: Path) -> None:
+    torch.save(load_file(folder / WEIGHTS), folder / "pytorch_model.bin")
+    (folder / WEIGHTS).unlink()
+
+
+@pytest.mark.parametrize("beside", [(), ("adapter_model.safetensors",), ("other.safetensors",)])
+def test_a_pickle_is_never_read(folder: Path, beside: tuple[str, ...]) -> None:
+    as_pickle(folder)
+    for name in beside:
+        save_file({"x": torch.ones(1)}, folder / name)
+    with pytest.raises(ModelError, match=r"pickles.*pytorch_model\.bin"):
+        load_model(folder)
+
+
+def test_a_pickle_in_a_snapshot_of_the_hub_s_cache_is_not_read(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Files of a snapshot are links to blobs."""
+    as_pickle(folder)
+    snapshot = tmp_path / "models--someone--model" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    for path in folder.iterdir():
+        (snapshot / path.name).symlink_to(path)
+    with pytest.raises(ModelError, match=r"pickles.*pytorch_model\.bin"):
+        load_model(snapshot)
+
+
+OWN_CODE = {
+    "config.json": {
+        "model_type": "mine",
+        "auto_map": {"AutoConfig": "mine.C", "AutoModelForCausalLM": "mine.M"},
+    },
+    "tokenizer_config.json": {
+        "tokenizer_class": "T",
+        "auto_map": {"AutoTokenizer": ["mine.T", None]},
+    },
+}
+
+
+@pytest.mark.parametrize("name", OWN_CODE)
+def test_a_model_s_own_code_is_neither_run_nor_asked_about(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("the user was asked"))
+    content = json.loads((folder / name).read_text()) | OWN_CODE[name]
+    (folder / name).write_text(json.dumps(content))
+    (folder / "mine.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n")
+    with pytest.raises(ModelError, match="code of its own"):
+        load_model(folder)
+    assert not (folder / "ran").exists()
+
+
+SIZES: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
+
+
+def others(words: int, llama: Any) -> dict[str, Callable[[], Any]]:
+    """Models that a language model's class takes, and that read no answer from left to right."""
+    bart = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16}
+    heads = {"decoder_ffn_dim": 16, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    return {
+        "masked": lambda: RobertaForMaskedLM(RobertaConfig(vocab_size=words, **SIZES)),
+        "both directions": lambda: BertLMHeadModel(BertConfig(vocab_size=words, **SIZES)),
+        "encoder-decoder": lambda: BartForConditionalGeneration(
+            BartConfig(vocab_size=words, **bart, **heads)
+        ),
+        "classification": lambda: LlamaForSequenceClassification(llama),
+        "embeddings": lambda: LlamaModel(llama),
+    }
+
+
+@pytest.mark.parametrize("name", ["masked", "both directions", "encoder-decoder",
+                                  "classification", "embeddings"])  # fmt: skip
+def test_what_is_no_causal_language_model_is_refused(folder: Path, name: str) -> None:
+    tiny = load_model(folder)
+    shutil.rmtree(folder)
+    torch.manual_seed(0)
+    others(len(tiny.tokenizer), tiny.core.config)[name]().save_pretrained(folder)  # type: ignore[attr-defined]
+    tiny.processor.save_pretrained(folder)
+    with pytest.raises(ModelError, match="no causal language model"):
+        load_model(folder)
+
+
+def test_a_model_object_that_reads_ahead_is_refused(folder: Path) -> None:
+    tokenizer = load_model(folder).processor
+    module = BertLMHeadModel(BertConfig(vocab_size=len(tokenizer), **SIZES))
+    with pytest.raises(ModelError, match="depend on tokens that follow"):
+        load_model(module, tokenizer)
+
+
+def test_logits_that_overflow_are_refused_with_the_type_to_give(folder: Path) -> None:
+    def large(weights: Tensors) -> Tensors:
+        return {n: v * 1e5 if "down" in n or "up" in n else v for n, v in weights.items()}
+
+    rewrite(folder, large)
+    assert load_model(folder).core.dtype == torch.float32
+    with pytest.raises(ModelError, match=r"logits are not finite in float16\n.*\n.*float32"):
+        load_model(folder, dtype="float16")
+
+
+@pytest.mark.parametrize("stored", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("asked", ["auto", "bfloat16"])
+def test_the_type_of_weights_is_the_one_asked_for(
+    folder: Path, stored: torch.dtype, asked: str
+) -> None:
+    rewrite(folder, lambda w: {name: values.to(stored) for name, values in w.items()})
+    configure(folder, dtype=str(stored).removeprefix("torch."))
+    wanted = torch.float32 if asked == "auto" else torch.bfloat16
+    assert {p.dtype for p in load_model(folder, dtype=asked).module.parameters()} == {wanted}
+
+
+@pytest.mark.parametrize("dtype", ["fp8", "int8", torch.int8])
+def test_an_unknown_type_is_refused(folder: Path, dtype: Any) -> None:
+    with pytest.raises(ModelError, match="no type of weights"):
+        load_model(folder, dtype=dtype)
+
+
+def test_loading_draws_nothing(folder: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    load_model(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_tokenizer_without_padding_and_end_is_read(folder: Path) -> None:
+    model: Any = load_model(folder)
+    bare = PreTrainedTokenizerFast(tokenizer_object=model.tokenizer.backend_tokenizer)
+    plain: Any = load_model(model.module, bare)
+    items = [ITEM, Item("b", "answer", "Where?", "In a town, born there.")]
+    together = plain.score_items(items)
+    alone = [plain.score_items([item])[item] for item in items]
+    for item, reading in zip(items, alone, strict=True):
+        assert together[item].log_probs == pytest.approx(reading.log_probs, abs=1e-5)
+    assert len(plain.generate(items, 4)) == 2
+
+
+def test_a_model_object_brings_its_tokenizer_from_where_it_was_loaded(folder: Path) -> None:
+    found: Any = load_model(LlamaForCausalLM.from_pretrained(folder))
+    assert found.tokenizer.get_vocab() == load_model(folder).tokenizer.get_vocab()  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match="needs its processor"):
+        load_model(tiny_model("language").module)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("/nowhere/at/all", "no such folder"),
+        (None, "a NoneType is no model"),
+        (torch.nn.Linear(1, 1), "a Linear is no model"),
+    ],
+)
+def test_what_is_no_model_is_refused(source: Any, told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        load_model(source)
+
+
+@pytest.mark.parametrize("template", ["{% for m in %}", "{{ raise_exception('system first') }}"])
+def test_a_template_that_cannot_ask_is_refused(folder: Path, template: str) -> None:
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(ModelError, match="chat template"):
+        load_model(folder)
