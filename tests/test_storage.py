@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearbench import storage
-from clearbench.errors import StorageError
+from clearbench.errors import StorageError, WriteError
 
 #: Runs a writer that kills itself at the n-th sync: between any two files, before or after each.
 CHILD = """
@@ -182,6 +183,90 @@ def test_of_two_writers_the_first_to_finish_stays(tmp_path: Path) -> None:
         (tmp_path / "other" / "stage").rename(folder)
     assert (folder / "who").read_text() == "early"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "stage"]
+
+
+def add(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+
+
+def link(folder: Path) -> None:
+    (folder / "weights.bin").rename(folder.parent / "elsewhere")
+    (folder / "weights.bin").symlink_to(folder.parent / "elsewhere")
+
+
+def swap(folder: Path) -> None:
+    notes, weights = (folder / "sub" / "notes.json").read_bytes(), folder / "weights.bin"
+    (folder / "sub" / "notes.json").write_bytes(weights.read_bytes())
+    weights.write_bytes(notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (add, ["adapter_config.json: not part of it"]),
+        (link, ["weights.bin: changed or missing"]),
+        (swap, ["sub/notes.json: changed or missing", "weights.bin: changed or missing"]),
+        (lambda folder: (folder / ".DS_Store").write_text("of a file manager"), []),
+    ],
+)
+def test_what_else_was_done_to_a_folder_is_named(
+    change: Callable[[Path], object], named: list[str], tmp_path: Path
+) -> None:
+    folder = made(tmp_path / "stage")
+    change(folder)
+    assert storage.damage(folder) == named
+
+
+@pytest.mark.parametrize("place", range(0, 300, 7))
+def test_any_bit_of_a_manifest_counts(place: int, tmp_path: Path) -> None:
+    folder = made(tmp_path / "stage")
+    manifest = folder / storage.MANIFEST
+    content = bytearray(manifest.read_bytes())
+    content[place % len(content)] ^= 1 << place % 8
+    manifest.write_bytes(content)
+    assert storage.damage(folder) and not storage.is_finished(folder)
+
+
+def test_leftovers_of_dead_processes_alone_are_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])  # noqa: S607
+    dead.wait()
+    ours = [f".a.json.{dead.pid}.tmp", f".a.{dead.pid}.tmp"]
+    others = [f".b.json.{dead.pid}.tmp", ".a.json.1.tmp", ".a.json.x.tmp", "a.json.tmp"]
+    for name in (*ours, *others):
+        (tmp_path / name).write_text("half")
+    storage.write_json(tmp_path / "a.json", {})
+    made(tmp_path / "a")
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "a.json", "a"}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "MB are free"),
+        (OSError("[Errno 28] Error writing bytes: No space left on device"), "MB are free"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "MB are free"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "MB are free"),
+        (OSError(errno.EFBIG, "File too large"), "ulimit"),
+        (OSError(errno.EROFS, "Read-only file system"), "choose another folder"),
+    ],
+)
+def test_a_full_disk_is_named_by_whoever_writes(
+    error: Exception, said: str, tmp_path: Path
+) -> None:
+    with (
+        pytest.raises(WriteError, match="cannot write") as caught,
+        storage.new_folder(tmp_path / "stage", {}),
+    ):
+        raise error
+    assert said in caught.value.fix and caught.value.where == str(tmp_path / "stage")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_the_block_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), storage.new_folder(tmp_path / "stage", {}):
+        (tmp_path / "not there").read_text()
+    with pytest.raises(StorageError, match="too long"):
+        storage.inside(tmp_path, "n" * 300)
 
 
 @given(st.text(max_size=300))

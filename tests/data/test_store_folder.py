@@ -49,3 +49,11 @@ def test_a_broken_file_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"{")
     with pytest.raises(DataError, match="cannot read"):
         read_rows(tmp_path)
+
+
+def test_a_name_that_changes_makes_other_data() -> None:
+    """Names are labels of classifiers and answers of choices, though no row holds them."""
+    dataset = tiny_dataset()
+    person, name = next(iter(dataset.names.items()))
+    renamed = replace(dataset, names=dataset.names | {person: f"{name}a"})
+    assert renamed.fingerprint != dataset.fingerprint

@@ -47,6 +47,11 @@ class Fork:
         """Sends a signal to the process and its workers, as a terminal does."""
         os.killpg(self.pid, number)
 
+    @staticmethod
+    def signal(pid: int, number: int) -> None:
+        """Sends a signal to one of its workers."""
+        os.kill(pid, number)
+
     def members(self) -> list[psutil.Process]:
         """Processes of the group, this one first."""
         found = []
@@ -58,12 +63,42 @@ class Fork:
                 continue
         return sorted(found, key=lambda process: process.pid != self.pid)
 
+    def workers(self) -> list[int]:
+        """Ids of its worker processes."""
+        try:
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        except OSError:
+            return []
+        return [int(pid) for pid in children.split()]
+
+    def cpu(self) -> float:
+        """CPU seconds of the process and of its workers that are alive."""
+        return sum(map(_cpu, (self.pid, *self.workers())))
+
+    def has_ended(self) -> bool:
+        return _state(self.pid) in ("", "Z")
+
     def left(self, patience: float = 5.0) -> list[psutil.Process]:
         """Processes of the group that are still there after some seconds."""
         until = time.monotonic() + patience
         while (members := self.members()) and time.monotonic() < until:
             time.sleep(0.02)
         return members
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _state(pid: int) -> str:
+    return next(iter(_stat(pid)), "")
+
+
+def _cpu(pid: int) -> float:
+    return sum(map(int, _stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 class Forks:
@@ -89,6 +124,7 @@ class Forks:
         """Starts a command line; `before` is code that the fork runs first."""
         self._number += 1
         log = self.logs / f"{self._number}.log"
+        log.touch()
         question = {
             "words": [str(word) for word in words],
             "before": before,
@@ -103,9 +139,7 @@ class Forks:
         return fork.wait(), fork.output()
 
     def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(30)
+        self._process.communicate()
 
 
 def serve() -> None:
@@ -128,7 +162,7 @@ def warm() -> None:
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        make(small_recipe(Path(folder)), Path(folder) / "out")
+        make(smallest_recipe(Path(folder)), Path(folder) / "out")
 
 
 def make(content: dict[str, Any], out: Path) -> None:
@@ -151,22 +185,27 @@ def make(content: dict[str, Any], out: Path) -> None:
 
 
 def small_recipe(folder: Path) -> dict[str, Any]:
-    """A recipe with a tiny language model, and a stage of every kind; checkpoints at every step."""
+    """A recipe with a tiny language model and every kind of stage; checkpoints at every step."""
+    smallest = smallest_recipe(folder)
+    teach = smallest["models"]["language"] | {"golds": 2}
+    (run,) = smallest["runs"]
+    lora = run | {"method": "sku", "train": run["train"] | {"lora_rank": 2}}
+    return smallest | {"models": {"language": teach}, "runs": [run, lora]}
+
+
+def smallest_recipe(folder: Path) -> dict[str, Any]:
+    """A recipe with one method on a tiny language model."""
     from clearbench.testing import tiny_model
 
     if not (folder / "tiny").is_dir():
         tiny_model("language").save(folder / "tiny")
-    schedule = {"steps": 4, "batch_size": 2, "parts": ["language"], "checkpoint_seconds": 1.0e-9}
-    run = {"method": "npo", "model": "language", "modality": "text"}
+    schedule = {"steps": 3, "batch_size": 2, "parts": ["language"], "checkpoint_seconds": 1.0e-9}
     return {
         "name": "small",
         "data": {"people": 4, "strangers": 1, "forget": 2},
-        "models": {"language": {"source": str(folder / "tiny"), "teach": schedule, "golds": 2}},
+        "models": {"language": {"source": str(folder / "tiny"), "teach": schedule}},
         "evaluation": {"limit": 1, "max_new_tokens": 2, "splits": ["forget", "retain"]},
-        "runs": [
-            run | {"train": schedule},
-            run | {"method": "sku", "train": schedule | {"lora_rank": 2}},
-        ],
+        "runs": [{"method": "npo", "model": "language", "modality": "text", "train": schedule}],
     }
 
 

@@ -168,3 +168,29 @@ def test_a_language_model_has_no_faces_to_forget() -> None:
     runs = [{"method": "npo", "model": "language", "modality": "image"}]
     with pytest.raises(RecipeError, match="a language model cannot forget 'image'; it can: text"):
         parse_recipe(PLAIN | {"runs": runs}, "here")
+
+
+def test_a_change_to_one_run_changes_no_other(tmp_path: Path) -> None:
+    """YAML's anchors give several runs the same part, which is then one object."""
+    text = """
+name: shared
+models: {language: {teach: {steps: 4, parts: [language]}}}
+runs:
+  - &first {method: npo, model: language, modality: text, train: &train {steps: 4}}
+  - {method: idk, model: language, modality: text, train: *train}
+  - *first
+"""
+    recipe = load_recipe(written(tmp_path, text), ["runs.0.train.steps=7", "runs.2.method=simnpo"])
+    assert [run.train.steps for run in recipe.runs] == [7, 4, 4]
+    assert [run.method for run in recipe.runs] == ["npo", "idk", "simnpo"]
+
+
+@pytest.mark.parametrize("text", ["[" * 2000, "{a: " * 2000])
+def test_a_recipe_that_is_nested_too_deeply_is_named(text: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"nested too deeply|not valid YAML"):
+        load_recipe(written(tmp_path, text))
+
+
+def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="cannot read"):
+        load_recipe(tmp_path)
