@@ -3,8 +3,9 @@
     python tests/mutants/run.py [--only NAME ...] [--room ROOM ...] [--jobs 1] [--check]
 
 A mutant is noticed when one of its tests fails, or does not end. All tests first run on the
-unchanged copy: where one fails there, or none passes, nothing can be said of its mutants. The
-libraries are imported once; a forked process imports clearbench from the copy and runs pytest.
+unchanged copy: where one fails there, or none passes, nothing can be said of its mutants. Then
+every mutant is tried in a forked process, those of the code of functions by patching what is imported
+(`patching.py`); what is not noticed so, and all others, in a source file that is imported anew.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import compileall
 import importlib
 import json
 import os
+import pkgutil
 import resource
 import shutil
 import signal
@@ -23,30 +25,33 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+from patching import Key, changed_code, imported_functions, patch
+
 from mutants import ROOT, SOURCE, Mutant, problems, read_mutants
 
 #: Names of every library module that clearbench's modules import, in the order of their import.
 _LIBRARIES = """
-import importlib, pkgutil, sys, warnings
-warnings.simplefilter("ignore")
+import sys
 before = set(sys.modules)
-import clearbench
-for found in pkgutil.walk_packages(clearbench.__path__, "clearbench."):
-    if not found.name.endswith("__main__"):
-        importlib.import_module(found.name)
+from run import import_clearbench
+import_clearbench()
 print(*(n for n in sys.modules if n not in before and n.partition(".")[0] != "clearbench"))
 """
 _FLAGS = (
     "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0", "--tb=short",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
+#: Exit code of a process whose mutant cannot be put into functions.
+UNTRIED = 98
 #: Seconds that a run may take besides ten times what it takes without a mutant.
 PATIENCE = 30.0
 
@@ -72,6 +77,7 @@ class Slot:
         folder: Folder of the copy.
         pid: Process that runs the tests; 0 for none.
         before: Content and time of the file that is changed.
+        name: Ending of file names, where several share a copy.
     """
 
     folder: Path
@@ -79,12 +85,27 @@ class Slot:
     deadline: float = 0.0
     before: tuple[bytes, int] = (b"", 0)
     mutant: Mutant | None = None
+    written: bool = False
+    name: str = ""
 
-    def start(self, tests: Sequence[str], mutant: Mutant | None, limit: float) -> None:
-        """Runs tests in a forked process: with a mutant to the first failure, or all without."""
-        self.mutant = mutant
-        self._report.unlink(missing_ok=True)
-        if mutant is not None:
+    def start(
+        self,
+        tests: Sequence[str],
+        mutant: Mutant | None,
+        limit: float,
+        prepare: Callable[[], bool] | None = None,
+    ) -> None:
+        """Runs tests in a forked process: with a mutant to the first failure, or all without.
+
+        Args:
+            tests: Selections of tests.
+            mutant: Mutant to write into the copy, unless `prepare` changes functions.
+            limit: Seconds until the process is ended.
+            prepare: Function that the process calls first; it ends where that returns False.
+        """
+        self.mutant, self.written = mutant, mutant is not None and prepare is None
+        self.report.unlink(missing_ok=True)
+        if mutant is not None and self.written:
             path = self.folder / SOURCE / mutant.file
             self.before = path.read_bytes(), path.stat().st_mtime_ns
             path.write_text(mutant.applied(self.folder), encoding="utf-8")
@@ -92,7 +113,7 @@ class Slot:
         self.deadline = time.monotonic() + limit
         self.pid = os.fork()
         if self.pid == 0:
-            _child(self.folder, tests, whole=mutant is None)
+            _child(self, tests, prepare or (lambda: True))
 
     def poll(self) -> Ended | None:
         """Returns how the process ended; None while it goes on."""
@@ -105,11 +126,11 @@ class Slot:
         elif not done:
             return None
         self.pid = 0
-        if self.mutant:
+        if self.mutant is not None and self.written:
             path = self.folder / SOURCE / self.mutant.file
             path.write_bytes(self.before[0])
             os.utime(path, ns=(self.before[1], self.before[1]))
-        outcomes = json.loads(self._report.read_text()) if self._report.is_file() else {}
+        outcomes = json.loads(self.report.read_text()) if self.report.is_file() else {}
         failed = next((name for name, (outcome, _) in outcomes.items() if outcome == "failed"), "")
         if late:
             failed = "it did not end"
@@ -118,8 +139,9 @@ class Slot:
         return Ended(outcomes, failed)
 
     @property
-    def _report(self) -> Path:
-        return self.folder / "report.json"
+    def report(self) -> Path:
+        """File of the outcomes of tests."""
+        return self.folder / f"report{self.name}.json"
 
 
 class _Report:
@@ -142,27 +164,40 @@ class _Report:
         self.path.write_text(json.dumps(self.outcomes))
 
 
-def _child(folder: Path, tests: Sequence[str], *, whole: bool) -> None:
+def _child(slot: Slot, tests: Sequence[str], prepare: Callable[[], bool]) -> None:
     """Runs pytest in the copy and ends the process."""
-    code = 99
+    code, folder = 99, slot.folder
     try:
         os.setsid()
         os.chdir(folder)
-        log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        log = os.open(folder / f"log{slot.name}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        sys.dont_write_bytecode = not whole
+        sys.dont_write_bytecode = slot.mutant is not None
         sys.path[0] = str(folder / "src")
         os.environ["PYTHONPATH"] = str(folder / "src")
         import pytest
 
-        flags = [*_FLAGS, "--basetemp", str(folder / "temporary"), "--rootdir", str(folder)]
-        flags += ["--continue-on-collection-errors"] if whole else ["-x"]
-        code = int(pytest.main([*flags, *tests], plugins=[_Report(folder / "report.json")]))
+        flags = [*_FLAGS, "--basetemp", str(folder / f"temporary{slot.name}")]
+        flags += ["--rootdir", str(folder)]
+        flags += ["-x"] if slot.mutant else ["--continue-on-collection-errors"]
+        code = UNTRIED
+        if prepare():
+            code = int(pytest.main([*flags, *tests], plugins=[_Report(slot.report)]))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def import_clearbench() -> None:
+    """Imports every module of clearbench."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        package = importlib.import_module("clearbench")
+        for found in pkgutil.walk_packages(package.__path__, "clearbench."):
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
 
 
 def _say(line: str) -> None:
@@ -172,7 +207,8 @@ def _say(line: str) -> None:
 
 def _import_libraries() -> None:
     """Imports what clearbench imports, but not clearbench itself."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    paths = os.pathsep.join([str(ROOT / "src"), str(Path(__file__).parent)])
+    environment = os.environ | {"PYTHONPATH": paths}
     listed = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", _LIBRARIES],
         capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
@@ -235,24 +271,56 @@ class Trial:
                 left.append((mutant, PATIENCE + 10 * sum(took for _, (_, took) in own)))
         if self.invalid:
             _say((first.folder / "log.txt").read_text()[-6000:])
-        self._try(left[::-1])
+        self._apart(left)
+        self._try([pair for pair in left if pair[0].name not in self.results])
 
-    def _try(self, left: list[tuple[Mutant, float]]) -> None:
+    def _apart(self, left: Sequence[tuple[Mutant, float]]) -> None:
+        """Tries mutants in a process that imports clearbench once, and reads what it noticed."""
+        folder = self.slots[0].folder
+        noted, process = folder / "noticed.json", os.fork()
+        if process == 0:
+            try:
+                sys.path[0] = str(folder / "src")
+                import_clearbench()
+                own = [Slot(folder, name=f"-{k}") for k in range(len(self.slots))]
+                trial = Trial(self.mutants, own)
+                trial._try(left, imported_functions(folder))
+                found = {n: e.failed for n, e in trial.results.items() if e.failed}
+                noted.write_text(json.dumps(found))
+            finally:
+                os._exit(0)
+        os.waitpid(process, 0)
+        if noted.is_file():
+            found = json.loads(noted.read_text())
+            self.results |= {name: Ended({}, failed) for name, failed in found.items()}
+
+    def _try(
+        self,
+        tasks: Sequence[tuple[Mutant, float]],
+        functions: dict[Key, list[FunctionType]] | None = None,
+    ) -> None:
+        """Tries mutants in source files, or in functions that are imported."""
+        left = [*tasks][::-1]
         while left or any(slot.pid for slot in self.slots):
             for slot in self.slots:
                 ended = slot.poll() if slot.pid else None
                 if ended is not None and slot.mutant is not None:
-                    self._note(slot.mutant, ended)
+                    self._note(slot.mutant, ended, final=functions is None)
                 if not slot.pid and left:
                     mutant, limit = left.pop()
-                    slot.start(mutant.tests, mutant, limit)
+                    if functions is None:
+                        slot.start(mutant.tests, mutant, limit)
+                    elif changes := changed_code(mutant, slot.folder):
+                        slot.start(mutant.tests, mutant, limit, partial(patch, changes, functions))
             time.sleep(0.02)
 
-    def _note(self, mutant: Mutant, ended: Ended) -> None:
+    def _note(self, mutant: Mutant, ended: Ended, *, final: bool) -> None:
+        if ended.failed == f"pytest ended with {UNTRIED}":
+            return
         self.results[mutant.name] = ended
         if ended.failed:
             _say(f"noticed   {mutant.name}: {ended.failed}")
-        else:
+        elif final:
             _say(f"SURVIVED  {mutant.name}: {mutant.why}")
 
 

@@ -20,7 +20,7 @@ from clearbench.runs.plan import Family, PlannedRow, forget_requests, null_bands
 from clearbench.runs.recipe import GOLD_SEED_STEP, parse_recipe
 from clearbench.runs.run import RunPlan, _known_results, data_stage
 from clearbench.runs.schema import DETAILS, RESULTS, Details, Results
-from clearbench.runs.stage import Stage, StageInputs, StageOutcome, write_outcome
+from clearbench.runs.stage import Stage, StageInputs
 from clearbench.runs.stages.data import DataStage, StoredData
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import ModelStage, save_model
@@ -29,7 +29,6 @@ from clearbench.runs.stages.teach import TeachStage
 from clearbench.runs.stages.unlearn import UnlearnStage
 from clearbench.runs.stages.unlearn_curve import UnlearnWithCurveStage
 from clearbench.runs.store import Store
-from clearbench.storage import new_folder
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training import finetune as finetuning
 
