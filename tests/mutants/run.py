@@ -4,8 +4,8 @@
 
 A mutant is noticed when one of its tests fails, or does not end. All tests first run on the
 unchanged copy: where one fails there, or none passes, nothing can be said of its mutants. Then
-every mutant is tried in a forked process, those of the code of functions by patching what is imported
-(`patching.py`); what is not noticed so, and all others, in a source file that is imported anew.
+every mutant is tried in a forked process: those of the code of functions by patching what is
+imported (`patching.py`), what is not noticed so and all others in a file that is imported anew.
 """
 
 from __future__ import annotations
