@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -25,6 +28,8 @@ from clearbench.runs.store import Store
 PATIENCE = 1.0
 #: Seconds between two reports on one stage.
 REPORT_SECONDS = 0.2
+#: Modules that the server process imports, which workers are forked from: all stages.
+PRELOADED = ["clearbench.runs.plan", __name__]
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,19 @@ class Ended:
 Message = Progress | Ended
 
 
-def _work(connection: Connection, root: Path, threads: int, plugins: tuple[str, ...]) -> None:
+def _work(
+    connection: Connection,
+    root: Path,
+    threads: int,
+    plugins: tuple[str, ...],
+    environment: dict[str, str],
+) -> None:
     """Makes the stages that come in until the parent process ends or closes the connection."""
+    os.environ.clear()
+    os.environ.update(environment)
     quiet_libraries()
-    _end_with_parent(os.getppid())
+    _end_with_parent()
+    gc.freeze()  # what the imports made stays: no collection has to look at it again
     torch.set_num_threads(threads)
     for path in plugins:
         load_plugin(Path(path))
@@ -80,15 +94,29 @@ def _made(
         return StageOutcome("failed", repr(error))
 
 
-def _end_with_parent(parent: int) -> None:
-    """Ends this process once its parent has ended, whatever killed that."""
+def _end_with_parent() -> None:
+    """Ends this process once the process of the run has ended, whatever killed that."""
+    parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
+        if parent is not None:
+            parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """Chooses how workers begin.
+
+    On Linux a server process imports the libraries once and forks every worker. Elsewhere forking
+    is not safe after imports, and each worker imports them itself.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 @dataclass
@@ -140,11 +168,10 @@ class Worker:
             self._process.join()
 
     def _spawned(self) -> tuple[Connection, BaseProcess]:
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_work, args=(theirs, self.root, self.threads, self.plugins), daemon=True
-        )
+        about = (self.root, self.threads, self.plugins, dict(os.environ))
+        process = context.Process(target=_work, args=(theirs, *about), daemon=True)
         process.start()
         theirs.close()
         return ours, process
