@@ -2,10 +2,10 @@
 
     python tests/mutants/run.py [--only NAME ...] [--room ROOM ...] [--jobs 1] [--check]
 
-A mutant is noticed when one of its tests fails, or does not end. All tests first run on the
-unchanged copy: where one fails there, or none passes, nothing can be said of its mutants. Then
-every mutant is tried in a forked process: those of the code of functions by patching what is
-imported (`patching.py`), what is not noticed so and all others in a file that is imported anew.
+A mutant is noticed when one of its tests fails, or does not end. Each is tried in a forked process:
+those of the code of functions by patching what is imported (`patching.py`), what is not noticed so
+and all others in a file that is imported anew. At the end the tests that noticed one run on the
+unchanged copy: where one fails there too, nothing can be said of its mutants.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _FLAGS = (
 )  # fmt: skip
 #: Exit code of a process whose mutant cannot be put into functions.
 UNTRIED = 98
-#: Seconds that a run may take besides ten times what it takes without a mutant.
-PATIENCE = 30.0
+#: Seconds after which tests that have not ended have noticed a mutant.
+PATIENCE = 120.0
 
 
 @dataclass
@@ -61,11 +61,11 @@ class Ended:
     """How a run of tests ended.
 
     Attributes:
-        outcomes: Outcome and seconds of every test that was run.
+        outcomes: Outcome of every test that was run.
         failed: First test that failed, or how the process ended; empty where all passed.
     """
 
-    outcomes: dict[str, tuple[str, float]]
+    outcomes: dict[str, str]
     failed: str
 
 
@@ -131,7 +131,7 @@ class Slot:
             path.write_bytes(self.before[0])
             os.utime(path, ns=(self.before[1], self.before[1]))
         outcomes = json.loads(self.report.read_text()) if self.report.is_file() else {}
-        failed = next((name for name, (outcome, _) in outcomes.items() if outcome == "failed"), "")
+        failed = next((name for name, outcome in outcomes.items() if outcome == "failed"), "")
         if late:
             failed = "it did not end"
         elif not failed and status:
@@ -149,16 +149,15 @@ class _Report:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.outcomes: dict[str, tuple[str, float]] = {}
+        self.outcomes: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        before, seconds = self.outcomes.get(report.nodeid, ("passed", 0.0))
-        worse = report.outcome if report.outcome != "passed" else before
-        self.outcomes[report.nodeid] = (worse, seconds + report.duration)
+        if report.outcome != "passed" or report.nodeid not in self.outcomes:
+            self.outcomes[report.nodeid] = report.outcome
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.outcome == "failed":
-            self.outcomes[f"import of {report.nodeid}"] = ("failed", 0.0)
+            self.outcomes[f"import of {report.nodeid}"] = "failed"
 
     def pytest_sessionfinish(self) -> None:
         self.path.write_text(json.dumps(self.outcomes))
@@ -254,27 +253,28 @@ class Trial:
     results: dict[str, Ended] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Runs all tests without a mutant, then those of every mutant."""
-        tests = list(dict.fromkeys(test for mutant in self.mutants for test in mutant.tests))
+        """Tries every mutant, then runs the tests that noticed one without any mutant."""
+        self._apart()
+        self._try([mutant for mutant in self.mutants if mutant.name not in self.results])
         first = self.slots[0]
-        first.start(tests, None, 3600.0)
+        first.start(
+            list(dict.fromkeys(t for m in self.mutants for t in self._asked(m))), None, 3600
+        )
         while (ended := first.poll()) is None:
             time.sleep(0.1)
-        left: list[tuple[Mutant, float]] = []
         for mutant in self.mutants:
-            own = [pair for test in mutant.tests for pair in _of(test, ended.outcomes)]
-            if any(outcome == "failed" for _, (outcome, _) in own):
-                self.invalid[mutant.name] = next(n for n, (o, _) in own if o == "failed")
-            elif not any(outcome == "passed" for _, (outcome, _) in own):
-                self.invalid[mutant.name] = ended.failed or "no test ran"
-            else:
-                left.append((mutant, PATIENCE + 10 * sum(took for _, (_, took) in own)))
+            found = [out for test in self._asked(mutant) for out in _of(test, ended.outcomes)]
+            if not found or any(out == "failed" for out in found) or "passed" not in found:
+                self.invalid[mutant.name] = f"{' '.join(self._asked(mutant))}: {set(found)}"
         if self.invalid:
             _say((first.folder / "log.txt").read_text()[-6000:])
-        self._apart(left)
-        self._try([pair for pair in left if pair[0].name not in self.results])
 
-    def _apart(self, left: Sequence[tuple[Mutant, float]]) -> None:
+    def _asked(self, mutant: Mutant) -> Sequence[str]:
+        """Lists the tests that must pass without a mutant: the one that noticed it, or all."""
+        failed = self.results[mutant.name].failed
+        return [failed.partition("[")[0]] if failed.startswith("tests/") else mutant.tests
+
+    def _apart(self) -> None:
         """Tries mutants in a process that imports clearbench once, and reads what it noticed."""
         folder = self.slots[0].folder
         noted, process = folder / "noticed.json", os.fork()
@@ -284,7 +284,7 @@ class Trial:
                 import_clearbench()
                 own = [Slot(folder, name=f"-{k}") for k in range(len(self.slots))]
                 trial = Trial(self.mutants, own)
-                trial._try(left, imported_functions(folder))
+                trial._try(self.mutants, imported_functions(folder))
                 found = {n: e.failed for n, e in trial.results.items() if e.failed}
                 noted.write_text(json.dumps(found))
             finally:
@@ -295,9 +295,7 @@ class Trial:
             self.results |= {name: Ended({}, failed) for name, failed in found.items()}
 
     def _try(
-        self,
-        tasks: Sequence[tuple[Mutant, float]],
-        functions: dict[Key, list[FunctionType]] | None = None,
+        self, tasks: Sequence[Mutant], functions: dict[Key, list[FunctionType]] | None = None
     ) -> None:
         """Tries mutants in source files, or in functions that are imported."""
         left = [*tasks][::-1]
@@ -307,11 +305,12 @@ class Trial:
                 if ended is not None and slot.mutant is not None:
                     self._note(slot.mutant, ended, final=functions is None)
                 if not slot.pid and left:
-                    mutant, limit = left.pop()
+                    mutant = left.pop()
                     if functions is None:
-                        slot.start(mutant.tests, mutant, limit)
+                        slot.start(mutant.tests, mutant, PATIENCE)
                     elif changes := changed_code(mutant, slot.folder):
-                        slot.start(mutant.tests, mutant, limit, partial(patch, changes, functions))
+                        change = partial(patch, changes, functions)
+                        slot.start(mutant.tests, mutant, PATIENCE, change)
             time.sleep(0.02)
 
     def _note(self, mutant: Mutant, ended: Ended, *, final: bool) -> None:
@@ -324,13 +323,11 @@ class Trial:
             _say(f"SURVIVED  {mutant.name}: {mutant.why}")
 
 
-def _of(
-    selection: str, outcomes: Mapping[str, tuple[str, float]]
-) -> list[tuple[str, tuple[str, float]]]:
+def _of(selection: str, outcomes: Mapping[str, str]) -> list[str]:
     """Lists the outcomes of the tests of a selection."""
     starts = (f"{selection}::", f"{selection}[")
     return [
-        (name, outcome)
+        outcome
         for name, outcome in outcomes.items()
         if name == selection or name.startswith(starts) or name == f"import of {selection}"
     ]
