@@ -38,14 +38,6 @@ from patching import Key, changed_code, imported_functions, patch
 
 from mutants import ROOT, SOURCE, Mutant, problems, read_mutants
 
-#: Names of every library module that clearbench's modules import, in the order of their import.
-_LIBRARIES = """
-import sys
-before = set(sys.modules)
-from run import import_clearbench
-import_clearbench()
-print(*(n for n in sys.modules if n not in before and n.partition(".")[0] != "clearbench"))
-"""
 _FLAGS = (
     "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0", "--tb=short",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
@@ -193,6 +185,8 @@ def import_clearbench() -> None:
     """Imports every module of clearbench."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        for name in ("pytest", "hypothesis", "torch"):
+            importlib.import_module(name)
         package = importlib.import_module("clearbench")
         for found in pkgutil.walk_packages(package.__path__, "clearbench."):
             if not found.name.endswith("__main__"):
@@ -204,22 +198,13 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _import_libraries() -> None:
+def _import_libraries(names: Sequence[str]) -> None:
     """Imports what clearbench imports, but not clearbench itself."""
-    paths = os.pathsep.join([str(ROOT / "src"), str(Path(__file__).parent)])
-    environment = os.environ | {"PYTHONPATH": paths}
-    listed = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", _LIBRARIES],
-        capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
-    )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in ("pytest", "hypothesis", *listed.stdout.split()):
+        for name in names:
             with suppress(Exception):
                 importlib.import_module(name)
-        import torch
-
-        torch.set_num_threads(1)
 
 
 def _copied(folder: Path) -> Path:
@@ -286,13 +271,14 @@ class Trial:
                 trial = Trial(self.mutants, own)
                 trial._try(self.mutants, imported_functions(folder))
                 found = {n: e.failed for n, e in trial.results.items() if e.failed}
-                noted.write_text(json.dumps(found))
+                names = [name for name in sys.modules if name.partition(".")[0] != "clearbench"]
+                noted.write_text(json.dumps({"found": found, "modules": names}))
             finally:
                 os._exit(0)
         os.waitpid(process, 0)
-        if noted.is_file():
-            found = json.loads(noted.read_text())
-            self.results |= {name: Ended({}, failed) for name, failed in found.items()}
+        told = json.loads(noted.read_text())
+        self.results |= {name: Ended({}, failed) for name, failed in told["found"].items()}
+        _import_libraries(told["modules"])
 
     def _try(
         self, tasks: Sequence[Mutant], functions: dict[Key, list[FunctionType]] | None = None
@@ -374,7 +360,6 @@ def main() -> int:
     began = time.monotonic()
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
     os.environ.setdefault("CLEARBENCH_ORACLES", str(ROOT.parent / "shared" / "data"))
-    _import_libraries()
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / f"copy-{number}" for number in range(options.jobs)]
         trial = Trial(chosen, [Slot(_copied(place)) for place in places])
