@@ -266,7 +266,9 @@ def test_everything_is_trained_together_on_lessons(
     told: dict[str, Any] = {}
 
     def tower(model: Any, pool: list[Portrait], steps: int, seed: int) -> float:
-        told.update(tower={p.identity for p in pool}, kinds={p.kind for p in pool}, tower_steps=steps)
+        told.update(
+            tower={p.identity for p in pool}, kinds={p.kind for p in pool}, tower_steps=steps
+        )
         return 1.0
 
     def train(

@@ -31,10 +31,17 @@ from clearbench.testing.world import copied, taught
 
 
 def test_an_aggregate_needs_all_its_parts_and_has_its_direction() -> None:
-    two = Protocol("two", 3, "", {"all.text.left_of_forget": ("a", "b"), "all.text.utility": ("b",)})
+    two = Protocol(
+        "two", 3, "", {"all.text.left_of_forget": ("a", "b"), "all.text.utility": ("b",)}
+    )
     found = two.aggregates({"a": 0.5, "b": 1.0})
     left, utility = found["all.text.left_of_forget"], found["all.text.utility"]
-    assert (left.value, left.direction, left.n, left.version) == (pytest.approx(2 / 3), "gold", 2, 3)
+    assert (left.value, left.direction, left.n, left.version) == (
+        pytest.approx(2 / 3),
+        "gold",
+        2,
+        3,
+    )
     assert (utility.value, utility.direction) == (1.0, "up")
     assert [*two.aggregates({"b": 1.0})] == ["all.text.utility"]
     directions = {
@@ -138,7 +145,9 @@ def test_calibration_is_about_what_is_kept() -> None:
     assert both[key].n == 1 and both[key].direction == "down"
 
 
-@pytest.mark.parametrize(("own", "other", "found"), [(0.9, 0.5, 1.0), (0.5, 0.5, 0.0), (0.1, 0.2, 0.0)])
+@pytest.mark.parametrize(
+    ("own", "other", "found"), [(0.9, 0.5, 1.0), (0.5, 0.5, 0.0), (0.1, 0.2, 0.0)]
+)
 def test_a_face_is_known_by_the_nearest_template_alone(
     own: float, other: float, found: float
 ) -> None:

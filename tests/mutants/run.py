@@ -2,9 +2,10 @@
 
     python tests/mutants/run.py [--only NAME ...] [--room ROOM ...] [--jobs 1] [--check]
 
-A mutant is noticed when one of its tests fails, or does not end. All tests first run on the
-unchanged copy: where one fails there, or none passes, nothing can be said of its mutants. The
-libraries are imported once; a forked process imports clearbench from the copy and runs pytest.
+A mutant is noticed when one of its tests fails, or does not end. Each is tried in a forked process:
+those of the code of functions by patching what is imported (`patching.py`), what is not noticed so
+and all others in a file that is imported anew. At the end the tests that noticed one run on the
+unchanged copy: where one fails there too, nothing can be said of its mutants.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import compileall
 import importlib
 import json
 import os
+import pkgutil
 import resource
 import shutil
 import signal
@@ -23,32 +25,27 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+from patching import Key, changed_code, imported_functions, patch
+
 from mutants import ROOT, SOURCE, Mutant, problems, read_mutants
 
-#: Names of every library module that clearbench's modules import, in the order of their import.
-_LIBRARIES = """
-import importlib, pkgutil, sys, warnings
-warnings.simplefilter("ignore")
-before = set(sys.modules)
-import clearbench
-for found in pkgutil.walk_packages(clearbench.__path__, "clearbench."):
-    if not found.name.endswith("__main__"):
-        importlib.import_module(found.name)
-print(*(n for n in sys.modules if n not in before and n.partition(".")[0] != "clearbench"))
-"""
 _FLAGS = (
     "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0", "--tb=short",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
-#: Seconds that a run may take besides ten times what it takes without a mutant.
-PATIENCE = 30.0
+#: Exit code of a process whose mutant cannot be put into functions.
+UNTRIED = 98
+#: Seconds after which tests that have not ended have noticed a mutant.
+PATIENCE = 120.0
 
 
 @dataclass
@@ -56,11 +53,11 @@ class Ended:
     """How a run of tests ended.
 
     Attributes:
-        outcomes: Outcome and seconds of every test that was run.
+        outcomes: Outcome of every test that was run.
         failed: First test that failed, or how the process ended; empty where all passed.
     """
 
-    outcomes: dict[str, tuple[str, float]]
+    outcomes: dict[str, str]
     failed: str
 
 
@@ -72,6 +69,7 @@ class Slot:
         folder: Folder of the copy.
         pid: Process that runs the tests; 0 for none.
         before: Content and time of the file that is changed.
+        name: Ending of file names, where several share a copy.
     """
 
     folder: Path
@@ -79,12 +77,27 @@ class Slot:
     deadline: float = 0.0
     before: tuple[bytes, int] = (b"", 0)
     mutant: Mutant | None = None
+    written: bool = False
+    name: str = ""
 
-    def start(self, tests: Sequence[str], mutant: Mutant | None, limit: float) -> None:
-        """Runs tests in a forked process: with a mutant to the first failure, or all without."""
-        self.mutant = mutant
-        self._report.unlink(missing_ok=True)
-        if mutant is not None:
+    def start(
+        self,
+        tests: Sequence[str],
+        mutant: Mutant | None,
+        limit: float,
+        prepare: Callable[[], bool] | None = None,
+    ) -> None:
+        """Runs tests in a forked process: with a mutant to the first failure, or all without.
+
+        Args:
+            tests: Selections of tests.
+            mutant: Mutant to write into the copy, unless `prepare` changes functions.
+            limit: Seconds until the process is ended.
+            prepare: Function that the process calls first; it ends where that returns False.
+        """
+        self.mutant, self.written = mutant, mutant is not None and prepare is None
+        self.report.unlink(missing_ok=True)
+        if mutant is not None and self.written:
             path = self.folder / SOURCE / mutant.file
             self.before = path.read_bytes(), path.stat().st_mtime_ns
             path.write_text(mutant.applied(self.folder), encoding="utf-8")
@@ -92,7 +105,7 @@ class Slot:
         self.deadline = time.monotonic() + limit
         self.pid = os.fork()
         if self.pid == 0:
-            _child(self.folder, tests, whole=mutant is None)
+            _child(self, tests, prepare or (lambda: True))
 
     def poll(self) -> Ended | None:
         """Returns how the process ended; None while it goes on."""
@@ -105,12 +118,12 @@ class Slot:
         elif not done:
             return None
         self.pid = 0
-        if self.mutant:
+        if self.mutant is not None and self.written:
             path = self.folder / SOURCE / self.mutant.file
             path.write_bytes(self.before[0])
             os.utime(path, ns=(self.before[1], self.before[1]))
-        outcomes = json.loads(self._report.read_text()) if self._report.is_file() else {}
-        failed = next((name for name, (outcome, _) in outcomes.items() if outcome == "failed"), "")
+        outcomes = json.loads(self.report.read_text()) if self.report.is_file() else {}
+        failed = next((name for name, outcome in outcomes.items() if outcome == "failed"), "")
         if late:
             failed = "it did not end"
         elif not failed and status:
@@ -118,8 +131,9 @@ class Slot:
         return Ended(outcomes, failed)
 
     @property
-    def _report(self) -> Path:
-        return self.folder / "report.json"
+    def report(self) -> Path:
+        """File of the outcomes of tests."""
+        return self.folder / f"report{self.name}.json"
 
 
 class _Report:
@@ -127,42 +141,56 @@ class _Report:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.outcomes: dict[str, tuple[str, float]] = {}
+        self.outcomes: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        before, seconds = self.outcomes.get(report.nodeid, ("passed", 0.0))
-        worse = report.outcome if report.outcome != "passed" else before
-        self.outcomes[report.nodeid] = (worse, seconds + report.duration)
+        if report.outcome != "passed" or report.nodeid not in self.outcomes:
+            self.outcomes[report.nodeid] = report.outcome
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.outcome == "failed":
-            self.outcomes[f"import of {report.nodeid}"] = ("failed", 0.0)
+            self.outcomes[f"import of {report.nodeid}"] = "failed"
 
     def pytest_sessionfinish(self) -> None:
         self.path.write_text(json.dumps(self.outcomes))
 
 
-def _child(folder: Path, tests: Sequence[str], *, whole: bool) -> None:
+def _child(slot: Slot, tests: Sequence[str], prepare: Callable[[], bool]) -> None:
     """Runs pytest in the copy and ends the process."""
-    code = 99
+    code, folder = 99, slot.folder
     try:
         os.setsid()
         os.chdir(folder)
-        log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        log = os.open(folder / f"log{slot.name}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        sys.dont_write_bytecode = not whole
+        sys.dont_write_bytecode = slot.mutant is not None
         sys.path[0] = str(folder / "src")
         os.environ["PYTHONPATH"] = str(folder / "src")
         import pytest
 
-        flags = [*_FLAGS, "--basetemp", str(folder / "temporary"), "--rootdir", str(folder)]
-        flags += ["--continue-on-collection-errors"] if whole else ["-x"]
-        code = int(pytest.main([*flags, *tests], plugins=[_Report(folder / "report.json")]))
+        flags = [*_FLAGS, "--basetemp", str(folder / f"temporary{slot.name}")]
+        flags += ["--rootdir", str(folder)]
+        flags += ["-x"] if slot.mutant else ["--continue-on-collection-errors"]
+        code = UNTRIED
+        if prepare():
+            code = int(pytest.main([*flags, *tests], plugins=[_Report(slot.report)]))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def import_clearbench() -> None:
+    """Imports every module of clearbench."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in ("pytest", "hypothesis", "torch"):
+            importlib.import_module(name)
+        package = importlib.import_module("clearbench")
+        for found in pkgutil.walk_packages(package.__path__, "clearbench."):
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
 
 
 def _say(line: str) -> None:
@@ -170,21 +198,13 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _import_libraries() -> None:
+def _import_libraries(names: Sequence[str]) -> None:
     """Imports what clearbench imports, but not clearbench itself."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    listed = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", _LIBRARIES],
-        capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
-    )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in ("pytest", "hypothesis", *listed.stdout.split()):
+        for name in names:
             with suppress(Exception):
                 importlib.import_module(name)
-        import torch
-
-        torch.set_num_threads(1)
 
 
 def _copied(folder: Path) -> Path:
@@ -218,51 +238,82 @@ class Trial:
     results: dict[str, Ended] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Runs all tests without a mutant, then those of every mutant."""
-        tests = list(dict.fromkeys(test for mutant in self.mutants for test in mutant.tests))
+        """Tries every mutant, then runs the tests that noticed one without any mutant."""
+        self._apart()
+        self._try([mutant for mutant in self.mutants if mutant.name not in self.results])
         first = self.slots[0]
-        first.start(tests, None, 3600.0)
+        first.start(
+            list(dict.fromkeys(t for m in self.mutants for t in self._asked(m))), None, 3600
+        )
         while (ended := first.poll()) is None:
             time.sleep(0.1)
-        left: list[tuple[Mutant, float]] = []
         for mutant in self.mutants:
-            own = [pair for test in mutant.tests for pair in _of(test, ended.outcomes)]
-            if any(outcome == "failed" for _, (outcome, _) in own):
-                self.invalid[mutant.name] = next(n for n, (o, _) in own if o == "failed")
-            elif not any(outcome == "passed" for _, (outcome, _) in own):
-                self.invalid[mutant.name] = ended.failed or "no test ran"
-            else:
-                left.append((mutant, PATIENCE + 10 * sum(took for _, (_, took) in own)))
+            found = [out for test in self._asked(mutant) for out in _of(test, ended.outcomes)]
+            if not found or any(out == "failed" for out in found) or "passed" not in found:
+                self.invalid[mutant.name] = f"{' '.join(self._asked(mutant))}: {set(found)}"
         if self.invalid:
             _say((first.folder / "log.txt").read_text()[-6000:])
-        self._try(left[::-1])
 
-    def _try(self, left: list[tuple[Mutant, float]]) -> None:
+    def _asked(self, mutant: Mutant) -> Sequence[str]:
+        """Lists the tests that must pass without a mutant: the one that noticed it, or all."""
+        failed = self.results[mutant.name].failed
+        return [failed.partition("[")[0]] if failed.startswith("tests/") else mutant.tests
+
+    def _apart(self) -> None:
+        """Tries mutants in a process that imports clearbench once, and reads what it noticed."""
+        folder = self.slots[0].folder
+        noted, process = folder / "noticed.json", os.fork()
+        if process == 0:
+            try:
+                sys.path[0] = str(folder / "src")
+                import_clearbench()
+                own = [Slot(folder, name=f"-{k}") for k in range(len(self.slots))]
+                trial = Trial(self.mutants, own)
+                trial._try(self.mutants, imported_functions(folder))
+                found = {n: e.failed for n, e in trial.results.items() if e.failed}
+                names = [name for name in sys.modules if name.partition(".")[0] != "clearbench"]
+                noted.write_text(json.dumps({"found": found, "modules": names}))
+            finally:
+                os._exit(0)
+        os.waitpid(process, 0)
+        told = json.loads(noted.read_text())
+        self.results |= {name: Ended({}, failed) for name, failed in told["found"].items()}
+        _import_libraries(told["modules"])
+
+    def _try(
+        self, tasks: Sequence[Mutant], functions: dict[Key, list[FunctionType]] | None = None
+    ) -> None:
+        """Tries mutants in source files, or in functions that are imported."""
+        left = [*tasks][::-1]
         while left or any(slot.pid for slot in self.slots):
             for slot in self.slots:
                 ended = slot.poll() if slot.pid else None
                 if ended is not None and slot.mutant is not None:
-                    self._note(slot.mutant, ended)
+                    self._note(slot.mutant, ended, final=functions is None)
                 if not slot.pid and left:
-                    mutant, limit = left.pop()
-                    slot.start(mutant.tests, mutant, limit)
+                    mutant = left.pop()
+                    if functions is None:
+                        slot.start(mutant.tests, mutant, PATIENCE)
+                    elif changes := changed_code(mutant, slot.folder):
+                        change = partial(patch, changes, functions)
+                        slot.start(mutant.tests, mutant, PATIENCE, change)
             time.sleep(0.02)
 
-    def _note(self, mutant: Mutant, ended: Ended) -> None:
+    def _note(self, mutant: Mutant, ended: Ended, *, final: bool) -> None:
+        if ended.failed == f"pytest ended with {UNTRIED}":
+            return
         self.results[mutant.name] = ended
         if ended.failed:
             _say(f"noticed   {mutant.name}: {ended.failed}")
-        else:
+        elif final:
             _say(f"SURVIVED  {mutant.name}: {mutant.why}")
 
 
-def _of(
-    selection: str, outcomes: Mapping[str, tuple[str, float]]
-) -> list[tuple[str, tuple[str, float]]]:
+def _of(selection: str, outcomes: Mapping[str, str]) -> list[str]:
     """Lists the outcomes of the tests of a selection."""
     starts = (f"{selection}::", f"{selection}[")
     return [
-        (name, outcome)
+        outcome
         for name, outcome in outcomes.items()
         if name == selection or name.startswith(starts) or name == f"import of {selection}"
     ]
@@ -309,7 +360,6 @@ def main() -> int:
     began = time.monotonic()
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
     os.environ.setdefault("CLEARBENCH_ORACLES", str(ROOT.parent / "shared" / "data"))
-    _import_libraries()
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / f"copy-{number}" for number in range(options.jobs)]
         trial = Trial(chosen, [Slot(_copied(place)) for place in places])

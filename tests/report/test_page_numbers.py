@@ -206,7 +206,12 @@ def test_paths_are_cut_to_names(text: str, shown: str) -> None:
 
 
 def test_nothing_private_is_a_fact() -> None:
-    facts = {"python": "3", "user_name": "kim", "home-dir": "x", "packages": {"a": "1", "path": "y"}}
+    facts = {
+        "python": "3",
+        "user_name": "kim",
+        "home-dir": "x",
+        "packages": {"a": "1", "path": "y"},
+    }
     assert dict(public_facts(facts)) == {"python": "3", "packages · a": "1"}
 
 

@@ -17,6 +17,7 @@ from clearbench.runs import stage as stages
 from clearbench.runs.code import changed_modules, code_digests, modules_of
 from clearbench.runs.execute import critical_weights, with_parents
 from clearbench.runs.stage import Stage, StageInputs, Status, read_outcome, write_outcome
+from clearbench.storage import content_hash
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,12 @@ def test_a_key_names_all_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Made("a").key != first.key
     lines = Made("a", of={"data": "x"}).ingredients.differences(first.ingredients)
     assert "version changed: torch" in lines and "changed: data" in lines
+
+
+def test_a_hash_is_of_the_whole_value() -> None:
+    found = {content_hash({"a": value}) for value in range(200)}
+    assert len(found) == 200 and {len(each) for each in found} == {16}
+    assert content_hash({"a": 1, "b": 2}) == content_hash({"b": 2, "a": 1})
 
 
 @pytest.mark.parametrize("status", ["ok", "diverged", "failed"])

@@ -14,7 +14,7 @@ from clearbench.errors import StorageError
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.runs import results as assembling
 from clearbench.runs import upkeep
-from clearbench.runs.compare import combined
+from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime
 from clearbench.runs.folders import differences
 from clearbench.runs.plan import Family, PlannedRow, plan
@@ -128,6 +128,25 @@ def row(seed: int, **about: Any) -> Row:
 def test_a_mean_is_over_runs_that_differ_in_their_seed_alone(about: dict[str, Any]) -> None:
     assert len(combined([row(0), row(1)])) == 1
     assert combined([row(0), row(1, **about)]) == ()
+
+
+@pytest.mark.parametrize(
+    "about", [{"method": "gold"}, {"method": "original"}, {"status": "failed"}]
+)
+def test_only_runs_that_ended_well_rank(about: dict[str, Any]) -> None:
+    def scored(value: float) -> dict[str, Any]:
+        score = {"value": value, "n": 9, "clusters": 9, "gold": 0.0}
+        return {
+            "forget.text.probability": score | {"direction": "gold"},
+            "retain.text.probability": score | {"direction": "up"},
+        }
+
+    rows = [row(k, scores=scored(k / 9)) for k in range(6)]
+    (found,) = ranks(rows)
+    assert found.runs == 6 and found.spearman[0] == pytest.approx([1.0, -1.0])
+    (fewer,) = ranks([*rows[:5], row(5, scores=scored(0.9), **about)])
+    assert fewer.runs == 5
+    assert ranks([*rows[:4], row(5, scores=scored(0.9), **about)]) == ()
 
 
 def test_the_environment_names_processes_and_threads() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from clearbench.runs.stages.curve import Curve
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import CURVE_POINTS, curve_points, training_cost
+from clearbench.runs.stages.score import MeasuredModel
 from clearbench.runs.stages.unlearn import Observer, UnlearnStage
 from clearbench.runs.store import Store
 from clearbench.testing import tiny_dataset, tiny_model
@@ -172,3 +174,27 @@ def test_rows_that_count_are_those_of_their_own_gate_and_original(
     assert counted(first.original.measured, "all") == ["r0", "r1"]
     assert counted(first.original.measured, "known") == ["r0"]
     assert counted(second.original.measured, "known") == ["r1"]
+
+
+def test_rows_known_from_a_blank_image_do_not_count(
+    families: list[Family], inputs: StageInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 0 is known by looking, row 1 without; under `known` both count."""
+    (row,) = families[0].unlearned
+    plain = families[0].original.measured.plain
+    blank = replace(plain, control="blank")
+    original = MeasuredModel(plain, {"blank": blank})
+
+    def read(stage: MeasureStage, _: StageInputs) -> Records:
+        known = [0.9, 0.9] if stage == plain else [0.1, 0.9] if stage == blank else [0.2, 0.2]
+        about = {"track": "image", "task": "name"}
+        return records([{"p": {"answer": [p], "perturbed_0": [0.4]}} | about for p in known])
+
+    monkeypatch.setattr(MeasureStage, "records", read)
+    found = {}
+    for gate in ("known", "known_by_sight"):
+        settings = row.score.evaluation.model_copy(update={"eligible": gate})
+        stage = replace(row.score, original=original, evaluation=settings)
+        frame = stage.counted(row.measured, inputs, None).answers
+        found[gate] = sorted({str(name) for name in frame["row"]})
+    assert found == {"known": ["r0", "r1"], "known_by_sight": ["r0"]}

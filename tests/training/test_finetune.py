@@ -17,16 +17,16 @@ from clearbench.errors import RecipeError
 from clearbench.methods.base import METHODS, Method, Stage, Step, Train, method, methods
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.testing import tiny_dataset, tiny_model
-from clearbench.testing.world import _world_rows
+from clearbench.testing.world import _world_rows, copied, taught
 from clearbench.training import finetune as finetuning
 from clearbench.training import stages as staging
 from clearbench.training.finetune import finetune
-from clearbench.training.goal import EVERY
+from clearbench.training.goal import EVERY, Goal, probability
 from clearbench.training.loop import StageContext, train
 from clearbench.training.reference import make_reference
 from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
-from clearbench.training.settings import TrainSettings
+from clearbench.training.settings import TrainSettings, Until
 from clearbench.training.unlearn import unlearn
 
 BOTH = ("text", "image")
@@ -177,6 +177,29 @@ def test_statistics_read_rows_in_an_order_of_the_seed() -> None:
     plain = [row.id for row in data.train_rows("retain", ("text",))]
     assert sorted(order(0)) == sorted(plain) and order(0) != plain
     assert order(0) == order(0) != order(1)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0, 2.0])
+def test_a_goal_lies_its_share_of_the_way_from_the_start_to_strangers(share: float) -> None:
+    data, model = tiny_dataset(), copied(taught("language"))
+    strangers = [
+        row.model_copy(update={"id": f"s-{row.id}", "person": 99, "answer": "zq xv jk"})
+        for row in data.train_rows("retain", ("text",))[:6]
+    ]
+    data = replace(data, evaluation=data.evaluation | {"holdout": tuple(strangers)})
+    start = probability(model, [item(row) for row in data.train_rows("forget", ("text",))])
+    end = probability(model, [item(row) for row in strangers])
+    assert end < start
+    goal = Goal(TrainingRows(model, data, ("text",), 4, 0), Until(text=share))
+    assert goal._most["text"] == pytest.approx(start + share * (end - start))
+    reached: dict[str, int] = {}
+    goal.note_reached(EVERY, reached)
+    assert reached == {}
+    goal._most["text"] = start
+    goal.note_reached(EVERY + 1, reached)
+    assert reached == {}, "it looks every few steps"
+    goal.note_reached(2 * EVERY, reached)
+    assert reached == {"text": 2 * EVERY}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from clearbench.training.average import RetainAverage
 from clearbench.training.loop import StageContext, train
 from clearbench.training.masks import Masks, intersect
 from clearbench.training.settings import TrainSettings
+from clearbench.training.watch import Diverged
 
 Seen = list[tuple[float, float]]
 
@@ -195,6 +196,21 @@ def test_masked_entries_stay_whatever_moves_them() -> None:
     weight.grad = torch.ones_like(weight)
     masks.on_gradients()
     assert float(weight.grad.sum()) == mask.sum() and len(seen) == 3
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_gradient_that_is_no_number_ends_the_run(accumulate: int) -> None:
+    """Also where the loss itself is finite: the root of 0 is 0 and has no slope."""
+    model = learning(tiny_model())
+    before = weights(model)
+
+    def loss(step: Step) -> dict[str, Term]:
+        term = plain(step)["retain"]
+        return {"retain": Term((0 * term.values).sqrt(), term.weights)}
+
+    with pytest.raises(Diverged, match="gradient_norm = nan"):
+        run(model, loss, accumulate=accumulate)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(model), strict=True))
 
 
 def test_two_masks_leave_what_both_allow() -> None:
