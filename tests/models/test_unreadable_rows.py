@@ -252,7 +252,7 @@ def test_positions_end_where_the_model_breaks_or_was_not_trained(name: str) -> N
 @pytest.mark.parametrize(
     ("config", "window"),
     [
-        (GPTNeoConfig(), 128),
+        (GPTNeoConfig(), 256),
         (MistralConfig(), 4096),
         (MistralConfig(sliding_window=None), None),
         (LlamaConfig(), None),

@@ -249,7 +249,7 @@ class TokenReader(Model):
     def _backbone(self) -> Any:
         """The module that gives hidden states, which Llama 4 does not name as its base model."""
         base = self.core.base_model
-        return base if base is not self.core else self.core.get_decoder()
+        return base if base is not self.core else getattr(base, "model", base)
 
     @contextmanager
     def _reading(self, batch: Batch) -> Iterator[None]:
