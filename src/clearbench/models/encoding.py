@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from clearbench.batches.items import Encoded, Item
+from clearbench.batches.items import Encoded, Item, Tokens
 from clearbench.batches.trees import common_prefix
 from clearbench.data.media import EncodedImage, Media
 from clearbench.data.modality import modalities, modality, modality_of
@@ -27,20 +26,6 @@ Value = TypeVar("Value")
 #: Beginnings of answers that show which tokens of a prompt an answer leaves as they are.
 _BEGINNINGS = ("Quixotry", "The", "A", "In", "1")
 _REWRITE = "write it differently, or drop the row"
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Token ids with their extras, and the media tensors that depend on the text."""
-
-    ids: tuple[int, ...]
-    extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-
-    def first(self, count: int) -> Tokens:
-        """Returns the first tokens."""
-        extras = {name: values[:count] for name, values in self.extras.items()}
-        return Tokens(self.ids[:count], extras, self.tensors)
 
 
 class Encoder:
@@ -149,22 +134,32 @@ class Encoder:
             self._refuse(item.question, "question")
             self._refuse(item.answer, item.variant)
             content = self._content(item.media, item.track)
-            before = self._frame(item.question, content).before
-            text = self.chat.answered(
-                item.question, item.answer, self._frame(item.question, content), content
-            )
-        ids = self._plain_ids(before + text)
-        plain = len(ids) + (ids[-1] not in self.ends)
-        return plain + self._media_tokens(item, len(self._plain_ids(before)))
 
-    def _media_tokens(self, item: Item, plain: int) -> int:
+            def counted() -> int:
+                ids = self._plain_ids(self._said(item, content))
+                return len(ids) + (ids[-1] not in self.ends)
+
+            plain = self._cached(("length", item.question, item.answer, content), None, counted)
+        return plain + self._media_tokens(item)
+
+    def _said(self, item: Item, content: str) -> str:
+        """Renders a conversation up to the end of its answer."""
+        frame = self._frame(item.question, content)
+
+        def said() -> str:
+            return frame.before + self.chat.answered(item.question, item.answer, frame, content)
+
+        return self._cached(("said", item.question, item.answer, content), None, said)
+
+    def _media_tokens(self, item: Item) -> int:
         """Counts the tokens of an item's media, less the one of its placeholder."""
         media = item.media
         size = _size(media)
 
         def counted() -> int:
             before = self._frame(item.question, self._content(media, item.track)).before
-            return len(self._tokens(before, media, item.track)[0].ids) - plain
+            ids = self._tokens(before, media, item.track)[0].ids
+            return len(ids) - len(self._plain_ids(before))
 
         return self.cache.get((*self._scope, "size", item.track, size), counted)
 
@@ -183,7 +178,7 @@ class Encoder:
         def whole() -> Tokens:
             content = self._content(media, track)
             frame = self._frame(item.question, content)
-            said = frame.before + self.chat.answered(item.question, item.answer, frame, content)
+            said = self._said(item, content)
             tokens = self._answered(said + frame.after, prompt, media, track)
             start = common_prefix(prompt.ids, tokens.ids)
             stops = (k for k in range(start, len(tokens.ids)) if tokens.ids[k] in self.ends)
