@@ -153,8 +153,8 @@ def _tokenizer(model: TokenModel) -> Iterator[Line]:
         yield "end tokens", "none: answers never end by themselves"
     else:
         yield "end tokens", " ".join(tokenizer.convert_ids_to_tokens(list(encoder.ends)))
-    if encoder.ignored_ends:
-        numbers = ", ".join(map(str, encoder.ignored_ends))
+    if encoder.end_tokens.unknown:
+        numbers = ", ".join(map(str, encoder.end_tokens.unknown))
         yield "end tokens", f"ignored, since not in the vocabulary: {numbers}"
     if encoder.chat.is_dated:
         yield "prompt day", f"the template asks for the day: {DAY.date()} instead of today"

@@ -183,6 +183,6 @@ def test_a_row_at_its_limit_leaves_the_batch() -> None:
 
     inputs = {"input_ids": torch.ones(3, 2).long(), "attention_mask": torch.ones(3, 2).long()}
     first = torch.eye(4)[[2, 3, 2]]
-    found = decode(lambda _: first, forward, inputs, DynamicCache(), 1, [3, 1, 2])
+    found = decode(lambda _: first, forward, inputs, DynamicCache(), [1], [3, 1, 2])
     assert found == [[2, 2, 2], [3], [2, 2]]
     assert sizes == [2, 1]

@@ -88,7 +88,7 @@ def test_an_answer_ends_where_the_template_ends_it(turn: str, ends: Any, said: s
     assert read(made)[1].replace(" <", "<") == said.replace(" <", "<")
     named = ends if isinstance(ends, list) else [] if ends is None else [ends]
     assert {1, *(end for end in named if end < 300)} <= set(made.encoder.ends)
-    assert made.encoder.ignored_ends == tuple(end for end in named if end >= 300)
+    assert made.encoder.end_tokens.unknown == tuple(end for end in named if end >= 300)
 
 
 def chain(tokens: list[int], made: Any) -> LlamaForCausalLM:

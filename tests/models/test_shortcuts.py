@@ -38,7 +38,7 @@ CONFIGS: dict[str, Any] = {
     ),
     "tuples": LlamaConfig(**TINY, return_dict=False),
     "a state of its own": RecurrentGemmaConfig(
-        **TINY, lru_width=32, attention_window_size=64, head_dim=8
+        **TINY | {"num_hidden_layers": 3}, lru_width=32, attention_window_size=64, head_dim=8
     ),
 }  # fmt: skip
 

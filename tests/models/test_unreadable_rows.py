@@ -133,6 +133,16 @@ def test_control_tokens_in_a_text_are_refused_with_row_and_field(
         assert told.value.where == f"row 'row 7', {field}"
 
 
+def test_prompts_that_are_only_generated_from_may_be_illegible() -> None:
+    """Our own prompts, on a model of few words; a control token is refused there, too."""
+    model: Any = tiny_model()
+    bare = type(model)(model.module, one_letter_each("?"))
+    assert bare.encoder.prompt("Harm?", None).ids
+    with pytest.raises(DataError, match="control token") as told:
+        bare.generate([Item("7", "answer", "</s>?", "no")])
+    assert told.value.where == "row '7', question"
+
+
 def test_words_of_a_template_that_are_tokens_are_control_tokens() -> None:
     """As Qwen3's `<think>`, which is no special token; runs of spaces are plain text."""
     tokenizer = tiny_model().tokenizer  # type: ignore[attr-defined]
@@ -252,7 +262,7 @@ def test_positions_end_where_the_model_breaks_or_was_not_trained(name: str) -> N
 @pytest.mark.parametrize(
     ("config", "window"),
     [
-        (GPTNeoConfig(), 128),
+        (GPTNeoConfig(), 256),
         (MistralConfig(), 4096),
         (MistralConfig(sliding_window=None), None),
         (LlamaConfig(), None),

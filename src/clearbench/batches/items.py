@@ -78,6 +78,20 @@ class Encoded:
     extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids with their extras, and the media tensors that depend on the text."""
+
+    ids: tuple[int, ...]
+    extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def first(self, count: int) -> Tokens:
+        """Returns the first tokens."""
+        extras = {name: values[:count] for name, values in self.extras.items()}
+        return Tokens(self.ids[:count], extras, self.tensors)
+
+
 def by_medium(items: Iterable[Item]) -> dict[str, list[Item]]:
     """Groups items by the modality of their media, in the order of the modalities."""
     groups: dict[str, list[Item]] = {}

@@ -81,7 +81,7 @@ def merge(items: Sequence[Item], encoded: Sequence[Encoded]) -> Tree:
     """
     names = list(encoded[0].extras)
     sequences = [_tokens(sequence, names) for sequence in encoded]
-    trunk = min(_common(sequences[0], sequence) for sequence in sequences)
+    trunk = min(common_prefix(sequences[0], sequence) for sequence in sequences)
     tokens, parents = list(sequences[0][:trunk]), list(range(-1, trunk - 1))
     known: dict[tuple[int, Token], int] = {}
     paths = []
@@ -111,7 +111,8 @@ def _tokens(sequence: Encoded, names: Sequence[str]) -> Sequence[Token]:
     return tuple(zip(sequence.ids, *(sequence.extras[name] for name in names), strict=True))
 
 
-def _common(first: Sequence[Token], second: Sequence[Token]) -> int:
+def common_prefix(first: Sequence[Token], second: Sequence[Token]) -> int:
+    """Counts the tokens from the beginning in which two sequences are the same."""
     if first is second:
         return len(first)
     for place, (ours, theirs) in enumerate(zip(first, second, strict=False)):

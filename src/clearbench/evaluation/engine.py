@@ -128,8 +128,7 @@ def evaluate(
     """
     rows = sample(dataset, settings.limit)
     plan = _planned(model, dataset, rows, settings)
-    prompts = (prompt.item for prompt in (*plan.prompts, *plan.side_prompts))
-    model.check([*(answer for _, _, answer in plan.scored), *prompts])
+    model.check([answer for _, _, answer in plan.scored])
     most = settings.max_new_tokens
     longest = {p.item: _longest(model, p.item, most, settings.stop_after) for p in plan.prompts}
     results = Measurement(

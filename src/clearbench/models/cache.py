@@ -64,9 +64,11 @@ class WorkCache:
 
 
 def size_of(value: object) -> int:
-    """Counts bytes of tensors and integers in nested tuples, lists, mappings and dataclasses."""
+    """Counts bytes of tensors, texts and integers in nested collections and dataclasses."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
+    if isinstance(value, str):
+        return len(value)
     if isinstance(value, Mapping):
         return sum(map(size_of, value.values()))
     if isinstance(value, (tuple, list)):

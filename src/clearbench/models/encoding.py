@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from clearbench.batches.items import Encoded, Item
+from clearbench.batches.items import Encoded, Item, Tokens
+from clearbench.batches.trees import common_prefix
 from clearbench.data.media import EncodedImage, Media
 from clearbench.data.modality import modalities, modality, modality_of
 from clearbench.errors import DataError, ModelError
 from clearbench.models.cache import WorkCache
 from clearbench.models.chat import Chat, Frame
+from clearbench.models.ends import EndTokens, find_ends
 from clearbench.models.families.base import Family, split_outputs
 from clearbench.models.legible import Legible
 
 Value = TypeVar("Value")
 #: Beginnings of answers that show which tokens of a prompt an answer leaves as they are.
 _BEGINNINGS = ("Quixotry", "The", "A", "In", "1")
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Token ids with their extras, and the media tensors that depend on the text."""
-
-    ids: tuple[int, ...]
-    extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-
-    def first(self, count: int) -> Tokens:
-        """Returns the first tokens."""
-        extras = {name: values[:count] for name, values in self.extras.items()}
-        return Tokens(self.ids[:count], extras, self.tensors)
+_REWRITE = "write it differently, or drop the row"
 
 
 class Encoder:
@@ -80,31 +68,20 @@ class Encoder:
         self.cache.drop(lambda key: isinstance(key, tuple) and key[:3] == (*self._scope, ""))
 
     @cached_property
-    def ends(self) -> tuple[int, ...]:
-        """Tokens that end an answer, the tokenizer's own first; the template's is among them."""
-        return tuple(token for token in self._named_ends if 0 <= token < len(self.tokenizer))
+    def end_tokens(self) -> EndTokens:
+        """Tokens that end an answer, with those that cannot."""
+        return find_ends(self.tokenizer, self.chat, self.legible.control, self._configured_ends)
 
     @property
-    def ignored_ends(self) -> tuple[int, ...]:
-        """Tokens that should end an answer but are not in the vocabulary."""
-        return tuple(token for token in self._named_ends if token not in self.ends)
+    def ends(self) -> tuple[int, ...]:
+        """Tokens that end an answer, the tokenizer's own first."""
+        return self.end_tokens.known
 
     @property
     def pad(self) -> int:
         """Token for padding; any will do where there is none, since masks come from lengths."""
         own: int | None = self.tokenizer.pad_token_id
         return own if own is not None else next(iter(self.ends), 0)
-
-    @cached_property
-    def _named_ends(self) -> tuple[int, ...]:
-        own = self.tokenizer.eos_token_id
-        mine = own if isinstance(own, (list, tuple)) else [] if own is None else [own]
-        after: list[int] = []
-        if self.chat.template is not None and not self.chat.fault:
-            text = self.chat.frame(_BEGINNINGS[0]).after
-            after = self.tokenizer(text, add_special_tokens=False).input_ids
-        written = [token for token in after if token in self.legible.control][:1]
-        return tuple(dict.fromkeys((*mine, *self._configured_ends, *written)))
 
     @cached_property
     def legible(self) -> Legible:
@@ -118,9 +95,10 @@ class Encoder:
         """Encodes the question alone, ready for an answer.
 
         Raises:
-            DataError: The question cannot be asked; the row is not known here.
+            DataError: The question holds control tokens; its row is not known here.
         """
-        self._refuse(question, "question")
+        if fault := self.legible.control_fault(question):
+            raise DataError(fault, "question", _REWRITE)
         tokens, tensors = self._prompt(question, media, track)
         return Encoded(tokens.ids, len(tokens.ids), tensors, tokens.extras)
 
@@ -136,7 +114,7 @@ class Encoder:
             self._refuse(item.answer, item.variant)
             prompt, tensors = self._prompt(item.question, item.media, item.track)
             tokens = self._pair(item, prompt)
-        start = _common_prefix(prompt.ids, tokens.ids)
+        start = common_prefix(prompt.ids, tokens.ids)
         return Encoded(tokens.ids, start, tensors, tokens.extras)
 
     def ask(self, item: Item) -> Encoded:
@@ -156,22 +134,32 @@ class Encoder:
             self._refuse(item.question, "question")
             self._refuse(item.answer, item.variant)
             content = self._content(item.media, item.track)
-            before = self._frame(item.question, content).before
-            text = self.chat.answered(
-                item.question, item.answer, self._frame(item.question, content), content
-            )
-        ids = self._plain_ids(before + text)
-        plain = len(ids) + (ids[-1] not in self.ends)
-        return plain + self._media_tokens(item, len(self._plain_ids(before)))
 
-    def _media_tokens(self, item: Item, plain: int) -> int:
+            def counted() -> int:
+                ids = self._plain_ids(self._said(item, content))
+                return len(ids) + (ids[-1] not in self.ends)
+
+            plain = self._cached(("length", item.question, item.answer, content), None, counted)
+        return plain + self._media_tokens(item)
+
+    def _said(self, item: Item, content: str) -> str:
+        """Renders a conversation up to the end of its answer."""
+        frame = self._frame(item.question, content)
+
+        def said() -> str:
+            return frame.before + self.chat.answered(item.question, item.answer, frame, content)
+
+        return self._cached(("said", item.question, item.answer, content), None, said)
+
+    def _media_tokens(self, item: Item) -> int:
         """Counts the tokens of an item's media, less the one of its placeholder."""
         media = item.media
         size = _size(media)
 
         def counted() -> int:
             before = self._frame(item.question, self._content(media, item.track)).before
-            return len(self._tokens(before, media, item.track)[0].ids) - plain
+            ids = self._tokens(before, media, item.track)[0].ids
+            return len(ids) - len(self._plain_ids(before))
 
         return self.cache.get((*self._scope, "size", item.track, size), counted)
 
@@ -181,7 +169,7 @@ class Encoder:
         check = self.legible.question_fault if asked else self.legible.answer_fault
         fault = self._cached(("fault", str(asked), text), None, lambda: check(text))
         if fault:
-            raise DataError(fault, field, "write it differently, or drop the row")
+            raise DataError(fault, field, _REWRITE)
 
     def _pair(self, item: Item, prompt: Tokens) -> Tokens:
         """Encodes question and answer up to the token that ends it."""
@@ -190,9 +178,9 @@ class Encoder:
         def whole() -> Tokens:
             content = self._content(media, track)
             frame = self._frame(item.question, content)
-            said = frame.before + self.chat.answered(item.question, item.answer, frame, content)
+            said = self._said(item, content)
             tokens = self._answered(said + frame.after, prompt, media, track)
-            start = _common_prefix(prompt.ids, tokens.ids)
+            start = common_prefix(prompt.ids, tokens.ids)
             stops = (k for k in range(start, len(tokens.ids)) if tokens.ids[k] in self.ends)
             stop = next(stops, None)
             if stop is not None:
@@ -255,7 +243,7 @@ class Encoder:
         alone = self._plain_ids(before)
         text = before if self.chat.template is not None else f"{before} "
         few = _BEGINNINGS if text[-1:].isspace() else _BEGINNINGS[:1]  # space merges with words
-        return len(alone) - min(_common_prefix(alone, self._plain_ids(text + w)) for w in few)
+        return len(alone) - min(common_prefix(alone, self._plain_ids(text + w)) for w in few)
 
     def _tokens(
         self, text: str, media: Media | None, track: str
@@ -352,10 +340,3 @@ def _size(media: Media | None) -> tuple[object, ...]:
         return () if media is None else (media.key,)
     with Image.open(io.BytesIO(media.encoded)) as header:
         return (*header.size, header.getexif().get(ExifTags.Base.Orientation))
-
-
-def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    for place, (a, b) in enumerate(zip(first, second, strict=False)):
-        if a != b:
-            return place
-    return min(len(first), len(second))

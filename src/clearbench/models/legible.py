@@ -70,6 +70,10 @@ class Legible:
             return f"the tokenizer writes a part of {short(text)} as the unknown token"
         return ""
 
+    def control_fault(self, text: str) -> str:
+        """Names a control token that a text would become; empty if there is none."""
+        return self._control_fault(text, self._ids(text))
+
     def _control_fault(self, text: str, ids: list[int]) -> str:
         unknown = getattr(self._tokenizer, "unk_token_id", None)
         for token in dict.fromkeys(ids):

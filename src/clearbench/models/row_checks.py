@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from clearbench.batches.items import Item
 from clearbench.errors import DataError
@@ -53,11 +52,3 @@ def refuse_long(item: Item, tokens: int, positions: int | None) -> None:
             f"row '{item.row}', {item.variant}",
             _SHORTEN,
         )
-
-
-def generation_ends(module: Any) -> tuple[int, ...]:
-    """Returns the tokens that end an answer by a model's generation configuration."""
-    ends = getattr(getattr(module, "generation_config", None), "eos_token_id", None)
-    if ends is None:
-        return ()
-    return tuple(ends) if isinstance(ends, (list, tuple)) else (ends,)

@@ -24,10 +24,11 @@ from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
 from clearbench.models.chat import DAY
 from clearbench.models.encoding import Encoder
+from clearbench.models.ends import configured_ends
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
 from clearbench.models.positions import attention_window, position_limit
-from clearbench.models.row_checks import check_items, generation_ends, refuse_long
+from clearbench.models.row_checks import check_items, refuse_long
 from clearbench.models.shortcuts import Shortcuts, agrees
 from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
 
@@ -50,7 +51,7 @@ class TokenReader(Model):
         for config in (module.config, module.config.get_text_config()):
             config.return_dict = True  # of tuples, not even the library's own classes make sense
         takes = inspect.signature(module.forward).parameters
-        family, ends = family_of(module.config), generation_ends(module)
+        family, ends = family_of(module.config), configured_ends(module)
         self.encoder = Encoder(processor, family, takes, ends)
         super().__init__(module, processor)
 
@@ -249,7 +250,7 @@ class TokenReader(Model):
     def _backbone(self) -> Any:
         """The module that gives hidden states, which Llama 4 does not name as its base model."""
         base = self.core.base_model
-        return base if base is not self.core else self.core.get_decoder()
+        return base if base is not self.core else getattr(base, "model", base)
 
     @contextmanager
     def _reading(self, batch: Batch) -> Iterator[None]:
