@@ -15,6 +15,8 @@ from clearbench.data.layouts import CLEAR, TOFU, Layout
 from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.data.published import TOFU as TOFU_ON_THE_HUB
 from clearbench.data.published import is_clear
+from clearbench.data.sources.base import Request
+from clearbench.data.sources.own_rows import OwnRows
 from clearbench.data.tables import Tables
 from clearbench.data.tofu import is_tofu
 from clearbench.errors import DataError
@@ -57,7 +59,7 @@ class Checkup:
 
     Attributes:
         source: Folder or hub id.
-        layout: `clear`, `tofu` or `clearbench`.
+        layout: `clear`, `tofu`, `clearbench`, `own rows` or `unknown`.
         configurations: Its configurations, for published data.
         problems: Reasons why it cannot be loaded, or differs from its published form.
         dataset: The dataset as loaded; None where it cannot be.
@@ -83,6 +85,8 @@ def check(source: str | Path) -> Checkup:
     """
     if str(source) == BUILTIN or is_clear_folder(Path(source)):
         return Checkup(str(source), "clearbench", (), *_loaded(source))
+    if OwnRows().recognises(Request(str(source))):
+        return Checkup(str(source), "own rows", (), *_loaded(source))
     tables = Tables(source)
     if is_clear(tables):
         layout = CLEAR
