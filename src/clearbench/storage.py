@@ -40,10 +40,10 @@ def sha256_file(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Reads a JSON file; raises a `StorageError` with its name when it is broken."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise StorageError("there is no such file", str(path), "check the path") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise StorageError(f"not valid JSON: {error}", str(path), "restore the file") from error
 
 
