@@ -1,4 +1,7 @@
-"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects."""
+"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects.
+
+A `dataset` may also be whatever `load_dataset` takes, such as `{"forget": [...], "retain": [...]}`.
+"""
 
 from __future__ import annotations
 
@@ -86,6 +89,7 @@ def finetune(
         "train": schedule.model_dump(mode="json"),
         "without": list(without),
     }
+    dataset = load_dataset(dataset)
     rows = dataset.for_kind(model.kind)
 
     def train(taught: Model, checkpoints: Path | None) -> None:
@@ -129,6 +133,7 @@ def unlearn(
     """
     chosen = named_method(method, **hyperparameters)
     schedule = settings or TrainSettings(steps=30)
+    dataset = load_dataset(dataset)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
     about = {
         "command": "unlearn",
@@ -211,6 +216,7 @@ def evaluate(
         max_new_tokens=max_new_tokens,
         stop_after=stop_after,
     )
+    dataset = load_dataset(dataset)
     shown = dataset if images is None else control(dataset, images)
     folder = None if parts is None else Path(parts)
     rows = shown.for_kind(model.kind)
@@ -257,7 +263,7 @@ def attack(
         **parameters: Parameters of the attack.
     """
     chosen = named_attack(name, **parameters)
-    return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
+    return attacks.run(model, load_dataset(dataset).for_kind(model.kind), chosen, reference, limit)
 
 
 def run_recipe(
