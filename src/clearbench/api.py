@@ -1,4 +1,7 @@
-"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects."""
+"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects.
+
+A `dataset` may also be whatever `load_dataset` takes, such as `{"forget": [...], "retain": [...]}`.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def finetune(
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
         **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
     """
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     schedule = TrainSettings.of(**{"steps": 100, **settings})
     about = {
         "command": "finetune",
@@ -133,7 +136,7 @@ def unlearn(
         **hyperparameters: Hyper-parameters of the method.
     """
     chosen = named_method(method, hyperparameters, "settings=TrainSettings({}={!r})")
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     schedule = settings or TrainSettings(steps=30)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
     about = {
@@ -163,11 +166,6 @@ def unlearn(
 def _model(model: Model | Any) -> Model:
     """Loads or wraps what is no model yet."""
     return model if isinstance(model, Model) else load_model(model)
-
-
-def _dataset(dataset: Dataset | Any) -> Dataset:
-    """Loads what is no dataset yet."""
-    return dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
 
 
 def _trained_copy(
@@ -236,7 +234,7 @@ def evaluate(
         max_new_tokens=max_new_tokens,
         stop_after=stop_after,
     )
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     shown = dataset if images is None else control(dataset, images)
     folder = None if parts is None else Path(parts)
     rows = shown.for_kind(model.kind)
@@ -283,7 +281,7 @@ def attack(
         limit: Rows per split and task, whole people; None for all.
         **parameters: Parameters of the attack.
     """
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     chosen = named_attack(name, **parameters)
     return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
 
