@@ -37,6 +37,12 @@ class TokenModel(TokenStates):
         encoded = self.encoder.encode(item)
         return len(encoded.ids) - encoded.answer_start
 
+    def answer_text(self, item: Item) -> str:
+        """Returns the scored tokens as text, with the space that a prompt puts before them."""
+        encoded = self.encoder.encode(item)
+        scored = list(encoded.ids[encoded.answer_start :])
+        return str(self.encoder.tokenizer.decode(scored, skip_special_tokens=True))
+
     def _prompt(self, item: Item) -> Tree:
         asked = self._guarded_item(item)
         return merge([item], [self.encoder.prompt(asked.question, asked.media, asked.track)])

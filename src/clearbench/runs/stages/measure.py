@@ -94,6 +94,7 @@ class MeasureStage(Stage):
                 self.model.load(inputs),
                 self.rows(inputs),
                 settings,
+                self.control,
                 parts=inputs.scratch,
                 on_batch=on_batch,
             )
