@@ -34,6 +34,7 @@ from clearbench.testing.records import records, value
 from clearbench.testing.world import base
 
 ROWS = 6
+TOFU = ("--protocol", "tofu")
 
 
 def task(prefix: str, loss: float, wrong: int, recall: float = 0.5) -> dict[str, Any]:
@@ -246,12 +247,12 @@ def test_a_reference_that_was_taught_the_forgotten_is_refused(
     unlearned = written(tmp_path / "a.json", log(forget=2.0))
     original = log(forget=0.1)
     first = written(tmp_path / "b.json", original)
-    done = clearbench("score", unlearned, "--reference", first, code=2)
+    done = clearbench("score", *TOFU, unlearned, "--reference", first, code=2)
     assert "in each other's place" in done.stderr
-    clearbench("score", first, "--reference", unlearned, "--json")
+    clearbench("score", *TOFU, first, "--reference", unlearned, "--json")
     original["eval_log_forget.json"]["rougeL_recall"] = dict.fromkeys(map(str, range(ROWS)), 0.2)
     unsure = written(tmp_path / "c.json", original)
-    told = json.loads(clearbench("score", unlearned, "--reference", unsure, "--json").stdout)
+    told = json.loads(clearbench("score", *TOFU, unlearned, "--reference", unsure, "--json").stdout)
     assert any("in each other's place" in sentence for sentence in told["doubts"])
     assert not list(swapped(read_log(first), read_log(unlearned)))
 
@@ -360,8 +361,9 @@ def test_records_say_how_they_were_asked() -> None:
     told = said(made, "tofu")
     assert "answers end after 2 tokens; 'tofu' generates 200" in told
     assert "true answers are longer than the 2 tokens" in told
+    assert "1 rows of each split were drawn; 'tofu' asks all of them" in told
     assert "answers end after" not in said(made, "clear")
-    line = ("forget", "image", "caption", 200, 2.0, "blank")
+    line = ("forget", "image", "caption", 200, 2.0, "blank", None)
     told = said(records(GOOD[:1]).with_table(ASKED, ASKED.frame([line])), "clear-vqa")
     assert "answers end after 200 tokens; 'clear-vqa' generates 50" in told
     assert "multiple of the true ones' length" in told and "not the rows' own: blank" in told

@@ -57,6 +57,9 @@ def _otherwise_asked(chosen: Protocol, records: Records) -> Iterator[str]:
         yield f"answers end after {given} tokens; '{chosen.name}' generates {wanted}"
     if wanted is not None and asked["stop_after"].notna().any():
         yield f"answers end at a multiple of the true ones' length; '{chosen.name}' has no such end"
+    if wanted is not None and asked["limit"].notna().any():
+        drawn = int(asked["limit"].min())
+        yield f"{drawn} rows of each split were drawn; '{chosen.name}' asks all of them"
     shown = sorted({str(images) for images in asked["images"] if images})
     if shown:
         yield f"images are not the rows' own: {', '.join(shown)}"

@@ -158,7 +158,7 @@ def evaluate(
             if answer.variant == "answer"
         ),
         ASKED: ASKED.frame(
-            (*key, most, settings.stop_after, images or "")
+            (*key, most, settings.stop_after, images or "", settings.limit)
             for key in dict.fromkeys(prompt.key for prompt in (*plan.prompts, *plan.side_prompts))
         ),
     }

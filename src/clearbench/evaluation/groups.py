@@ -23,8 +23,9 @@ ANSWERS = Table("answers", (*ROW_COLUMNS, "variant", *TOKEN_COLUMNS))
 #: One line per generated answer.
 GENERATIONS = Table("generations", (*ROW_COLUMNS, "question", "truth", "text"))
 #: One line per split, track and task with generated answers: the longest answer in tokens, in true
-#: answers' lengths (none for None), and the control whose images were shown (empty for the own).
-ASKED = Table("asked", (*KEYS, "max_new_tokens", "stop_after", "images"), row_key=None)
+#: answers' lengths (none for None), the control whose images were shown (empty for the own), and
+#: the number of rows that were drawn (none for all).
+ASKED = Table("asked", (*KEYS, "max_new_tokens", "stop_after", "images", "limit"), row_key=None)
 #: One line per measured row and metric that a published log had computed itself.
 LOGGED = Table("logged", (*ROW_COLUMNS, "metric", "value"))
 
