@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from clearbench.cli.options import Forget, Json, Plugins, assignments, load_plugins, whom
 from clearbench.cli.progress import progress
-from clearbench.errors import RecipeError
+from clearbench.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from clearbench.data.dataset import Dataset
@@ -222,6 +222,8 @@ def score(
         records, first = (eligible(measured, first, blind) for measured in (records, first))
     compared = golds[0] if golds else None
     scores = compute(records, compared, first, protocol)
+    if not scores:
+        raise DataError(f"nothing of protocol '{protocol}' can be computed", str(log))
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
     doubtful = doubts(scores, chosen, records, compared)
     if as_json:

@@ -92,10 +92,10 @@ class Protocol:
         missing = [key for key in wanted if not _has(scores, key)]
         unmet = any("forget_quality" in key for key in missing)
         absent = [part for part in self._parts_of(missing) if part not in scores]
-        if not scores or (absent and (unmet or len(missing) == len(wanted))):
+        if absent and (unmet or len(missing) == len(wanted)):
             places = sorted({key.rpartition(".")[0] for key in scores})
             raise DataError(
-                f"protocol '{self.name}' needs what is not there: {', '.join(absent) or 'answers'}",
+                f"protocol '{self.name}' needs what is not there: {', '.join(absent)}",
                 f"there are {', '.join(places) or 'no scores at all'}",
                 "give a log with these splits, or another --protocol",
             )
