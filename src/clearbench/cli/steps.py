@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,7 @@ from clearbench.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from clearbench.data.dataset import Dataset
+    from clearbench.evaluation.records import Records
     from clearbench.evaluation.score import Score
     from clearbench.evaluation.statistics import Band
     from clearbench.models.base import Model
@@ -197,8 +198,6 @@ def score(
     """Computes every score of a model from its records, or from a log that others published."""
     from clearbench.attacks.scoring import null_band
     from clearbench.attacks.scoring import score as compute
-    from clearbench.evaluation.comparable import check_no_copy, check_not_swapped
-    from clearbench.evaluation.comparable import check_same_questions as check_same
     from clearbench.evaluation.doubts import doubts
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
@@ -207,13 +206,7 @@ def score(
     chosen, records = named(protocol), read_log(log)
     golds = [read_log(path) for path in reference or ()]
     first = read_log(original) if original else None
-    for place, (path, gold) in enumerate(zip(reference or (), golds, strict=True)):
-        check_same(records, gold, "reference")
-        for other in (records, *golds[:place]):
-            check_no_copy(other, gold, str(path), "reference")
-        check_not_swapped(records, gold)
-    if first is not None:
-        check_same(records, first, "original")
+    _check_compared(records, reference or (), golds, first)
     if known_only or blank:
         if first is None:
             raise RecipeError("which rows count depends on the original", "score", "--original LOG")
@@ -238,6 +231,22 @@ def score(
     _show_scores(scores, bands, chosen.names)
     for sentence in doubtful:
         typer.echo(f"doubtful: {sentence}")
+
+
+def _check_compared(
+    records: Records, paths: Sequence[Path], golds: Sequence[Records], original: Records | None
+) -> None:
+    """Refuses references of other questions, copies, and references in the log's place."""
+    from clearbench.evaluation.comparable import check_no_copy, check_not_swapped
+    from clearbench.evaluation.comparable import check_same_questions as check_same
+
+    for place, (path, gold) in enumerate(zip(paths, golds, strict=True)):
+        check_same(records, gold, "reference")
+        for other in (records, *golds[:place]):
+            check_no_copy(other, gold, str(path), "reference")
+        check_not_swapped(records, gold)
+    if original is not None:
+        check_same(records, original, "original")
 
 
 def _show_scores(
