@@ -21,8 +21,11 @@ from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.data.modality import parse_modalities
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
+from clearbench.evaluation.checks import check_records
+from clearbench.evaluation.comparable import check_same_questions
 from clearbench.evaluation.controls import control
 from clearbench.evaluation.metric import metric
+from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
@@ -208,7 +211,7 @@ def evaluate(
     limit: int | None = None,
     asks: Sequence[str] = (),
     images: str | None = None,
-    max_new_tokens: int = 40,
+    max_new_tokens: int | None = None,
     stop_after: float | None = None,
     parts: str | Path | None = None,
     on_batch: OnBatch | None = None,
@@ -222,7 +225,7 @@ def evaluate(
         limit: Rows per split and task, whole people; None for all.
         asks: Further forms of prompts: `letter`, `paraphrased`, `cloze`.
         images: Control: `blank`, or another person's (`shuffled`); None for the rows' own.
-        max_new_tokens: Longest generated answer.
+        max_new_tokens: Longest generated answer; None for the protocol's, and 40 where it has none.
         stop_after: Longest answer to a row, in multiples of the tokens of the true one.
         parts: Folder that keeps finished batches, so that a killed measurement can resume.
         on_batch: Function called with (batches done, batches in all).
@@ -231,7 +234,7 @@ def evaluate(
         protocol=protocol,
         limit=limit,
         asks=tuple(asks),
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=max_new_tokens or named_protocol(protocol).max_new_tokens or 40,
         stop_after=stop_after,
     )
     model, dataset = _model(model), load_dataset(dataset)
@@ -239,7 +242,7 @@ def evaluate(
     folder = None if parts is None else Path(parts)
     rows = shown.for_kind(model.kind)
     check_pictures(model, (item(row) for split in rows.evaluation.values() for row in split))
-    return engine.evaluate(model, rows, settings, parts=folder, on_batch=on_batch)
+    return engine.evaluate(model, rows, settings, images, parts=folder, on_batch=on_batch)
 
 
 def score(
@@ -257,8 +260,17 @@ def score(
         original: Records of the model before unlearning.
         protocol: Name of a set of metrics.
         metrics: Further metrics with parameters: `[{"name": "min_k", "share": 0.2}]`.
+
+    Raises:
+        DataError: Records hold what no model can give, or answer other questions than others; or
+            nothing of the protocol can be computed. Rows and scores are named.
     """
     further = tuple(metric(**entry) for entry in metrics)
+    check_records(records, "records")
+    for role, other in (("reference", reference), ("original", original)):
+        if other is not None:
+            check_records(other, role)
+            check_same_questions(records, other, role)
     return scoring.score(records, reference, original, protocol, metrics=further)
 
 

@@ -213,6 +213,10 @@ class Model(Weights, ABC):
         """Counts the tokens of the item's own answer, with the one that ends it."""
         raise NotImplementedError(f"a {self.kind} does not generate text")
 
+    def answer_text(self, item: Item) -> str:
+        """Returns the item's own answer as its scored tokens spell it."""
+        return item.answer
+
     @property
     def fingerprint(self) -> str:
         """Hash of all that decides its answers: weights and guards."""
