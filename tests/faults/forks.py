@@ -139,6 +139,7 @@ class Forks:
         return fork.wait(), fork.output()
 
     def close(self) -> None:
+        self._process.kill()
         self._process.communicate()
 
 
@@ -148,7 +149,7 @@ def serve() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)
     for line in sys.stdin:
-        os.write(answers, (json.dumps(answer(json.loads(line))) + "\n").encode())
+        os.write(answers, (json.dumps(answer(json.loads(line), answers)) + "\n").encode())
 
 
 def warm() -> None:
@@ -209,9 +210,9 @@ def smallest_recipe(folder: Path) -> dict[str, Any]:
     }
 
 
-def answer(question: dict[str, Any]) -> dict[str, Any]:
+def answer(question: dict[str, Any], answers: int) -> dict[str, Any]:
     if "words" in question:
-        return {"pid": fork(question)}
+        return {"pid": fork(question, answers)}
     if "wait" in question:
         return {"status": wait(question["wait"], question["patience"])}
     return {}
@@ -229,13 +230,14 @@ def wait(pid: int, patience: float) -> int:
         time.sleep(0.005)
 
 
-def fork(question: dict[str, Any]) -> int:
+def fork(question: dict[str, Any], answers: int) -> int:
     pid = os.fork()
     if pid:
         return pid
     code = 70
     try:
         os.setsid()
+        os.close(answers)
         log = os.open(question["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (log, 1), (log, 2)):
