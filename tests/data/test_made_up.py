@@ -189,7 +189,7 @@ def test_an_image_outside_the_folder_of_the_rows_is_refused(path: str, tmp_path:
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
     row = f'{{"question": "q?", "answer": "a", "image": "{path}", "split": "forget"}}\n'
     (folder / "rows.jsonl").write_text(row)
-    with pytest.raises(DataError, match="give a path inside|leads out"):
+    with pytest.raises(DataError, match=r"give a path inside|leads out"):
         read_own_rows(folder / "rows.jsonl")
 
 

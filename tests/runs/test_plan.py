@@ -17,6 +17,7 @@ from clearbench.errors import RecipeError
 from clearbench.methods.stages import Train
 from clearbench.models.base import Model
 from clearbench.runs.cache import WorkerCache
+from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedRow, forget_requests, null_bands, plan
 from clearbench.runs.recipe import GOLD_SEED_STEP, parse_recipe
 from clearbench.runs.run import RunPlan, data_stage
@@ -269,12 +270,17 @@ def seen_people(monkeypatch: pytest.MonkeyPatch) -> list[set[int | None]]:
     return found
 
 
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages read the tiny people."""
+    monkeypatch.setattr(StoredData, "dataset", lambda *_: text_only(tiny_dataset()))
+
+
 def inputs(store: Store) -> StageInputs:
-    cache = WorkerCache()
-    cache._datasets.get(store.folder(DATA.key), lambda: text_only(tiny_dataset()))
-    return StageInputs(store, cache, store.root / "scratch")
+    return StageInputs(store, WorkerCache(), store.root / "scratch")
 
 
+@pytest.mark.usefixtures("tiny")
 def test_a_gold_is_trained_on_everybody_but_the_forgotten(
     content: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +293,7 @@ def test_a_gold_is_trained_on_everybody_but_the_forgotten(
     assert found == [{*range(8)}, {*range(2, 8)}]
 
 
+@pytest.mark.usefixtures("tiny")
 def test_a_model_with_adapters_is_stored_and_loaded_whole(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -308,8 +315,8 @@ def test_a_model_with_adapters_is_stored_and_loaded_whole(
 
     before = tiny_model("language")
     for each in (teach, stage):
-        with store.new(each.key, {}) as folder:
-            assert each.make(folder, about) == "ok"
+        outcome = make_stage(each, store, about.cache, lambda *_: None)
+        assert outcome is not None and outcome.status == "ok"
         model = each.load(about)
         assert not any("lora_" in name for name, _ in model.module.named_parameters())
         trained.append(logits(model))
@@ -356,8 +363,8 @@ def test_results_are_kept_only_where_nothing_in_them_has_changed(
     )
     failed, well = results(planned, "failed"), results(planned, "ok")
 
-    def kept(new: Results, details: Details = Details()) -> Results:
-        return write_results(new, details, recipe, tmp_path)
+    def kept(new: Results, details: Details | None = None) -> Results:
+        return write_results(new, details or Details(), recipe, tmp_path)
 
     write_recipe(recipe, tmp_path)
     assert kept(failed) == failed == read_results(tmp_path)
