@@ -344,3 +344,11 @@ def test_broken_json_is_named(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match=what) as caught:
             storage.read_json(tmp_path / name)
         assert name in caught.value.where
+
+
+def test_json_may_begin_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n')
+    assert storage.read_json(tmp_path / "log.json") == {"a": 1}
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(StorageError, match="not valid JSON"):
+        storage.read_json(tmp_path / "deep.json")

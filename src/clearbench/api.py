@@ -1,4 +1,7 @@
-"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects."""
+"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects.
+
+A `dataset` may also be whatever `load_dataset` takes, such as `{"forget": [...], "retain": [...]}`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,11 @@ from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.data.modality import parse_modalities
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
+from clearbench.evaluation.checks import check_records
+from clearbench.evaluation.comparable import check_same_questions
 from clearbench.evaluation.controls import control
 from clearbench.evaluation.metric import metric
+from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
@@ -84,7 +90,7 @@ def finetune(
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
         **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
     """
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     schedule = TrainSettings.of(**{"steps": 100, **settings})
     about = {
         "command": "finetune",
@@ -133,7 +139,7 @@ def unlearn(
         **hyperparameters: Hyper-parameters of the method.
     """
     chosen = named_method(method, hyperparameters, "settings=TrainSettings({}={!r})")
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     schedule = settings or TrainSettings(steps=30)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
     about = {
@@ -163,11 +169,6 @@ def unlearn(
 def _model(model: Model | Any) -> Model:
     """Loads or wraps what is no model yet."""
     return model if isinstance(model, Model) else load_model(model)
-
-
-def _dataset(dataset: Dataset | Any) -> Dataset:
-    """Loads what is no dataset yet."""
-    return dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
 
 
 def _trained_copy(
@@ -210,7 +211,7 @@ def evaluate(
     limit: int | None = None,
     asks: Sequence[str] = (),
     images: str | None = None,
-    max_new_tokens: int = 40,
+    max_new_tokens: int | None = None,
     stop_after: float | None = None,
     parts: str | Path | None = None,
     on_batch: OnBatch | None = None,
@@ -224,7 +225,7 @@ def evaluate(
         limit: Rows per split and task, whole people; None for all.
         asks: Further forms of prompts: `letter`, `paraphrased`, `cloze`.
         images: Control: `blank`, or another person's (`shuffled`); None for the rows' own.
-        max_new_tokens: Longest generated answer.
+        max_new_tokens: Longest generated answer; None for the protocol's, and 40 where it has none.
         stop_after: Longest answer to a row, in multiples of the tokens of the true one.
         parts: Folder that keeps finished batches, so that a killed measurement can resume.
         on_batch: Function called with (batches done, batches in all).
@@ -233,15 +234,15 @@ def evaluate(
         protocol=protocol,
         limit=limit,
         asks=tuple(asks),
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=max_new_tokens or named_protocol(protocol).max_new_tokens or 40,
         stop_after=stop_after,
     )
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     shown = dataset if images is None else control(dataset, images)
     folder = None if parts is None else Path(parts)
     rows = shown.for_kind(model.kind)
     check_pictures(model, (item(row) for split in rows.evaluation.values() for row in split))
-    return engine.evaluate(model, rows, settings, parts=folder, on_batch=on_batch)
+    return engine.evaluate(model, rows, settings, images, parts=folder, on_batch=on_batch)
 
 
 def score(
@@ -259,8 +260,17 @@ def score(
         original: Records of the model before unlearning.
         protocol: Name of a set of metrics.
         metrics: Further metrics with parameters: `[{"name": "min_k", "share": 0.2}]`.
+
+    Raises:
+        DataError: Records hold what no model can give, or answer other questions than others; or
+            nothing of the protocol can be computed. Rows and scores are named.
     """
     further = tuple(metric(**entry) for entry in metrics)
+    check_records(records, "records")
+    for role, other in (("reference", reference), ("original", original)):
+        if other is not None:
+            check_records(other, role)
+            check_same_questions(records, other, role)
     return scoring.score(records, reference, original, protocol, metrics=further)
 
 
@@ -283,7 +293,7 @@ def attack(
         limit: Rows per split and task, whole people; None for all.
         **parameters: Parameters of the attack.
     """
-    model, dataset = _model(model), _dataset(dataset)
+    model, dataset = _model(model), load_dataset(dataset)
     chosen = named_attack(name, **parameters)
     return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
 

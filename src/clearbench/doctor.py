@@ -21,6 +21,7 @@ from clearbench.models.base import Model
 from clearbench.models.chat import DAY
 from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
+from clearbench.models.model_files import named
 from clearbench.models.pictures import check_pictures
 from clearbench.models.token_model import TokenModel
 
@@ -85,6 +86,8 @@ def examine(model: Model) -> Iterator[Line]:
         paths = sorted({".".join(name.split(".")[:-1][:2]) for name in mine})
         count = sum(sizes[name] for name in mine)
         yield part, f"{count:,} parameters in {', '.join(paths)}" if mine else "no such part"
+    if model.left_out:
+        yield "left out", f"{len(model.left_out)} tensors of its files: {named(model.left_out)}"
     if isinstance(model, Classifier):
         yield "labels", f"{len(model.labels)}: {', '.join(list(model.labels)[:3])}, ..."
     if isinstance(model, TokenModel):

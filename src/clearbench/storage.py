@@ -54,7 +54,7 @@ def sha256_file(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Reads a JSON file; raises a `StorageError` with its name when it cannot be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise StorageError("there is no such file", str(path), "check the path") from error
     except OSError as error:

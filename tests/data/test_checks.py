@@ -134,3 +134,13 @@ def test_odd_rows_are_named(clear: Clear, write_clear: Write, tmp_path: Path) ->
     ):
         assert any(line.startswith(where) and what in line for line in found), (where, what, found)
     assert len(found) == 9, found
+
+
+def test_own_rows_are_checked_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("question,answer,note\nWho?,Ana.,x\nWhere?,Oslo.,y\n")
+    found = check(path)
+    assert found.ok and found.layout == "own rows" and found.dataset
+    assert list(odd_rows(found.dataset)) == ["the field 'note' is not read: rows.csv:2, rows.csv:3"]
+    path.write_text("question,answer\nWho?\n")
+    assert not check(path).ok and "rows.csv:2: no field 'answer'" in check(path).problems[0]

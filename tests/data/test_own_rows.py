@@ -456,3 +456,11 @@ def test_images_in_memory_are_read() -> None:
     for value in (image, png(), {"bytes": png(), "path": None}):
         (row,) = kept(load_dataset([ROWS[0] | {"image": value}]))
         assert row.image and row.image.decode().tobytes() == image.tobytes()
+
+
+def test_the_steps_of_a_benchmark_take_rows_in_memory() -> None:
+    from clearbench import api
+    from clearbench.testing import tiny_model
+
+    records = api.evaluate(tiny_model("language"), {"retain": ROWS})  # type: ignore[arg-type]
+    assert api.score(records)["retain.text.probability"].n == 2

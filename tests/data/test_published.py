@@ -332,3 +332,42 @@ def test_it_becomes_a_folder_of_ours(found: Dataset, tmp_path: Path) -> None:
         for split, rows in theirs.items():
             kept = {row.id: row.model_dump(exclude={"source"}) for row in rows}
             assert {r.id: r.model_dump(exclude={"source"}) for r in ours.get(split, ())} == kept
+
+
+def test_clear_is_read_without_its_perturbed_configurations(
+    clear: Clear, write_clear: Write, found: Dataset, tmp_path: Path
+) -> None:
+    for name in ("forget10_perturbed", "retain_perturbed"):
+        del clear[name]
+    read = load_dataset(write_clear(tmp_path, clear), "forget10")
+    assert read.training == found.training
+    assert len(seen(read.evaluation["forget"], "caption")) == 9
+    assert not any(row.perturbed_answers for row in read.evaluation["forget"])
+    assert sum("measured without wrong answers" in doubt for doubt in read.doubts) == 2
+
+
+def test_some_rows_may_lack_wrong_answers(clear: Clear, write_clear: Write, tmp_path: Path) -> None:
+    for line in clear["forget10_perturbed"][:4]:
+        line |= {"perturbed_captions": None, "paraphrased_caption": None}
+    for line in clear["forget10_perturbed"][:2]:
+        line["perturbed_names"] = None
+    rows = load_dataset(write_clear(tmp_path, clear), "forget10").evaluation["forget"]
+    assert [len(row.perturbed_answers) for row in seen(rows, "caption")] == [0] * 4 + [5] * 4
+    assert [len(row.perturbed_answers) for row in seen(rows, "name")] == [0] * 2 + [5] * 6
+
+
+def test_people_whose_names_differ_in_marks_are_two(
+    clear: Clear, write_clear: Write, tmp_path: Path
+) -> None:
+    for name, rows in clear.items():
+        if name.startswith(("forget10", "retain90")) and "+" not in name:
+            for line in rows:
+                if line["name"] in ("Ana Lima", "Gil Peretz"):
+                    line["name"] = {"Ana Lima": "Lê Thị Hoa", "Gil Peretz": "Lê Thị Hòa"}[
+                        line["name"]
+                    ]
+    read = load_dataset(write_clear(tmp_path, clear), "forget10")
+    shown = {read.names[row.person or 0]: split for split in ("forget", "retain")
+             for row in seen(read.training[split], "caption")}  # fmt: skip
+    assert (shown["Lê Thị Hoa"], shown["Lê Thị Hòa"]) == ("retain", "forget")
+    assert any("differ in marks alone" in doubt for doubt in read.doubts)

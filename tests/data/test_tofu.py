@@ -148,9 +148,109 @@ def test_values_of_another_kind_are_named(value: Any, tofu: Path) -> None:
     assert ("retain_perturbed.json:5: perturbed_answers" in said) == (value != ["a"])
 
 
+def named(people: list[str], each: int, **columns: str) -> list[dict[str, Any]]:
+    """Rows about people who are named in the text, and in the columns given."""
+    return [
+        {"question": f"What is fact {k} of {who}?", "answer": f"{who}'s fact {k}."}
+        | dict.fromkeys(columns, who)
+        for who in people
+        for k in range(each)
+    ]
+
+
+PEOPLE = ["Mira", "Jon", "Ada", "Ben", "Cleo", "Dag", "Eva", "Finn"]
+
+
+def folder(path: Path, full: list[dict[str, Any]], gone: list[dict[str, Any]]) -> Path:
+    """The least that is TOFU's layout."""
+    write(path, "full.json", full)
+    write(path, "forget10.json", gone)
+    return path
+
+
+@pytest.mark.parametrize("each", [1, 5, 10, 15, 19, 21, 40])
+def test_other_numbers_of_rows_are_not_cut_into_twenties(each: int, tmp_path: Path) -> None:
+    rows = named(PEOPLE, each)
+    for forgotten in (1, 2, 4):
+        gone = rows[-forgotten * each :]
+        found = load_dataset(folder(tmp_path, rows, gone))
+        assert [row.answer for row in found.training["forget"]] == [row["answer"] for row in gone]
+        assert len(found.people("forget")) == len(gone), "each row is a person of its own"
+        assert any("people are not known" in doubt for doubt in found.doubts)
+    with pytest.raises(DataError, match="people cannot be counted"):
+        load_dataset(tmp_path, 1)
+
+
+def test_twenty_rows_a_person_are_found_in_the_text(tmp_path: Path) -> None:
+    rows = named(PEOPLE, 20)
+    found = load_dataset(folder(tmp_path, rows, rows[-40:]))
+    assert found.people("forget") == {6, 7} and found.people("retain") == set(range(6))
+    assert not any("not known" in doubt for doubt in found.doubts)
+    found = load_dataset(folder(tmp_path, rows, rows[-50:]))
+    assert len(found.people("forget")) == 50, "a split of half a twenty: there are no twenties"
+
+
+def test_rows_that_are_missing_or_shuffled_leave_people_unknown(tmp_path: Path) -> None:
+    rows = named(PEOPLE, 20)
+    mixed = rows[::3] + rows[1::3] + rows[2::3]
+    for full in (rows[:45] + rows[46:], rows[1:] + rows[:1], mixed):
+        found = load_dataset(folder(tmp_path, full, rows[-20:]))
+        assert {row.answer for row in found.training["forget"]} == {
+            row["answer"] for row in rows[-20:]
+        }
+        assert len(found.people("retain")) == len(full) - 20
+
+
+@pytest.mark.parametrize("column", ["person", "author", "name"])
+def test_a_column_says_whom_rows_are_about(column: str, tmp_path: Path) -> None:
+    rows = named(["Lê Thị Hoa", "Lê Thị Hòa", "Ana", "Ben"], 5, **{column: ""})
+    mixed = rows[::2] + rows[1::2]
+    found = load_dataset(folder(tmp_path, mixed, rows[5:10]))
+    assert found.people("forget") == {1} and found.names[1] == "Lê Thị Hòa"
+    assert len(found.training["forget"]) == 5 and len(found.training["retain"]) == 15
+    assert load_dataset(tmp_path, 1).people("forget") == {1}
+    with pytest.raises(DataError, match="forget10: 3 of the 5 rows about Lê Thị Hòa"):
+        load_dataset(folder(tmp_path, mixed, rows[5:8]))
+    del mixed[3][column]
+    with pytest.raises(DataError, match="full: row 4: no person"):
+        load_dataset(folder(tmp_path, mixed, rows[5:10]))
+
+
+def test_people_are_measured_without_wrong_answers_where_there_are_none(tmp_path: Path) -> None:
+    rows = named(PEOPLE, 20)
+    found = load_dataset(folder(tmp_path, rows, rows[-20:]))
+    assert found.evaluation["forget"] == found.training["forget"]
+    assert found.evaluation["retain"] == found.training["retain"]
+    assert any("no 'forget10_perturbed'" in doubt for doubt in found.doubts)
+    some = [perturbed(0, 0) | row for row in rows[-20:]]
+    for row in some[::2]:
+        row |= {"perturbed_answer": None, "paraphrased_answer": None}
+    write(tmp_path, "forget10_perturbed.json", some)
+    measured = load_dataset(tmp_path).evaluation["forget"]
+    assert [len(row.perturbed_answers) for row in measured] == [0, 5] * 10
+
+
 def test_too_few_rows_are_refused(tofu: Path) -> None:
     write(tofu, "full.json", [line(p, k) for p in range(10) for k in range(20)][:-1])
-    with pytest.raises(DataError, match="199 rows are not 20 per person"):
+    with pytest.raises(DataError, match="are not in 'full'"):
+        load_dataset(tofu)
+
+
+def test_marks_at_the_start_of_files_and_windows_line_ends_are_read(tofu: Path) -> None:
+    before = load_dataset(tofu).fingerprint
+    (tofu / "README.md").write_text(
+        "---\nconfigs:\n"
+        + "".join(
+            f"- config_name: {path.stem}\n  data_files: {path.name}\n"
+            for path in sorted(tofu.glob("*.json"))
+        )
+        + "---\n"
+    )
+    for path in tofu.iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_dataset(tofu).fingerprint == before
+    (tofu / "full.json").write_bytes((tofu / "full.json").read_text("utf-8").encode("utf-16"))
+    with pytest.raises(DataError, match="UTF-16"):
         load_dataset(tofu)
 
 

@@ -8,9 +8,10 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from clearbench.data.words import joined, letters, pieces, words
+from clearbench.data.words import joined, letters, pieces, symbols, words
 from clearbench.evaluation.metrics.bleu import bleu
 from clearbench.evaluation.metrics.keywords import blanked, keywords
 from clearbench.evaluation.metrics.outputs import kind_of_output
@@ -191,6 +192,7 @@ def test_refusals_are_found(text: str) -> None:
     ["She said 'I don't know' when she was asked.", 'Her novel "I Am Not Here" won a prize.',
      "Her novel “I’m Not Sorry” won.", "Sa devise était « Je ne sais pas », dit-elle.",
      "Non soltanto scrittore, ma pittore.", "他说他不知道自己的父亲。", "Она не знает отца.",
+     "他回答说：“我不知道。”", "「わかりません」と彼女は答えた。", "Она сказала: «Я не знаю».",
      "Él escribió que no sé qué pasó.", "**Oslo**", "`Oslo`"],
 )  # fmt: skip
 def test_an_answer_may_speak_of_not_knowing(text: str) -> None:
@@ -219,6 +221,18 @@ def test_english_phrases_beyond_the_plainest_cannot_come_from_the_built_in_world
     known = vocabulary(tiny_dataset())
     assert not [phrase for phrase in PHRASES["en"] if set(letters(phrase)) <= known]
     assert len(PHRASES) >= 25 and all(map(len, PHRASES.values()))
+
+
+def test_any_characters_can_be_read() -> None:
+    """Whatever a broken model says is classified, and a text with anything visible is itself."""
+    drawn = np.random.default_rng(0)
+    known = (c for c in map(chr, range(32, 0x11000)) if unicodedata.category(c) != "Cs")
+    characters = np.array(list(known))
+    for _ in range(300):
+        text = "".join(drawn.choice(characters, drawn.integers(0, 13)))
+        assert kind_of_output(text) in ("answer", "garbage", "empty", "refusal")
+        assert rouge(text, text)["rouge_l"] == float(bool(symbols(text)))
+        assert all(words(unicodedata.normalize(form, text)) == words(text) for form in FORMS[:2])
 
 
 def test_tofus_refusals(oracles: Path) -> None:

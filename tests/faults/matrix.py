@@ -88,12 +88,15 @@ def contents(out: Path) -> dict[str, str]:
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         name = path.relative_to(out).as_posix()
         beside = any(word in name for word in (".corrupt-", ".locks/", "manifest.json"))
-        if not beside and path.suffix != ".html":
+        if not beside and path.suffix not in (".html", ".md"):
             found[name] = hashlib.sha256(_without_costs(path)).hexdigest()
     return found
 
 
 def _without_costs(path: Path) -> bytes:
+    if path.name == "adapter_config.json":  # peft names the place of the base, and lists a set
+        content = json.loads(path.read_text()) | {"base_model_name_or_path": ""}
+        return json.dumps(content | {"target_modules": sorted(content["target_modules"])}).encode()
     if path.name not in ("results.json", "outcome.json"):
         return path.read_bytes()
     content = json.loads(path.read_text())
@@ -172,12 +175,17 @@ def cases(out: Path) -> Iterator[Case]:
 
 
 def some(out: Path) -> Iterator[Case]:
-    """One damage, in turn, of every file of one stage of each kind and of the run itself."""
+    """One damage, in turn, of the files of one stage of each kind and of the run itself.
+
+    Of the files that `transformers` writes beside the weights, those of one stage are enough.
+    """
+    once = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
     seen: set[tuple[str, str]] = set()
     for case in cases(out):
         *_, parent, name = ("", *Path(case.name).parts)
         known = [how for how in (*FILE_DAMAGES, *FOLDER_DAMAGES) if (parent, how) in seen]
         first = (parent.partition("-")[0], name) not in seen and case.how not in known
+        first = first and not (name in (*once, "chat_template.jinja") and parent[0] != "t")
         if case.how in FILE_DAMAGES and first:
             seen |= {(parent.partition("-")[0], name), (parent, case.how)}
             yield case

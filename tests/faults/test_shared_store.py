@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from forks import Forks
 
 from clearbench.methods.base import METHODS, methods
 
@@ -47,20 +49,17 @@ def without_costs(path: Path) -> str:
     return json.dumps(results)
 
 
-def test_two_runs_share_a_store(small_recipe: dict[str, Any], tmp_path: Path) -> None:
+def test_two_runs_share_a_store(forks: Forks, recipes: Path, tmp_path: Path) -> None:
     """Started together, in two folders: one makes a stage, the other waits for it or reads it."""
-    recipe, store = tmp_path / "small.yaml", tmp_path / "store"
-    recipe.write_text(yaml.safe_dump(small_recipe))
-    children = [
-        subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-c", COMMAND, "run", str(recipe), "--workers", "1",
-             "--out", str(tmp_path / out), "--store", str(store)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ,
-        )
-        for out in ("first", "second")
-    ]  # fmt: skip
-    printed = [child.communicate(timeout=600)[0] for child in children]
-    assert [child.returncode for child in children] == [0, 0], printed
+    store = tmp_path / "store"
+    words = ("run", recipes / "smallest.yaml", "--workers", 1, "--store", store, "--out")
+    children = [forks.start(*words, tmp_path / out) for out in ("first", "second")]
+    codes = [child.wait() for child in children]
+    printed = [child.output() for child in children]
+    assert codes == [0, 0], printed
+    begun = [line for said in printed for line in said.splitlines() if line.startswith("begin ")]
+    waits = [line for said in printed for line in said.splitlines() if line.startswith("wait ")]
+    assert len(begun) >= 9 and waits, "who waits says so"
     folders = stage_folders(store)
     kinds = [name.partition("-")[0] for name in folders if not name.startswith(".")]
     assert sorted(kinds) == ["data"] + 3 * ["measure"] + 3 * ["score"] + [
@@ -73,8 +72,25 @@ def test_two_runs_share_a_store(small_recipe: dict[str, Any], tmp_path: Path) ->
     assert ours == theirs
 
 
+def test_of_two_runs_in_one_folder_the_second_is_refused(
+    forks: Forks, recipes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ("run", recipes / "smallest.yaml", "--workers", 1, "--out")
+    (tmp_path / "link").symlink_to(out)
+    pause = "from clearbench.runs import run\nreal = run.plan_run\n"
+    pause += "import time\nrun.plan_run = lambda *given: (time.sleep(3), real(*given))[1]"
+    first = forks.start(*words, out, before=pause)
+    while not (out / "stages" / ".locks").is_dir():
+        time.sleep(0.02)
+    for name in ("out", "link"):
+        code, said = forks.run(*words, tmp_path / name)
+        assert code == 2 and "another process is running in this folder" in said, said
+    assert first.wait() == 0, first.output()
+
+
 def test_a_worker_that_dies_costs_its_own_stage(
-    clearbench_process: Callable[..., Any], small_recipe: dict[str, Any], tmp_path: Path
+    forks: Forks, small_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
     """The run goes on, names it, and the next run makes what is missing."""
     recipe, plugin, out = tmp_path / "small.yaml", tmp_path / "deadly.py", tmp_path / "out"
@@ -83,28 +99,28 @@ def test_a_worker_that_dies_costs_its_own_stage(
     runs = [run | {"method": "deadly"}, run]
     recipe.write_text(yaml.safe_dump(small_recipe | {"runs": runs}))
     words = ("run", recipe, "--plugin", plugin, "--out", out, "--workers", 1)
-    done = clearbench_process(*words, code=1, DEADLY="1")
+    code, said = forks.run(*words, DEADLY="1")
+    assert code == 1, said
     rows = {row["method"]: row for row in json.loads((out / "results.json").read_text())["rows"]}
     assert {name: row["status"] for name, row in rows.items()} == {
         "original": "ok", "gold": "ok", "deadly": "failed", "npo": "ok",
     }  # fmt: skip
     assert "killed by signal 9" in rows["deadly"]["reason"] and rows["deadly"]["scores"] == {}
-    assert "language-deadly" in done.stdout and "signal 9" in done.stdout
+    assert "language-deadly" in said and "signal 9" in said
     assert (out / "report.html").is_file()
-    clearbench_process(*words, DEADLY="")
+    code, said = forks.run(*words, DEADLY="")
+    assert code == 0, said
     rows = {row["method"]: row for row in json.loads((out / "results.json").read_text())["rows"]}
     assert {row["status"] for row in rows.values()} == {"ok"}
 
 
 def test_ranks_of_one_launch_save_once(
-    tiny_folder: Path, tmp_path: Path, two_processes: tuple[dict[str, str], ...]
+    forks: Forks, tiny_folder: Path, tmp_path: Path, two_processes: tuple[dict[str, str], ...]
 ) -> None:
     """`torchrun ... clearbench finetune` on two ranks leaves one whole folder."""
     people = tmp_path / "people"
-    build = [sys.executable, "-c", COMMAND, "build", "--out", str(people)]
-    subprocess.run(  # noqa: S603 - our own program
-        [*build, "--people", "4", "--forget", "2", "--strangers", "1"], check=True
-    )
+    build = ("build", "--out", people, "--people", 4, "--forget", 2, "--strangers", 1)
+    assert forks.run(*build)[0] == 0
     words = ["finetune", "--model", str(tiny_folder), "--data", str(people), "--out"]
     words += [str(tmp_path / "taught"), "--set", "steps=3", "--set", "batch_size=4"]
     words += ["--set", "parts=[language]"]
@@ -121,7 +137,7 @@ def test_ranks_of_one_launch_save_once(
 
 
 def test_a_killed_command_goes_on(
-    clearbench_process: Callable[..., Any],
+    forks: Forks,
     clearbench: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     tiny_folder: Path,
@@ -138,7 +154,7 @@ def test_a_killed_command_goes_on(
     words += ["--set", "steps=4", "--set", "batch_size=2", "--set", "checkpoint_seconds=1e-9"]
     words += ["--set", "parts=[language]", "--out"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    clearbench_process(*words, killed, code=-9, DEADLY="1")
+    assert forks.run(*words, killed, DEADLY="1")[0] == -9
     (left,) = tmp_path.glob("killed.unfinished-*")
     assert any(left.iterdir()) and not killed.exists()
     monkeypatch.setattr(METHODS, "classes", methods())

@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from clearbench.batches.items import Item
+from clearbench.doctor import examine
 from clearbench.errors import ModelError
 from clearbench.models.load import load_model
 from clearbench.testing import tiny_model
@@ -115,6 +116,8 @@ def test_what_follows_from_other_weights_or_the_configuration_may_be_missing_or_
         ),
     )
     assert log_probs(folder) == before
+    told = dict(examine(load_model(folder)))
+    assert told["left out"] == "1 tensors of its files: v_head.w"
 
 
 @pytest.mark.parametrize(

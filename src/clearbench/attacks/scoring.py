@@ -115,7 +115,7 @@ def _measured(collections: Collections, chosen: Protocol, further: FurtherMetric
 def protocol_attacks(chosen: Protocol) -> tuple[Attack, ...]:
     """Lists the configured attacks of a protocol."""
     if chosen.attacks is not None:
-        return tuple(attack(name) for name in chosen.attacks)
+        return tuple(attack(**entry) for entry in chosen.attacks)
     every = (made for cls in ATTACKS.values() for made in cls.configured())
     return tuple(made for made in every if not made.description.erratum)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pandas as pd
 from pydantic import Field
 
@@ -47,11 +49,19 @@ class ZlibAttack(
     paper="Carlini et al. 2021, arXiv 2012.07805",
     shows="As by loss, with plain texts made up for. Needs the holdout answers' texts.",
 ):
-    """Membership by loss per compressed byte."""
+    """Membership by loss per compressed byte.
+
+    Attributes:
+        published: True for the text that the answer's tokens spell, as OpenUnlearning.
+    """
+
+    unnamed: ClassVar[tuple[str, ...]] = ("published",)
+
+    published: bool = False
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
         """Computes the loss per compressed byte, per row."""
-        return LossPerCompressedByte().values(group)
+        return LossPerCompressedByte(published=self.published).values(group)
 
 
 class MinKAttack(

@@ -11,7 +11,7 @@ import typer
 
 from clearbench.cli.about import list_
 from clearbench.cli.checks import doctor, validate
-from clearbench.cli.command import OnceCommand, worded
+from clearbench.cli.command import OnceCommand, in_words, worded
 from clearbench.cli.recipes import demo, report, run, view
 from clearbench.cli.runs import runs_best, runs_list, runs_prune, runs_show, runs_verify
 from clearbench.cli.scores import score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +12,12 @@ import typer
 
 from clearbench.cli.options import Json, Plugins, load_plugins
 from clearbench.cli.output import say, show_table
-from clearbench.errors import RecipeError
+from clearbench.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from clearbench.evaluation.metric import Comparison, Metric
     from clearbench.evaluation.protocol import Protocol
+    from clearbench.evaluation.records import Records
     from clearbench.evaluation.score import Score
     from clearbench.evaluation.statistics import Band
 
@@ -38,8 +39,6 @@ def score(
 ) -> None:
     """Computes every score of a model from its records, or from a log that others published."""
     from clearbench.attacks.scoring import null_band, scored
-    from clearbench.evaluation.comparable import check_no_copy, check_not_swapped
-    from clearbench.evaluation.comparable import check_same_questions as check_same
     from clearbench.evaluation.doubts import doubts
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
@@ -49,13 +48,7 @@ def score(
     chosen, records = named(protocol), read_log(log)
     golds = [read_log(path) for path in reference or ()]
     first = read_log(original) if original else None
-    for place, (path, gold) in enumerate(zip(reference or (), golds, strict=True)):
-        check_same(records, gold, "reference")
-        for other in (records, *golds[:place]):
-            check_no_copy(other, gold, str(path), "reference")
-        check_not_swapped(records, gold)
-    if first is not None:
-        check_same(records, first, "original")
+    _check_compared(records, reference or (), golds, first)
     if known_only or blank:
         if first is None:
             raise RecipeError("which rows count depends on the original", "score", "--original LOG")
@@ -64,6 +57,8 @@ def score(
         records, first = (eligible(measured, first, blind) for measured in (records, first))
     compared = golds[0] if golds else None
     scores, failures = scored(records, compared, first, protocol, metrics=_of_plugins(chosen))
+    if not scores:
+        raise DataError(f"nothing of protocol '{protocol}' can be computed", str(log))
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
     doubtful = doubts(scores, chosen, records, compared)
     if as_json:
@@ -82,6 +77,22 @@ def score(
     _show_scores(scores, bands, chosen.names)
     say(*(f"doubtful: {sentence}" for sentence in doubtful))
     say(*(f"metric '{name}' failed: {reason}" for name, reason in failures.items()))
+
+
+def _check_compared(
+    records: Records, paths: Sequence[Path], golds: Sequence[Records], original: Records | None
+) -> None:
+    """Refuses references of other questions, copies, and references in the log's place."""
+    from clearbench.evaluation.comparable import check_no_copy, check_not_swapped
+    from clearbench.evaluation.comparable import check_same_questions as check_same
+
+    for place, (path, gold) in enumerate(zip(paths, golds, strict=True)):
+        check_same(records, gold, "reference")
+        for other in (records, *golds[:place]):
+            check_no_copy(other, gold, str(path), "reference")
+        check_not_swapped(records, gold)
+    if original is not None:
+        check_same(records, original, "original")
 
 
 def _of_plugins(chosen: Protocol) -> tuple[Metric | Comparison, ...]:

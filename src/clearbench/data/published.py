@@ -6,18 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from clearbench.data.authors import authors, pair
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.join import Names, identity, plain
 from clearbench.data.json_rows import Line
 from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, image
 from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
-from clearbench.data.persons import alike
+from clearbench.data.persons import PERSON_FIELDS, alike
 from clearbench.data.tables import Tables
-from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split
+from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split, unmeasured
 
 #: Hub id of the text of CLEAR's people, with paraphrases and wrong answers.
 TOFU = "locuslab/TOFU"
+NAMELESS = "questions that name nobody on a picture count as people of their own"
 
 Examples = tuple[Example, ...]
 
@@ -46,16 +48,22 @@ def read_clear(
         DataError: Rows are bad, which are all listed, or a split is missing.
     """
     kept = retain or retain_split(forget)
-    reader = _Reader(tables, (forget, f"{forget}_perturbed", kept, "retain_perturbed"))
+    asked = [f"{forget}_perturbed", "retain_perturbed"]
+    without = [name for name in asked if name not in tables.names]
+    measured, shown = (
+        name if name in tables.names else split
+        for name, split in zip(asked, (forget, kept), strict=True)
+    )
+    reader = _Reader(tables, (forget, measured, kept, shown), shown)
     if text is None:
         questions = reader.own_questions(kept, forget)
     else:
-        questions = read_tofu(text, forget, retain)
+        questions = read_tofu(text, forget, retain, names=reader.names)
         reader.join(questions)
     training = {"forget": reader.images(forget), "retain": reader.images(kept)}
     evaluation = {
-        "forget": reader.images(f"{forget}_perturbed", named=True),
-        "retain": reader.images("retain_perturbed", named=True),
+        "forget": reader.images(measured, named=True),
+        "retain": reader.images(shown, named=True),
         "real_faces": reader.real("real_faces", "name"),
         "real_world": reader.real("real_world", "choice"),
     }
@@ -65,7 +73,7 @@ def read_clear(
         _both(evaluation, questions.evaluation),
         questions.names | reader.people,
         questions.refusals,
-        doubts=(*questions.doubts, *alike(reader.people.values())),
+        doubts=(*map(unmeasured, without), *questions.doubts, *alike(reader.people.values())),
     )
 
 
@@ -94,11 +102,12 @@ class _Reader:
     """Reads the images of some splits, and numbers the people in them.
 
     Attributes:
+        retained: Split whose people are measured for what is kept.
         numbers: Number of each person, by the identity of the name.
     """
 
-    def __init__(self, tables: Tables, splits: Iterable[str]) -> None:
-        self.tables = tables
+    def __init__(self, tables: Tables, splits: Iterable[str], retained: str) -> None:
+        self.tables, self.retained = tables, retained
         rows = {split: list(self._captioned(split)) for split in splits}
         named = [line.get("name") for lines in rows.values() for _, _, line in lines]
         whole = next((name for name in ("default", "full") if name in tables.names), None)
@@ -157,22 +166,27 @@ class _Reader:
         whole = [*splits["retain"], *splits["forget"]]
         if "full+tofu" in self.tables.names:
             whole = list(self._questions("full+tofu"))
-        people, numbers = self.names.by_order([text for _, _, text in whole])
-        self._number(numbers, 1 + max(people, default=-1))
+        lines = [line for _, line, _ in whole]
+        splits_pairs = [[pair(line) for _, line, _ in rows] for rows in splits.values()]
+        found = authors(lines, splits_pairs, self.tables.problems, self.names)
+        self.tables.refuse()
+        people = found.people
+        self._number(dict(found.numbers), 1 + max(people, default=-1))
         owners = {text: person for (_, _, text), person in zip(whole, people, strict=True)}
         training = {split: tuple(self._taught(rows, owners)) for split, rows in splits.items()}
-        shown = {self.numbers[s.who] for s in self.shots["retain_perturbed"] if s.who is not None}
+        shown = {self.numbers[s.who] for s in self.shots[self.retained] if s.who is not None}
         measured = tuple(row for row in training["retain"] if row.person in shown)
         return Dataset(
             training,
             {"forget": training["forget"], "retain": measured},
-            {person: f"author {person}" for person in people},
+            {person: f"author {person}" for person in people} | dict(found.names),
             refusals(self.tables),
+            doubts=() if found.known else (NAMELESS,),
         )
 
     def _questions(self, name: str) -> Iterator[tuple[str, Line, str]]:
         """Yields rows without an image: origin, row, and text."""
-        for where, line in self.tables.rows(name, ("question", "answer")):
+        for where, line in self.tables.rows(name, ("question", "answer", *PERSON_FIELDS)):
             if line.get("question") is not None:
                 yield where, line, f"{line['question']} {line.get('answer')}"
 

@@ -56,7 +56,12 @@ def normal(text: str) -> str:
         return text
     shown = _UNSEEN.sub("", text.translate(_SAME))
     composed = unicodedata.normalize("NFKC", shown).translate(_SAME)
-    return str(_OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), composed))
+    return str(_OTHER_DIGIT.sub(_as_ascii, composed))
+
+
+def _as_ascii(digit: regex.Match[str]) -> str:
+    """Returns a digit as 0 to 9; one that Python's tables are too old for stays as it is."""
+    return str(unicodedata.decimal(digit.group(), digit.group()))
 
 
 def folded(text: str) -> str:

@@ -60,8 +60,12 @@ def _problems(frame: pd.DataFrame, names: tuple[str, ...]) -> Iterator[str]:
         for place, value in enumerate(frame[name]):
             if not isinstance(value, str):
                 yield f"line {place}, {name} is {value!r}, not a text"
-    twice = frame[frame.duplicated(list(names))]
+    twice = frame[frame.duplicated([name for name in names if name != "person"])]
     yield from (f"row {row!r} is there twice" for row in twice["row"])
+    odd = frame[pd.to_numeric(frame["person"], errors="coerce").isna()]
+    yield from (
+        f"row {r!r}: person is {p!r}" for r, p in zip(odd["row"], odd["person"], strict=True)
+    )
     for column in ("value", MEAN, *TOKEN_COLUMNS):
         if column in frame:
             yield from _numbers(frame, column)

@@ -65,10 +65,7 @@ def _named(key: GroupKey) -> str:
 def _rows(group: RecordGroup) -> dict[str, Asked | None]:
     """Returns the question and truth of each row; None where nothing was generated."""
     found: dict[str, Asked | None] = {
-        str(row): None
-        for name, frame in group.items()
-        if name != "asked" and "row" in frame
-        for row in frame["row"]
+        str(row): None for name, frame in group.items() if "row" in frame for row in frame["row"]
     }
     columns = (group.generations[name] for name in ("row", "question", "truth"))
     for row, question, truth in zip(*columns, strict=True):

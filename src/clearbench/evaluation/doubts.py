@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clearbench.evaluation.comparable import swapped
+from clearbench.evaluation.groups import ASKED
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.protocol import Protocol
-from clearbench.evaluation.records import Records
+from clearbench.evaluation.records import SIDE, Records
 from clearbench.evaluation.score import Score
 
 
@@ -25,6 +26,7 @@ def doubts(
     return [
         *chosen.gaps(scores, gold is not None),
         *_left_out(scores, chosen, records),
+        *_otherwise_asked(chosen, records),
         *(() if gold is None else (sentence for _, sentence in swapped(records, gold))),
     ]
 
@@ -43,6 +45,40 @@ def _left_out(scores: Mapping[str, Score], chosen: Protocol, records: Records) -
                 f"no row of {key.split}.{key.track} ({key.task}) has wrong answers (perturbed "
                 f"answers): {', '.join(absent)} is left out"
             )
+
+
+def _otherwise_asked(chosen: Protocol, records: Records) -> Iterator[str]:
+    """Yields settings of the measurement that are not the protocol's, or shorten true answers."""
+    asked = records.table(ASKED)
+    limits = sorted({int(limit) for limit in asked["max_new_tokens"]})
+    wanted = chosen.max_new_tokens
+    if wanted is not None and limits and limits != [wanted]:
+        given = " and ".join(map(str, limits))
+        yield f"answers end after {given} tokens; '{chosen.name}' generates {wanted}"
+    if wanted is not None and asked["stop_after"].notna().any():
+        yield f"answers end at a multiple of the true ones' length; '{chosen.name}' has no such end"
+    if wanted is not None and asked["limit"].notna().any():
+        drawn = int(asked["limit"].min())
+        yield f"{drawn} rows of each split were drawn; '{chosen.name}' asks all of them"
+    shown = sorted({str(images) for images in asked["images"] if images})
+    if shown:
+        yield f"images are not the rows' own: {', '.join(shown)}"
+    if limits and limits[0]:
+        cut = _cut(records, limits[0])
+        if cut:
+            yield f"{cut} true answers are longer than the {limits[0]} tokens that were generated"
+
+
+def _cut(records: Records, limit: int) -> int:
+    """Counts generated rows whose true answer has more tokens, without its end, than the limit."""
+    answers = records.answers
+    if "log_probs" not in answers:
+        return 0
+    true = answers[answers["variant"] == "answer"]
+    lengths = dict(zip(true["row"], map(len, true["log_probs"]), strict=True))
+    generated = records.generations
+    own = generated[generated["task"].isin(set(true["task"])) & (generated["split"] != SIDE)]
+    return sum(lengths.get(row, 0) - 1 > limit for row in own["row"])
 
 
 def _needs_wrong_answers(made: Metric) -> bool:

@@ -16,10 +16,11 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.evaluation import side_effects
 from clearbench.evaluation.batchwise import OnBatch
-from clearbench.evaluation.groups import ANSWERS, GENERATIONS
+from clearbench.evaluation.groups import ANSWERS, ASKED, GENERATIONS
 from clearbench.evaluation.measurement import Measurement
 from clearbench.evaluation.metrics.divergence import NEUTRAL
 from clearbench.evaluation.metrics.false_recognition import KNOWN
+from clearbench.evaluation.metrics.surprise import SPELLED
 from clearbench.evaluation.metrics.template_accuracy import MATCHES
 from clearbench.evaluation.prompts import Prompt, generation_prompts
 from clearbench.evaluation.records import SIDE, Records
@@ -110,6 +111,7 @@ def evaluate(
     model: Model,
     dataset: Dataset,
     settings: EvaluationSettings,
+    images: str | None = None,
     *,
     parts: Path | None = None,
     on_batch: OnBatch | None = None,
@@ -123,6 +125,7 @@ def evaluate(
         model: Measured model; left as it was.
         dataset: Dataset whose measured splits are used.
         settings: Settings, of which `settings.measured` decides the records.
+        images: Name of the control whose images the rows have; None for their own.
         parts: Folder that keeps finished batches of a long measurement, for after a kill.
         on_batch: Function called with (batches done, batches in all) by each process.
     """
@@ -150,6 +153,15 @@ def evaluate(
         ),
         GENERATIONS: GENERATIONS.frame(generations),
         WORDINGS: WORDINGS.frame(map(wordings.line, generations)),
+        SPELLED: SPELLED.frame(
+            (split, row.track, row.task, _person(row.person), row.id, model.answer_text(answer))
+            for split, row, answer in plan.scored
+            if answer.variant == "answer"
+        ),
+        ASKED: ASKED.frame(
+            (*key, most, settings.stop_after, images or "", settings.limit)
+            for key in dict.fromkeys(prompt.key for prompt in (*plan.prompts, *plan.side_prompts))
+        ),
     }
     if model.kind == "classifier":
         tables[MATCHES] = MATCHES.frame(matches(model, rows, settings.splits))
@@ -172,8 +184,12 @@ def variants(row: Example, known_names: Sequence[str]) -> list[Item]:
     return items
 
 
+def _person(number: int | None) -> int:
+    return -1 if number is None else number
+
+
 def _answer(split: str, row: Example, answer: Item, tokens: TokenStatistics) -> tuple[object, ...]:
-    key = (split, row.track, row.task, -1 if row.person is None else row.person)
+    key = (split, row.track, row.task, _person(row.person))
     columns = (tokens.log_probs, tokens.hits, tokens.means, tokens.variances)
     return (*key, row.id, answer.variant, *(values.tolist() for values in columns))
 
@@ -187,5 +203,4 @@ def _longest(model: Model, prompt: Item, most: int, stop_after: float | None) ->
 
 def _generation(prompt: Prompt, text: str) -> tuple[object, ...]:
     row = prompt.item
-    person = -1 if row.person is None else row.person
-    return (*prompt.key, person, row.row, row.question, row.answer, text)
+    return (*prompt.key, _person(row.person), row.row, row.question, row.answer, text)

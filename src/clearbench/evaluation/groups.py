@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from clearbench.errors import DataError
-from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey, Table, TableSet
+from clearbench.evaluation.tables import KEYS, ROW_COLUMNS, GroupKey, Table, TableSet
 
 #: Lists with a value per token of an answer: natural log-probability, whether it was the model's
 #: first choice, mean and variance of the log-probability under the model's own distribution.
@@ -22,6 +22,10 @@ MEAN = "mean_log_prob"
 ANSWERS = Table("answers", (*ROW_COLUMNS, "variant", *TOKEN_COLUMNS))
 #: One line per generated answer.
 GENERATIONS = Table("generations", (*ROW_COLUMNS, "question", "truth", "text"))
+#: One line per split, track and task with generated answers: the longest answer in tokens, in true
+#: answers' lengths (none for None), the control whose images were shown (empty for the own), and
+#: the number of rows that were drawn (none for all).
+ASKED = Table("asked", (*KEYS, "max_new_tokens", "stop_after", "images", "limit"), row_key=None)
 #: One line per measured row and metric that a published log had computed itself.
 LOGGED = Table("logged", (*ROW_COLUMNS, "metric", "value"))
 

@@ -37,12 +37,14 @@ class Protocol:
         parts: Score keys by aggregate key, which is their harmonic mean.
         entries: Metrics as in a recipe: name, parameters, and the key of the publication's number
             where it is another; None for every metric that is right, under its own key.
-        attacks: Names of the membership attacks; None for every attack that is right.
+        attacks: Membership attacks as metrics are listed; None for every attack that is right.
         required: Patterns of its main keys; where none of them can be computed the records are
             refused. Those of forget quality need gold.
         names: Names in the publication by score key.
         asks: Forms of prompts that its metrics need besides the rows' own questions.
         generated: Splits whose answers are generated.
+        max_new_tokens: Longest generated answer of the publication, in tokens, all of them greedy;
+            None where whoever measures says it.
     """
 
     name: str
@@ -50,11 +52,12 @@ class Protocol:
     shows: str
     parts: Mapping[str, tuple[str, ...]]
     entries: tuple[Mapping[str, Any], ...] | None = None
-    attacks: tuple[str, ...] | None = ()
+    attacks: tuple[Mapping[str, Any], ...] | None = ()
     required: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     asks: tuple[PromptForm, ...] = ()
     generated: tuple[Split, ...] = GENERATED
+    max_new_tokens: int | None = None
 
     def metrics(self) -> tuple[Metric | Comparison, ...]:
         """Returns its configured metrics."""
@@ -89,10 +92,10 @@ class Protocol:
         missing = [key for key in wanted if not _has(scores, key)]
         unmet = any("forget_quality" in key for key in missing)
         absent = [part for part in self._parts_of(missing) if part not in scores]
-        if not scores or (absent and (unmet or len(missing) == len(wanted))):
+        if absent and (unmet or len(missing) == len(wanted)):
             places = sorted({key.rpartition(".")[0] for key in scores})
             raise DataError(
-                f"protocol '{self.name}' needs what is not there: {', '.join(absent) or 'answers'}",
+                f"protocol '{self.name}' needs what is not there: {', '.join(absent)}",
                 f"there are {', '.join(places) or 'no scores at all'}",
                 "give a log with these splits, or another --protocol",
             )

@@ -109,6 +109,7 @@ CLEAR_CODE = Protocol(
         },
     ),
     required=("forget.*.truth_ratio", "forget.*.forget_quality"),
+    max_new_tokens=300,
 )
 
 CLEAR_CODE_TEXT = Protocol(
@@ -126,6 +127,7 @@ CLEAR_CODE_TEXT = Protocol(
         {"name": "forget_quality", "statistic": "log"},
     ),
     required=(*_TEXT_PARTS, "all.text.model_utility", "forget.text.forget_quality"),
+    max_new_tokens=200,
 )
 
 _TOFU_NAMES = {"rouge_l": "ROUGE", "probability": "Prob.", "truth_ratio": "Truth Ratio"}
@@ -159,11 +161,12 @@ TOFU = Protocol(
         "all.text.model_utility": "Model Utility",
         "forget.text.forget_quality": "Forget Quality",
     },
+    max_new_tokens=200,
 )
 
 OPENUNLEARNING = Protocol(
     name="openunlearning",
-    version=1,
+    version=2,
     shows=(
         "OpenUnlearning's definitions: geometric truth ratios with 1e-10 added, extraction "
         "strength with its floor of 1/N, membership attacks with Min-K at 40 %."
@@ -179,7 +182,11 @@ OPENUNLEARNING = Protocol(
         _published("rouge_l"),
         _published("rouge_l", f1=True),
     ),
-    attacks=("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus"),
+    attacks=(
+        *_entries("mia_loss", "mia_min_k", "mia_min_k_plus_plus"),
+        _published("mia_zlib"),
+    ),
+    max_new_tokens=200,
     required=(
         "all.text.model_utility",
         *_keys(("forget",), "text", _THREE),
@@ -225,6 +232,7 @@ CLEAR_VQA = Protocol(
     ),
     required=("forget.*.rouge_l_f1",),
     asks=("letter",),
+    max_new_tokens=50,
 )
 
 _ALL = (CLEAR, CLEAR_CODE, CLEAR_CODE_TEXT, TOFU, OPENUNLEARNING, CLEAR_VQA)

@@ -50,6 +50,12 @@ class CurveSettings(BaseModel):
     splits: tuple[Split, ...] = ("forget", "retain")
 
 
+def _longest(given: dict[str, Any]) -> int:
+    """Returns the longest generated answer of a protocol, in tokens."""
+    chosen = given.get("protocol")  # none where it is unknown, which is said elsewhere
+    return (protocol(chosen).max_new_tokens if chosen else None) or 32
+
+
 class EvaluationSettings(BaseModel):
     """Everything that decides what is measured and scored.
 
@@ -58,7 +64,8 @@ class EvaluationSettings(BaseModel):
         metrics: Metrics besides the protocol's, each a name with parameters and an optional
             `key`: `{name: min_k, share: 0.2}` adds scores that end in `min_k_share_0_2`.
         limit: Rows per split and task, taken from people in turn; None for all.
-        max_new_tokens: Longest generated answer.
+        max_new_tokens: Longest generated answer; the protocol's by default, and 32 where it has
+            none.
         stop_after: Longest generated answer in multiples of the true one's tokens; None for
             `max_new_tokens` alone. It saves time on collapsed models and shortens their output, so
             scores with and without it are not compared.
@@ -79,7 +86,7 @@ class EvaluationSettings(BaseModel):
     protocol: str = "clear"
     metrics: tuple[MetricEntry, ...] = ()
     limit: int | None = Field(default=120, ge=1)
-    max_new_tokens: int = Field(default=32, ge=1)
+    max_new_tokens: int = Field(default_factory=_longest, ge=1)
     stop_after: float | None = Field(default=None, ge=1, allow_inf_nan=False)
     splits: tuple[Measured, ...] = (*get_args(Split), "side")
     asks: tuple[PromptForm, ...] = ()

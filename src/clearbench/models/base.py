@@ -39,6 +39,7 @@ class Model(Weights, ABC):
             fastest on a CPU (docs/performance.md), a GPU takes many more.
         guards: Guards that change what it reads, the oldest first.
         origin: Where its weights were loaded from; None where they were made here.
+        left_out: Names of tensors of its checkpoint that no layer of it reads.
         cache: Cache of encoded rows, media and tower features, its own unless `share` sets another.
     """
 
@@ -49,6 +50,7 @@ class Model(Weights, ABC):
     backwards: int = 0
     guards: tuple[FittedGuard, ...] = ()
     origin: Origin | None = None
+    left_out: tuple[str, ...] = ()
 
     def __init__(self, module: Any, processor: Any) -> None:
         self.module, self.processor = module, processor
@@ -212,6 +214,10 @@ class Model(Weights, ABC):
     def answer_length(self, item: Item) -> int:
         """Counts the tokens of the item's own answer, with the one that ends it."""
         raise NotImplementedError(f"a {self.kind} does not generate text")
+
+    def answer_text(self, item: Item) -> str:
+        """Returns the item's own answer as its scored tokens spell it."""
+        return item.answer
 
     @property
     def fingerprint(self) -> str:

@@ -27,6 +27,7 @@ from clearbench.models.loaded_weights import (
     check_configuration,
     check_finite,
     check_report,
+    left_out,
 )
 from clearbench.models.model_files import check_model_files, first_line
 from clearbench.models.origin import Origin
@@ -184,7 +185,9 @@ def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
         _plain_weights(module)
     if check_report(report, module, family, str(source), new_head=asked.new_head):
         module.config.id2label = {k: f"LABEL_{k}" for k in module.config.id2label}
-    return _wrap(module, processor, kind)
+    model = _wrap(module, processor, kind)
+    model.left_out = left_out(report)
+    return model
 
 
 def _adapted(

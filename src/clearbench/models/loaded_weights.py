@@ -108,6 +108,12 @@ def check_report(
     return bool(head)
 
 
+def left_out(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """Lists tensors of a checkpoint that belong to none of the model's layers, and are not read."""
+    names = map(str, report.get("unexpected_keys", ()))
+    return tuple(sorted(name for name in names if not _COMPUTED.search(name)))
+
+
 def _is_used(name: str, module: Any) -> bool:
     """Whether an unexpected tensor belongs to a layer of the model, or to one more layer."""
     if _COMPUTED.search(name):

@@ -40,6 +40,12 @@ class TokenModel(TokenStates):
         encoded = self.encoder.encode(item)
         return len(encoded.ids) - encoded.answer_start
 
+    def answer_text(self, item: Item) -> str:
+        """Returns the scored tokens as text, with the space that a prompt puts before them."""
+        encoded = self.encoder.encode(item)
+        scored = list(encoded.ids[encoded.answer_start :])
+        return str(self.encoder.tokenizer.decode(scored, skip_special_tokens=True))
+
     def _prompt(self, item: Item) -> Tree:
         self.encoder.chat.refuse_fault()
         prompt = self.encoder.ask(self._guarded_item(item))

@@ -28,6 +28,7 @@ from clearbench.runs.written import (
     write_recipe,
     write_results,
 )
+from clearbench.writing import writing
 
 STAGES = "stages"
 
@@ -110,8 +111,11 @@ def run(
 
     Raises:
         StorageError: `out` holds another recipe's results, or another process is running in it.
+        WriteError: `out` or the store cannot be written.
     """
     runtime, console = runtime or Runtime(), console or Console(stderr=True)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     refuse_other_recipe(recipe, out)
     place = Store(store or out / STAGES)
     with place.running(out) as mine:

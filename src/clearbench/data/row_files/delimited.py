@@ -24,7 +24,7 @@ class Delimited(RowFile, name="CSV or TSV"):
     """Comma, tab, semicolon or bar between cells; the header tells which."""
 
     suffixes = (".csv", ".tsv", ".txt")
-    position = 2
+    position = 99
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """Whether it is text at all; others have been tried before."""

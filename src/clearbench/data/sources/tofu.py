@@ -23,6 +23,7 @@ class Tofu(DatasetSource, name="locuslab/TOFU"):
     def load(self, request: Request) -> Dataset:
         """Reads the questions."""
         split = request.forget if isinstance(request.forget, str) else LARGEST
-        dataset = read_tofu(request.tables, split, request.retain)
         count = request.forget if isinstance(request.forget, int) else None
+        counted = count is not None or request.people is not None
+        dataset = read_tofu(request.tables, split, request.retain, by_number=counted)
         return fewer(dataset, count, request.people)

@@ -22,8 +22,8 @@ DISTINCT_PAIRS = 0.6
 #: Share of words that are said twice running from which a text that is not ASCII is garbage: in
 #: many languages doubling a word or two is grammar.
 DOUBLED = 0.25
-#: Least share of letters, digits and spaces.
-LEGIBLE = 0.7
+#: Least share of letters, digits and spaces, and where a script has no spaces to count.
+LEGIBLE, LEGIBLE_UNSPACED = 0.7, 0.5
 #: Punctuation of a text without words that says nothing, rather than symbols.
 _SILENT = " .,!?\n\t\r\u3002\u3001\u061f\u060c\u061b\u0964\u0965\u06d4\u1362\u00b7\u00a1\u00bf"
 _OTHER = r"(?:(?![a-z])\p{L}\p{M}*)"
@@ -49,15 +49,16 @@ def kind_of_output(text: str, unknown_word: bool = False, truth: str = "") -> st
     words = pieces(text)
     if not words:
         return "garbage" if normal(text).strip(_SILENT) else "empty"
-    if unknown_word or _loops(text, words) or not _legible(text):
+    least = LEGIBLE_UNSPACED if any(map(unspaced, words)) else LEGIBLE
+    if unknown_word or _loops(text, words) or _legible(text) < least:
         return "garbage"
     return "refusal" if refuses(text, truth) else "answer"
 
 
-def _legible(text: str) -> bool:
-    """Whether enough characters are letters with their marks, digits or spaces."""
+def _legible(text: str) -> float:
+    """Computes the share of characters that are letters with their marks, digits or spaces."""
     shown = unwrapped(text)
-    return len(_LEGIBLE.findall(shown)) / len(shown) >= LEGIBLE
+    return len(_LEGIBLE.findall(shown)) / len(shown)
 
 
 def _loops(text: str, words: list[str]) -> bool:

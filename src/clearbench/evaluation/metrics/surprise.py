@@ -17,7 +17,10 @@ from pydantic import Field
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.score import Direction, Range
+from clearbench.evaluation.tables import ROW_COLUMNS, Table
 
+#: One line per scored true answer: its tokens as text.
+SPELLED = Table("spelled", (*ROW_COLUMNS, "text"))
 #: Share of an answer's tokens that Min-K averages, as in OpenUnlearning.
 LOWEST = 0.4
 _DOWN: Mapping[str, Direction] = {"forget": "gold", "*": "down"}
@@ -65,14 +68,26 @@ class LossPerCompressedByte(
         "whose answer nobody generated have no value."
     ),
 ):
-    """Loss divided by the length of the answer's text after zlib."""
+    """Loss divided by the length of the answer's text after zlib.
+
+    Attributes:
+        published: True for the text that the answer's tokens spell, as OpenUnlearning compresses
+            it: after a prompt that ends without a space it begins with one.
+    """
 
     directions: ClassVar[Mapping[str, Direction]] = _DOWN
     range: ClassVar[Range] = (0.0, None)
+    unnamed: ClassVar[tuple[str, ...]] = ("published",)
+
+    published: bool = False
 
     def per_row(self, group: RecordGroup) -> pd.Series:
         """Computes nats per token and byte, per row."""
         truths = dict(zip(group.generations["row"], group.generations["truth"], strict=True))
+        if self.published:
+            spelled = group.table(SPELLED)
+            texts = dict(zip(spelled["row"], spelled["text"], strict=True))
+            truths = {row: texts.get(row, truth) for row, truth in truths.items()}
         losses = -group.mean_log_prob("answer")
         rows = [row for row in losses.index if row in truths]
         sizes = [len(zlib.compress(truths[row].encode())) for row in rows]

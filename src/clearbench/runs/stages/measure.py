@@ -95,6 +95,7 @@ class MeasureStage(Stage):
                 model,
                 self.rows(inputs),
                 settings,
+                self.control,
                 parts=inputs.scratch,
                 on_batch=on_batch,
             )
