@@ -13,7 +13,7 @@ import torch
 
 from clearbench import api
 from clearbench.attacks.run import Attacked
-from clearbench.cli import steps
+from clearbench.cli import scores, steps
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError, StorageError
 from clearbench.evaluation.records import Records
@@ -139,7 +139,7 @@ def test_golds_are_scored_on_the_rows_that_count(
     """Row 0 was known to the original: .5 in the model, .4 in gold; row 1 was not."""
     model, gold = told(tmp_path / "model", 0.5, 0.9), told(tmp_path / "gold", 0.4, 0.8)
     original = told(tmp_path / "original", 0.9, 0.1)
-    steps.score(model, reference=[gold], original=original, known_only=True, as_json=True)
+    scores.score(model, reference=[gold], original=original, known_only=True, as_json=True)
     found = json.loads(capsys.readouterr().out)["scores"]["forget.text.probability"]
     assert (found["n"], found["value"]) == (1, pytest.approx(0.5))
     assert (found["gold"], found["original"]) == (pytest.approx(0.4), pytest.approx(0.9))
@@ -151,9 +151,9 @@ def test_the_command_that_makes_a_gold_leaves_the_forgotten_out(
 ) -> None:
     given: dict[str, Any] = {}
     monkeypatch.setattr(api, "finetune", lambda *_, **about: given.update(about))
-    monkeypatch.setattr("clearbench.data.load.load_dataset", lambda *_, **__: tiny_dataset())
+    monkeypatch.setattr(steps, "chosen_dataset", lambda *_: tiny_dataset())
     monkeypatch.setattr(steps, "_model", lambda *_: tiny_model("language"))
-    steps.finetune("m", "d", tmp_path / "out", without_forget=left_out, seed=4, set=["steps=2"])
+    steps.finetune("m", tmp_path / "out", without_forget=left_out, seed=4, set=["steps=2"])
     assert given["without"] == (("forget",) if left_out else ())
     assert (given["seed"], given["steps"]) == (4, 2)
 

@@ -63,6 +63,8 @@ def test_our_own_protocol_has_every_attack_that_is_right() -> None:
     assert {made.name for made in ours} >= {"mia_loss", "mia_min_k", "mia_zlib"}
 
 
-def test_a_published_table_is_not_made_of_a_part() -> None:
+def test_a_published_table_is_not_made_of_nothing_that_it_holds() -> None:
+    image = records([{"p": {"answer": [0.5]}, "track": "image", "task": "caption"}])
+    assert score(image)
     with pytest.raises(DataError, match="needs what is not there"):
-        score(told([0.5], [0.5]), protocol="openunlearning")
+        score(image, protocol="openunlearning")

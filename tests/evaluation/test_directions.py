@@ -58,7 +58,7 @@ def test_an_aggregate_needs_all_its_parts_and_has_its_direction() -> None:
 @pytest.mark.parametrize("missing", [1, 2, 4])
 def test_a_protocol_without_what_it_needs_is_refused(missing: int) -> None:
     keys = tuple(f"forget.text.part_{k}" for k in range(missing))
-    needs = Protocol("needs", 1, "", {}, required=(*keys, "forget.text.probability"))
+    needs = Protocol("needs", 1, "", {}, required=keys)
     there = score(records([{"p": {"answer": [0.5]}}]))
     with pytest.raises(DataError, match="part_0"):
         needs.check(there, with_gold=False)

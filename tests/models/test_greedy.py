@@ -70,7 +70,7 @@ def test_every_row_says_its_own_tokens_up_to_its_limit(
         return cache.logits()
 
     inputs = {"input_ids": ids, "attention_mask": mask}
-    found = decode(prefill, forward, inputs, cache, END, limits, {"token_type_ids": 3})  # type: ignore[arg-type]
+    found = decode(prefill, forward, inputs, cache, [END], limits, {"token_type_ids": 3})  # type: ignore[arg-type]
     assert found == expected
 
 

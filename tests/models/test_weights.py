@@ -11,7 +11,8 @@ from torch import nn
 
 from clearbench.batches.items import Kind, item
 from clearbench.errors import ModelError
-from clearbench.models.load import UNSAFE, load_model
+from clearbench.models.load import load_model
+from clearbench.models.model_files import UNSAFE
 from clearbench.models.weights import digest
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.world import copied, taught

@@ -44,8 +44,8 @@ _FLAGS = (
 )  # fmt: skip
 #: Exit code of a process whose mutant cannot be put into functions.
 UNTRIED = 98
-#: Seconds after which tests that have not ended have noticed a mutant.
-PATIENCE = 120.0
+#: CPU seconds, and seconds, after which tests that have not ended have noticed a mutant.
+CPU_SECONDS, PATIENCE = 120, 1800.0
 
 
 @dataclass
@@ -172,6 +172,8 @@ def _child(slot: Slot, tests: Sequence[str], prepare: Callable[[], bool]) -> Non
         flags = [*_FLAGS, "--basetemp", str(folder / f"temporary{slot.name}")]
         flags += ["--rootdir", str(folder)]
         flags += ["-x"] if slot.mutant else ["--continue-on-collection-errors"]
+        if slot.mutant:
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
         code = UNTRIED
         if prepare():
             code = int(pytest.main([*flags, *tests], plugins=[_Report(slot.report)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,18 @@ from clearbench.errors import RecipeError
 from clearbench.methods.stages import Train
 from clearbench.models.base import Model
 from clearbench.runs.cache import WorkerCache
+from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedRow, forget_requests, null_bands, plan
 from clearbench.runs.recipe import GOLD_SEED_STEP, parse_recipe
-from clearbench.runs.run import RunPlan, _known_results, data_stage
-from clearbench.runs.schema import DETAILS, RESULTS, Details, Results
+from clearbench.runs.run import RunPlan, data_stage
+from clearbench.runs.schema import (
+    RESULTS,
+    Details,
+    Results,
+    ShownPerson,
+    read_details,
+    read_results,
+)
 from clearbench.runs.stage import Stage, StageInputs
 from clearbench.runs.stages.data import DataStage, StoredData
 from clearbench.runs.stages.measure import MeasureStage
@@ -29,6 +38,8 @@ from clearbench.runs.stages.teach import TeachStage
 from clearbench.runs.stages.unlearn import UnlearnStage
 from clearbench.runs.stages.unlearn_curve import UnlearnWithCurveStage
 from clearbench.runs.store import Store
+from clearbench.runs.written import write_recipe, write_results
+from clearbench.storage import canonical_json
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training import finetune as finetuning
 
@@ -259,12 +270,17 @@ def seen_people(monkeypatch: pytest.MonkeyPatch) -> list[set[int | None]]:
     return found
 
 
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages read the tiny people."""
+    monkeypatch.setattr(StoredData, "dataset", lambda *_: text_only(tiny_dataset()))
+
+
 def inputs(store: Store) -> StageInputs:
-    cache = WorkerCache()
-    cache._datasets.get(store.folder(DATA.key), lambda: text_only(tiny_dataset()))
-    return StageInputs(store, cache, store.root / "scratch")
+    return StageInputs(store, WorkerCache(), store.root / "scratch")
 
 
+@pytest.mark.usefixtures("tiny")
 def test_a_gold_is_trained_on_everybody_but_the_forgotten(
     content: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +293,7 @@ def test_a_gold_is_trained_on_everybody_but_the_forgotten(
     assert found == [{*range(8)}, {*range(2, 8)}]
 
 
+@pytest.mark.usefixtures("tiny")
 def test_a_model_with_adapters_is_stored_and_loaded_whole(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -298,8 +315,8 @@ def test_a_model_with_adapters_is_stored_and_loaded_whole(
 
     before = tiny_model("language")
     for each in (teach, stage):
-        with store.new(each.key, {}) as folder:
-            assert each.make(folder, about) == "ok"
+        outcome = make_stage(each, store, about.cache, lambda *_: None)
+        assert outcome is not None and outcome.status == "ok"
         model = each.load(about)
         assert not any("lora_" in name for name, _ in model.module.named_parameters())
         trained.append(logits(model))
@@ -319,7 +336,7 @@ def test_a_saved_model_has_its_adapters_in_its_weights(tmp_path: Path) -> None:
     assert not (tmp_path / "adapter_config.json").exists()
 
 
-def results(planned: RunPlan, out: Path, status: str, keys: dict[str, str] | None = None) -> None:
+def results(planned: RunPlan, status: str) -> Results:
     """Results of a plan, as if all its rows had ended with a status."""
     environment = {
         "python": "3", "machine": "x", "system": "x", "packages": {}, "accelerator": "none",
@@ -329,29 +346,35 @@ def results(planned: RunPlan, out: Path, status: str, keys: dict[str, str] | Non
         {"id": row.id, "method": row.method, "model": row.kind, "modality": row.modality,
          "share": row.share, "seed": row.model.seed, "variant": {}, "hyperparameters": {},
          "training": {"steps": 3}, "gold": "g", "protocol": "clear", "status": status,
-         "reason": "", "scores": {}, "cost": {}, "stages": keys or row.stage_keys}
+         "reason": "", "scores": {}, "cost": {}, "stages": row.stage_keys}
         for row in planned.rows
     ]  # fmt: skip
-    Results.model_validate({
-        "recipe": {"name": "x"}, "environment": environment, "rows": rows,
-    }).write(out / RESULTS)  # fmt: skip
-    Details().write(out / DETAILS)
+    content = {"recipe": {"name": "x"}, "environment": environment, "rows": rows}
+    return Results.model_validate(content)
 
 
-def test_results_are_known_only_if_whole_and_of_the_same_stages(
+def test_results_are_kept_only_where_nothing_in_them_has_changed(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A failed run is tried again; one that diverged would diverge again."""
-    people = data_stage(parse_recipe(content, "test"))
-    made = RunPlan(Store(tmp_path), people, tiny_dataset(), tuple(families(content)), ())
-    results(made, tmp_path, "ok")
-    assert _known_results(made, tmp_path) is not None
-    results(made, tmp_path, "diverged")
-    assert _known_results(made, tmp_path) is not None
-    results(made, tmp_path, "failed")
-    assert _known_results(made, tmp_path) is None
-    results(made, tmp_path, "ok", {"model": "of another version"})
-    assert _known_results(made, tmp_path) is None
-    results(made, tmp_path, "ok")
-    (tmp_path / DETAILS).unlink()
-    assert _known_results(made, tmp_path) is None
+    """A row that failed and is well now is written; another environment alone is none."""
+    recipe = parse_recipe(content, "test")
+    planned = RunPlan(
+        Store(tmp_path), data_stage(recipe), tiny_dataset(), tuple(families(content)), ()
+    )
+    failed, well = results(planned, "failed"), results(planned, "ok")
+
+    def kept(new: Results, details: Details | None = None) -> Results:
+        return write_results(new, details or Details(), recipe, tmp_path)
+
+    write_recipe(recipe, tmp_path)
+    assert kept(failed) == failed == read_results(tmp_path)
+    assert kept(well) == well == read_results(tmp_path)
+    elsewhere = well.model_copy(
+        update={"environment": well.environment.model_copy(update={"workers": 9})}
+    )
+    assert kept(elsewhere) == well
+    shown = Details(people={"forget": (ShownPerson(id="1", name="Ann"),)})
+    assert kept(well, shown) == well and read_details(tmp_path) == shown
+    (tmp_path / RESULTS).write_text(json.dumps(well.json_value()))
+    kept(well, shown)
+    assert (tmp_path / RESULTS).read_text() == canonical_json(well.json_value())

@@ -20,11 +20,12 @@ from clearbench.runs.folders import differences
 from clearbench.runs.plan import Family, PlannedRow, plan
 from clearbench.runs.recipe import dump_recipe, parse_recipe
 from clearbench.runs.results import EndedRun, environment, result_row
-from clearbench.runs.run import RECIPE, refuse_other_recipe
 from clearbench.runs.schema import Row, Scored
 from clearbench.runs.stage import StageOutcome
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.store import Store
+from clearbench.runs.written import RECIPE, refuse_other_recipe
+from clearbench.storage import new_folder
 from clearbench.testing import tiny_dataset
 
 
@@ -82,6 +83,7 @@ def test_a_verdict_rests_on_everybody_forgotten_so_far(
     rests: list[Any] = []
     monkeypatch.setattr(assembling, "judge", lambda *about: rests.append(about[5]) or about[5])
     monkeypatch.setattr(assembling, "read_evidence", lambda folder: _evidence())
+    monkeypatch.setattr(Store, "finished", Store.folder)
     score = {"value": 0.5, "n": 3, "clusters": 3, "direction": "gold"}
     scored = Scored.model_validate({"scores": {"forget.text.probability": score}})
     for number, family in enumerate(families, start=1):
@@ -196,13 +198,15 @@ def test_a_folder_takes_one_recipe(small_recipe: dict[str, Any], tmp_path: Path)
 def test_a_shared_store_keeps_what_any_run_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = {"first": ["a", "b"], "second": ["b", "c"]}
+    keys = {letter: f"measure-{letter}-{letter * 8}" for letter in "abcd"}
+    needed = {"first": [keys["a"], keys["b"]], "second": [keys["b"], keys["c"]]}
     monkeypatch.setattr(upkeep, "_needed", lambda folder, store: iter(needed[folder.name]))
-    for name in ("a", "b", "c", "d", ".locks"):
-        (tmp_path / "store" / name).mkdir(parents=True)
+    for key in keys.values():
+        with new_folder(tmp_path / "store" / key, {}) as folder:
+            (folder / "result").write_text("x")
     runs = [tmp_path / name for name in needed]
-    assert upkeep.prune_runs(runs, tmp_path / "store", really=False) == ["d"]
-    assert (tmp_path / "store" / "d").is_dir()
-    assert upkeep.prune_runs(runs, tmp_path / "store", really=True) == ["d"]
-    left = sorted(path.name for path in (tmp_path / "store").iterdir())
-    assert left == [".locks", "a", "b", "c"]
+    assert upkeep.prune_runs(runs, tmp_path / "store", really=False) == [keys["d"]]
+    assert (tmp_path / "store" / keys["d"]).is_dir()
+    assert upkeep.prune_runs(runs, tmp_path / "store", really=True) == [keys["d"]]
+    left = {path.name for path in (tmp_path / "store").glob("measure-*")}
+    assert left == {keys[letter] for letter in "abc"}

@@ -60,6 +60,9 @@ def test_half_a_stage_is_no_stage(tmp_path: Path) -> None:
     make(stage, Store(tmp_path / "other"))
     (tmp_path / "other" / stage.key / "result").unlink()
     assert not Store(tmp_path / "other").holds(stage.key)
+    make(stage, Store(tmp_path / "third"))
+    (tmp_path / "third" / stage.key / "result").write_text("WHOLE")
+    assert not Store(tmp_path / "third").holds(stage.key), "of equal size"
 
 
 def test_a_stage_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:

@@ -40,11 +40,10 @@ def families(small_recipe: dict[str, Any]) -> list[Family]:
 
 
 @pytest.fixture
-def inputs(tmp_path: Path) -> StageInputs:
-    store = Store(tmp_path)
-    cache = WorkerCache()
-    cache._datasets.get(store.folder(DATA.key), lambda: tiny_dataset().for_kind("language"))
-    return StageInputs(store, cache, tmp_path / "scratch")
+def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
+    text = tiny_dataset().for_kind("language")
+    monkeypatch.setattr(StoredData, "dataset", lambda *_: text)
+    return StageInputs(Store(tmp_path), WorkerCache(), tmp_path / "scratch")
 
 
 class Watching(Observer):
