@@ -213,6 +213,7 @@ def test_a_run_is_scored_against_its_gold_and_its_original(
         return records([{"p": {"answer": [likely[stage.key]]}}])
 
     monkeypatch.setattr(MeasureStage, "records", read)
-    found = row.score._scores(inputs, None)["forget.text.probability"]
+    scores, *_ = row.score._scores(inputs, None)
+    found = scores["forget.text.probability"]
     values = (found.value, found.gold, found.original)
     assert values == (pytest.approx(0.5), pytest.approx(0.2), pytest.approx(0.9))
