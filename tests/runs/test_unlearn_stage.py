@@ -197,3 +197,23 @@ def test_rows_known_from_a_blank_image_do_not_count(
         frame = stage.counted(row.measured, inputs, None).answers
         found[gate] = sorted({str(name) for name in frame["row"]})
     assert found == {"known": ["r0", "r1"], "known_by_sight": ["r0"]}
+
+
+def test_a_run_is_scored_against_its_gold_and_its_original(
+    families: list[Family], inputs: StageInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = families[0].unlearned
+    likely = {
+        row.measured.plain.key: 0.5,
+        families[0].golds[0].measured.plain.key: 0.2,
+        families[0].original.measured.plain.key: 0.9,
+    }
+
+    def read(stage: MeasureStage, _: StageInputs) -> Records:
+        return records([{"p": {"answer": [likely[stage.key]]}}])
+
+    monkeypatch.setattr(MeasureStage, "records", read)
+    scores, *_ = row.score._scores(inputs, None)
+    found = scores["forget.text.probability"]
+    values = (found.value, found.gold, found.original)
+    assert values == (pytest.approx(0.5), pytest.approx(0.2), pytest.approx(0.9))
