@@ -107,7 +107,8 @@ def test_measuring_and_attacking_read_what_was_asked(monkeypatch: pytest.MonkeyP
     )
     model, data = tiny_model("vision-language"), tiny_dataset()
     api.evaluate(model, data, limit=3, max_new_tokens=5, images="blank")
-    _, shown, settings, _ = seen[0]
+    _, shown, settings, images_shown, _ = seen[0]
+    assert images_shown == "blank"
     assert (settings.limit, settings.max_new_tokens) == (3, 5)
     images = {row.image.key for rows in shown.evaluation.values() for row in rows if row.image}
     own = {row.image.key for rows in data.evaluation.values() for row in rows if row.image}

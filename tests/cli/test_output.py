@@ -113,7 +113,6 @@ def test_a_damaged_run_hides_no_other(tmp_path: Path) -> None:
         (("--set", "=3"), "is not name=value"),
         (("--set", "steps=[1"), "is no value"),
         (("--set", "steps=" + "[" * 1500), "is no value"),
-        (("--set", "steps=1", "--set", "steps=2"), "'steps' is given twice"),
         (("--method", "idk,npo"), "one method at a time"),
         (("--method", "idk", "--method", "npo"), "--method is given 2 times"),
         (("--method", "npoo"), "did you mean 'npo'"),

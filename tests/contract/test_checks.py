@@ -90,7 +90,7 @@ def test_the_doctor_says_where_columns_go(tofu: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "perturbed_answer -> qa.perturbed_answers" in done.output
     assert "paraphrased_question" in done.output, "a published column that is missing"
-    assert "no odd rows" in done.output
+    assert "each row counts as a person" in done.output, "nothing says who is asked about"
 
 
 def test_the_doctor_knows_the_machine() -> None:

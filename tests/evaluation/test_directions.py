@@ -104,11 +104,10 @@ def test_ratios_are_paired_by_row_and_binned_together() -> None:
     key = "forget.text.forget_quality_js_aligned"
     same = score(told([0, 1, 2]), told([2, 0, 1]))[key].value
     assert same == pytest.approx(1.0)
-    fewer = score(told([0, 2]), told([2, 0, 1]))[key].value
-    assert fewer == pytest.approx(1.0), "rows that both have"
-    assert ForgetQuality(statistic="js_aligned").value(
-        pd.Series([1.0, 3.0], index=["a", "b"]), pd.Series([3.0, 1.0], index=["b", "a"])
-    ) == (1.0, None)
+    both = pd.Series([1.0, 3.0], index=["a", "b"])
+    for other in ([3.0, 1.0], ["b", "a"]), ([3.0, 9.0, 1.0], ["b", "c", "a"]):
+        found = ForgetQuality(statistic="js_aligned").value(both, pd.Series(*other))
+        assert found == (1.0, None), "rows that both have"
     assert aligned([1.0, 3.0], [3.0, 1.0]) > 0.1
     apart = shared_histogram([1.0, 1.1], [1e6, 1e7])
     assert apart == pytest.approx(math.sqrt(math.log(2)))

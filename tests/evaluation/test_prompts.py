@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clearbench import evaluate, score
-from clearbench.cli import steps
+from clearbench.cli import scores, steps
 from clearbench.data.clear import write_dataset
 from clearbench.errors import RecipeError
 from clearbench.evaluation.metrics.keywords import blanked
@@ -152,9 +152,9 @@ def test_the_protocol_on_the_command_line(
     write_dataset(tiny_dataset(), tmp_path / "data")
     out, protocol = tmp_path / "records", "clear-vqa"
     data = str(tmp_path / "data")
-    steps.evaluate(str(tiny_folder), data, out, protocol=protocol, limit=1, ask=["cloze"])
+    steps.evaluate(str(tiny_folder), out, data, protocol=protocol, limit=1, ask=["cloze"])
     capsys.readouterr()
-    steps.score(out, protocol=protocol, as_json=True)
+    scores.score(out, protocol=protocol, as_json=True)
     assert "real_world.text.letter_choice" in json.loads(capsys.readouterr().out)["scores"]
-    steps.score(out, as_json=True)
+    scores.score(out, as_json=True)
     assert "forget.text.cloze" in json.loads(capsys.readouterr().out)["scores"]

@@ -322,7 +322,7 @@ def test_records_that_were_edited_are_refused(tmp_path: Path) -> None:
     frame = pq.ParquetFile(path).read().to_pandas()
     frame.at[0, "log_probs"] = [-9.0, -9.0]
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
-    with pytest.raises(StorageError, match=r"answers\.parquet changed after it was measured"):
+    with pytest.raises(StorageError, match=r"answers\.parquet: changed or missing"):
         read_log(folder)
     loose = tmp_path / "loose"
     loose.mkdir()

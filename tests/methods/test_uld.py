@@ -124,7 +124,7 @@ def test_answers_and_readings_are_composed(kind: Any) -> None:
 
 def greedy(plain: Any, assistant: Any, asked: Any, longest: int) -> str:
     """The text of one answer, without any cache: both models read everything at every step."""
-    batch = plain._left_padded([asked])
+    batch = plain._left_padded([plain._prompt(asked)])
     ids, said = batch.inputs["input_ids"], list[int]()
     others = {n: v for n, v in batch.inputs.items() if n not in ("input_ids", "attention_mask")}
     with torch.no_grad():

@@ -25,7 +25,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "another patch size": ({"patch_size": 8}, "processor's image_seq_length, patch_size"),
     "one token too many": ({"num_additional_image_tokens": 1}, "num_additional_image_tokens as"),
     "template without a picture": ({"chat_template": BLIND}, "image"),
-    "no such token": ({"image_token": "<no such token>"}, "has no token '<no such token>'"),
+    "no such token": ({"image_token": "<no such token>"}, "<no such token>"),
 }
 
 

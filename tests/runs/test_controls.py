@@ -11,7 +11,7 @@ import pytest
 
 from clearbench import evaluate, score
 from clearbench.builtin.tiny import tiny_model
-from clearbench.cli import steps
+from clearbench.cli import scores
 from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import blank, images_only, shuffled, under_control
 from clearbench.evaluation.engine import evaluate as measured
@@ -151,11 +151,11 @@ def test_the_gate_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
         records([choice(each, **IMAGE) for each in values]).save(tmp_path / name)
     model, original, unseen = (tmp_path / name for name in logs)
     for blank_log, rows in ((None, 2), (unseen, 1)):
-        steps.score(model, original=original, known_only=True, blank=blank_log, as_json=True)
-        scores = json.loads(capsys.readouterr().out)["scores"]
-        assert scores["forget.image.name_choice"]["n"] == rows
+        scores.score(model, original=original, known_only=True, blank=blank_log, as_json=True)
+        told = json.loads(capsys.readouterr().out)["scores"]
+        assert told["forget.image.name_choice"]["n"] == rows
     with pytest.raises(RecipeError, match="depends on the original"):
-        steps.score(model, blank=unseen)
+        scores.score(model, blank=unseen)
 
 
 def test_the_report_says_what_counts() -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from clearbench.errors import StorageError
-from clearbench.models.load import UNSAFE
+from clearbench.models.model_files import UNSAFE
 from clearbench.runs.execute import Runtime
 from clearbench.runs.folders import differences
 from clearbench.runs.recipe import parse_recipe

@@ -55,7 +55,7 @@ def weights(model: Model) -> torch.Tensor:
 def test_a_guard_is_a_folder_and_is_put_on_its_original(made: Any, method: str) -> None:
     first, second = (made.row(method, number) for number in (0, 1))
     names = {path.name for path in made.folder(first.model).iterdir()}
-    assert names == {"guard-000", "manifest.json", "outcome.json"}
+    assert names == {"GUARD.txt", "guard-000", "manifest.json", "outcome.json"}
     original = made.row("original").model.load(made.inputs)
     model = first.model.load(made.inputs)
     assert torch.equal(weights(model), weights(original))

@@ -17,10 +17,10 @@ from clearbench.errors import StorageError
 _GAP = "  "
 
 
-def say(*lines: str) -> None:
-    """Prints lines as they are: no markup, no wrapping."""
+def say(*lines: str, err: bool = False) -> None:
+    """Prints lines as they are, to the output or to the errors: no markup, no wrapping."""
     for line in lines:
-        typer.echo(line)
+        typer.echo(line, err=err)
 
 
 def terminal_width() -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from clearbench.cli.output import say
 from clearbench.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def assignments(option: str, pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Parses the values of a repeated `name=value` option.
+    """Parses the values of a repeated `name=value` option; the last value of a name counts.
 
     Raises:
-        RecipeError: A pair is no such thing, its value is no YAML, or a name is given twice.
+        RecipeError: A pair is no such thing, or its value is no YAML.
     """
     import yaml
 
@@ -24,13 +25,14 @@ def assignments(option: str, pairs: Sequence[str] | None) -> dict[str, Any]:
         key, separator, text = pair.partition("=")
         if not separator or not key:
             raise RecipeError(f"'{pair}' is not name=value", option, f"write {option} steps=30")
-        if key in values:
-            raise RecipeError(f"'{key}' is given twice", option, "give it once")
         try:
-            values[key] = yaml.safe_load(text)
+            value = yaml.safe_load(text)
         except (yaml.YAMLError, RecursionError) as error:
             fix = "write a number, a word, or a YAML list in quotes"
             raise RecipeError(f"{key}: '{text[:60]}' is no value", option, fix) from error
+        if key in values:
+            say(f"{option} {key} is given more than once: {value} counts", err=True)
+        values[key] = value
     return values
 
 

@@ -60,7 +60,7 @@ class Legible:
         fault = self._control_fault(text, ids)
         if fault:
             return fault
-        if not ids:
+        if text and not ids:  # a model's own answer may be empty: its end alone
             return f"{short(text)} has no tokens"
         lost = _letters(text) - _letters(self._read(ids))
         if lost:
