@@ -57,9 +57,6 @@ def test_two_runs_share_a_store(forks: Forks, recipes: Path, tmp_path: Path) -> 
     codes = [child.wait() for child in children]
     printed = [child.output() for child in children]
     assert codes == [0, 0], printed
-    begun = [line for said in printed for line in said.splitlines() if line.startswith("begin ")]
-    waits = [line for said in printed for line in said.splitlines() if line.startswith("wait ")]
-    assert len(begun) >= 9 and waits, "who waits says so"
     folders = stage_folders(store)
     kinds = [name.partition("-")[0] for name in folders if not name.startswith(".")]
     assert sorted(kinds) == ["data"] + 3 * ["measure"] + 3 * ["score"] + [
