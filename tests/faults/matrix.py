@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,19 +177,20 @@ def cases(out: Path) -> Iterator[Case]:
 
 
 def some(out: Path) -> Iterator[Case]:
-    """One damage, in turn, of the files of one stage of each kind and of the run itself.
+    """One damage, in turn, of up to four files of each kind of stage and of the run itself.
 
-    Of the files that `transformers` writes beside the weights, those of one stage are enough.
+    They are the files that decide most: of a model, its weights, manifest and outcome.
     """
-    once = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
-    seen: set[tuple[str, str]] = set()
+    beside = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+    turn = itertools.cycle(FILE_DAMAGES)
+    how, seen = next(turn), Counter[str]()
     for case in cases(out):
         *_, parent, name = ("", *Path(case.name).parts)
-        known = [how for how in (*FILE_DAMAGES, *FOLDER_DAMAGES) if (parent, how) in seen]
-        first = (parent.partition("-")[0], name) not in seen and case.how not in known
-        first = first and not (name in (*once, "chat_template.jinja") and parent[0] != "t")
-        if case.how in FILE_DAMAGES and first:
-            seen |= {(parent.partition("-")[0], name), (parent, case.how)}
+        kind = parent.partition("-")[0]
+        wanted = name not in (*beside, "chat_template.jinja") and f"{kind}/{name}" not in seen
+        if wanted and case.how == how and seen[kind] < 4:
+            seen.update((kind, f"{kind}/{name}"))
+            how = next(turn)
             yield case
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -68,6 +69,19 @@ class Bench:
             model, self.data, chosen or self.chosen, self.tracks, self.settings(**changes),
             checkpoints=checkpoints, on_step=on_step,
         )  # fmt: skip
+
+    @cached_property
+    def trained(self) -> tuple[Model, History]:
+        """Model after a whole run, and the losses of its steps; made once, so not to be changed."""
+        model = self.model()
+        return model, self.run(model)
+
+    @cached_property
+    def after_one_step(self) -> dict[int | None, tuple[Model, History]]:
+        """Models after one step, with LoRA of a rank or without, and its losses; made once."""
+        ranks = (None, 2) if self.takes_lora else (None,)
+        models = {rank: self.model() for rank in ranks}
+        return {rank: (m, self.run(m, steps=1, lora_rank=rank)) for rank, m in models.items()}
 
     def items(self, model: Model) -> dict[str, list[Item]]:
         """Selects a few rows of every role that the method needs, of several lengths."""

@@ -55,7 +55,8 @@ def _unanswered(batch: Batch) -> Batch:
 
 def terms_sum_to_total(bench: Bench) -> None:
     """Compares the sum of the named terms with the logged loss of each step."""
-    for values in bench.run(bench.model()):
+    _, history = bench.trained
+    for values in history:
         parts = [v for name, v in values.items() if name not in ("loss", "gradient_norm")]
         near(sum(parts), values["loss"], "the named terms and the logged loss", 1e-9)
 
@@ -94,8 +95,7 @@ def lora_same_interface(bench: Bench) -> None:
     """Compares the terms of the first step with LoRA and without, and the base's weights."""
     if not bench.takes_lora:
         return
-    full, adapted = bench.model(), bench.model()
-    first, second = bench.run(full, steps=1), bench.run(adapted, steps=1, lora_rank=2)
+    (_, first), (adapted, second) = bench.after_one_step[None], bench.after_one_step[2]
     must(first[0].keys() == second[0].keys(), "other terms with LoRA")
     must(adapted.trainable(), "nothing learns with LoRA")
     plain = [name for name in adapted.trainable() if "lora_" not in name]

@@ -85,9 +85,7 @@ def refuses_missing_retain(bench: Bench) -> None:
 
 def frozen_unchanged(bench: Bench) -> None:
     """Compares all weights before and after a run: trained ones change, a guard changes none."""
-    model = bench.model()
-    before = snapshot(model)
-    bench.run(model)
+    before, (model, _) = snapshot(bench.model()), bench.trained
     learns = set(model.trainable())
     moved = changed(before, snapshot(model))
     tied = {n for n in moved if "lm_head" in n}
@@ -120,9 +118,8 @@ def moves_as_declared(bench: Bench) -> None:
 
 def deterministic(bench: Bench) -> None:
     """Runs twice with one seed and compares losses and weights."""
-    first, second = bench.model(), bench.model()
-    same = bench.run(first) == bench.run(second)
-    must(same, "two runs with one seed log other losses")
+    (first, losses), second = bench.trained, bench.model()
+    must(losses == bench.run(second), "two runs with one seed log other losses")
     must(not changed(snapshot(first), snapshot(second)), "two runs with one seed differ")
 
 
@@ -132,8 +129,7 @@ class _StopError(Exception):
 
 def resumes(bench: Bench) -> None:
     """Compares a run that was stopped after two of three steps with one that was not."""
-    whole, resumed = bench.model(), bench.model()
-    bench.run(whole)
+    (whole, _), resumed = bench.trained, bench.model()
 
     def stop(done: int, *_: object) -> None:
         if done == 2:
@@ -152,9 +148,7 @@ def resumes(bench: Bench) -> None:
 
 def saves_without_pickles(bench: Bench) -> None:
     """Saves the model, with and without LoRA, and compares its logits after loading."""
-    for rank in (None, 2) if bench.takes_lora else (None,):
-        model = bench.model()
-        bench.run(model, steps=1, lora_rank=rank)
+    for rank, (model, _) in bench.after_one_step.items():
         rows = [item(row) for row in bench.data.train_rows("forget", bench.tracks)]
         batch = [row for row in rows if model.accepts(row)]
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
