@@ -92,6 +92,20 @@ def test_code_is_every_module_that_is_imported(package: Path) -> None:
     assert changed_modules(found) == ["mutable.deepest"]
 
 
+def test_a_file_of_data_counts_with_the_module_of_its_name(package: Path) -> None:
+    before = code_digests(["mutable.alone"])
+    (package / "alone.json").write_text("[1]")
+    with_data = code_digests(["mutable.alone"])
+    (package / "alone.json").write_text("[2]")
+    digests = [
+        each["mutable.alone"] for each in (before, with_data, code_digests(["mutable.alone"]))
+    ]
+    assert len({*digests}) == 3
+    assert changed_modules(before) == changed_modules(with_data) == ["mutable.alone"]
+    phrases = code_digests(["clearbench.evaluation.refusals"])["clearbench.evaluation.refusals"]
+    assert len(phrases.split()) == 2, "its phrases are such a file"
+
+
 def test_stages_and_what_they_use_count_and_where_bytes_go_does_not() -> None:
     found = {*code_digests(["clearbench.runs.stages.teach"])}
     assert {

@@ -1,4 +1,4 @@
-"""Recognises answers that decline, in English and the languages of `refusal_phrases.json`.
+"""Recognises answers that decline, in English and the languages of `refusals.json`.
 
 The phrases there are our own words, by language (ISO 639-1). They are looked for at the beginning
 of a sentence, and at its end where verbs are last. The plainest English ones are here and are
@@ -18,7 +18,7 @@ from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 from clearbench.storage import read_json
 
 #: Phrases that decline, by language.
-PHRASES: dict[str, list[str]] = read_json(Path(__file__).with_name("refusal_phrases.json"))
+PHRASES: dict[str, list[str]] = read_json(Path(__file__).with_name("refusals.json"))
 #: Languages whose verb ends the sentence.
 VERB_LAST = ("bn", "fa", "hi", "ja", "ko", "ta", "tr", "ur", "zh")
 

@@ -34,6 +34,8 @@ def modules_of(*objects: object) -> tuple[str, ...]:
 def code_digests(modules: Iterable[str]) -> dict[str, str]:
     """Computes the sha256 of every source file that modules consist of, by module name.
 
+    A file of data beside a source file and of its name counts with it.
+
     Args:
         modules: Names of imported modules: of this package, of a plugin, of an installed package.
     """
@@ -43,7 +45,7 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
         name = waiting.pop()
         path = None if name in digests else _file(name)
         if path is not None:
-            digests[name], imports = _read(path, path.stat().st_mtime_ns, name)
+            digests[name], imports = _read(path, _changed(path), name)
             waiting += [other for other in imports if other not in digests]
     return dict(sorted(digests.items()))
 
@@ -53,7 +55,7 @@ def changed_modules(recorded: dict[str, str]) -> list[str]:
     return [
         name
         for name, digest in recorded.items()
-        if (path := _file(name)) is None or sha256_file(path) != digest
+        if (path := _file(name)) is None or _digest(path) != digest
     ]
 
 
@@ -80,14 +82,29 @@ def _own_file(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def _data_file(path: Path) -> Path:
+    """Names the file of data that may stand beside a module: `refusals.json` of `refusals.py`."""
+    return path.with_suffix(".json")
+
+
+def _changed(path: Path) -> tuple[int, ...]:
+    files = (path, _data_file(path))
+    return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
+
+
+def _digest(path: Path) -> str:
+    files = (path, _data_file(path))
+    return " ".join(sha256_file(file) for file in files if file.is_file())
+
+
 @lru_cache(maxsize=2048)
-def _read(path: Path, changed: int, module: str) -> tuple[str, tuple[str, ...]]:
-    """Computes a file's sha256, and the modules that count of those that it imports."""
+def _read(path: Path, changed: tuple[int, ...], module: str) -> tuple[str, tuple[str, ...]]:
+    """Computes a file's digest, and the modules that count of those that it imports."""
     own = {PACKAGE, module.partition(".")[0]}
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {name for node in _computing_nodes(tree) for name in _names(node, module)}
     near = (name for name in names if name.partition(".")[0] in own and not _is_uncounted(name))
-    return sha256_file(path), tuple(sorted(name for name in near if _file(name) is not None))
+    return _digest(path), tuple(sorted(name for name in near if _file(name) is not None))
 
 
 def _computing_nodes(tree: ast.AST) -> Iterator[ast.AST]:
