@@ -83,7 +83,11 @@ def test_rouge_by_hand() -> None:
         2 * (3 / 6) * (3 / 4) / (3 / 6 + 3 / 4)
     )
     assert value("name_rouge_l", said=("Ann Lee", "It is Ann.")) == 0.5
-    assert value("rouge_l", said=("she was running", "she runs")) == pytest.approx(2 / 3), "stemmed"
+    for published in (True, False):
+        stemmed = value(
+            "rouge_l", parameters={"published": published}, said=("she was running", "she runs")
+        )
+        assert stemmed == pytest.approx(2 / 3)
 
 
 WORDS = st.lists(
@@ -221,6 +225,12 @@ def test_forget_quality_equals_scipy(first: list[int], second: list[int]) -> Non
     assert (found.value, found.statistic) == (expected.pvalue, expected.statistic)
 
 
+def test_histograms_that_are_one_overlap_whole() -> None:
+    x = np.arange(1, 21) / 21 * 9
+    same = score(ratio_rows(x), ratio_rows(x))["forget.text.forget_quality_js"]
+    assert same.value == pytest.approx(1.0)
+
+
 def test_order_matters_only_for_the_aligned_distance() -> None:
     ours, gold = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])
     assert aligned(ours, gold) == 0.0 < aligned(ours, gold[::-1])
@@ -305,6 +315,14 @@ def test_truths_told(text: str, whole: float, near: float, facts: float) -> None
     (measured,) = records([about]).with_table(WORDINGS, wordings).groups().values()
     for name, value_ in (("whole_truth", whole), ("near_truth", near), ("key_facts", facts)):
         assert list(metric(name).per_row(measured)) == [value_], name  # type: ignore[union-attr]
+
+
+def test_a_fact_is_told_by_all_of_its_words() -> None:
+    wordings = WORDINGS.frame([("forget", "text", "qa", 0, "r0", ["leiden", "1952"], [], None)])
+    for text, told in (("In Leiden, 1952.", 1.0), ("In Leiden.", 0.0), ("In 1952.", 0.0)):
+        about = {"row": "r0", "said": ("Ada Lim was born in Leiden in 1952.", text)}
+        (measured,) = records([about]).with_table(WORDINGS, wordings).groups().values()
+        assert list(metric("key_facts").per_row(measured)) == [told]  # type: ignore[union-attr]
 
 
 def test_a_truth_is_preferred_to_every_lie() -> None:

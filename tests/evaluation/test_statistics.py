@@ -102,7 +102,7 @@ def test_what_is_known_without_looking_does_not_count() -> None:
 
 def test_ranks_by_hand() -> None:
     """Up ranks 3, 2, 1; distance to gold ranks the same runs 1, 3, 2: rho = -1/2."""
-    up, near = (0.1, 0.2, 0.3), (0.5, 0.9, 0.8)
+    up, near = (0.1, 0.2, 0.3), (0.5, 0.9, 0.2)
     runs = [
         {"up": made(a), "gold": made(b, gold=0.5, direction="gold"), "flat": made(0.5),
          "lost": made(0.5, direction="gold")}

@@ -58,12 +58,12 @@ def test_a_mean_over_two_rows_a_person_by_hand() -> None:
 
 
 def test_a_ratio_by_the_delta_method() -> None:
-    above, below = np.array([1.0, 3.0, 2.0]), np.array([2.0, 4.0, 2.0])
+    above, below = np.array([1.0, 3.0, 4.0]), np.array([2.0, 4.0, 2.0])
     found = estimates.ratio(above, below, np.arange(3), 0.95, 2)
-    residuals = (above - 0.75 * below) / (8 / 3)
+    residuals = (above - below) / (8 / 3)
     error = math.sqrt(3 / 2 * float((residuals**2).sum())) / 3
-    assert found.value == 0.75
-    assert found.high == pytest.approx(0.75 + stats.t.ppf(0.975, 2) * error)
+    assert found.value == 1.0, "of sums, not the mean of ratios"
+    assert found.high == pytest.approx(1.0 + stats.t.ppf(0.975, 2) * error)
 
 
 def test_bounds_of_a_rate() -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clearbench.methods.base import method
 from clearbench.methods.losses import cross_entropy
+from clearbench.methods.stages import Edit, Train
 from clearbench.methods.statistics import MASK, importance, largest, saliency_mask
 from clearbench.models.base import Model
 from clearbench.testing import tiny_model
@@ -18,6 +19,12 @@ from clearbench.training.rows import TrainingRows
 
 def stacked(found: list[dict[str, Tensor]], name: str) -> Tensor:
     return torch.stack([each[name] for each in found])
+
+
+def test_a_method_with_an_edit_is_an_edit() -> None:
+    for name, kind in (("ssd", Edit), ("npo", Train)):
+        (stage,) = method(name).stages()
+        assert isinstance(stage, kind)
 
 
 def test_importance_is_the_mean_square_of_batch_gradients() -> None:
