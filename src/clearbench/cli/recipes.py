@@ -47,10 +47,10 @@ def run(
     plugins = load_plugins(plugin)
     resolved = load_recipe(recipe, changes)
     folder = out or _default_folder(resolved.name)
-    check_writable(folder)
     if plan:
         _show_plan(resolved, folder, store)
     else:
+        check_writable(folder)
         _run(resolved, folder, plugins, workers, store)
 
 
