@@ -33,6 +33,8 @@ BLOWS = {
     ("TERM", "parent"): 2,
     ("INT", "group"): 2,
 }
+#: Ends of the names of what is not finished, which a kill may leave and the next run removes.
+UNFINISHED = (".tmp", ".unfinished", ".parts")
 
 
 @dataclass
@@ -119,7 +121,9 @@ class Killer:
     def compare_stages(self, out: Path) -> None:
         """Counts finished stages that were made again since the last kill."""
         found = {
-            path.parent.name: path.stat().st_ino for path in out.glob("stages/*-*/manifest.json")
+            path.parent.name: path.stat().st_ino
+            for path in out.glob("stages/*-*/manifest.json")
+            if path.parent.suffix not in UNFINISHED
         }
         self.report.made_again += sum(found.get(name) != node for name, node in self.stages.items())
         self.stages = found
@@ -128,8 +132,7 @@ class Killer:
         self.compare_stages(out)
         self.report.finished += 1
         self.report.identical += contents(out) == expected
-        odd = (".tmp", ".unfinished", ".parts")
-        self.report.leftovers += [path.name for path in out.rglob("*") if path.suffix in odd]
+        self.report.leftovers += [path.name for path in out.rglob("*") if path.suffix in UNFINISHED]
         self.report.leftovers += [path.name for path in out.rglob("*.corrupt-*")]
 
 
