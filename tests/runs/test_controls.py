@@ -28,7 +28,7 @@ from clearbench.testing.records import records
 from clearbench.testing.world import taught
 
 TEACH = {"steps": 2, "batch_size": 2}
-GATED = {"limit": 6, "max_new_tokens": 1, "controls": ["blank", "shuffled"],
+GATED = {"limit": 3, "max_new_tokens": 1, "controls": ["blank", "shuffled"],
          "eligible": "known_by_sight"}  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def run(
 ) -> Path:
     folder = tmp_path_factory.mktemp("requests")
     content = small_recipe | {"data": small_recipe["data"] | {"requests": [1, 1]}}
-    content["evaluation"] = {"limit": 60, "max_new_tokens": 2}
+    content["evaluation"] = {"limit": 4, "max_new_tokens": 2}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     clearbench("run", folder / "recipe.yaml", "--out", folder / "out", "--workers", 1)
     return folder / "out"

@@ -29,7 +29,7 @@ def results(
     folder = tmp_path_factory.mktemp("seeds")
     content = small_recipe | {"seeds": [0, 1, 2]}
     content["data"] = {"people": 7, "strangers": 1, "forget": 5}
-    content["evaluation"] = {"limit": None, "max_new_tokens": 2, "splits": ["forget", "retain"]}
+    content["evaluation"] = {"limit": 10, "max_new_tokens": 2, "splits": ["forget", "retain"]}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     done = clearbench("run", folder / "recipe.yaml", "--out", folder / "out", "--workers", 1)
     assert "mean of 3 seeds" in done.stdout

@@ -37,18 +37,19 @@ class Mine(Method, name="mine", paper="none", needs=("forget",)):
 #: Plans a finished run again after each edit of a copy of the sources, the plugin, the model or the
 #: data; prints which stages would be made, by edit.
 PROGRAM = """
-import json, sys
+import gc, json, sys
 from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from clearbench.plugins import load_plugin
 from clearbench.quiet import quiet_libraries
-from clearbench.runs.execute import Runtime
+from clearbench.runs.cache import WorkerCache
+from clearbench.runs.execute import with_parents
+from clearbench.runs.making import make_stage
 from clearbench.runs.reasons import reasons
 from clearbench.runs.recipe import load_recipe
-from clearbench.runs.run import data_stage, plan_run, run
+from clearbench.runs.run import data_stage, plan_run
 from clearbench.runs.store import Store
-from rich.console import Console
 
 def made(recipe, out):
     people = reasons([data_stage(recipe)], Store(out / "stages"))
@@ -58,10 +59,13 @@ def made(recipe, out):
 
 def main():
     quiet_libraries()
+    gc.freeze()
     recipe_file, plugin, out, edits = (Path(word) for word in sys.argv[1:])
     load_plugin(plugin)
     recipe = load_recipe(recipe_file)
-    run(recipe, out, Runtime(workers=1, plugins=(str(plugin),)), Console(quiet=True))
+    planned, cache = plan_run(recipe, out), WorkerCache()
+    for stage in with_parents(planned.stages).values():
+        make_stage(stage, planned.store, cache, lambda *_: None)
     answers = {"nothing": made(recipe, out)}
     for name, path in json.loads(edits.read_text()).items():
         path, kept = Path(path), Path(path).read_bytes()
@@ -85,19 +89,20 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def answers(
-    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, small_recipe: dict[str, Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    clearbench: Callable[..., Any],
+    tiny_folder: Path,
+    small_recipe: dict[str, Any],
 ) -> dict[str, dict[str, str]]:
     """By edit, the stages that would be made and why."""
     root = tmp_path_factory.mktemp("edits")
     source, ours = Path(package.__file__).parent, root / "src" / "clearbench"
-    shutil.copytree(
-        source, root / "src" / "clearbench", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(source, ours)
     model, people = shutil.copytree(tiny_folder, root / "model"), root / "people"
     (root / "mine.py").write_text(PLUGIN)
     environment = os.environ | {"PYTHONPATH": str(root / "src"), "HF_HUB_OFFLINE": "1"}
-    build = ["-m", "clearbench", "build", "--people", "4", "--forget", "2", "--strangers", "1"]
-    started(environment, *build, "--out", people)
+    counts = ("--people", 4, "--forget", 2, "--strangers", 1)
+    clearbench("build", *counts, "--out", people)
     train = small_recipe["runs"][0]["train"]
     teach = small_recipe["models"]["language"]["teach"]
     language = {"model": "language", "modality": "text", "train": train}

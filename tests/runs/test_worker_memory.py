@@ -13,7 +13,7 @@ import yaml
 
 #: Makes many small runs in one process, as a worker does; prints its memory after each.
 PROGRAM = """
-import sys
+import gc, sys
 from pathlib import Path
 import psutil, torch
 from clearbench.quiet import quiet_libraries
@@ -25,6 +25,7 @@ from clearbench.runs.recipe import load_recipe
 from clearbench.runs.run import plan_run
 
 quiet_libraries()
+gc.freeze()
 torch.set_num_threads(1)
 out, cache = Path(sys.argv[2]), WorkerCache()
 planned = plan_run(load_recipe(sys.argv[1]), out)

@@ -110,4 +110,9 @@ def unspaced(word: str) -> bool:
 
 
 def _found(pattern: regex.Pattern[str], text: str) -> list[str]:
-    return list(pattern.findall(folded(text)))
+    return list(_cut(pattern, text))
+
+
+@lru_cache(maxsize=1 << 15)
+def _cut(pattern: regex.Pattern[str], text: str) -> tuple[str, ...]:
+    return tuple(pattern.findall(folded(text)))

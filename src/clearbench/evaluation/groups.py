@@ -110,9 +110,15 @@ class RecordGroup(TableSet):
 
     def logged_values(self, metric: str) -> pd.Series:
         """Returns each row's value of a metric in a published log; empty where it holds none."""
-        logged = self.table(LOGGED)
-        chosen = logged[logged["metric"] == metric]
-        return pd.Series(chosen["value"].to_numpy(dtype=float), index=chosen["row"], dtype=float)
+        return self._logged.get(metric, pd.Series(dtype=float))
+
+    @cached_property
+    def _logged(self) -> dict[str, pd.Series]:
+        """Values in a published log by row, of each metric."""
+        return {
+            str(name): pd.Series(lines["value"].to_numpy(dtype=float), index=lines["row"])
+            for name, lines in self.table(LOGGED).groupby("metric")
+        }
 
     @cached_property
     def people(self) -> dict[str, int]:
