@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -87,18 +87,30 @@ class RecordGroup(TableSet):
 
     def mean_log_prob(self, variant: str) -> pd.Series:
         """Returns each row's mean token log-probability of a variant: -l(y) of the papers."""
-        if variant not in self._means:
-            return pd.Series(dtype=float)
-        return self._means[variant].dropna()
+        return self._variants.get(variant, pd.Series(dtype=float))
+
+    @cached_property
+    def _variants(self) -> dict[str, pd.Series]:
+        return {str(name): self._means[name].dropna() for name in self._means}
 
     def options(self, prefix: str) -> pd.DataFrame:
         """Returns mean token log-probabilities of `prefix_0`, `prefix_1`..., (rows, options).
 
         Rows with fewer options than others have NaN there.
         """
-        names = [name for name in self._means if str(name).startswith(f"{prefix}_")]
-        ordered = sorted(names, key=lambda name: int(str(name).rpartition("_")[2]))
-        return self._means[ordered].dropna(how="all")
+        return self._options.get(prefix, pd.DataFrame(dtype=float))
+
+    @cached_property
+    def _options(self) -> dict[str, pd.DataFrame]:
+        numbers: dict[str, list[tuple[int, Hashable]]] = {}
+        for name in self._means:
+            prefix, _, number = str(name).rpartition("_")
+            if number.isdecimal():
+                numbers.setdefault(prefix, []).append((int(number), name))
+        return {
+            prefix: self._means[[name for _, name in sorted(names)]].dropna(how="all")
+            for prefix, names in numbers.items()
+        }
 
     def tokens(self, column: str, variant: str = "answer") -> dict[str, NDArray[np.float64]]:
         """Returns each row's token column of a variant; nothing where the log has no tokens."""
