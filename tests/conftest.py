@@ -73,7 +73,7 @@ MINI: dict[str, Any] = {
         "vision-language": {"teach": _STEPS},
         "classifier": {"teach": _STEPS | {"parts": ["vision"]}},
     },
-    "evaluation": {"limit": 8, "max_new_tokens": 4},
+    "evaluation": {"limit": 3, "max_new_tokens": 4},
     "runs": [
         {"method": "gentle_ascent", "hyperparameters": {"strength": 0.25},
          "train": {"steps": 2, "batch_size": 2}},
