@@ -17,6 +17,7 @@ from clearbench.batches.items import item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.models.adapters import load_adapter
+from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.models.model_files import UNSAFE
 from clearbench.testing.asserting import must
@@ -25,7 +26,7 @@ from clearbench.testing.by_hand import changed, snapshot
 from clearbench.testing.world import TEACH, taught
 from clearbench.training.unlearn import unlearn
 
-#: Settings under which a loss must have changed.
+#: Settings of a longer run, in which a loss must have changed.
 MOVING: dict[str, Any] = {"steps": 8, "learning_rate": 3e-3}
 
 
@@ -97,23 +98,34 @@ def frozen_unchanged(bench: Bench) -> None:
 
 
 def moves_as_declared(bench: Bench) -> None:
-    """Compares the loss on forget rows before and after with the declared direction."""
-    model = bench.model()
+    """Compares the loss on forget rows before and after a run with the declared direction.
+
+    A method that has not moved that far in the usual run is given a longer one.
+    """
+    model, moved = bench.trained.model, _terms_moved if bench.cls.forget_loss is None else _moved
+    try:
+        moved(bench, model)
+    except AssertionError:
+        model = bench.model()
+        taught_again = TEACH[bench.kind] | {"warmup": 0.1, "steps": 15}
+        bench.run(model, **(taught_again if bench.cls.from_base else MOVING))
+        moved(bench, model)
+
+
+def _moved(bench: Bench, model: Model) -> None:
+    """Compares the loss on forget rows of the taught model and of one after a run."""
     declared = bench.cls.forget_loss
-    if declared is None:
-        items, first = bench.items(model), bench.terms_of(bench.first_step)
-        before = {n: float(t.mean.detach()) for n, t in first.items()}
-        bench.run(model, **MOVING)
-        after = {n: float(t.mean.detach()) for n, t in bench.terms(model, items).items()}
-        name = "forget" if "forget" in before else "retain"
-        must(after[name] < before[name], f"'{name}' does not fall: {before} to {after}")
-        return
-    start = bench.forget_loss(taught(bench.kind))
-    taught_again = TEACH[bench.kind] | {"warmup": 0.1, "steps": 15}
-    bench.run(model, **(taught_again if bench.cls.from_base else MOVING))
-    end = bench.forget_loss(model)
+    start, end = bench.forget_loss(taught(bench.kind)), bench.forget_loss(model)
     right = end > start if declared == "up" else end < start
     must(right, f"the loss on forget rows should go {declared}: {start:.4f} to {end:.4f}")
+
+
+def _terms_moved(bench: Bench, model: Model) -> None:
+    """Compares the term on forget rows, or on retain rows without it, before and after a run."""
+    first, last = bench.terms_of(bench.first_step), bench.terms(model, bench.items(model))
+    before, after = ({n: float(t.mean.detach()) for n, t in ts.items()} for ts in (first, last))
+    name = "forget" if "forget" in before else "retain"
+    must(after[name] < before[name], f"'{name}' does not fall: {before} to {after}")
 
 
 def deterministic(bench: Bench) -> None:
