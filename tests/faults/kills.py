@@ -18,11 +18,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).parent))
 
-from forks import Fork, Forks, smallest_recipe
+from forks import Fork, Forks
 from matrix import contents
 
 #: Signals to whom, by how often they are drawn.
@@ -58,22 +56,14 @@ class Killer:
     """Runs a recipe again and again, and kills it until enough kills are done."""
 
     forks: Forks
-    recipe: Path
     draw: random.Random
     report: Report = field(default_factory=Report)
     stages: dict[str, int] = field(default_factory=dict)
 
     def go_on(self, kills: int, folder: Path) -> Report:
         began = time.monotonic()
-        words = ("run", self.recipe, "--workers", "1", "--out")
-        whole = self.forks.start(*words, folder / "whole")
-        cpu = 0.1
-        while not whole.has_ended():
-            cpu = max(cpu, whole.cpu())
-            time.sleep(0.01)
-        assert whole.wait() == 0, whole.output()
-        self.report.cpu_seconds += cpu
-        expected = contents(folder / "whole")
+        words = ("run", self.forks.folder / "smallest.yaml", "--workers", "1", "--out")
+        cpu, expected = self.forks.seconds, contents(self.forks.folder / "smallest")
         while self.report.kills < kills:
             out = folder / f"run-{self.report.finished}"
             self.stages = {}
@@ -85,8 +75,11 @@ class Killer:
         return self.report
 
     def once(self, words: tuple[Any, ...], cpu: float, kills: int) -> int:
-        """Starts a run, and kills it at a moment that it may not reach; gives its exit status."""
-        moment = self.draw.uniform(0, cpu / 2) if self.report.kills < kills else float("inf")
+        """Starts a run, and kills it at a moment that it may not reach; gives its exit status.
+
+        The moments are late enough that a run gets on, and early enough that one is killed often.
+        """
+        moment = self.draw.uniform(0, cpu / 5) if self.report.kills < kills else float("inf")
         fork, blown, spent = self.forks.start(*words), False, 0.0
         while not fork.has_ended():
             spent = max(spent, fork.cpu())
@@ -138,9 +131,7 @@ class Killer:
 
 def kill_runs(forks: Forks, kills: int, seed: int, folder: Path) -> Report:
     """Kills runs of the smallest recipe so many times."""
-    recipe = folder / "small.yaml"
-    recipe.write_text(yaml.safe_dump(smallest_recipe(folder)))
-    return Killer(forks, recipe, random.Random(seed)).go_on(kills, folder)  # noqa: S311
+    return Killer(forks, random.Random(seed)).go_on(kills, folder)  # noqa: S311
 
 
 def main() -> None:
@@ -148,10 +139,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    forks = Forks()
     with tempfile.TemporaryDirectory() as folder:
+        forks = Forks(Path(folder))
         report = kill_runs(forks, given.kills, given.seed, Path(folder))
-    forks.close()
+        forks.close()
     print(json.dumps(asdict(report), indent=1))
     whole = report.identical == report.finished
     clean = not (report.leftovers or report.outlived or report.made_again or report.noise)
