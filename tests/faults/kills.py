@@ -1,7 +1,8 @@
 """Kills runs at random moments of their CPU time, and compares what they end with.
 
-`python tests/faults/kills.py --kills 1000 --seed 0` prints how many runs ended and how many of them
-equal one that was never killed, what was left behind, and the seconds it took.
+`python tests/faults/kills.py --kills 1000 --seed 0` prints, after each run and at the end, how many
+runs ended and how many of them equal one that was never killed, what was left behind, and the
+seconds it took.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,7 @@ class Killer:
 
     forks: Forks
     draw: random.Random
+    say: Callable[[str], object]
     report: Report = field(default_factory=Report)
     stages: dict[str, int] = field(default_factory=dict)
 
@@ -70,6 +74,8 @@ class Killer:
             while self.once((*words, out), cpu, kills) != 0:
                 self.compare_stages(out)
             self.compare(out, expected)
+            self.report.seconds = time.monotonic() - began
+            self.say(json.dumps(asdict(self.report)))
             shutil.rmtree(out)
         self.report.seconds = time.monotonic() - began
         return self.report
@@ -129,9 +135,11 @@ class Killer:
         self.report.leftovers += [path.name for path in out.rglob("*.corrupt-*")]
 
 
-def kill_runs(forks: Forks, kills: int, seed: int, folder: Path) -> Report:
-    """Kills runs of the smallest recipe so many times."""
-    return Killer(forks, random.Random(seed)).go_on(kills, folder)  # noqa: S311
+def kill_runs(
+    forks: Forks, kills: int, seed: int, folder: Path, say: Callable[[str], object] = len
+) -> Report:
+    """Kills runs of the smallest recipe so many times; says a line after each that has ended."""
+    return Killer(forks, random.Random(seed), say).go_on(kills, folder)  # noqa: S311
 
 
 def main() -> None:
@@ -141,7 +149,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         forks = Forks(Path(folder))
-        report = kill_runs(forks, given.kills, given.seed, Path(folder))
+        report = kill_runs(forks, given.kills, given.seed, Path(folder), partial(print, flush=True))
         forks.close()
     print(json.dumps(asdict(report), indent=1))
     whole = report.identical == report.finished
