@@ -1,7 +1,8 @@
-"""A process that forks command lines, and recipes and runs that the tests share."""
+"""A process that forks command lines, and recipes and runs, which all test processes share."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,21 +19,33 @@ import matrix
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[forking.Forks]:
-    """Command lines whose start costs next to nothing."""
-    server = forking.Forks()
-    yield server
-    server.close()
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes share."""
+    together = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if together else base) / "faults"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def forks(shared: Path) -> Iterator[forking.Forks]:
+    """Command lines whose start costs next to nothing."""
+    client = forking.Forks(shared)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def recipes(forks: forking.Forks, shared: Path) -> Path:
     """A folder with `smallest.yaml` and `small.yaml`."""
-    folder = tmp_path_factory.mktemp("recipes")
-    for name in ("smallest", "small"):
-        content = getattr(forking, f"{name}_recipe")(folder)
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    return folder
+    return shared
+
+
+@pytest.fixture(scope="session")
+def smallest_run(forks: forking.Forks, shared: Path) -> Path:
+    """A finished run of `smallest.yaml`, never killed."""
+    return shared / "smallest"
 
 
 @pytest.fixture(scope="session")
@@ -41,19 +55,10 @@ def small(recipes: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def whole(small: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(small: dict[str, Any], shared: Path) -> Path:
     """A finished run of `small.yaml`, to copy."""
-    out = tmp_path_factory.mktemp("whole") / "out"
-    matrix.run_here(small, out)
-    return out
-
-
-@pytest.fixture(scope="session")
-def smallest_run(
-    forks: forking.Forks, recipes: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A finished run of `smallest.yaml`, never killed."""
-    out = tmp_path_factory.mktemp("smallest") / "out"
-    code, said = forks.run("run", recipes / "smallest.yaml", "--workers", 1, "--out", out)
-    assert code == 0, said
+    out = shared / "whole"
+    with FileLock(f"{out}.lock"):
+        if not (out / "report.html").is_file():
+            matrix.run_here(small, out)
     return out
