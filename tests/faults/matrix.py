@@ -7,7 +7,6 @@ and how many were mended, refused, or wrong. All of it happens in this process, 
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import io
 import itertools
@@ -70,12 +69,10 @@ def workers_here() -> Iterator[None]:
     """Lets runs make their stages in this process, and wait for no disk."""
     worker, sync = execute.Worker, os.fsync
     execute.Worker, os.fsync = WorkerHere, lambda descriptor: None
-    gc.freeze()  # as a worker process does
     try:
         yield
     finally:
         execute.Worker, os.fsync = worker, sync
-        gc.unfreeze()
 
 
 def run_here(content: dict[str, Any], out: Path, store: Path | None = None) -> str:
