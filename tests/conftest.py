@@ -150,7 +150,7 @@ def clearbench() -> Cli:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all test processes share."""
     together = os.environ.get("PYTEST_XDIST_WORKER") is not None
     base = tmp_path_factory.getbasetemp()
@@ -160,9 +160,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def forks(shared: Path) -> Iterator[Forks]:
+def forks(common: Path) -> Iterator[Forks]:
     """Command lines in processes of their own, whose start costs next to nothing."""
-    client = Forks(shared)
+    client = Forks(common)
     yield client
     client.close()
 
@@ -191,10 +191,10 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(
-    tmp_path_factory: pytest.TempPathFactory, shared: Path, clearbench_process: Cli, plugin: Path
+    tmp_path_factory: pytest.TempPathFactory, common: Path, clearbench_process: Cli, plugin: Path
 ) -> Path:
     """A copy of a finished run of the mini recipe, which is made once for all test processes."""
-    mini = shared / "mini"
+    mini = common / "mini"
     with FileLock(f"{mini}.lock"):
         if not (mini / "out" / "results.json").is_file():
             mini.mkdir()

@@ -13,15 +13,15 @@ from forks import Forks
 
 
 @pytest.fixture(scope="session")
-def recipes(forks: Forks, shared: Path) -> Path:
+def recipes(forks: Forks, common: Path) -> Path:
     """A folder with `smallest.yaml` and `small.yaml`."""
-    return shared
+    return common
 
 
 @pytest.fixture(scope="session")
-def smallest_run(forks: Forks, shared: Path) -> Path:
+def smallest_run(forks: Forks, common: Path) -> Path:
     """A finished run of `smallest.yaml`, never killed."""
-    return shared / "smallest"
+    return common / "smallest"
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +31,9 @@ def small(recipes: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def whole(small: dict[str, Any], shared: Path) -> Path:
+def whole(small: dict[str, Any], common: Path) -> Path:
     """A finished run of `small.yaml`, to copy."""
-    out = shared / "whole"
+    out = common / "whole"
     with FileLock(f"{out}.lock"):
         if not (out / "report.html").is_file():
             matrix.run_here(small, out)
