@@ -165,6 +165,10 @@ def test_people_are_never_shared() -> None:
     for training, evaluation, what in (
         ({"forget": (first,), "retain": (other,)}, {}, "forget and retain share people"),
         ({"forget": (first,)}, {"holdout": (first,)}, "holdout and the training people"),
+        ({"retain": (first,)}, {"holdout": (first,)}, "holdout and the training people"),
+        ({}, {"forget": (first,), "holdout": (other,)}, "holdout and the training people"),
+        ({}, {"retain": (first,), "holdout": (other,)}, "holdout and the training people"),
+        ({"retain": (first,)}, {"forget": (other,)}, "forget and retain share people"),
         ({"learn": (first,)}, {}, "unknown split 'learn'"),
         ({"forget": (first, first)}, {}, f"the id '{first.id}' is there twice"),
         ({"forget": (first,), "replay": (first,)}, {}, "splits forget and replay"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clearbench.batches.items import item
+from clearbench.data.example import Example
 from clearbench.data.load import load_dataset
 from clearbench.errors import RecipeError
 from clearbench.methods.base import method
@@ -104,6 +105,39 @@ def test_alternate_answers_are_to_such_questions_about_people_who_stay() -> None
     assert len(items) == 40 and same >= 72
     drawn = {made.of("alternate", items[:1], 0, step)[0].answer for step in range(40)}
     assert len(drawn) >= 5
+
+
+NAMES = ("Ana Lima", "Ana Ruiz", "Bo Born", "Cy Day", "Di Era", "Ed Fox", "Flo Gee", "Gil Hay")
+
+
+def asked(person: int, question: str, split: str) -> Example:
+    return Example(
+        id=f"{split}-{person}", person=person, track="text", task="qa",
+        question=question.format(NAMES[person]), answer=f"Answer {person}.",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "question", ["Where was {} born?", "Was it here that {} was born?", "{}, what do you eat?"]
+)
+@pytest.mark.parametrize("role", ["alternate", "decoupled"])
+def test_a_persons_name_makes_no_question_alike(role: str, question: str) -> None:
+    """Five are asked the same, one of whom is called Born; one called Ana is asked another thing.
+
+    With the names the other Ana's question would be the likest of all: only she shares her name.
+    """
+    rows = (asked(1, "How tall is {}?", "retain"),)
+    rows += tuple(asked(person, question, "retain") for person in range(2, 7))
+    rows += (asked(7, "Who taught {} to sing?", "retain"),)
+    data = replace(
+        tiny_dataset(),
+        training={"forget": (asked(0, question, "forget"),), "retain": rows},
+        evaluation={},
+        names=dict(enumerate(NAMES)),
+    )
+    made, mine = Roles(tiny_model(), data), [item(data.training["forget"][0])]
+    drawn = {made.of(role, mine, 0, step)[0].answer for step in range(60)}
+    assert drawn == {f"Answer {person}." for person in range(2, 7)}
 
 
 def test_one_forgotten_person_is_shuffled_among_his_own_rows() -> None:
