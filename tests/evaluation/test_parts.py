@@ -143,7 +143,10 @@ def test_parts_of_answers_of_another_length_are_not_used(
 ) -> None:
     """Of all rows alike, or of each by its own truth; what was measured so is found again."""
     seen, (model, data) = count(monkeypatch, "language"), small("language")
-    plain = EvaluationSettings(splits=("forget",), limit=1, max_new_tokens=40)
+    truths = [item(row) for row in data.evaluation["forget"] if row.track == "text"]
+    lengths = [model.answer_length(truth) for truth in truths]
+    assert min(lengths) < max(lengths), "as long as the longest truth, some are cut by their own"
+    plain = EvaluationSettings(splits=("forget",), limit=None, max_new_tokens=max(lengths))
     changes: tuple[dict[str, Any], ...] = (
         {}, {"max_new_tokens": 1}, {"stop_after": 1.0}, {"stop_after": 1.5},
     )  # fmt: skip

@@ -42,7 +42,7 @@ def swap(folder: Path) -> None:
 
 
 def rename(folder: Path) -> None:
-    (folder / "a.json").rename(folder / "d.json")
+    (folder / "a.json").rename(folder / "aa.json")
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -50,7 +50,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a longer text of the same time": lambda folder: write(folder / "a.json", "one."),
     "in a folder within": lambda folder: write(folder / "sub" / "c.json", "tHree", THEN + 1),
     "two of one size change places": swap,
-    "another name": rename,
+    "another name in the same order": rename,
     "one more": lambda folder: write(folder / "d.json", ""),
     "one less": lambda folder: (folder / "b.json").unlink(),
 }

@@ -107,37 +107,42 @@ def test_alternate_answers_are_to_such_questions_about_people_who_stay() -> None
     assert len(drawn) >= 5
 
 
-NAMES = ("Ana Lima", "Ana Ruiz", "Bo Born", "Cy Day", "Di Era", "Ed Fox", "Flo Gee", "Gil Hay")
-
-
-def asked(person: int, question: str, split: str) -> Example:
-    return Example(
-        id=f"{split}-{person}", person=person, track="text", task="qa",
-        question=question.format(NAMES[person]), answer=f"Answer {person}.",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "question", ["Where was {} born?", "Was it here that {} was born?", "{}, what do you eat?"]
+#: Name and question of nine people; the first is to be forgotten.
+ASKED = (
+    ("Ana Lima", "Where was {} born?"),
+    ("Ana Ruiz", "How tall is {}?"),
+    ("Was Born", "Who is {}?"),
+    ("Bo Day", "Where was {} born?"),
+    ("Cy Era", "Where was {} born?"),
+    ("Di Fox", "Where was {} born?"),
+    ("Ed Gee", "Where was {} born?"),
+    ("Flo Hay", "Where does {} live?"),
+    ("Gil Ito", "Why did {} sing?"),
 )
-@pytest.mark.parametrize("role", ["alternate", "decoupled"])
-def test_a_persons_name_makes_no_question_alike(role: str, question: str) -> None:
-    """Five are asked the same, one of whom is called Born; one called Ana is asked another thing.
 
-    With the names the other Ana's question would be the likest of all: only she shares her name.
+
+@pytest.mark.parametrize("role", ["alternate", "decoupled"])
+def test_names_make_no_questions_alike(role: str) -> None:
+    """Four are asked the same and one shares a word; nothing else of the questions is alike.
+
+    With names another Ana's question would be among the five likest, or that about Was Born.
     """
-    rows = (asked(1, "How tall is {}?", "retain"),)
-    rows += tuple(asked(person, question, "retain") for person in range(2, 7))
-    rows += (asked(7, "Who taught {} to sing?", "retain"),)
+    rows = [
+        Example(
+            id=f"{person}", person=person, track="text", task="qa", answer=f"Answer {person}.",
+            question=question.format(name),
+        )
+        for person, (name, question) in enumerate(ASKED)
+    ]  # fmt: skip
     data = replace(
         tiny_dataset(),
-        training={"forget": (asked(0, question, "forget"),), "retain": rows},
+        training={"forget": (rows[0],), "retain": (*rows[1:],)},
         evaluation={},
-        names=dict(enumerate(NAMES)),
+        names={person: name for person, (name, _) in enumerate(ASKED)},
     )
-    made, mine = Roles(tiny_model(), data), [item(data.training["forget"][0])]
-    drawn = {made.of(role, mine, 0, step)[0].answer for step in range(60)}
-    assert drawn == {f"Answer {person}." for person in range(2, 7)}
+    made = Roles(tiny_model(), data)
+    drawn = {made.of(role, [item(rows[0])], 0, step)[0].answer for step in range(60)}
+    assert drawn == {f"Answer {person}." for person in (3, 4, 5, 6, 7)}
 
 
 def test_one_forgotten_person_is_shuffled_among_his_own_rows() -> None:

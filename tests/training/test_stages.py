@@ -132,7 +132,10 @@ def test_a_stage_can_start_from_the_original_and_look_back_at_an_earlier_stage()
 def test_a_reference_is_the_model_as_the_named_stage_left_it(
     reference: str, stages: int, rank: int | None
 ) -> None:
-    """Two stages learn, then one compares: what it looks back at is run here to that stage."""
+    """Three stages learn, one compares: what it looks back at is run here to that stage.
+
+    Two more start from named stages, so that the weights of all of them are kept.
+    """
     first = (Train(learn, name="tuned"), Train(learn, name="twice"), Train(learn))
     earlier, gaps = tiny_model(), list[float]()
     if stages:
@@ -146,8 +149,9 @@ def test_a_reference_is_the_model_as_the_named_stage_left_it(
         return learn(step)
 
     last = Train(compare, reference=reference)
+    later = [Train(learn, start=name, share=0.5) for name in ("tuned", "twice")]
     about = {"needs": ("forget", "retain", "reference")}
-    run(tiny_model(), made(about, lambda _: (*first, last)), lora_rank=rank, steps=2)
+    run(tiny_model(), made(about, lambda _: (*first, last, *later)), lora_rank=rank, steps=2)
     assert len(gaps) == 2 and max(gaps) < 1e-6
 
 
