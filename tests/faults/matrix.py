@@ -7,6 +7,7 @@ and how many were mended, refused, or wrong. All of it happens in this process, 
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import io
 import itertools
