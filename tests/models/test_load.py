@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
@@ -26,7 +27,7 @@ from transformers import (
 
 from clearbench.batches.items import Item
 from clearbench.doctor import examine
-from clearbench.errors import ModelError
+from clearbench.errors import DataError, ModelError
 from clearbench.models.load import load_model
 from clearbench.testing import tiny_model
 
@@ -253,6 +254,41 @@ def test_end_tokens_that_are_no_numbers_are_refused(folder: Path, ends: Any) -> 
     with pytest.raises(ModelError, match="end tokens are whole numbers") as caught:
         load_model(folder)
     assert "generation_config.json" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"hidden_act": "nope"}, "config.json: hidden_act = 'nope'"),
+        ({"rope_parameters": {"rope_type": "nope"}}, "config.json: rope_parameters = .*nope"),
+    ],
+)
+def test_a_field_that_is_not_known_is_named(
+    folder: Path, fields: dict[str, Any], told: str
+) -> None:
+    configure(folder, **fields)
+    with pytest.raises(ModelError, match=told):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("special", [False, True])
+def test_a_control_token_may_lack_an_embedding_where_nothing_writes_it(
+    folder: Path, special: bool, written: bool
+) -> None:
+    """As the token for pictures in the models of text of Gemma 3."""
+    whole: Any = load_model(folder)
+    tokenizer, before = whole.tokenizer, log_probs(folder)
+    tokenizer.add_tokens([AddedToken("<soft>", special=special)])
+    tokenizer.chat_template += "<soft>" if written else ""
+    tokenizer.save_pretrained(folder)
+    if written or not special:
+        with pytest.raises(ModelError, match="embeddings"):
+            load_model(folder)
+        return
+    assert log_probs(folder) == before
+    with pytest.raises(DataError, match="control token '<soft>'"):
+        load_model(folder).score_items([Item("a", "answer", "Who?", "A <soft> person.")])
 
 
 @pytest.mark.parametrize("number", [300, 5000])

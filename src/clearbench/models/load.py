@@ -30,7 +30,7 @@ from clearbench.models.loaded_weights import (
     check_vocabulary,
     left_out,
 )
-from clearbench.models.model_files import check_model_files, first_line
+from clearbench.models.model_files import check_model_files, explained, first_line
 from clearbench.models.origin import Origin
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
@@ -273,7 +273,7 @@ def _loading(source: str | Path) -> Iterator[None]:
     except ClearbenchError:
         raise
     except Exception as error:  # libraries raise anything on files that are not what they should be
-        what = first_line(error)
+        what = explained(error, Path(source))
         if _is_own_code(error):
             what, fix = (
                 "it needs code of its own, which is never run",

@@ -164,17 +164,23 @@ def _is_finite(values: Tensor) -> bool:
 def check_vocabulary(model: TokenModel) -> None:
     """Refuses a tokenizer that gives tokens without an embedding.
 
+    Control tokens that no template writes may lack one (Gemma 3's for pictures, in its models of
+    text), since rows with them are refused.
+
     Raises:
-        ModelError: Some id of the vocabulary is beyond the embeddings.
+        ModelError: Some other id of the vocabulary is beyond the embeddings.
     """
     rows, tokenizer = model.core.get_input_embeddings().num_embeddings, model.tokenizer
-    count = max(tokenizer.get_vocab().values(), default=-1) + 1  # ids may have gaps
     special = {
         name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad", "unk")
     }
     beyond = [name for name, token in special.items() if token is not None and token >= rows]
-    if count > rows or beyond:
+    words = {word: token for word, token in tokenizer.get_vocab().items() if token >= rows}
+    control, template = model.encoder.legible.control, model.encoder.chat.template or ""
+    read = [word for word, token in words.items() if token not in control or word in template]
+    if read or beyond:
         which = f" ({', '.join(beyond)} among them)" if beyond else ""
+        count = max(tokenizer.get_vocab().values()) + 1  # ids may have gaps
         raise ModelError(
             f"the tokenizer has {count} tokens{which}, the model {rows} embeddings",
             "load_model",

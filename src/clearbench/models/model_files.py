@@ -100,6 +100,17 @@ def first_line(error: BaseException) -> str:
     return f"{said} is unknown or missing" if isinstance(error, KeyError) else said
 
 
+def explained(error: BaseException, folder: Path) -> str:
+    """Writes a library's message; a name that it does not know, with its field of `config.json`."""
+    path = folder / "config.json"
+    if isinstance(error, KeyError) and path.is_file():
+        for field, value in _parsed(path)[1].items():
+            held = value.values() if isinstance(value, dict) else (value,)
+            if error.args and error.args[0] in held:
+                return f"config.json: {field} = {value!r} is not known to `transformers`"
+    return first_line(error)
+
+
 def _refuse(folder: Path, problems: list[str]) -> None:
     if problems:
         raise _damaged(folder, problems)
