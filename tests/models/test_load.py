@@ -471,6 +471,20 @@ def test_what_is_no_model_is_refused(source: Any, told: str) -> None:
         load_model(source)
 
 
+@pytest.mark.parametrize("kind", ["path", "tokenizers", "number"])
+def test_what_is_no_processor_is_refused(folder: Path, kind: str) -> None:
+    model: Any = load_model(folder)
+    given = {"path": str(folder), "tokenizers": model.tokenizer.backend_tokenizer, "number": 1}
+    for source in (folder, model.module):
+        with pytest.raises(ModelError, match="is no processor"):
+            load_model(source, given[kind])
+
+
+def test_a_folder_may_be_called_like_a_file(folder: Path) -> None:
+    whole = log_probs(folder)
+    assert log_probs(folder.rename(folder.with_name("m.gguf"))) == whole
+
+
 @pytest.mark.parametrize("template", ["{% for m in %}", "{{ raise_exception('system first') }}"])
 def test_a_template_that_cannot_ask_is_refused(folder: Path, template: str) -> None:
     (folder / "chat_template.jinja").write_text(template)

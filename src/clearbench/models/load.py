@@ -257,7 +257,7 @@ def _own_processor(module: Any, kind: Kind) -> Any:
 def _where(source: str | Path) -> dict[str, Any]:
     """Arguments of `from_pretrained` that name a source; its own code is never run."""
     path = Path(packaged_smollm2() if source == SMOLLM2 else source)
-    if path.suffix == ".gguf":
+    if path.suffix == ".gguf" and not path.is_dir():
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     else:
         place = str(path.absolute()) if path.exists() else str(source)
@@ -300,6 +300,13 @@ def _plain_weights(module: Any) -> None:
 
 
 def _wrap(module: Any, processor: Any, kind: Kind) -> Model:
+    tokenizer = getattr(processor, "tokenizer", processor)
+    if not callable(processor) or (kind != "classifier" and not hasattr(tokenizer, "eos_token_id")):
+        raise ModelError(
+            f"a {type(processor).__name__} is no processor",
+            "load_model",
+            "give the model's own, as AutoTokenizer or AutoProcessor loads it",
+        )
     model = _WRAPPERS[kind](module, processor)
     model.core.config.return_dict = True  # outputs are read by name
     model.train(False)
