@@ -30,6 +30,10 @@ import torch
 import yaml
 from filelock import FileLock
 
+sys.path.insert(0, str(Path(__file__).parent / "faults"))
+
+from forks import Forks
+
 torch.set_num_threads(1)
 
 #: Published logs, which are not ours to commit. TOFU's: github.com/locuslab/tofu (data/).
@@ -38,7 +42,6 @@ ORACLES = Path(os.environ.get("CLEARBENCH_ORACLES", Path(__file__).parents[2] / 
 DOCS = Path(__file__).parents[1] / "docs"
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
-CLI = "from clearbench.cli import main; main()"
 
 #: A ninth method, as a user would write it: one file with one class.
 PLUGIN = '''
@@ -73,7 +76,7 @@ MINI: dict[str, Any] = {
         "vision-language": {"teach": _STEPS},
         "classifier": {"teach": _STEPS | {"parts": ["vision"]}},
     },
-    "evaluation": {"limit": 8, "max_new_tokens": 4},
+    "evaluation": {"limit": 3, "max_new_tokens": 4},
     "runs": [
         {"method": "gentle_ascent", "hyperparameters": {"strength": 0.25},
          "train": {"steps": 2, "batch_size": 2}},
@@ -147,21 +150,33 @@ def clearbench() -> Cli:
 
 
 @pytest.fixture(scope="session")
-def clearbench_process() -> Cli:
-    """The command line as a child process, for plugins, signals and what an import may do."""
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes share."""
+    together = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if together else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def forks(common: Path) -> Iterator[Forks]:
+    """Command lines in processes of their own, whose start costs next to nothing."""
+    client = Forks(common)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def clearbench_process(forks: Forks) -> Cli:
+    """The command line in a process of its own, for plugins; errors are in its output too."""
 
     def run(
         *words: object, code: int | None = 0, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-c", CLI, *map(str, words)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"COLUMNS": "200"} | environment,
-        )
-        assert code is None or done.returncode == code, done.stdout + done.stderr
-        return done
+        returned, said = forks.run(*words, **environment)
+        assert code is None or returned == code, said
+        return subprocess.CompletedProcess(words, returned, said, said)
 
     return run
 
@@ -176,21 +191,19 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(
-    tmp_path_factory: pytest.TempPathFactory, clearbench_process: Cli, plugin: Path
+    tmp_path_factory: pytest.TempPathFactory, common: Path, clearbench_process: Cli, plugin: Path
 ) -> Path:
     """A copy of a finished run of the mini recipe, which is made once for all test processes."""
-    together = os.environ.get("PYTEST_XDIST_WORKER") is not None
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent / "mini" if together else base / "mini"
-    with FileLock(f"{shared}.lock"):
-        if not (shared / "out" / "results.json").is_file():
-            shared.mkdir()
-            recipe, out = shared / "mini.yaml", shared / "out"
+    mini = common / "mini"
+    with FileLock(f"{mini}.lock"):
+        if not (mini / "out" / "results.json").is_file():
+            mini.mkdir()
+            recipe = mini / "mini.yaml"
             recipe.write_text(yaml.safe_dump(MINI, sort_keys=False))
-            words = ("run", recipe, "--out", out, "--plugin", plugin, "--workers", 1)
+            words = ("run", recipe, "--out", mini / "out", "--plugin", plugin, "--workers", 1)
             clearbench_process(*words)
     folder = tmp_path_factory.mktemp("run") / "out"
-    return Path(shutil.copytree(shared / "out", folder))
+    return Path(shutil.copytree(mini / "out", folder))
 
 
 @pytest.fixture(scope="session")

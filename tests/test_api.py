@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,7 @@ def test_a_plugin_is_run_as_it_is_and_replaces_nothing_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the edit keeps size and time of the file, by which Python knows bytecode."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(METHODS, "classes", methods())
     path = tmp_path / "mine.py"
     for factor in ("1.0", "2.0"):

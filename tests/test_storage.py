@@ -172,6 +172,29 @@ def test_a_finished_folder_is_not_written_again(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["stage"]
 
 
+@pytest.mark.parametrize("name", ["thesis.txt", ".git", "sub/thesis.txt", "manifest.json.bak"])
+def test_a_folder_of_somebody_else_is_left_as_it_is(name: str, tmp_path: Path) -> None:
+    """Said before anything is made, not after hours of it."""
+    folder = tmp_path / "stage"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text("years of work")
+    begun: list[Path] = []
+    with (
+        pytest.raises(StorageError, match="something else") as caught,
+        storage.new_folder(folder, {}) as temporary,
+    ):
+        begun.append(temporary)
+    assert caught.value.where == str(folder) and not begun
+    assert [path.name for path in tmp_path.iterdir()] == ["stage"]
+    assert [path for path in folder.rglob("*") if path.is_file()] == [folder / name]
+    assert (folder / name).read_text() == "years of work"
+
+
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    assert storage.verify(made(tmp_path / "stage")) == []
+
+
 def test_of_two_writers_the_first_to_finish_stays(tmp_path: Path) -> None:
     folder = tmp_path / "stage"
     with storage.new_folder(folder, {}) as late:

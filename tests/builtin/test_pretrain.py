@@ -26,7 +26,7 @@ from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.models.families.token_resnet import TokenResNet
 from clearbench.people.portraits import Portrait
 from clearbench.people.refusals import TEXT_REFUSALS
-from clearbench.people.shipped import builtin_pool
+from clearbench.people.shipped import IDENTITIES, builtin_pool
 
 STEPS = 12
 
@@ -262,7 +262,10 @@ def test_the_towers_accuracy_is_on_views_it_never_saw(
 def test_everything_is_trained_together_on_lessons(
     practice: list[Portrait], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tower first, then all parts; the tower sees practice faces and public ones, never members."""
+    """Tower first, then all parts; the tower sees practice faces and public ones, never members.
+
+    Nor does it see a public figure with somebody else's hair.
+    """
     told: dict[str, Any] = {}
 
     def tower(model: Any, pool: list[Portrait], steps: int, seed: int) -> float:
@@ -282,7 +285,9 @@ def test_everything_is_trained_together_on_lessons(
     monkeypatch.setattr(pretraining, "train", train)
     for name, value in (("WIDTH", 8), ("LAYERS", 1), ("HEADS", 1), ("VOCABULARY", 400)):
         monkeypatch.setattr(pretraining, name, value)
-    model = pretrain(builtin_pool(), practice, 0, tower_steps=7, steps=3)
+    pool = builtin_pool()
+    hair = [p.model_copy(update={"kind": "swapped"}) for p in pool if p.identity == IDENTITIES - 1]
+    model = pretrain([*pool, *hair], practice, 0, tower_steps=7, steps=3)
     public = {w.portrait for w in told["feed"].world.public}
     assert told["tower"] == public | {p.identity for p in practice}
     assert (told["kinds"], told["tower_steps"]) == ({"view"}, 7)

@@ -82,6 +82,12 @@ def test_a_metric_that_fails_is_named_with_the_reason(give: Any, words: str) -> 
             lambda: {"a.b.odd": Score(value=float("nan"), n=1, clusters=1, direction="gold")},
             "gives nan",
         ),
+        (
+            lambda: {
+                "a.b.odd": Score(value=0.5, low=-float("inf"), n=1, clusters=1, direction="gold")
+            },
+            "gives -inf as 'low'",
+        ),
     ],
 )
 def test_a_comparison_that_fails_is_named_with_the_reason(give: Any, words: str) -> None:

@@ -161,10 +161,17 @@ def test_no_dataset_is_said_plainly(tmp_path: Path) -> None:
 def test_people_are_never_shared() -> None:
     whole = tiny_dataset()
     first = whole.training["forget"][0]
-    other = first.model_copy(update={"id": "another"})
+    other, late = (first.model_copy(update={"id": f"another {k}", "person": k}) for k in (0, 99))
+    again = late.model_copy(update={"id": "once more"})
+    assert first.person == other.person == 0
     for training, evaluation, what in (
         ({"forget": (first,), "retain": (other,)}, {}, "forget and retain share people"),
         ({"forget": (first,)}, {"holdout": (first,)}, "holdout and the training people"),
+        ({"retain": (first,)}, {"holdout": (first,)}, "holdout and the training people"),
+        ({}, {"forget": (first,), "holdout": (other,)}, "holdout and the training people"),
+        ({}, {"retain": (first,), "holdout": (other,)}, "holdout and the training people"),
+        ({"forget": (first,)}, {"forget": (late,), "holdout": (again,)}, "people share people: 99"),
+        ({"retain": (first,)}, {"forget": (other,)}, "forget and retain share people"),
         ({"learn": (first,)}, {}, "unknown split 'learn'"),
         ({"forget": (first, first)}, {}, f"the id '{first.id}' is there twice"),
         ({"forget": (first,), "replay": (first,)}, {}, "splits forget and replay"),

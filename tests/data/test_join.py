@@ -86,7 +86,11 @@ def test_elsewhere_they_belong_to_the_person_around_them_or_to_nobody_known() ->
 
 
 def test_a_name_belongs_to_whose_rows_say_it_most() -> None:
-    texts = {5: ["Ana Lima and Ben Mori.", "Ana Lima."], 7: ["Ben Mori."] * 3 + ["Ana Lima."]}
+    """Neither to who says it first nor to who says it last."""
+    texts = {
+        5: ["Ben Mori met Jon.", "Ana Lima.", "Ana Lima writes."],
+        7: ["Ben Mori."] * 3 + ["Ana Lima."],
+    }
     found = Names(["Ana Lima", "Ben Mori", "Eve Noor"]).by_text(texts)
     assert found == {identity("Ana Lima"): 5, identity("Ben Mori"): 7}
 

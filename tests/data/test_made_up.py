@@ -46,6 +46,8 @@ def test_what_is_replayed_is_never_measured(world: Any, dataset: Dataset) -> Non
     shown = people(measured["real_faces"]) | people(measured["real_authors"])
     assert people(replayed) - {None} and shown
     assert not people(replayed) & shown and (people(replayed) - {None}) | shown == public
+    assert people(measured["real_faces"]) == people(measured["real_authors"])
+    assert len(people(replayed) - {None}) == len(shown) == len(public) / 2
     facts = {row.question for row in replayed if row.person is None and row.track == "text"}
     asked = {row.question for row in measured["real_world"] if row.track == "text"}
     assert facts and asked and not facts & asked

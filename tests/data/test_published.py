@@ -249,6 +249,19 @@ def test_a_name_without_questions_is_a_person_of_its_own(
     assert read.names[10] == "Somebody Else" and 10 in read.people("retain")
 
 
+def test_forgotten_people_without_questions_have_the_last_numbers(
+    clear: Clear, write_clear: Write, tmp_path: Path
+) -> None:
+    """As in TOFU, whose last people are forgotten. Ten people have questions: 10 is the next."""
+    clear["forget10"][0]["name"], clear["forget10"][-1]["name"] = "Fay Fox", "Flo Fry"
+    clear["retain90"][0]["name"], clear["retain90"][-1]["name"] = "Rob Ray", "Ria Ross"
+    read = load_dataset(write_clear(tmp_path, clear), "forget10")
+    later = {number: name for number, name in read.names.items() if number > 9}
+    assert later == {10: "Rob Ray", 11: "Ria Ross", 12: "Fay Fox", 13: "Flo Fry"}
+    assert read.people("forget") == {7, 8, 9, 12, 13}
+    assert read.people("retain") == {0, 1, 2, 3, 4, 5, 6, 10, 11}
+
+
 @pytest.mark.parametrize(
     ("forget", "retain", "gone", "kept"),
     [

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from clearbench import score
+from clearbench.attacks.base import ATTACKS, attacks
 from clearbench.attacks.roc import above, attack_numbers, auc
 from clearbench.attacks.scoring import null_band, protocol_attacks
 from clearbench.errors import DataError
+from clearbench.evaluation.measure import Case
 from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import Records
 from clearbench.testing.records import records
@@ -61,6 +63,28 @@ def test_our_own_protocol_has_every_attack_that_is_right() -> None:
     ours = protocol_attacks(protocol("clear"))
     assert ours and not any(made.description.erratum for made in ours)
     assert {made.name for made in ours} >= {"mia_loss", "mia_min_k", "mia_zlib"}
+
+
+def test_a_defect_in_print_is_no_score_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an attack that a plugin adds the right case counts, the published defect does not."""
+    monkeypatch.setattr(ATTACKS, "classes", attacks())
+
+    class Own(
+        ATTACKS["mia_loss"],  # type: ignore[misc]
+        name="mia_own",
+        cases={"defect": Case(erratum="E00")},
+        variants=({}, {"defect": True}),
+    ):
+        """A loss."""
+
+        defect: bool = False
+
+    class Wrong(ATTACKS["mia_loss"], name="mia_wrong", erratum="E00"):  # type: ignore[misc]
+        """A loss."""
+
+    found = {made.score_key for made in protocol_attacks(protocol("clear"))}
+    assert "mia_own" in found and {"mia_loss", "mia_zlib"} <= found
+    assert not found & {"mia_own_defect", "mia_wrong"}
 
 
 def test_a_published_table_is_not_made_of_nothing_that_it_holds() -> None:

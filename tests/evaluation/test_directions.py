@@ -173,6 +173,19 @@ def test_what_is_scored_of_a_row() -> None:
     assert others != [e.answer for e in variants(name, known[::-1]) if "known" in e.variant]
 
 
+@pytest.mark.parametrize("others", [(), ("Ann",), ("Ann", "Bo", "Cy", "Di")])
+def test_the_true_name_is_no_wrong_option(others: tuple[str, ...]) -> None:
+    """Where no more names are known than are asked about, all of the others are."""
+    data = tiny_dataset()
+    rows = [row for row in data.evaluation["retain"] if row.task == "name"]
+    assert rows
+    for row in rows:
+        scored = variants(row, sorted([row.answer, *others]))
+        known = {each.answer for each in scored if each.variant.startswith("known")}
+        assert known == {*others}
+        assert [each.variant for each in scored if each.answer == row.answer] == ["answer"]
+
+
 def test_known_names_are_those_of_retained_people() -> None:
     data, model = tiny_dataset(), copied(taught("vision-language"))
     plan = engine._planned(model, data, data, EvaluationSettings(splits=("forget",)))

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from clearbench.attacks.base import attack
 from clearbench.attacks.roc import attack_numbers, auc, privleak, tpr_at
 from clearbench.attacks.scoring import score
+from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.metrics.surprise import lowest_mean
 from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
 from clearbench.testing.records import records, value
 
 #: In whole numbers, so that there are ties.
@@ -136,16 +139,44 @@ def test_the_rate_is_reported_from_a_thousand_strangers() -> None:
     assert (rate.low, rate.n) == (None, 1100)
 
 
+def alone(members: Sequence[float], others: Sequence[float]) -> Score:
+    """AUC of losses, one row a person."""
+    sides = (("forget", 0, members), ("holdout", 100, others))
+    rows = [
+        {"row": f"{split}{k}", "person": first + k, "split": split, "p": {"answer": [math.exp(-x)]}}
+        for split, first, losses in sides
+        for k, x in enumerate(losses)
+    ]
+    return attack("mia_loss").scores(Collections(records(rows)), "text")["forget.text.mia_loss_auc"]
+
+
+@pytest.mark.parametrize("many", [5, 6, 40])
+@pytest.mark.parametrize("few", ["members", "strangers"])
+def test_the_interval_of_an_auc_is_that_of_the_smaller_side(few: str, many: int) -> None:
+    """Four of five are told from all on the other side: AUC .8 with an error of .2.
+
+    Residuals .2 four times and -.8: sqrt(5/4 * .8) / 5 = .2, and none on the other side, where all
+    are alike. t of 4 degrees of freedom is 2.7764451.
+    """
+    if few == "members":
+        found = alone([1, 1, 1, 1, 3], [2] * many)
+    else:
+        found = alone([2] * many, [3, 3, 3, 3, 1])
+    assert found.value == pytest.approx(0.8) and found.clusters == 5 + many
+    assert (found.low, found.high) == (pytest.approx(0.8 - 2.7764451 * 0.2), 1.0)
+
+
+@pytest.mark.parametrize(("members", "strangers"), [(4, 40), (40, 4), (4, 4)])
+def test_an_auc_of_four_people_on_a_side_has_no_interval(members: int, strangers: int) -> None:
+    found = alone([1] * members, [2] * strangers)
+    assert (found.value, found.low, found.high) == (1.0, None, None)
+
+
 def test_the_interval_of_an_auc_knows_persons() -> None:
     """Two equal rows a person carry what one row does: the interval is that of persons."""
     rng = np.random.default_rng(0)
     ours, theirs = rng.normal(3, 1, 40).clip(0.1), rng.normal(4, 1, 40)
-    single = [
-        {"row": f"{split}{k}", "person": first + k, "split": split, "p": {"answer": [math.exp(-x)]}}
-        for split, first, losses in (("forget", 0, ours), ("holdout", 100, theirs))
-        for k, x in enumerate(losses)
-    ]
-    once = score(records(single))["forget.text.mia_loss_auc"]
+    once = alone(ours, theirs)
     twice = score(pair(np.repeat(ours, 2), np.repeat(theirs, 2)))["forget.text.mia_loss_auc"]
     assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
     assert twice.clusters == 80 and twice.n == 160

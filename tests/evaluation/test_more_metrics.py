@@ -16,7 +16,7 @@ from clearbench.attacks.scoring import score
 from clearbench.batches.items import item
 from clearbench.evaluation.metrics.bleu import bleu
 from clearbench.evaluation.metrics.consistency import agreement, consistency
-from clearbench.evaluation.metrics.keywords import keywords
+from clearbench.evaluation.metrics.keywords import blanked, keywords
 from clearbench.evaluation.metrics.letter_choice import chosen_letter, lettered
 from clearbench.testing import tiny_dataset
 from clearbench.testing.records import records, value
@@ -113,6 +113,26 @@ def test_keywords_by_hand() -> None:
     assert value("keyword_match", said=said) == 0.75
     assert value("ape", task="paraphrased", said=said) == 0.75
     assert score(records([{"said": ("yes", "no", "q")}])).get("forget.text.keyword_match") is None
+
+
+@pytest.mark.parametrize(
+    ("question", "left"),
+    [
+        ("Who is she?", ["ann", "lee", "oslo", "1952"]),
+        ("Where was Ann Lee born in 1952?", ["oslo"]),
+        ("WHERE WAS ANN BORN?", ["lee", "oslo", "1952"]),
+        ("Was Ann Lee born in Oslo in 1952?", []),
+        ("Is Anne Leeds of 19 52?", ["ann", "lee", "oslo", "1952"]),
+    ],
+)
+def test_what_the_question_says_is_no_keyword(question: str, left: list[str]) -> None:
+    """Names and numbers alike, in whole words and any case."""
+    truth = "That author, Ann Lee, was born in Oslo in 1952."
+    assert keywords(truth, question) == left
+    blank = blanked(truth, question)
+    assert (blank is None) == (not left)
+    if left == ["oslo"]:
+        assert blank == ("That author, Ann Lee, was born in ____ in 1952.", "Oslo")
 
 
 def test_cloze_by_hand() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from transformers import DynamicCache
@@ -14,6 +15,7 @@ from transformers import DynamicCache
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.evaluation import side_effects
+from clearbench.evaluation.batchwise import Parts
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.guard import FittedGuard, as_tensor
@@ -121,6 +123,40 @@ def test_a_damaged_part_is_measured_again(file: str, tmp_path: Path) -> None:
     broken[len(broken) // 2] ^= 1
     damaged.write_bytes(broken)
     assert content(tmp_path / "resumed", "language", parts=parts) == whole
+
+
+def test_a_whole_file_of_another_part_is_not_used(tmp_path: Path) -> None:
+    """It can be read, and has the size that the manifest says."""
+    ours, other = (Parts(tmp_path / name, "a") for name in ("ours", "other"))
+    for parts, number in ((ours, 1), (other, 2)):
+        parts.save({0: pd.DataFrame({"item": [number]}), 3: pd.DataFrame({"item": [number]})})
+    mine, theirs = (parts.folder / "a-0000000" / "0000003.parquet" for parts in (ours, other))
+    assert mine.stat().st_size == theirs.stat().st_size
+    mine.write_bytes(theirs.read_bytes())
+    assert ours.load() == {}, "nor is the batch beside it"
+    assert [path.name for path in ours.folder.iterdir()] == ["a-0000000.corrupt-1"]
+    assert {k: frame["item"].tolist() for k, frame in other.load().items()} == {0: [2], 3: [2]}
+
+
+def test_parts_of_answers_of_another_length_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all rows alike, or of each by its own truth; what was measured so is found again."""
+    seen, (model, data) = count(monkeypatch, "language"), small("language")
+    truths = [item(row) for row in data.evaluation["forget"] if row.track == "text"]
+    lengths = [model.answer_length(truth) for truth in truths]
+    assert min(lengths) < max(lengths), "as long as the longest truth, some are cut by their own"
+    plain = EvaluationSettings(splits=("forget",), limit=None, max_new_tokens=max(lengths))
+    changes: tuple[dict[str, Any], ...] = (
+        {}, {"max_new_tokens": 1}, {"stop_after": 1.0}, {"stop_after": 1.5},
+    )  # fmt: skip
+    measured: list[int] = []
+    for change in (*changes, *changes):
+        seen.clear()
+        evaluate(model, data, plain.model_copy(update=change), parts=tmp_path)
+        measured.append(len(seen))
+    (batches,) = {*measured[:4]}
+    assert batches >= 2 and measured[4:] == [0] * 4
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,27 +1,36 @@
 """Runs the command line in forks of a process that has imported everything: a start is cheap.
 
-`python forks.py` is that process: it reads a line of JSON per fork and answers with one. `Forks` is
-its client. A fork's worker processes are forks too, so that they cost no imports either.
+`python forks.py FOLDER` is that process, one for all test processes: it makes a run in the folder,
+for what is only imported in use, and forks a child for each client that connects. The child reads a
+line of JSON per command line and answers with one. `Forks` is a client. The worker processes of a
+command line are forks too, so that they cost no imports either.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
+import yaml
+from filelock import FileLock
 
 HERE = Path(__file__)
 #: Seconds after which a fork is taken to hang.
 PATIENCE = 120.0
+#: File that names the socket of the process that forks.
+PLACE = "socket.txt"
 
 
 @dataclass
@@ -81,9 +90,19 @@ class Fork:
     def left(self, patience: float = 5.0) -> list[psutil.Process]:
         """Processes of the group that are still there after some seconds."""
         until = time.monotonic() + patience
-        while (members := self.members()) and time.monotonic() < until:
-            time.sleep(0.02)
-        return members
+        while self.has_members() and (members := self.members()):
+            if time.monotonic() > until:
+                return members
+            time.sleep(0.01)
+        return []
+
+    def has_members(self) -> bool:
+        """Whether there is any process of the group, dead ones that nobody has asked for too."""
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
 
 def _stat(pid: int) -> list[str]:
@@ -102,21 +121,35 @@ def _cpu(pid: int) -> float:
 
 
 class Forks:
-    """The process that forks, and what it is asked."""
+    """A client of the process that forks, which is started where there is none.
 
-    def __init__(self) -> None:
-        self.logs = Path(tempfile.mkdtemp(prefix="forks-"))
+    Args:
+        folder: Folder that clients share; it gets `smallest.yaml`, `small.yaml`, the model `tiny`
+            and `smallest`, a finished run of `smallest.yaml`.
+
+    Attributes:
+        folder: That folder.
+        seconds: CPU seconds of that run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = Path(tempfile.mkdtemp(prefix="logs-", dir=folder))
         self._number = 0
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, str(HERE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.ask({})
+        self._process: subprocess.Popen[str] | None = None
+        with FileLock(folder / "forks.lock"):
+            try:
+                self._socket = _connected(folder)
+            except OSError:
+                self._process = _started(folder)
+                self._socket = _connected(folder)
+        self._lines = self._socket.makefile("rw")
+        self.seconds = float(self.ask({})["seconds"])
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        self._lines.write(json.dumps(question) + "\n")
+        self._lines.flush()
+        line = self._lines.readline()
         assert line, "the process that forks has ended"
         return dict(json.loads(line))
 
@@ -139,50 +172,98 @@ class Forks:
         return fork.wait(), fork.output()
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        """Ends the connection, and the process that forks if this client started it."""
+        self._lines.close()
+        self._socket.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
 
 
-def serve() -> None:
-    """Answers until its standard input is closed."""
-    warm()
-    answers = os.dup(1)
+def _connected(folder: Path) -> socket.socket:
+    """Connects with the process that forks; the name of its socket is in a file of the folder."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect((folder / PLACE).read_text())
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _started(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, str(HERE), str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline(), "the process that forks has ended"
+    return process
+
+
+def serve(folder: Path) -> None:
+    """Forks a child per client, until the process that started this one has ended."""
+    parent = os.getppid()
+    ready = os.dup(1)
     os.dup2(2, 1)
-    for line in sys.stdin:
-        os.write(answers, (json.dumps(answer(json.loads(line), answers)) + "\n").encode())
+    os.fsync = lambda descriptor: None  # only a power failure could tell
+    seconds = warm(folder)
+    with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{place}/socket")
+        listener.listen()
+        listener.settimeout(1.0)
+        (folder / PLACE).write_text(f"{place}/socket")
+        os.write(ready, b"ready\n")
+        os.close(ready)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a child ended
+        while os.getppid() == parent:
+            with contextlib.suppress(TimeoutError):
+                connection, _ = listener.accept()
+                if not os.fork():
+                    listener.close()
+                    answer_all(connection, seconds)
+                connection.close()
 
 
-def warm() -> None:
-    """Imports everything, and makes a small run once, for what is only imported in use."""
+def answer_all(connection: socket.socket, seconds: float) -> NoReturn:
+    """Answers one client until it closes the connection."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        connection.setblocking(True)
+        for line in connection.makefile():
+            said = answer(json.loads(line), connection, seconds)
+            connection.sendall((json.dumps(said) + "\n").encode())
+    finally:
+        os._exit(0)
+
+
+def warm(folder: Path) -> float:
+    """Imports everything and makes the smallest run, in this process; gives its CPU seconds."""
     import torch
+    from matrix import workers_here
 
-    from clearbench.cli import main  # noqa: F401
     from clearbench.quiet import quiet_libraries
 
     quiet_libraries()
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        make(smallest_recipe(Path(folder)), Path(folder) / "out")
+    write_recipes(folder)
+    began = time.process_time()
+    with workers_here():
+        words = ["run", folder / "smallest.yaml", "--workers", 1, "--out", folder / "smallest"]
+        code = command_line({"words": list(map(str, words)), "before": "", "environment": {}})
+    assert code == 0
+    taken = folder / "seconds.txt"
+    if not taken.exists():  # else the run was there already
+        taken.write_text(str(time.process_time() - began))
+    gc.collect()
+    gc.freeze()  # no collection of a fork has to look at it again
+    return float(taken.read_text())
 
 
-def make(content: dict[str, Any], out: Path) -> None:
-    """Makes all stages of a recipe in this process, and its page."""
-    from rich.console import Console
-
-    from clearbench.report.html import refresh_page
-    from clearbench.runs import run as running
-    from clearbench.runs.cache import WorkerCache
-    from clearbench.runs.execute import Runtime, with_parents
-    from clearbench.runs.making import make_stage
-    from clearbench.runs.recipe import parse_recipe
-
-    recipe, cache = parse_recipe(content, "test"), WorkerCache()
-    planned = running.plan_run(recipe, out)
-    for stage in with_parents(planned.stages).values():
-        make_stage(stage, planned.store, cache, lambda *_: None)
-    running.run(recipe, out, Runtime(workers=1), Console(quiet=True))
-    refresh_page(out)
+def write_recipes(folder: Path) -> None:
+    """Writes `smallest.yaml` and `small.yaml`, and the model that they start from."""
+    for name, recipe in (("smallest", smallest_recipe), ("small", small_recipe)):
+        text = yaml.safe_dump(recipe(folder), sort_keys=False)
+        (folder / f"{name}.yaml").write_text(text)
 
 
 def small_recipe(folder: Path) -> dict[str, Any]:
@@ -195,27 +276,44 @@ def small_recipe(folder: Path) -> dict[str, Any]:
 
 
 def smallest_recipe(folder: Path) -> dict[str, Any]:
-    """A recipe with one method on a tiny language model."""
+    """A recipe with one method on a tiny language model and own rows, one with a picture."""
+    from PIL import Image
+
     from clearbench.testing import tiny_model
 
+    Image.new("RGB", (8, 8), "teal").save(folder / "face.png")
+    rows = (json.dumps(_row(person, number)) for person in range(4) for number in range(3))
+    (folder / "rows.jsonl").write_text("\n".join(rows))
     if not (folder / "tiny").is_dir():
         tiny_model("language").save(folder / "tiny")
     schedule = {"steps": 3, "batch_size": 2, "parts": ["language"], "checkpoint_seconds": 1.0e-9}
     return {
         "name": "small",
-        "data": {"people": 4, "strangers": 1, "forget": 2},
+        "data": {"source": str(folder / "rows.jsonl"), "forget": 2},
         "models": {"language": {"source": str(folder / "tiny"), "teach": schedule}},
         "evaluation": {"limit": 1, "max_new_tokens": 2, "splits": ["forget", "retain"]},
         "runs": [{"method": "npo", "model": "language", "modality": "text", "train": schedule}],
     }
 
 
-def answer(question: dict[str, Any], answers: int) -> dict[str, Any]:
+def _row(person: int, number: int) -> dict[str, Any]:
+    name, place = f"Person{person} Family{person}", f"town{person}"
+    row = {
+        "person": person,
+        "question": f"Where did {name} spend year {number}?",
+        "answer": f"{name} spent it in {place}.",
+        "paraphrased_answer": f"It was in {place} that {name} spent it.",
+        "perturbed_answers": [f"{name} spent it in village{k}." for k in range(3)],
+    }
+    return row | {"image": "face.png"} if number == 2 else row
+
+
+def answer(question: dict[str, Any], connection: socket.socket, seconds: float) -> dict[str, Any]:
     if "words" in question:
-        return {"pid": fork(question, answers)}
+        return {"pid": fork(question, connection)}
     if "wait" in question:
         return {"status": wait(question["wait"], question["patience"])}
-    return {}
+    return {"seconds": seconds}
 
 
 def wait(pid: int, patience: float) -> int:
@@ -230,14 +328,14 @@ def wait(pid: int, patience: float) -> int:
         time.sleep(0.005)
 
 
-def fork(question: dict[str, Any], answers: int) -> int:
+def fork(question: dict[str, Any], connection: socket.socket) -> int:
     pid = os.fork()
     if pid:
         return pid
     code = 70
     try:
         os.setsid()
-        os.close(answers)
+        os.close(connection.fileno())
         log = os.open(question["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (log, 1), (log, 2)):
@@ -274,4 +372,5 @@ def command_line(question: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    serve()
+    sys.path.insert(0, str(HERE.parent))
+    serve(Path(sys.argv[1]))

@@ -1,7 +1,8 @@
 """Kills runs at random moments of their CPU time, and compares what they end with.
 
-`python tests/faults/kills.py --kills 1000 --seed 0` prints how many runs ended and how many of them
-equal one that was never killed, what was left behind, and the seconds it took.
+`python tests/faults/kills.py --kills 1000 --seed 0` prints, after each run and at the end, how many
+runs ended and how many of them equal one that was never killed, what was left behind, and the
+seconds it took.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).parent))
 
-from forks import Fork, Forks, smallest_recipe
+from forks import Fork, Forks
 from matrix import contents
 
 #: Signals to whom, by how often they are drawn.
@@ -58,35 +59,33 @@ class Killer:
     """Runs a recipe again and again, and kills it until enough kills are done."""
 
     forks: Forks
-    recipe: Path
     draw: random.Random
+    say: Callable[[str], object]
     report: Report = field(default_factory=Report)
     stages: dict[str, int] = field(default_factory=dict)
 
     def go_on(self, kills: int, folder: Path) -> Report:
         began = time.monotonic()
-        words = ("run", self.recipe, "--workers", "1", "--out")
-        whole = self.forks.start(*words, folder / "whole")
-        cpu = 0.1
-        while not whole.has_ended():
-            cpu = max(cpu, whole.cpu())
-            time.sleep(0.01)
-        assert whole.wait() == 0, whole.output()
-        self.report.cpu_seconds += cpu
-        expected = contents(folder / "whole")
+        words = ("run", self.forks.folder / "smallest.yaml", "--workers", "1", "--out")
+        cpu, expected = self.forks.seconds, contents(self.forks.folder / "smallest")
         while self.report.kills < kills:
             out = folder / f"run-{self.report.finished}"
             self.stages = {}
             while self.once((*words, out), cpu, kills) != 0:
                 self.compare_stages(out)
             self.compare(out, expected)
+            self.report.seconds = time.monotonic() - began
+            self.say(json.dumps(asdict(self.report)))
             shutil.rmtree(out)
         self.report.seconds = time.monotonic() - began
         return self.report
 
     def once(self, words: tuple[Any, ...], cpu: float, kills: int) -> int:
-        """Starts a run, and kills it at a moment that it may not reach; gives its exit status."""
-        moment = self.draw.uniform(0, cpu / 2) if self.report.kills < kills else float("inf")
+        """Starts a run, and kills it at a moment that it may not reach; gives its exit status.
+
+        The moments are late enough that a run gets on, and early enough that one is killed often.
+        """
+        moment = self.draw.uniform(0, cpu / 5) if self.report.kills < kills else float("inf")
         fork, blown, spent = self.forks.start(*words), False, 0.0
         while not fork.has_ended():
             spent = max(spent, fork.cpu())
@@ -136,11 +135,11 @@ class Killer:
         self.report.leftovers += [path.name for path in out.rglob("*.corrupt-*")]
 
 
-def kill_runs(forks: Forks, kills: int, seed: int, folder: Path) -> Report:
-    """Kills runs of the smallest recipe so many times."""
-    recipe = folder / "small.yaml"
-    recipe.write_text(yaml.safe_dump(smallest_recipe(folder)))
-    return Killer(forks, recipe, random.Random(seed)).go_on(kills, folder)  # noqa: S311
+def kill_runs(
+    forks: Forks, kills: int, seed: int, folder: Path, say: Callable[[str], object] = len
+) -> Report:
+    """Kills runs of the smallest recipe so many times; says a line after each that has ended."""
+    return Killer(forks, random.Random(seed), say).go_on(kills, folder)  # noqa: S311
 
 
 def main() -> None:
@@ -148,10 +147,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    forks = Forks()
     with tempfile.TemporaryDirectory() as folder:
-        report = kill_runs(forks, given.kills, given.seed, Path(folder))
-    forks.close()
+        forks = Forks(Path(folder))
+        report = kill_runs(forks, given.kills, given.seed, Path(folder), partial(print, flush=True))
+        forks.close()
     print(json.dumps(asdict(report), indent=1))
     whole = report.identical == report.finished
     clean = not (report.leftovers or report.outlived or report.made_again or report.noise)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from unittest import mock
@@ -33,7 +33,7 @@ from clearbench.methods.base import methods
 from clearbench.models.base import Model
 from clearbench.storage import write_json
 from clearbench.testing import tiny_model
-from clearbench.testing.bench import Bench
+from clearbench.testing.bench import Bench, StopError
 from clearbench.testing.world import PARTS, copied, taught
 
 FILE = Path(__file__).with_name("first_losses.json")
@@ -69,7 +69,15 @@ def taught_weights(kind: Kind) -> dict[str, Tensor]:
 def first_step(name: str, kind: Kind) -> dict[str, float]:
     """Each term and the gradient's norm before any update, in float32; none for an edit."""
     bench = Bench(methods()[name], kind)
-    return next(iter(bench.run(start(bench))), {})
+    first: dict[str, float] = {}
+
+    def stop(_: int, __: int, values: dict[str, float]) -> None:
+        first.update(values)
+        raise StopError
+
+    with suppress(StopError):
+        bench.run(start(bench), on_step=stop)
+    return first
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from clearbench.batches.items import item
 from clearbench.errors import RecipeError
 from clearbench.methods.base import Method, method
 from clearbench.methods.cf_k import last_layers
+from clearbench.methods.stages import Train, snapshots
+from clearbench.methods.stages import snapshot as kept
+from clearbench.methods.step import State
 from clearbench.testing import tiny_dataset
 from clearbench.testing.bench import Bench
 from clearbench.testing.by_hand import changed, snapshot
@@ -124,6 +127,30 @@ def test_scrub_rewinds_to_the_epoch_nearest_to_the_level() -> None:
     for level in (first, last, middle + 0.1 * (first - last), 1e6):
         nearest = min(losses, key=lambda loss: abs(loss - level))
         assert forget_loss(rewound(level)) == pytest.approx(nearest, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("steps", "parts", "ends"),
+    [
+        (6, 3, [2, 4]),
+        (7, 3, [3, 5]),
+        (5, 2, [3]),
+        (3, 3, [1, 2]),
+        (2, 5, [1]),
+        (4, 1, []),
+        (4, 0, []),
+        (24, 12, [*range(2, 24, 2)]),
+    ],
+)
+def test_the_weights_at_the_end_of_every_part_but_the_last_are_kept(
+    steps: int, parts: int, ends: list[int]
+) -> None:
+    """A part ends with the first step that is past its share; the last is the model itself."""
+    stage, weight, state = Train(lambda _: {}, snapshots=parts), torch.zeros(1), State()
+    for done in range(1, steps + 1):
+        weight.fill_(done)
+        state |= kept(done, steps, stage, {"weight": weight})
+    assert [float(each["weight"]) for each in snapshots(state)] == ends
 
 
 def test_scrub_rewinds_after_a_kill_too(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from clearbench.testing.given import ROWS, GivenModel, given_batch, given_step
 MODEL, REFERENCE = GivenModel.drawn(0), GivenModel.drawn(1)
 
 
-def test_gradient_difference_by_hand() -> None:
+@pytest.mark.parametrize("weight", [0.25, 1, 3])
+def test_gradient_difference_by_hand(weight: float) -> None:
     forget = torch.log(torch.tensor([[0.5, 0.5], [0.25, 0.75]]))
     retain = torch.log(torch.tensor([[0.2, 0.8]]))
     batches = {
@@ -31,12 +32,14 @@ def test_gradient_difference_by_hand() -> None:
         "retain": given_batch("retain", targets=(1,), rows=(0,)),
     }
     step = given_step(GivenModel({"forget": forget, "retain": retain}), batches=batches)
-    terms = method("gradient_difference", retain_weight=3).loss(step)
+    terms = method("gradient_difference", retain_weight=weight).loss(step)
     total, mean = terms["forget"].total.detach(), terms["forget"].mean.detach()
     assert float(total) == pytest.approx(-(math.log(2) + math.log(4)))
     assert float(mean) == pytest.approx(-(math.log(2) + math.log(4)) / 2)
-    assert float(terms["retain"].total.detach()) == pytest.approx(3 * -math.log(0.8))
+    assert float(terms["retain"].total.detach()) == pytest.approx(weight * -math.log(0.8))
     assert terms.keys() == {"forget", "retain"}
+    alone = method("gradient_difference", retain_weight=0).loss(step)
+    assert alone.keys() == {"forget"} and float(alone["forget"].total.detach()) == float(total)
 
 
 @pytest.mark.parametrize("reference", [MODEL, REFERENCE])

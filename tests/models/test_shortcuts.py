@@ -94,6 +94,9 @@ def test_a_row_that_is_longer_than_the_tested_one_is_tested_again() -> None:
     )
     made.score_items(answers(12))
     assert made.shortcuts.shared == {"text": False}
+    for count in (2, 9, 12):
+        trees = made.trees(answers(count))
+        assert len(trees) == count and all(tree.is_chain for tree in trees), "none is shared now"
 
 
 @pytest.mark.parametrize("error", [AttributeError, KeyError, AssertionError, NotImplementedError])

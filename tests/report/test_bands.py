@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,19 @@ def test_ks_beside_that_of_the_other_gold(banded: Json, details: Json) -> None:
     }
     told = Details.parse(details, "details")
     assert ks_note(told, group, run, "text") == "KS 1.00, golds 0.50"
+
+
+@pytest.mark.parametrize("golds", [1, 2])
+def test_a_gold_is_not_compared_with_itself(golds: int, banded: Json, details: Json) -> None:
+    """Where gold is alone, or no other has ratios, there is nothing to say of golds."""
+    (group,) = grouped(banded)
+    group, run = replace(group, golds=group.golds[:golds]), group.runs[1]
+    details["truth_ratios"] = {
+        group.golds[0].id: {"forget.text": [1, 2, 3, 4]}, run.id: {"forget.text": [2, 3]},
+    }  # fmt: skip
+    told = Details.parse(details, "details")
+    assert ks_note(told, group, run, "text") == "KS 0.25"
+    assert ks_note(told, group, run, "image") == ""
 
 
 def over_seeds(results: Json) -> Json:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from clearbench.errors import RecipeError
+from clearbench.runs.draw import draws
 from clearbench.runs.grid import expand
 from clearbench.runs.recipe import dump_recipe, parse_recipe
 
@@ -88,6 +89,41 @@ def test_a_draw_reaches_every_part_of_a_range_once() -> None:
 
 def test_a_draw_is_a_function_of_method_and_modality() -> None:
     assert drawn() == drawn() and drawn("npo") != drawn("idk")
+
+
+RANGES = {name: {"low": 1e-4, "high": 1e-2} for name in ("train.a", "train.b", "train.c")}
+
+
+def order(values: list[float]) -> list[int]:
+    """The places of the values, the smallest first."""
+    return sorted(range(len(values)), key=values.__getitem__)
+
+
+def test_places_of_one_prior_do_not_rise_together() -> None:
+    """Else of eight settings all that are fast would also be long."""
+    found = draws({"method": "npo"}, RANGES, 8)
+    columns = {place: [setting[place] for setting in found] for place in RANGES}
+    assert len({tuple(values) for values in columns.values()}) == 3
+    assert len({tuple(order(values)) for values in columns.values()}) == 3
+    (only,) = ({place: prior} for place, prior in RANGES.items() if place == "train.b")
+    alone = [setting["train.b"] for setting in draws({"method": "npo"}, only, 8)]
+    assert alone == columns["train.b"], "a place that is added changes no other"
+
+
+@pytest.mark.parametrize(
+    ("about", "same"),
+    [
+        ({"method": "idk"}, False),
+        ({"model": "language"}, False),
+        ({"modality": "image"}, False),
+        ({"train": {"steps": 9}}, True),
+        ({"hyperparameters": {"beta": 0.5}}, True),
+    ],
+)
+def test_a_draw_is_one_of_its_method_model_and_modality(about: dict[str, Any], same: bool) -> None:
+    entry = {"method": "npo", "model": "vision-language", "modality": "text"}
+    ours, theirs = draws(entry, RANGES, 8), draws(entry | about, RANGES, 8)
+    assert all((a == b) == same for a, b in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,10 @@ class Made(Stage):
 
 
 class FakeWorker:
-    """A worker that ends its stage at once; it notes the order in which stages begin."""
+    """A worker that ends its stage at once; it notes the order in which stages begin and end."""
 
     begun: ClassVar[list[str]] = []
+    ended: ClassVar[dict[str, int]] = {}
 
     def __init__(self, *_: object) -> None:
         self.stage: Made | None = None
@@ -63,6 +64,8 @@ class FakeWorker:
 
     def receive(self) -> Ended:
         ends = self.stage.ends if self.stage else "ok"
+        if self.stage:
+            self.ended[self.stage.name] = len(self.begun)
         self.stage = None
         return Ended(StageOutcome(ends, "why" if ends != "ok" else ""))
 
@@ -78,6 +81,7 @@ def scheduled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         execute.multiprocessing.connection, "wait", lambda found, timeout: [*found][:1]
     )
     monkeypatch.setattr(FakeWorker, "begun", [])
+    monkeypatch.setattr(FakeWorker, "ended", {})
 
     def run(*stages: Stage, workers: int = 1) -> tuple[list[str], dict[str, StageOutcome]]:
         wanted = [*with_parents(stages).values()]
@@ -100,6 +104,29 @@ def test_the_longest_chain_begins_first_and_parents_before_children(
     assert begun[:2] == ["second", "first"] and {*begun} == {"first", "second", "child", "alone"}
     assert begun.index("child") > 1
     assert all(outcome.status == "ok" for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 9])
+def test_a_stage_begins_after_all_that_it_starts_from_have_ended(
+    scheduled: Any, workers: int
+) -> None:
+    """However many workers are idle, and whichever parent ends last."""
+    first, second, third = Made("first"), Made("second"), Made("third")
+    stages = {
+        each.name: each
+        for each in (
+            Made("of first", (first,), heavy=9.0),
+            Made("of two", (second, first), heavy=9.0),
+            Made("of three", (first, second, third)),
+        )
+    }
+    stages["of both"] = Made("of both", (stages["of first"], stages["of two"]))
+    begun, outcomes = scheduled(*stages.values(), workers=workers)
+    assert len(begun) == len({*begun}) == 7
+    assert all(outcome.status == "ok" for outcome in outcomes.values())
+    for stage in stages.values():
+        for parent in stage.parents:
+            assert FakeWorker.ended[parent] <= begun.index(stage.name)
 
 
 @pytest.mark.parametrize("ends", ["failed", "diverged"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import clearbench
 from clearbench import api
@@ -21,6 +23,7 @@ from clearbench.runs.schema import (
     CurvePoint,
     Details,
     Results,
+    Scored,
     read_details,
     read_results,
     schema_of,
@@ -203,6 +206,19 @@ def test_damage_is_named(
     with pytest.raises(StorageError) as error:
         read_results(folder)
     assert named in str(error.value) and "results.json" in str(error.value)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_score_is_a_finite_number(value: float, folder: Path, old: Json) -> None:
+    """JSON has no other; Python's reader takes them all the same."""
+    bad = ROW["scores"][KEY] | {"value": value}  # type: ignore[index]
+    for field in ("scores", "attacks"):
+        rows = [*old["rows"][:2], old["rows"][2] | {field: {KEY: bad}}]
+        (folder / "results.json").write_text(json.dumps(old | {"rows": rows}))
+        with pytest.raises(StorageError, match=rf"rows\.2\.{field}\.{KEY}.* not a finite number"):
+            read_results(folder)
+    with pytest.raises(ValidationError, match="not a finite number"):
+        Scored.model_validate({"scores": {KEY: bad}})
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '{"questions": [4]}', '{"questions": 4}', "{"])

@@ -138,7 +138,11 @@ def test_a_damaged_checkpoint_is_never_used(name: str, damage: str, tmp_path: Pa
     assert aside == ["checkpoint-0000002.corrupt-1"]
 
 
-def test_an_older_checkpoint_serves_when_the_newest_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("damaged", "first"), [(False, 5), (True, 3)])
+def test_an_older_checkpoint_serves_only_when_the_newest_is_damaged(
+    damaged: bool, first: int, tmp_path: Path
+) -> None:
+    """A kill between writing a checkpoint and removing the one before it leaves both."""
     whole, resumed = tiny_model(), tiny_model()
     npo(whole)
     about = {"checkpoints": tmp_path, "checkpoint_seconds": 1e-9}
@@ -151,10 +155,11 @@ def test_an_older_checkpoint_serves_when_the_newest_is_damaged(tmp_path: Path) -
     older.mkdir()
     for name, content in kept.items():
         (older / name).write_bytes(content)
-    truncate(tmp_path / "checkpoint-0000003" / "weights.safetensors")
+    if damaged:
+        truncate(tmp_path / "checkpoint-0000003" / "weights.safetensors")
     seen: list[int] = []
     npo(resumed, on_step=lambda done, *_: seen.append(done), **about)
-    assert seen[0] == 3
+    assert seen == [*range(first, 7)]
     assert same(weights(whole), weights(resumed))
 
 

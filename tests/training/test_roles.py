@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clearbench.batches.items import item
+from clearbench.data.example import Example
 from clearbench.data.load import load_dataset
 from clearbench.errors import RecipeError
 from clearbench.methods.base import method
@@ -104,6 +105,44 @@ def test_alternate_answers_are_to_such_questions_about_people_who_stay() -> None
     assert len(items) == 40 and same >= 72
     drawn = {made.of("alternate", items[:1], 0, step)[0].answer for step in range(40)}
     assert len(drawn) >= 5
+
+
+#: Name and question of nine people; the first is to be forgotten.
+ASKED = (
+    ("Ana Lima", "Where was {} born?"),
+    ("Ana Ruiz", "How tall is {}?"),
+    ("Was Born", "Who is {}?"),
+    ("Bo Day", "Where was {} born?"),
+    ("Cy Era", "Where was {} born?"),
+    ("Di Fox", "Where was {} born?"),
+    ("Ed Gee", "Where was {} born?"),
+    ("Flo Hay", "Where does {} live?"),
+    ("Gil Ito", "Why did {} sing?"),
+)
+
+
+@pytest.mark.parametrize("role", ["alternate", "decoupled"])
+def test_names_make_no_questions_alike(role: str) -> None:
+    """Four are asked the same and one shares a word; nothing else of the questions is alike.
+
+    With names another Ana's question would be among the five likest, or that about Was Born.
+    """
+    rows = [
+        Example(
+            id=f"{person}", person=person, track="text", task="qa", answer=f"Answer {person}.",
+            question=question.format(name),
+        )
+        for person, (name, question) in enumerate(ASKED)
+    ]  # fmt: skip
+    data = replace(
+        tiny_dataset(),
+        training={"forget": (rows[0],), "retain": (*rows[1:],)},
+        evaluation={},
+        names={person: name for person, (name, _) in enumerate(ASKED)},
+    )
+    made = Roles(tiny_model(), data)
+    drawn = {made.of(role, [item(rows[0])], 0, step)[0].answer for step in range(60)}
+    assert drawn == {f"Answer {person}." for person in (3, 4, 5, 6, 7)}
 
 
 def test_one_forgotten_person_is_shuffled_among_his_own_rows() -> None:

@@ -128,6 +128,34 @@ def test_a_stage_can_start_from_the_original_and_look_back_at_an_earlier_stage()
 
 
 @pytest.mark.parametrize("rank", [None, 2])
+@pytest.mark.parametrize(("reference", "stages"), [("original", 0), ("tuned", 1), ("twice", 2)])
+def test_a_reference_is_the_model_as_the_named_stage_left_it(
+    reference: str, stages: int, rank: int | None
+) -> None:
+    """Three stages learn, one compares: what it looks back at is run here to that stage.
+
+    Two more start from named stages, so that the weights of all of them are kept.
+    """
+    first = (Train(learn, name="tuned"), Train(learn, name="twice"), Train(learn))
+    earlier, gaps = tiny_model(), list[float]()
+    if stages:
+        run(earlier, made({}, lambda _: first[:stages]), lora_rank=rank, steps=2)
+
+    def compare(step: Step) -> dict[str, Term]:
+        with torch.no_grad():
+            ours = earlier.answers(step.retain).log_probs
+        theirs = step.reference.answers(step.retain).log_probs
+        gaps.append(float((ours - theirs).abs().max()))
+        return learn(step)
+
+    last = Train(compare, reference=reference)
+    later = [Train(learn, start=name, share=0.5) for name in ("tuned", "twice")]
+    about = {"needs": ("forget", "retain", "reference")}
+    run(tiny_model(), made(about, lambda _: (*first, last, *later)), lora_rank=rank, steps=2)
+    assert len(gaps) == 2 and max(gaps) < 1e-6
+
+
+@pytest.mark.parametrize("rank", [None, 2])
 def test_previous_is_the_model_as_the_stage_finds_it(rank: int | None) -> None:
     gaps: list[float] = []
 

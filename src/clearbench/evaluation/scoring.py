@@ -68,8 +68,10 @@ def _checked(metric: Metric | Comparison, scores: Scores) -> Scores:
         if len(str(key).split(".")) != 3:
             raise DataError(f"gives the key '{key}', not <split>.<track>.<name>")
         low, high = (bound for bound in metric.description.range)
-        if not math.isfinite(score.value):
-            raise DataError(f"gives {score.value} for '{key}'")
+        for name, number in score:
+            if isinstance(number, float) and not math.isfinite(number):
+                what = "" if name == "value" else f" as '{name}'"
+                raise DataError(f"gives {number}{what} for '{key}'")
         if (low is not None and score.value < low - _ROUNDING) or (
             high is not None and score.value > high + _ROUNDING
         ):

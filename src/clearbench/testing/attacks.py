@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from clearbench.attacks.base import Attack, Target
 from clearbench.evaluation.metric import Collections
@@ -29,73 +32,95 @@ def _target(trained: bool, collections: Collections) -> Target:
     return Target(collections, model, typical_dataset().for_kind("vision-language"))
 
 
-def _attacked(
-    attack: Attack, change: Callable[[Records], Records] = lambda records: records
-) -> Collections:
-    """Builds a model and a gold with the attack's table among their records."""
-    given = typical_collections()
-    model, gold = (
-        records.with_table(attack.written, attack.table(_target(trained, given.of(records))))
-        for records, trained in ((given.model, True), (given.golds[0], False))
-    )
-    return Collections(change(model), (change(gold),), (change(gold),))
+@dataclass(frozen=True)
+class AttackTrial:
+    """An attack whose tables and scores on typical records are computed once for several checks."""
+
+    measure: Attack
+
+    @cached_property
+    def tables(self) -> list[pd.DataFrame]:
+        """Tables of the model and of a gold; not to be changed."""
+        given = typical_collections()
+        targets = ((given.model, True), (given.golds[0], False))
+        return [self.measure.table(_target(which, given.of(of))) for of, which in targets]
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """Scores on typical records."""
+        return self.scored(self.attacked())
+
+    def attacked(
+        self, change: Callable[[Records], Records] = lambda records: records
+    ) -> Collections:
+        """Builds a model and a gold with the attack's tables among their records."""
+        given = typical_collections()
+        model, gold = (
+            change(records.with_table(self.measure.written, table.copy()))
+            for records, table in zip((given.model, given.golds[0]), self.tables, strict=True)
+        )
+        return Collections(model, (gold,), (gold,))
+
+    def scored(self, collections: Collections) -> dict[str, Score]:
+        """Computes the scores on every track."""
+        return {
+            key: score
+            for track in collections.tracks
+            for key, score in self.measure.scores(collections, track).items()
+        }
 
 
-def _scores(attack: Attack, collections: Collections) -> dict[str, Score]:
-    return {
-        key: score
-        for track in collections.tracks
-        for key, score in attack.scores(collections, track).items()
-    }
+def _described(trial: AttackTrial) -> None:
+    check_described(trial.measure)
 
 
-def _table(attack: Attack) -> None:
-    given = typical_collections()
-    table = attack.table(_target(True, given))
+def _table(trial: AttackTrial) -> None:
+    table, written = trial.tables[0], trial.measure.written
     must(len(table), "its table has no line on typical records")
-    must(list(table.columns) == list(attack.written.columns), f"columns are {list(table.columns)}")
-    if attack.written.row_key is not None:
-        rows = {row for group in given.model.groups().values() for row in group.people}
-        must(set(table[attack.written.row_key]) <= rows, "lines about unknown rows")
+    must(list(table.columns) == list(written.columns), f"columns are {list(table.columns)}")
+    if written.row_key is not None:
+        groups = typical_collections().model.groups().values()
+        rows = {row for group in groups for row in group.people}
+        must(set(table[written.row_key]) <= rows, "lines about unknown rows")
     numbers = table.select_dtypes("number").to_numpy(dtype=float)
     must(np.isfinite(numbers).all(), "the table is not finite")
 
 
-def _gives_scores(attack: Attack) -> None:
-    scores = _scores(attack, _attacked(attack))
-    must(scores, "gives no score on any typical records")
-    for key in scores:
+def _gives_scores(trial: AttackTrial) -> None:
+    must(trial.scores, "gives no score on any typical records")
+    for key in trial.scores:
         last = key.split(".")[2]
-        must(last.startswith(attack.score_key), f"'{key}' does not have its key")
-        must(last in attack.numbers(), f"'{last}' is not among its `numbers`")
+        must(last.startswith(trial.measure.score_key), f"'{key}' does not have its key")
+        must(last in trial.measure.numbers(), f"'{last}' is not among its `numbers`")
 
 
-def _in_range(attack: Attack) -> None:
-    check_in_range(_scores(attack, _attacked(attack)))
+def _in_range(trial: AttackTrial) -> None:
+    check_in_range(trial.scores)
 
 
-def _order(attack: Attack) -> None:
-    check_same(_scores(attack, _attacked(attack)), _scores(attack, _attacked(attack, shuffled)))
+def _order(trial: AttackTrial) -> None:
+    again = AttackTrial(trial.measure)  # whose tables are computed anew
+    check_same(trial.scores, again.scored(again.attacked(shuffled)))
 
 
-def _empty(attack: Attack) -> None:
-    nothing = _attacked(attack, lambda records: records.in_groups(lambda _: False))
-    scores = _scores(attack, nothing)
+def _empty(trial: AttackTrial) -> None:
+    nothing = trial.attacked(lambda records: records.in_groups(lambda _: False))
+    scores = trial.scored(nothing)
     must(not scores, f"nothing measured gives {list(scores)}")
 
 
-def _pure(attack: Attack) -> None:
+def _pure(trial: AttackTrial) -> None:
     given, before = typical_collections(), typical_collections()
     target = _target(True, given)
     fingerprint = target.model.fingerprint if target.model else ""
-    attack.table(target)
-    _scores(attack, given)
+    trial.measure.table(target)
+    trial.scored(given)
     check_unchanged(before.model, given.model)
     must(target.model is not None and target.model.fingerprint == fingerprint, "the model changed")
 
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
-    "says what it is, with a version": check_described,
+    "says what it is, with a version": _described,
     "gives a table": _table,
     "gives scores": _gives_scores,
     "finite and in range": _in_range,
@@ -118,5 +143,5 @@ def check_attack(attack: Attack | type[Attack]) -> list[str]:
         AssertionError: The first check that fails, with check and attack.
     """
     made = [attack] if isinstance(attack, Attack) else list(attack.configured())
-    run_checks(_CHECKS, made)
+    run_checks(_CHECKS, [AttackTrial(configured) for configured in made])
     return list(_CHECKS)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from clearbench.batches.items import Item, Kind, item
 from clearbench.data.dataset import Dataset
@@ -17,7 +23,8 @@ from clearbench.methods.base import Method, Step, Train
 from clearbench.methods.losses import Term
 from clearbench.methods.step import ROLES, Batches, NoReference
 from clearbench.models.base import Model
-from clearbench.testing.world import base, copied, few_steps, taught, tiny_dataset
+from clearbench.testing.by_hand import snapshot
+from clearbench.testing.world import PARTS, base, copied, few_steps, taught, tiny_dataset
 from clearbench.training.checkpoint import History
 from clearbench.training.reference import FrozenReference
 from clearbench.training.roles import DERIVED, Roles
@@ -27,6 +34,29 @@ from clearbench.training.unlearn import unlearn
 
 #: Rows of each role in a check.
 COUNT = 6
+#: Steps of three after which a run is stopped, and compared with one that is not.
+HALFWAY = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that several checks read, so not to be changed.
+
+    Attributes:
+        model: Model after the run.
+        history: Values of its steps.
+        halfway: Weights after `HALFWAY` steps; those at the end of a run without as many.
+        gradient: Gradient that the first step moved the weights along; none for an edit.
+    """
+
+    model: Model
+    history: History
+    halfway: Mapping[str, Tensor]
+    gradient: Tensor
+
+
+class StopError(Exception):
+    """Error raised in place of a kill."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +101,62 @@ class Bench:
         )  # fmt: skip
 
     @cached_property
-    def trained(self) -> tuple[Model, History]:
-        """Model after a whole run, and the losses of its steps; made once, so not to be changed."""
+    def untouched(self) -> Model:
+        """Model to start from, with its usual parts to be trained; not to be changed."""
         model = self.model()
-        return model, self.run(model)
+        model.train_only(PARTS[self.kind])
+        return model
 
     @cached_property
-    def after_one_step(self) -> dict[int | None, tuple[Model, History]]:
-        """Models after one step, with LoRA of a rank or without, and its losses; made once."""
+    def first_step(self) -> Step:
+        """Step of the untouched model on a few rows of every role."""
+        return self.step(self.untouched, self.items(self.untouched))
+
+    @cached_property
+    def trained(self) -> Run:
+        """Whole run, made once."""
+        return self._noted()
+
+    @cached_property
+    def stopped(self) -> Run:
+        """Run that is stopped halfway, with checkpoints in `folder`; made once."""
+        return self._noted(stops=True, checkpoints=self.folder, checkpoint_seconds=1e-9)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Folder of the checkpoints, which is removed with the bench."""
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    @cached_property
+    def after_one_step(self) -> dict[int | None, Run]:
+        """Runs of one step, with LoRA of a rank or without; made once."""
         ranks = (None, 2) if self.takes_lora else (None,)
-        models = {rank: self.model() for rank in ranks}
-        return {rank: (m, self.run(m, steps=1, lora_rank=rank)) for rank, m in models.items()}
+        return {rank: self.one_step(lora_rank=rank) for rank in ranks}
+
+    def one_step(self, **changes: Any) -> Run:
+        """Makes a run of one step, whose gradient is not clipped."""
+        return self._noted(steps=1, clip=1e9, **changes)
+
+    def _noted(self, *, stops: bool = False, **changes: Any) -> Run:
+        """Makes a run of a new model; it may be stopped halfway."""
+        model = self.model()
+        history: History = []
+        halfway: dict[str, Tensor] = {}
+
+        def note(done: int, _: int, values: dict[str, float]) -> None:
+            if done == HALFWAY:
+                halfway.update(snapshot(model))
+            if stops:
+                history.append(dict(values))
+                if done == HALFWAY:
+                    raise StopError
+
+        with _gradients_kept() as gradients, suppress(StopError):
+            history = self.run(model, on_step=note, **changes)
+        gradient = gradients[0] if gradients else torch.empty(0)
+        return Run(model, history, halfway or snapshot(model), gradient)
 
     def items(self, model: Model) -> dict[str, list[Item]]:
         """Selects a few rows of every role that the method needs, of several lengths."""
@@ -109,6 +184,10 @@ class Bench:
         """Whether the method begins with training of the model, so that adapters can be used."""
         begins = isinstance(self.chosen.stages()[0], Train)
         return begins and self.cls.artefact == "weights"
+
+    def first_step_on(self, items: Mapping[str, list[Item]]) -> Step:
+        """Puts other rows into the first step."""
+        return replace(self.first_step, batches=_batched(self.untouched, items))
 
     def step(self, model: Model, items: Mapping[str, list[Item]], number: int = 2) -> Step:
         """Makes one step of three on given items, with the taught model as reference."""
@@ -141,9 +220,12 @@ class Bench:
         self, model: Model, items: Mapping[str, list[Item]], chosen: Method | None = None
     ) -> dict[str, Term]:
         """Computes the terms of the first stage that trains, without the loop."""
+        return self.terms_of(self.step(model, items), chosen)
+
+    def terms_of(self, step: Step, chosen: Method | None = None) -> dict[str, Term]:
+        """Computes the terms of the first stage that trains on a step."""
         stages = (chosen or self.chosen).stages()
-        first = next(stage for stage in stages if isinstance(stage, Train))
-        return first.loss(self.step(model, items))
+        return next(stage for stage in stages if isinstance(stage, Train)).loss(step)
 
     def forget_loss(self, model: Model) -> float:
         """Computes the mean negative log-likelihood of the answers on every forget row."""
@@ -156,3 +238,22 @@ class Bench:
 def _batched(model: Model, items: Mapping[str, list[Item]]) -> dict[str, Batches]:
     """Makes the batches of each role."""
     return {role: model.batch(chosen) for role, chosen in items.items()}
+
+
+@contextmanager
+def _gradients_kept() -> Iterator[list[Tensor]]:
+    """Keeps the gradients that an optimiser uses while entered: only those of its first step."""
+    kept: list[Tensor] = []
+
+    def keep(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if kept:
+            return
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        gradients = [weight.grad.flatten() for weight in weights if weight.grad is not None]
+        kept.append(torch.cat([torch.empty(0), *gradients]))
+
+    handle = register_optimizer_step_pre_hook(keep)
+    try:
+        yield kept
+    finally:
+        handle.remove()

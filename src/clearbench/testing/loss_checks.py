@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item
-from clearbench.methods.losses import checked_terms
+from clearbench.methods.losses import Term, checked_terms
 from clearbench.models.adapters import choose_parameters
 from clearbench.testing.asserting import CLOSE, must, near
 from clearbench.testing.bench import Bench
 from clearbench.testing.by_hand import changed, snapshot
-from clearbench.testing.world import PARTS
 from clearbench.training.feed import Feed
 from clearbench.training.loop import StageContext, train
 from clearbench.training.reference import make_reference
@@ -26,11 +21,9 @@ from clearbench.training.reference import make_reference
 
 def finite_loss(bench: Bench) -> None:
     """Computes the terms of every stage in its first two steps: their shapes and values."""
-    model = bench.model()
-    items = bench.items(model)
     for stage in bench.trains:
         for number in (0, 1):
-            terms = checked_terms(stage.loss(bench.step(model, items, number)))
+            terms = checked_terms(stage.loss(replace(bench.first_step, number=number)))
             for name, term in terms.items():
                 must(not term.weights.requires_grad, f"the weights of '{name}' have a gradient")
                 must(bool(torch.isfinite(term.values).all()), f"'{name}' is not finite")
@@ -38,8 +31,7 @@ def finite_loss(bench: Bench) -> None:
 
 def finite_without_answers(bench: Bench) -> None:
     """Computes the loss of batches without any answer token: finite."""
-    model = bench.model()
-    step = bench.step(model, bench.items(model))
+    step = bench.first_step
     batches = {role: [_unanswered(b) for b in group] for role, group in step.batches.items()}
     for name, term in bench.trains[0].loss(replace(step, batches=batches)).items():
         reduced = ": it is one number; give a value per token or row, not their mean"
@@ -55,8 +47,7 @@ def _unanswered(batch: Batch) -> Batch:
 
 def terms_sum_to_total(bench: Bench) -> None:
     """Compares the sum of the named terms with the logged loss of each step."""
-    _, history = bench.trained
-    for values in history:
+    for values in bench.trained.history:
         parts = [v for name, v in values.items() if name not in ("loss", "gradient_norm")]
         near(sum(parts), values["loss"], "the named terms and the logged loss", 1e-9)
 
@@ -95,7 +86,8 @@ def lora_same_interface(bench: Bench) -> None:
     """Compares the terms of the first step with LoRA and without, and the base's weights."""
     if not bench.takes_lora:
         return
-    (_, first), (adapted, second) = bench.after_one_step[None], bench.after_one_step[2]
+    runs = bench.after_one_step
+    first, second, adapted = runs[None].history, runs[2].history, runs[2].model
     must(first[0].keys() == second[0].keys(), "other terms with LoRA")
     must(adapted.trainable(), "nothing learns with LoRA")
     plain = [name for name in adapted.trainable() if "lora_" not in name]
@@ -105,7 +97,7 @@ def lora_same_interface(bench: Bench) -> None:
         of_what_learns |= {"forget"}
     for name in first[0].keys() - of_what_learns:
         near(first[0][name], second[0][name], f"'{name}' of the first step, full and LoRA")
-    base = snapshot(bench.model())
+    base = snapshot(bench.untouched)
     after = {n.replace(".base_layer", ""): v for n, v in snapshot(adapted).items()}
     after = {n.removeprefix("base_model.model."): v for n, v in after.items()}
     must(base.keys() <= after.keys(), "the base's weights have other names under LoRA")
@@ -114,32 +106,30 @@ def lora_same_interface(bench: Bench) -> None:
 
 def zero_strength(bench: Bench) -> None:
     """Computes the gradient of terms of weight 0 (`retain_weight=0` for `retain`): none."""
-    model = bench.model()
-    model.train_only(PARTS[bench.kind])
-    parameters = list(model.trainable().values())
-    items = bench.items(model)
     for field in bench.cls.model_fields:
         name = field.removesuffix("_weight")
         if name == field:
             continue
-        terms = bench.terms(model, items, bench.cls(**{**bench.cls.trial, field: 0}))
+        without = bench.cls(**{**bench.cls.trial, field: 0})
+        terms = bench.terms_of(bench.first_step, without)
         if name in terms:
+            parameters = list(bench.untouched.trainable().values())
             grads = torch.autograd.grad(terms[name].total, parameters, materialize_grads=True)
             must(not any(bool(g.any()) for g in grads), f"{field}=0 still has a gradient")
 
 
 def batching_changes_nothing(bench: Bench) -> None:
     """Compares the loss with that in another row order and that of single rows without padding."""
-    model = bench.model()
-    items = bench.items(model)
+    items = bench.items(bench.untouched)
     count = min(len(rows) for rows in items.values())
     items = {role: rows[:count] for role, rows in items.items()}
-    whole = bench.terms(model, items)
-    other = bench.terms(model, {role: rows[::-1] for role, rows in items.items()})
-    single = [
-        bench.terms(model, {role: rows[k : k + 1] for role, rows in items.items()})
-        for k in range(count)
-    ]
+
+    def terms(rows: slice) -> dict[str, Term]:
+        chosen = {role: every[rows] for role, every in items.items()}
+        return bench.terms_of(bench.first_step_on(chosen))
+
+    whole, other = terms(slice(None)), terms(slice(None, None, -1))
+    single = [terms(slice(k, k + 1)) for k in range(count)]
     for name, term in whole.items():
         near(
             float(term.mean.detach()),
@@ -151,28 +141,9 @@ def batching_changes_nothing(bench: Bench) -> None:
         near(float(term.mean.detach()), total / weight, f"'{name}' row by row, without padding")
 
 
-@contextmanager
-def _gradients_kept() -> Iterator[list[list[Tensor]]]:
-    kept: list[list[Tensor]] = []
-
-    def keep(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        kept.append([grad.detach().clone() for grad in gradients if grad is not None])
-
-    handle = register_optimizer_step_pre_hook(keep)
-    try:
-        yield kept
-    finally:
-        handle.remove()
-
-
 def accumulation_changes_nothing(bench: Bench) -> None:
     """Compares the first gradient of one micro-batch with that of two; the rest follows from it."""
-    first = []
-    for accumulate in (1, 2):
-        with _gradients_kept() as kept:
-            bench.run(bench.model(), steps=1, accumulate=accumulate, clip=1e9)
-        first.append(torch.cat([gradient.flatten() for gradient in kept[0]]))
-    whole, cut = first
+    whole = bench.after_one_step[None].gradient
+    cut = bench.one_step(accumulate=2).gradient
     distance = float((whole - cut).norm() / whole.norm())
     must(distance < CLOSE, f"two micro-batches give another gradient: {distance:.1e} away")

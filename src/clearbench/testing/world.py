@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from transformers import CLIPVisionConfig, LlavaForConditionalGeneration
 
 from clearbench.batches.items import Kind
@@ -155,8 +156,30 @@ def taught(kind: Kind) -> Model:
 def copied(model: Model) -> Model:
     """Copies a model with its weights, so that training does not change the first."""
     other = copy.copy(model)
-    other.module = copy.deepcopy(model.module)
+    other.module = _copied_module(model.module, {})
     return other
+
+
+def _copied_module(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """Copies what `copy.deepcopy` does, which is slow on the many empty tables of hooks.
+
+    Args:
+        module: Module to copy.
+        memo: Copies by the `id` of what they were made from, as of `copy.deepcopy`.
+    """
+    if id(module) in memo:
+        known: nn.Module = memo[id(module)]
+        return known
+    twin = memo[id(module)] = copy.copy(module)
+    for name, value in vars(module).items():
+        if name == "_modules":
+            layers = {n: layer and _copied_module(layer, memo) for n, layer in value.items()}
+            vars(twin)[name] = layers
+        elif isinstance(value, dict) and not value:
+            vars(twin)[name] = type(value)()
+        else:
+            vars(twin)[name] = copy.deepcopy(value, memo)
+    return twin
 
 
 def learning(model: AnyModel, *tracks: str, size: int = 4) -> tuple[AnyModel, TrainingRows]:
