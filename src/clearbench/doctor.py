@@ -23,6 +23,7 @@ from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
 from clearbench.models.model_files import named
 from clearbench.models.pictures import check_pictures
+from clearbench.models.row_checks import refuse_template
 from clearbench.models.token_model import TokenModel
 
 #: Subject of a finding, and the finding.
@@ -92,7 +93,7 @@ def examine(model: Model) -> Iterator[Line]:
         yield "labels", f"{len(model.labels)}: {', '.join(list(model.labels)[:3])}, ..."
     if isinstance(model, TokenModel):
         try:
-            model.encoder.chat.refuse_fault()
+            refuse_template(model.encoder)
             yield from _prompt(model)
             yield from _tokenizer(model)
         except ClearbenchError as error:

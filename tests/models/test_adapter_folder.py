@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from peft import IA3Config, LoraConfig, PeftConfig, PromptTuningConfig, get_peft_model
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PeftConfig,
+    PolyConfig,
+    PromptTuningConfig,
+    get_peft_model,
+)
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaForCausalLM
@@ -111,6 +118,31 @@ def test_a_base_that_has_moved_is_asked_for(base: Path, tmp_path: Path) -> None:
         load_model(moved, base=moved)
 
 
+def test_an_adapter_that_leads_back_to_itself_is_refused(base: Path, tmp_path: Path) -> None:
+    for name, other in (("first", "second"), ("second", "first")):
+        saved(base, lora(), tmp_path / name)
+        edit_config(tmp_path / name, base_model_name_or_path=str(tmp_path / other))
+    for given in (None, tmp_path / "first"):
+        with pytest.raises(ModelError, match="leads back to itself"):
+            load_model(tmp_path / "first", base=given)
+
+
+UNMERGED: dict[str, PeftConfig] = {
+    "a bias for none": lora(lora_bias=True),
+    "mixed by task": PolyConfig(target_modules=["q_proj"], r=2, n_tasks=2, task_type="CAUSAL_LM"),
+}
+
+
+@pytest.mark.parametrize("name", UNMERGED)
+def test_an_adapter_that_cannot_be_merged_is_refused(base: Path, tmp_path: Path, name: str) -> None:
+    folder, module = tmp_path / "adapter", LlamaForCausalLM.from_pretrained(base)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PEFT about biases
+        get_peft_model(module, UNMERGED[name]).save_pretrained(folder)
+    with pytest.raises(ModelError, match="cannot be merged into weights"):
+        load_model(folder)
+
+
 def test_a_base_is_found_beside_its_adapter(base: Path, tmp_path: Path) -> None:
     wanted = saved(base, lora(), tmp_path / "adapter")
     edit_config(tmp_path / "adapter", base_model_name_or_path="../base")
@@ -136,6 +168,10 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (
         of_weights(lambda w: {n: v for n, v in w.items() if "layers.1" not in n}),
         r"missing: model\.layers\.1",
+    ),
+    "whole numbers": (
+        of_weights(lambda w: {n: v.to(torch.int8) + 1 for n, v in w.items()}),
+        "whole numbers.*lora_A",
     ),
     "too many": (of_weights(lambda w: {**w, "base_model.model.x": torch.ones(1)}), "no place.*: x"),
     "another rank": (lambda folder: edit_config(folder, r=8), "size mismatch"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -157,6 +158,9 @@ FAULTS = {
     "raises": ("{{ raise_exception('turns must alternate') }}", "turns must alternate"),
     "looks inside": ("{{ ''.__class__.__mro__ }}", "unsafe"),
     "is broken": ("{% for m in %}", "fails"),
+    "adds words before the end": (template("{{ m['content'] }} [done]<end>"), "done]' behind"),
+    "quotes the answer": (template("\"{{ m['content'] }}\"<end>"), "behind an answer"),
+    "ends with no token": (template("{{ m['content'] }}<|im_end|>\n"), "im_end|>' behind"),
     "knows no such word": ("{{ nobody.knows }}", "undefined"),
 }
 
@@ -166,7 +170,7 @@ def test_a_template_that_loses_something_is_refused_before_work(name: str) -> No
     chat, words = FAULTS[name]
     made, each = model(chat), Item("1", "answer", QUESTION, ANSWER)
     for work in (made.check, made.trees, made.generate):
-        with pytest.raises(ModelError, match=words):
+        with pytest.raises(ModelError, match=re.escape(words)):
             work([each])
     problems = [words for what, words in examine(made) if what == PROBLEM]
     assert problems and words in problems[0]

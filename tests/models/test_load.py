@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
@@ -26,7 +27,7 @@ from transformers import (
 
 from clearbench.batches.items import Item
 from clearbench.doctor import examine
-from clearbench.errors import ModelError
+from clearbench.errors import DataError, ModelError
 from clearbench.models.load import load_model
 from clearbench.testing import tiny_model
 
@@ -78,6 +79,12 @@ def untied(folder: Path) -> None:
         (lambda w: {n: v for n, v in w.items() if "lm_head" not in n}, "missing.*lm_head.weight"),
         (lambda w: {n: v for n, v in w.items() if "layers.1" not in n}, r"missing.*layers\.1\."),
         (lambda w: {"module." + n: v for n, v in w.items()}, "missing.*lm_head"),
+        (lambda w: {"other." + n: v for n, v in w.items()}, "missing.*lm_head.*other.lm_head"),
+        (
+            lambda w: {n: v.to(torch.int8) if "down" in n else v for n, v in w.items()},
+            "whole numbers.*down_proj",
+        ),
+        (lambda w: {n: v > 0 if "norm" in n else v for n, v in w.items()}, "whole numbers.*norm"),
         (
             lambda w: {**w, "model.layers.0.self_attn.q_proj.bias": torch.ones(32)},
             "would not be used: model.layers.0.self_attn.q_proj.bias",
@@ -90,7 +97,19 @@ def untied(folder: Path) -> None:
         (lambda w: {n: v / 0 if "mlp" in n else v for n, v in w.items()}, "NaN or inf.*down_proj"),
         (lambda w: {n: v * torch.nan if "norm" in n else v for n, v in w.items()}, "NaN.*norm"),
     ],
-    ids=["head", "layer", "prefix", "bias", "one more layer", "shape", "inf", "nan"],
+    ids=[
+        "head",
+        "layer",
+        "prefix",
+        "other prefix",
+        "int8",
+        "bool",
+        "bias",
+        "one more layer",
+        "shape",
+        "inf",
+        "nan",
+    ],
 )
 def test_weights_that_do_not_fit_are_named(
     folder: Path, change: Callable[[Tensors], Tensors], told: str
@@ -164,6 +183,17 @@ def zero_values(path: Path) -> None:
     path.write_bytes(content[:header] + bytes(len(content) - header))
 
 
+def edit_index(shard: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = shard.parent / INDEX
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def map_to(index: dict[str, Any], file: str) -> None:
+    index["weight_map"]["model.norm.weight"] = file
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -171,8 +201,11 @@ def zero_values(path: Path) -> None:
         (zero_values, "model-00002.*zeros alone"),
         (lambda path: path.write_bytes(path.read_bytes()[:500]), "model-00002.*not whole"),
         (lambda path: (path.parent / INDEX).write_text("{}"), INDEX),
+        (lambda path: edit_index(path, lambda i: i.pop("metadata")), f"{INDEX}: .*metadata"),
+        (lambda path: edit_index(path, lambda i: map_to(i, "../m.safetensors")), "outside.*m.safe"),
+        (lambda path: edit_index(path, lambda i: map_to(i, "/m.safetensors")), "outside.*m.safe"),
     ],
-    ids=["missing", "zeroed", "truncated", "index"],
+    ids=["missing", "zeroed", "truncated", "index", "no metadata", "above", "absolute"],
 )
 def test_a_shard_that_is_not_whole_is_named(
     shards: Path, damage: Callable[[Path], object], told: str
@@ -182,6 +215,93 @@ def test_a_shard_that_is_not_whole_is_named(
     damage(min(shards.glob("model-00002-of-*")))
     with pytest.raises(ModelError, match=told):
         load_model(shards)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "chat_template.jinja"])
+def test_a_folder_in_a_file_s_place_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(ModelError, match=rf"{name}: it cannot be read"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("content", ["", "version https://git-lfs.github.com/spec/v1\n", "<html>"])
+def test_a_template_that_was_not_downloaded_is_named(folder: Path, content: str) -> None:
+    (folder / "chat_template.jinja").write_text(content)
+    with pytest.raises(ModelError, match=r"damaged.*chat_template\.jinja"):
+        load_model(folder)
+
+
+def test_a_missing_configuration_is_named(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"config\.json: it is missing"):
+        load_model(folder)
+
+
+def test_a_template_in_the_file_of_processors_is_read(folder: Path) -> None:
+    """`transformers` reads `chat_template.json` for processors alone."""
+    whole, path = log_probs(folder), folder / "chat_template.jinja"
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": path.read_text()}))
+    path.unlink()
+    assert log_probs(folder) == whole
+    (folder / "chat_template.json").write_text("{}")
+    assert log_probs(folder) != whole
+
+
+@pytest.mark.parametrize("ends", ["<end>", ["1"], [[1]], 1.0, True])
+def test_end_tokens_that_are_no_numbers_are_refused(folder: Path, ends: Any) -> None:
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    with pytest.raises(ModelError, match="end tokens are whole numbers") as caught:
+        load_model(folder)
+    assert "generation_config.json" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"hidden_act": "nope"}, "config.json: hidden_act = 'nope'"),
+        ({"rope_parameters": {"rope_type": "nope"}}, "config.json: rope_parameters = .*nope"),
+    ],
+)
+def test_a_field_that_is_not_known_is_named(
+    folder: Path, fields: dict[str, Any], told: str
+) -> None:
+    configure(folder, **fields)
+    with pytest.raises(ModelError, match=told):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("special", [False, True])
+def test_a_control_token_may_lack_an_embedding_where_nothing_writes_it(
+    folder: Path, special: bool, written: bool
+) -> None:
+    """As the token for pictures in the models of text of Gemma 3."""
+    whole: Any = load_model(folder)
+    tokenizer, before = whole.tokenizer, log_probs(folder)
+    tokenizer.add_tokens([AddedToken("<soft>", special=special)])
+    tokenizer.chat_template += "<soft>" if written else ""
+    tokenizer.save_pretrained(folder)
+    if written or not special:
+        with pytest.raises(ModelError, match="embeddings"):
+            load_model(folder)
+        return
+    assert log_probs(folder) == before
+    with pytest.raises(DataError, match="control token '<soft>'"):
+        load_model(folder).score_items([Item("a", "answer", "Who?", "A <soft> person.")])
+
+
+@pytest.mark.parametrize("number", [300, 5000])
+def test_a_word_without_an_embedding_is_refused(folder: Path, number: int) -> None:
+    """However few words the tokenizer counts."""
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["zzz"] = number
+    path.write_text(json.dumps(content))
+    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
+    assert rows <= number
+    with pytest.raises(ModelError, match=f"tokenizer has {number + 1} tokens, the model {rows} "):
+        load_model(folder)
 
 
 def test_several_damages_are_named_together(folder: Path) -> None:
@@ -349,6 +469,20 @@ def test_a_model_object_brings_its_tokenizer_from_where_it_was_loaded(folder: Pa
 def test_what_is_no_model_is_refused(source: Any, told: str) -> None:
     with pytest.raises(ModelError, match=told):
         load_model(source)
+
+
+@pytest.mark.parametrize("kind", ["path", "tokenizers", "number"])
+def test_what_is_no_processor_is_refused(folder: Path, kind: str) -> None:
+    model: Any = load_model(folder)
+    given = {"path": str(folder), "tokenizers": model.tokenizer.backend_tokenizer, "number": 1}
+    for source in (folder, model.module):
+        with pytest.raises(ModelError, match="is no processor"):
+            load_model(source, given[kind])
+
+
+def test_a_folder_may_be_called_like_a_file(folder: Path) -> None:
+    whole = log_probs(folder)
+    assert log_probs(folder.rename(folder.with_name("m.gguf"))) == whole
 
 
 @pytest.mark.parametrize("template", ["{% for m in %}", "{{ raise_exception('system first') }}"])

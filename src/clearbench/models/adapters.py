@@ -13,6 +13,7 @@ from torch import nn
 
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
+from clearbench.models.model_files import first_line
 
 
 def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = None) -> None:
@@ -45,7 +46,8 @@ def merge_adapters(model: Model) -> None:
     """Adds the adapters to the weights they belong to, in place; without any, does nothing.
 
     Raises:
-        ModelError: They are of a type that cannot be merged, such as trained prompts.
+        ModelError: They are of a type that cannot be merged, such as trained prompts, or change
+            what the weights have no place for.
     """
     adapted = model.module
     if not isinstance(adapted, PeftModel):
@@ -56,7 +58,16 @@ def merge_adapters(model: Model) -> None:
         _untie(model.core)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about ties, which are dissolved
-        model.module = adapted.merge_and_unload()
+        try:
+            model.module = adapted.merge_and_unload()
+        except Exception as error:  # PEFT raises anything for types that it cannot merge
+            kinds = {str(getattr(c.peft_type, "value", "?")) for c in adapted.peft_config.values()}
+            raise ModelError(
+                f"adapters of the type {', '.join(sorted(kinds))} cannot be merged into weights: "
+                f"{first_line(error)}",
+                "adapter",
+                "give a model without them, or with plain LoRA",
+            ) from error
 
 
 def refuse_prompts(config: Any) -> None:

@@ -23,7 +23,8 @@ _CLOCK = "strftime_now"
 _MARK = "Quixotry"
 #: Question of the first rendering, and how often it is repeated, to find templates that draw lots.
 _QUESTION, _REPEATS = "What is the full name of the author?", 4
-_MEND = "mend the chat template of the model's tokenizer or processor"
+#: What to do about a template that cannot be used.
+MEND = "mend the chat template of the model's tokenizer or processor"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Chat:
     def refuse_fault(self) -> None:
         """Raises a `ModelError` where the template loses questions or answers."""
         if self.fault:
-            raise ModelError(self.fault, "chat_template", _MEND)
+            raise ModelError(self.fault, "chat_template", MEND)
 
     def frame(self, question: str, content: str = "") -> Frame:
         """Computes what surrounds every answer to a question.
@@ -115,7 +116,7 @@ class Chat:
             raise DataError(
                 f"the chat template does not write {short(question)} once",
                 "question",
-                "drop the row, or " + _MEND,
+                "drop the row, or " + MEND,
             )
         return Frame(before, after)
 
@@ -136,7 +137,7 @@ class Chat:
             raise DataError(
                 f"the chat template changes {short(answer)}",
                 "answer",
-                "drop the row, or " + _MEND,
+                "drop the row, or " + MEND,
             )
         return middle
 
@@ -155,7 +156,7 @@ class Chat:
                 )
         except Exception as error:  # a template is a program and may raise anything
             what = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(f"the chat template fails: {what}", "chat_template", _MEND) from error
+            raise ModelError(f"the chat template fails: {what}", "chat_template", MEND) from error
         return text
 
 

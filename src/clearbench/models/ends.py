@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
+from clearbench.errors import ModelError
 from clearbench.models.chat import Chat
 
 
@@ -20,15 +22,30 @@ class EndTokens:
     Attributes:
         known: Tokens of the vocabulary; the first is added where a template writes none.
         unknown: Ids that the vocabulary does not have, which are ignored.
+        words: Text that a template writes between an answer and its end, or that nothing ends;
+            empty for most.
     """
 
     known: tuple[int, ...]
     unknown: tuple[int, ...]
+    words: str
 
 
 def configured_ends(module: Any) -> tuple[int, ...]:
-    """Returns the tokens that end an answer by a model's generation configuration."""
-    return _several(getattr(getattr(module, "generation_config", None), "eos_token_id", None))
+    """Returns the tokens that end an answer by a model's generation configuration.
+
+    Raises:
+        ModelError: They are no whole numbers.
+    """
+    given = getattr(getattr(module, "generation_config", None), "eos_token_id", None)
+    ids = given if isinstance(given, list | tuple) else () if given is None else (given,)
+    if any(isinstance(token, bool) or not isinstance(token, int) for token in ids):
+        raise ModelError(
+            f"ids of end tokens are whole numbers, not {given!r}",
+            "generation_config.json, eos_token_id",
+            "give a number or a list of numbers",
+        )
+    return tuple(ids)
 
 
 def find_ends(
@@ -48,7 +65,9 @@ def find_ends(
     written = [token for token in behind if token in control][:1]
     named = dict.fromkeys((*_several(tokenizer.eos_token_id), *configured, *written))
     known = tuple(token for token in named if 0 <= token < len(tokenizer))
-    return EndTokens(known, tuple(token for token in named if token not in known))
+    unknown = tuple(token for token in named if token not in known)
+    between = list(takewhile(lambda token: token not in known, behind))
+    return EndTokens(known, unknown, tokenizer.decode(between).strip())
 
 
 def _several(ids: int | Sequence[int] | None) -> tuple[int, ...]:

@@ -27,9 +27,10 @@ from clearbench.models.loaded_weights import (
     check_configuration,
     check_finite,
     check_report,
+    check_vocabulary,
     left_out,
 )
-from clearbench.models.model_files import check_model_files, first_line
+from clearbench.models.model_files import check_model_files, explained, first_line
 from clearbench.models.origin import Origin
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
@@ -152,9 +153,17 @@ def weight_places(source: str | Path, base: str | Path | None = None) -> list[st
     Args:
         source: Local folder, a folder's GGUF file, or a hub id.
         base: Base of an adapter at the source, where it is not at the place that it names.
+
+    Raises:
+        ModelError: A base is not there, or is the adapter itself.
     """
-    adapter = adapter_at(source)
-    return [source] if adapter is None else [source, *weight_places(adapter.base(base))]
+    places = [source]
+    while (adapter := adapter_at(places[-1])) is not None:
+        place = adapter.base(base if len(places) == 1 else None)
+        if Path(place).resolve() in [Path(known).resolve() for known in places]:
+            raise ModelError("the adapter leads back to itself", str(adapter.folder), GIVE_BASE)
+        places.append(place)
+    return places
 
 
 def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
@@ -194,7 +203,7 @@ def _adapted(
     adapter: AdapterFolder, asked: _Asked, processor: Any, base: str | Path | None
 ) -> Model:
     """Loads an adapter's base, with the adapter merged into it."""
-    place = adapter.base(base)
+    place = weight_places(adapter.folder, base)[1]
     if processor is None and adapter.has_processor:
         with _loading(place):
             config = AutoConfig.from_pretrained(**_where(weight_places(place)[-1]))
@@ -248,7 +257,7 @@ def _own_processor(module: Any, kind: Kind) -> Any:
 def _where(source: str | Path) -> dict[str, Any]:
     """Arguments of `from_pretrained` that name a source; its own code is never run."""
     path = Path(packaged_smollm2() if source == SMOLLM2 else source)
-    if path.suffix == ".gguf":
+    if path.suffix == ".gguf" and not path.is_dir():
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     else:
         place = str(path.absolute()) if path.exists() else str(source)
@@ -264,7 +273,7 @@ def _loading(source: str | Path) -> Iterator[None]:
     except ClearbenchError:
         raise
     except Exception as error:  # libraries raise anything on files that are not what they should be
-        what = first_line(error)
+        what = explained(error, Path(source))
         if _is_own_code(error):
             what, fix = (
                 "it needs code of its own, which is never run",
@@ -291,6 +300,13 @@ def _plain_weights(module: Any) -> None:
 
 
 def _wrap(module: Any, processor: Any, kind: Kind) -> Model:
+    tokenizer = getattr(processor, "tokenizer", processor)
+    if not callable(processor) or (kind != "classifier" and not hasattr(tokenizer, "eos_token_id")):
+        raise ModelError(
+            f"a {type(processor).__name__} is no processor",
+            "load_model",
+            "give the model's own, as AutoTokenizer or AutoProcessor loads it",
+        )
     model = _WRAPPERS[kind](module, processor)
     model.core.config.return_dict = True  # outputs are read by name
     model.train(False)
@@ -301,25 +317,9 @@ def _checked(model: Model, where: str) -> Model:
     """Returns a model whose weights are finite and, if it answers in tokens, causal."""
     check_finite(model.module.state_dict(), where)
     if isinstance(model, TokenModel):
-        _check_vocabulary(model)
+        check_vocabulary(model)
         check_causal(model, where)
     return model
-
-
-def _check_vocabulary(model: TokenModel) -> None:
-    """Refuses a tokenizer that gives tokens without an embedding."""
-    rows, tokenizer = model.core.get_input_embeddings().num_embeddings, model.tokenizer
-    special = {
-        name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad", "unk")
-    }
-    beyond = [name for name, token in special.items() if token is not None and token >= rows]
-    if len(tokenizer) > rows or beyond:
-        which = f" ({', '.join(beyond)} among them)" if beyond else ""
-        raise ModelError(
-            f"the tokenizer has {len(tokenizer)} tokens{which}, the model {rows} embeddings",
-            "load_model",
-            "use the tokenizer the model was trained with",
-        )
 
 
 def _processor(family: Family, kind: Kind, config: Any, where: dict[str, Any]) -> Any:

@@ -88,7 +88,11 @@ def check_report(
     odd = sorted(str(entry[0]) for entry in report.get("mismatched_keys", ()))
     head = {n for n in missing if n.startswith(f"{family.label_head}.")}
     needed = missing - head if new_head else missing
-    unread = [n for n in report.get("unexpected_keys", ()) if _is_used(str(n), module)]
+    unread = [
+        name
+        for name in map(str, report.get("unexpected_keys", ()))
+        if _is_used(name, module) or (needed and not _COMPUTED.search(name))
+    ]
     problems = [
         f"{len(names)} of its weights {what}: {named(names)}"
         for names, what in (
@@ -155,6 +159,33 @@ def _is_finite(values: Tensor) -> bool:
     if not own.is_floating_point() or own.is_meta or own.element_size() < 2:
         return True
     return bool(torch.isfinite(own).all())
+
+
+def check_vocabulary(model: TokenModel) -> None:
+    """Refuses a tokenizer that gives tokens without an embedding.
+
+    Control tokens that no template writes may lack one (Gemma 3's for pictures, in its models of
+    text), since rows with them are refused.
+
+    Raises:
+        ModelError: Some other id of the vocabulary is beyond the embeddings.
+    """
+    rows, tokenizer = model.core.get_input_embeddings().num_embeddings, model.tokenizer
+    special = {
+        name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad", "unk")
+    }
+    beyond = [name for name, token in special.items() if token is not None and token >= rows]
+    words = {word: token for word, token in tokenizer.get_vocab().items() if token >= rows}
+    control, template = model.encoder.legible.control, model.encoder.chat.template or ""
+    read = [word for word, token in words.items() if token not in control or word in template]
+    if read or beyond:
+        which = f" ({', '.join(beyond)} among them)" if beyond else ""
+        count = max(tokenizer.get_vocab().values()) + 1  # ids may have gaps
+        raise ModelError(
+            f"the tokenizer has {count} tokens{which}, the model {rows} embeddings",
+            "load_model",
+            "use the tokenizer the model was trained with",
+        )
 
 
 @torch.no_grad()

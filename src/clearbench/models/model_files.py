@@ -30,6 +30,9 @@ _OBJECTS = (
     "adapter_config.json",
 )
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+TEMPLATE = "chat_template.jinja"
+#: Stored types of quantised weights, which make no sense without their scales.
+_INTEGERS = ("I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL")
 #: Most names that a message lists.
 NAMED = 5
 
@@ -41,7 +44,8 @@ def check_model_files(folder: Path) -> None:
         ModelError: Weights are missing, damaged or pickles, or a JSON file is broken; every problem
             is named with its file.
     """
-    _refuse(folder, [*_json_problems(folder), *_weight_problems(folder)])
+    absent = [] if (folder / "config.json").exists() else ["config.json: it is missing"]
+    _refuse(folder, [*absent, *_json_problems(folder), *_weight_problems(folder)])
 
 
 def check_adapter_files(folder: Path, weights: str) -> None:
@@ -74,6 +78,13 @@ def read_object(path: Path) -> dict[str, Any]:
     return content
 
 
+def template_of_processors(folder: Path) -> str | None:
+    """Reads the chat template of `chat_template.json`; None where there is none."""
+    path = folder / "chat_template.json"
+    found = read_object(path).get("chat_template") if path.is_file() else None
+    return found if isinstance(found, str) else None
+
+
 def named(names: list[str] | set[str] | tuple[str, ...]) -> str:
     """Writes the first of some names, and how many more there are."""
     listed = sorted(names)
@@ -86,7 +97,18 @@ def first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     whole = lines[0].endswith(":") and len(lines) > 1
     said = f"{lines[0]} {lines[1].strip()}" if whole else lines[0].strip()
-    return f"no {said}" if isinstance(error, KeyError) else said
+    return f"{said} is unknown or missing" if isinstance(error, KeyError) else said
+
+
+def explained(error: BaseException, folder: Path) -> str:
+    """Writes a library's message; a name that it does not know, with its field of `config.json`."""
+    path = folder / "config.json"
+    if isinstance(error, KeyError) and path.is_file():
+        for field, value in _parsed(path)[1].items():
+            held = value.values() if isinstance(value, dict) else (value,)
+            if error.args and error.args[0] in held:
+                return f"config.json: {field} = {value!r} is not known to `transformers`"
+    return first_line(error)
 
 
 def _refuse(folder: Path, problems: list[str]) -> None:
@@ -119,6 +141,10 @@ def _json_problems(folder: Path) -> Iterator[str]:
                 problem = "it is empty"
             if problem:
                 yield f"{name}: {problem}"
+    template = folder / TEMPLATE
+    problem = _other_kind(template) if template.exists() else ""
+    if problem:
+        yield f"{TEMPLATE}: {problem}"
 
 
 def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
@@ -143,7 +169,12 @@ def _weight_problems(folder: Path) -> list[str]:
         mapped = content.get("weight_map")
         if not isinstance(mapped, dict) or not mapped:
             return [f"{INDEX}: it maps no weights to files ('weight_map')"]
+        if not isinstance(content.get("metadata"), dict):
+            return [f"{INDEX}: it has no 'metadata'"]
         names = sorted({str(name) for name in mapped.values()})
+        outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
+        if outside:
+            return [f"{INDEX}: files outside this folder: {named(outside)}"]
         absent = [name for name in names if not (folder / name).is_file()]
         if absent:
             some = f"{len(absent)} of {len(names)} files of weights are missing"
@@ -175,9 +206,19 @@ def _tensor_problem(path: Path) -> str:
                 return "it holds no tensors"
             if not _any_value(file.get_tensor, names):
                 return "it holds zeros alone"
+            types = {name: file.get_slice(name).get_dtype() for name in names}
+        whole = [n for n, kind in types.items() if n.endswith(".weight") and kind in _INTEGERS]
+        if whole and not _is_quantised(path.parent):
+            return f"weights are whole numbers without 'quantization_config': {named(whole)}"
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         return f"not whole ({first_line(error)})"
     return ""
+
+
+def _is_quantised(folder: Path) -> bool:
+    """Whether the configuration says how to read weights that are whole numbers."""
+    path = folder / "config.json"
+    return path.is_file() and bool(_parsed(path)[1].get("quantization_config"))
 
 
 def _any_value(tensor: Callable[[str], torch.Tensor], names: list[str]) -> bool:
@@ -187,8 +228,11 @@ def _any_value(tensor: Callable[[str], torch.Tensor], names: list[str]) -> bool:
 
 def _other_kind(path: Path) -> str:
     """Recognises what is often left in a file's place by a failed download."""
-    with path.open("rb") as file:
-        first = file.read(64)
+    try:
+        with path.open("rb") as file:
+            first = file.read(64)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
     if not first:
         return "the file is empty"
     if not first.strip(b"\0"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clearbench.batches.items import Item
-from clearbench.errors import DataError
+from clearbench.errors import DataError, ModelError
+from clearbench.models.chat import MEND
 from clearbench.models.encoding import Encoder
+from clearbench.models.legible import short
 
 #: Number of rows that an error lists; the rest is counted.
 SHOWN = 20
@@ -26,7 +28,7 @@ def check_items(encoder: Encoder, items: Sequence[Item], positions: int | None) 
             positions.
         ModelError: The template is at fault, whatever the row.
     """
-    encoder.chat.refuse_fault()
+    refuse_template(encoder)
     found: dict[str, DataError] = {}
     for item in items:
         try:
@@ -41,6 +43,21 @@ def check_items(encoder: Encoder, items: Sequence[Item], positions: int | None) 
             "\n".join([f"{len(found)} texts cannot be read:", *list(found)[:SHOWN], *more]),
             "rows",
             "; ".join(dict.fromkeys(error.fix for error in found.values())),
+        )
+
+
+def refuse_template(encoder: Encoder) -> None:
+    """Refuses a template that loses questions or answers, or puts words behind an answer.
+
+    Raises:
+        ModelError: The template does so, whatever the row.
+    """
+    encoder.chat.refuse_fault()
+    if words := encoder.end_tokens.words:
+        raise ModelError(
+            f"the chat template writes {short(words)} behind an answer, before any end token",
+            "chat_template",
+            f"{MEND}, or add what ends a turn to its tokens",
         )
 
 

@@ -19,7 +19,7 @@ from clearbench.models.assistants import AssistedCache
 from clearbench.models.decoding import decode
 from clearbench.models.families.base import accepted
 from clearbench.models.guards import save_guards
-from clearbench.models.row_checks import refuse_long
+from clearbench.models.row_checks import refuse_long, refuse_template
 from clearbench.models.token_states import TokenStates
 
 #: Padded prompt tokens that are decoded together.
@@ -47,7 +47,7 @@ class TokenModel(TokenStates):
         return str(self.encoder.tokenizer.decode(scored, skip_special_tokens=True))
 
     def _prompt(self, item: Item) -> Tree:
-        self.encoder.chat.refuse_fault()
+        refuse_template(self.encoder)
         prompt = self.encoder.ask(self._guarded_item(item))
         refuse_long(item, len(prompt.ids) + 1, self.positions)
         return merge([item], [prompt])

@@ -28,7 +28,7 @@ from clearbench.models.ends import configured_ends
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
 from clearbench.models.positions import attention_window, position_limit
-from clearbench.models.row_checks import check_items, refuse_long
+from clearbench.models.row_checks import check_items, refuse_long, refuse_template
 from clearbench.models.shortcuts import Shortcuts, agrees
 from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
 
@@ -105,7 +105,7 @@ class TokenReader(Model):
 
     def tree(self, items: Sequence[Item]) -> Tree:
         """Merges the items' sequences by their common beginnings."""
-        self.encoder.chat.refuse_fault()
+        refuse_template(self.encoder)
         encoded = [self.encoder.encode(self._guarded_item(item)) for item in items]
         for item, sequence in zip(items, encoded, strict=True):
             refuse_long(item, len(sequence.ids), self.positions)

@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -35,7 +36,7 @@ from clearbench.data.media import Media
 from clearbench.data.modality import Modality
 from clearbench.errors import ModelError
 from clearbench.models.cache import WorkCache
-from clearbench.models.model_files import first_line
+from clearbench.models.model_files import first_line, template_of_processors
 from clearbench.plugins import Registry
 
 Part = Literal["vision", "projector", "language"]
@@ -126,7 +127,11 @@ class Family:
     def load_processor(self, kind: Kind, config: Any, where: Mapping[str, Any]) -> Any:
         """Loads the processor, tokenizer, image processor or feature extractor of a saved model."""
         if kind == "language":
-            return AutoTokenizer.from_pretrained(**where)
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+            if tokenizer.chat_template is None:  # `transformers` leaves one file to processors
+                folder = Path(where["pretrained_model_name_or_path"])
+                tokenizer.chat_template = template_of_processors(folder)
+            return tokenizer
         if kind == "vision-language":
             return AutoProcessor.from_pretrained(**where)
         if self.auto_class(kind, config) is AutoModelForAudioClassification:
