@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -68,10 +69,14 @@ def warm(folder: Path) -> float:
     """Imports everything and makes the smallest run, in this process; gives its CPU seconds."""
     import torch
     from matrix import workers_here
+    from tqdm import tqdm
 
     from clearbench.quiet import quiet_libraries
 
     quiet_libraries()
+    tqdm.set_lock(
+        threading.RLock()
+    )  # forks would share the default one, also those that are killed
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     write_recipes(folder)
