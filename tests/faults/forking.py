@@ -74,9 +74,7 @@ def warm(folder: Path) -> float:
     from clearbench.quiet import quiet_libraries
 
     quiet_libraries()
-    tqdm.set_lock(
-        threading.RLock()
-    )  # forks would share the default one, also those that are killed
+    tqdm.set_lock(threading.RLock())  # forks share the default one, killed ones too
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     write_recipes(folder)

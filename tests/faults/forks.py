@@ -21,7 +21,7 @@ from filelock import FileLock
 
 SERVER = Path(__file__).with_name("forking.py")
 #: Seconds after which a fork is taken to hang.
-PATIENCE = 120.0
+PATIENCE = 240.0
 #: File that names the socket of the process that forks.
 PLACE = "socket.txt"
 

@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from forks import Fork, Forks
+from forks import PATIENCE, Fork, Forks
 from matrix import contents
 
 #: Signals to whom, by how often they are drawn.
@@ -87,7 +87,9 @@ class Killer:
         """
         moment = self.draw.uniform(0, cpu / 5) if self.report.kills < kills else float("inf")
         fork, blown, spent = self.forks.start(*words), False, 0.0
+        until = time.monotonic() + PATIENCE
         while not fork.has_ended():
+            assert time.monotonic() < until, f"a run hangs: {fork.output()}"
             spent = max(spent, fork.cpu())
             if not blown and spent >= moment:
                 blown = self.strike(fork)
