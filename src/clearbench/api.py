@@ -40,7 +40,7 @@ from clearbench.runs.schema import Details, Results
 from clearbench.storage import new_folder
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
-from clearbench.training.checks import named_method
+from clearbench.training.checks import check_seed, named_method
 from clearbench.training.loop import OnStep
 from clearbench.training.settings import TrainSettings
 from clearbench.training.watch import Diverged
@@ -180,12 +180,13 @@ def _trained_copy(
     out: str | Path | None,
 ) -> Model:
     """Trains a copy of a model; with a folder it is saved, and resumed after a kill."""
+    check_seed(seed)
     if out is None:
         copied = model.duplicate()
         train(copied, None)
         return copied
     decided = about | {
-        "seed": seed,
+        "seed": int(seed),
         "model": model.fingerprint,
         "dtype": str(model.core.dtype).removeprefix("torch."),
         "data": dataset.fingerprint,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -62,5 +63,21 @@ def explain(error: ValidationError, known: Iterable[str]) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggests the closest known word, or lists the known words."""
     known = sorted(known)
+    small = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+    close = close or difflib.get_close_matches(word.casefold(), small, n=1)
+    if not close:
+        return f"known: {', '.join(known)}"
+    return f"did you mean '{small.get(close[0], close[0])}'?"
+
+
+def number_or_other(value: Any, annotation: Any) -> Any:
+    """Returns the value of a field, unless it is true or false where a number is meant.
+
+    Raises:
+        ValueError: It is, and would count as 1 or 0.
+    """
+    types = {annotation, *get_args(annotation)}
+    if isinstance(value, bool) and types & {int, float} and bool not in types:
+        raise ValueError(f"{value} is no number")
+    return value

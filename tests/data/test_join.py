@@ -52,6 +52,11 @@ def test_a_text_without_accents_names_nobody_of_two() -> None:
     assert not names.says("Le Thi met Jon.")
 
 
+def test_sharp_s_is_another_name_than_two() -> None:
+    assert identity("Anna Weiß") != identity("Anna Weiss")
+    assert identity("ΣΟΦΙΑΣ") == identity("Σοφιας")
+
+
 def test_names_are_found_where_no_spaces_are() -> None:
     names = Names(["王小明", "김민준", "सीता"])
     assert names.find("王小明是谁?") == "王小明"

@@ -268,3 +268,18 @@ def test_the_real_files(oracles: Path) -> None:
     small = load_dataset(oracles / "tofu", "forget01", "retain99")
     assert [len(small.training[split]) for split in ("forget", "retain")] == [40, 3960]
     assert all(len(row.perturbed_answers) == 5 for row in small.evaluation["forget"])
+
+
+def test_splits_without_rows_or_wrong_answers_are_said(tmp_path: Path) -> None:
+    full = named(["Ana Lima", "Bo Li", "An\u00e1 Lima"], 4, author="author")
+    path = folder(tmp_path, full, full[:4])
+    write(path, "forget10_perturbed.json", full[:4])
+    kept = [row | {"perturbed_answer": ["No."]} for row in full[4:8]]
+    write(path, "retain_perturbed.json", kept)
+    doubts = load_dataset(path).doubts
+    assert "'forget10_perturbed' has no row with wrong answers about its people" in doubts
+    assert any(doubt.startswith("names that differ in marks alone") for doubt in doubts)
+    assert len(doubts) == 2
+    write(path, "forget10.json", [])
+    with pytest.raises(DataError, match="forget10: there are no rows"):
+        load_dataset(path)

@@ -24,6 +24,7 @@ from clearbench.evaluation.comparable import check_no_copy, check_same_questions
 from clearbench.evaluation.doubts import doubts
 from clearbench.evaluation.groups import ASKED
 from clearbench.evaluation.logs.read import read_log
+from clearbench.evaluation.logs.tofu import SUMS
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.metrics.surprise import SPELLED
 from clearbench.evaluation.protocols import OPENUNLEARNING, protocol
@@ -388,3 +389,82 @@ def test_zlib_compresses_the_scored_text_where_it_is_published() -> None:
         found, pd.Series([2 / len(zlib.compress(b" in Oslo"))], index=["r0"]), check_names=False
     )
     assert [made.score_key for made in attacks] == ["mia_zlib"]
+
+
+def edited(path: Path, task: str, name: str, row: str, value: Any) -> dict[str, Any]:
+    """A log whose losses stand beside their sums, with one value changed."""
+    content = log()
+    for fields in content.values():
+        for mean, (total, tokens) in SUMS.items():
+            fields[total] = {row: 4 * loss for row, loss in fields[mean].items()}
+            fields[tokens] = dict.fromkeys(fields[mean], 4)
+    read_log(written(path, content))
+    content[task][name][row] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "value", "what"),
+    [
+        ("avg_gt_loss", "3", 5.0, r"'avg_gt_loss' of row 3 is 5, where gt_loss / num_token_gt"),
+        ("avg_paraphrased_loss", "0", 0.5, r"of row 0 is 0\.5, where paraphrased_loss"),
+        ("avg_gt_loss", "-1", 2.0, "has a row -1"),
+    ],
+)
+def test_an_edited_value_is_refused_by_row(
+    name: str, row: str, value: float, what: str, tmp_path: Path
+) -> None:
+    content = edited(tmp_path / "a.json", "eval_log_forget.json", name, row, value)
+    with pytest.raises(DataError, match=what):
+        read_log(written(tmp_path / "a.json", content))
+
+
+def test_everything_wrong_with_a_log_is_said_at_once(tmp_path: Path) -> None:
+    content = log()
+    content["eval_log_forget.json"]["avg_gt_loss"] |= {"1": -3.0, "2": "NaN"}
+    content["eval_log.json"]["rougeL_recall"]["4"] = 98.0
+    with pytest.raises(DataError) as caught:
+        read_log(written(tmp_path / "a.json", content))
+    for what in ("of row 1 is -3", "of row 2 is 'NaN'", "'rougeL_recall' of row 4 is 98"):
+        assert what in str(caught.value)
+    whole = open_log("Prob", "ROUGE") | {"mia_loss": 0.9}
+    whole["forget_Q_A_Prob"]["value_by_index"]["1"] = {"prob": 0.9, "avg_loss": math.log(2)}
+    with pytest.raises(DataError, match=r"(?s)is 0\.9, where exp\(-avg_loss\).*mia_loss"):
+        read_log(written(tmp_path / "b.json", whole))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"mia_loss": 0.9}, "it holds no fields"),
+        ({"mia_loss": {"forget": {"value_by_index": {"0": {"score": 1.0}}}}}, "'forget' alone"),
+        (
+            {"forget_Q_A_ROUGE": {"value_by_index": {"7": {"rougeL_recall": 0.5}}}},
+            "'forget_Q_A_Prob' and 'forget_Q_A_ROUGE' do not have the same rows",
+        ),
+    ],
+)
+def test_parts_of_an_openunlearning_log_that_do_not_fit(
+    change: dict[str, Any], what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=what):
+        read_log(written(tmp_path / "a.json", open_log("Prob", "ROUGE") | change))
+    read_log(written(tmp_path / "b.json", open_log("Prob") | {"mia_loss": {"agg_value": 0.9}}))
+
+
+def test_a_copy_with_one_value_changed_or_rounded_is_a_copy(tmp_path: Path) -> None:
+    first = read_log(written(tmp_path / "a.json", log()))
+    content = log()
+    content["eval_log_forget.json"]["avg_gt_loss"]["3"] += 0.5
+    for row, loss in content["eval_log_forget.json"]["avg_paraphrased_loss"].items():
+        content["eval_log_forget.json"]["avg_paraphrased_loss"][row] = loss + 1e-8
+    other = read_log(written(tmp_path / "b.json", content))
+    with pytest.raises(DataError, match="reference and log are the same: 47 of 48 values"):
+        check_no_copy(first, other, "b", "reference")
+
+
+def test_two_whole_logs_in_a_folder_are_refused(tmp_path: Path) -> None:
+    written(tmp_path / "eval_log_aggregated.json", log())
+    written(tmp_path / "TOFU_EVAL.json", open_log("Prob"))
+    with pytest.raises(DataError, match=r"several logs: eval_log_aggregated\.json, TOFU_EVAL"):
+        read_log(tmp_path)

@@ -249,3 +249,23 @@ def test_true_answers_of_tofu_are_answers(oracles: Path) -> None:
     rows = map(json.loads, (oracles.parent / "tofu" / "full.jsonl").read_text().splitlines()[::8])
     kinds = [kind_of_output(row["answer"], truth=row["answer"]) for row in rows]
     assert set(kinds) == {"answer"} and len(kinds) == 500
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "C++, C# and F#!", "ha ha ha ha", "?!"])
+def test_what_is_the_truth_is_an_answer_whatever_it_looks_like(text: str) -> None:
+    assert kind_of_output(text, truth=text) == "answer"
+    assert kind_of_output(text, truth="Ana") != "answer"
+
+
+@pytest.mark.parametrize("text", ["I dont know", "I can`t help", "I couldn't say", "I cant tell"])
+def test_refusals_without_their_apostrophe(text: str) -> None:
+    assert kind_of_output(text) == "refusal"
+
+
+def test_capitals_of_turkish_are_the_same_letters() -> None:
+    small, capital = "\u0131\u015f\u0131k istanbul", "I\u015eIK \u0130STANBUL"
+    assert rouge(small, capital)["rouge_l"] == 1
+
+
+def test_an_inverted_mark_opens_a_sentence() -> None:
+    assert keywords("Se llama Ana. \u00bfEs Lima?", "Quien?") == ["ana", "lima"]

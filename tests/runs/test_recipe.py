@@ -194,3 +194,11 @@ def test_a_recipe_that_is_nested_too_deeply_is_named(text: str, tmp_path: Path) 
 def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot read"):
         load_recipe(tmp_path)
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("name: a\ndata:\n  people: 4\n  people: 6\n")
+    with pytest.raises(RecipeError, match="'people' is there twice") as caught:
+        load_recipe(path)
+    assert caught.value.where == f"{path}:3"

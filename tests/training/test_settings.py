@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from clearbench.batches.items import item
+from clearbench.errors import RecipeError
+from clearbench.methods.base import method
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.stages import Train
 from clearbench.methods.statistics import MASK
@@ -21,6 +24,7 @@ from clearbench.models.adapters import add_lora, choose_parameters
 from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.average import RetainAverage
+from clearbench.training.checks import check_seed
 from clearbench.training.loop import StageContext, train
 from clearbench.training.masks import Masks, intersect
 from clearbench.training.settings import TrainSettings
@@ -235,3 +239,18 @@ def test_the_average_moves_by_its_share_of_the_newest_gradient() -> None:
     other.restore(average.state)
     average = other
     assert seen(0.0) == pytest.approx(0.25 * (1.5 + 0.25 * 0.75))
+
+
+@pytest.mark.parametrize("field", ["steps", "lora_rank", "learning_rate"])
+def test_true_is_no_number(field: str) -> None:
+    with pytest.raises(RecipeError, match=f"'{field}': True is no number"):
+        TrainSettings.of(**{"steps": 3, field: True})
+    with pytest.raises(RecipeError, match="'beta': True is no number"):
+        method("npo", beta=True)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, True, 1.0])
+def test_seeds_that_training_cannot_have_are_refused(seed: Any) -> None:
+    check_seed(np.int64(5))
+    with pytest.raises(RecipeError, match="is no seed"):
+        check_seed(seed)

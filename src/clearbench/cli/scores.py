@@ -58,14 +58,13 @@ def score(
     compared = golds[0] if golds else None
     scores, failures = scored(records, compared, first, protocol, metrics=_of_plugins(chosen))
     if not scores:
-        raise DataError(f"nothing of protocol '{protocol}' can be computed", str(log))
+        fix = "give another --protocol (`clearbench list protocols`), or a log with more in it"
+        raise DataError(f"nothing of protocol '{protocol}' can be computed", str(log), fix)
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
     doubtful = doubts(scores, chosen, records, compared)
     if as_json:
         content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}
-        if doubtful:
-            about["doubts"] = doubtful
         if failures:
             about["failed_metrics"] = failures
         if bands:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
+from clearbench.data.words import folded, words
 from clearbench.errors import DataError
 
 #: Rows that a message lists in full.
@@ -56,8 +56,11 @@ def origin(row: Example) -> str:
 
 
 def one_spelling(text: str) -> str:
-    """Writes a text with single spaces and composed letters, as texts are compared."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Writes a text as texts are compared: without capitals, with single spaces.
+
+    Typographic marks, unseen characters and the form of composition do not count either.
+    """
+    return " ".join(folded(text).split())
 
 
 def _of_media(dataset: Dataset, problems: list[str]) -> Iterator[str]:
@@ -78,22 +81,35 @@ def _of_both(
 ) -> Iterator[str]:
     """Finds rows that are to be forgotten and kept; yields doubts about those that are alike."""
     kept = {_key(row): row for row in retain}
-    asked = {key[:2]: row for key, row in kept.items()}
+    asked = {(key[0], _bare(row.question)): row for key, row in kept.items()}
+    told = {tuple(map(_bare, (row.question, row.answer))): row for row in kept.values()}
     shown = {row.media.key: row for row in kept.values() if row.media}
     alike: list[str] = []
     pictured: list[str] = []
+    half: list[str] = []
     for row in forget:
         key = _key(row)
         if (twin := kept.get(key)) is not None:
             problems.append(f"{origin(row)} and {origin(twin)}: one row, to forget and to keep")
         elif row.media and (twin := shown.get(row.media.key)) is not None:
             pictured.append(f"{origin(row)} and {origin(twin)}")
-        elif (twin := asked.get(key[:2])) is not None:
+        elif (twin := asked.get((key[0], _bare(row.question)))) is not None:
             alike.append(f"{origin(row)} and {origin(twin)}")
+        elif (twin := told.get((_bare(row.question), _bare(row.answer)))) and not (
+            row.media and twin.media
+        ):
+            half.append(f"{origin(row)} and {origin(twin)}")
     if alike:
         yield f"the same question is to be forgotten and kept, with other answers: {several(alike)}"
+    if half:
+        yield f"one row with and without a picture, to be forgotten and kept: {several(half)}"
     if pictured:
         yield f"the same picture is to be forgotten and kept: {several(pictured)}"
+
+
+def _bare(text: str) -> str:
+    """Writes the words of a text alone; a text without words as texts are compared."""
+    return " ".join(words(text)) or one_spelling(text)
 
 
 def _key(row: Example) -> _Key:

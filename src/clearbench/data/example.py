@@ -18,6 +18,7 @@ from pydantic import (
 
 from clearbench.data.media import EncodedImage, Media
 from clearbench.data.modality import modalities, modality
+from clearbench.data.words import normal
 from clearbench.errors import RecipeError, did_you_mean
 
 _TEXTS = (
@@ -91,12 +92,12 @@ class Example(BaseModel):
             raise ValueError(f"unknown task; {did_you_mean(task, known)}")
         return task
 
-    @field_validator("question", "answer", "paraphrased_answer")
+    @field_validator("question", "answer", "paraphrased_question", "paraphrased_answer")
     @classmethod
     def _readable(cls, text: str | None) -> str | None:
         if text is not None and _UNREADABLE.search(text):
             raise ValueError("holds control characters or lone surrogates; remove them")
-        if text is not None and not text.strip():
+        if text is not None and not normal(text).strip():
             raise ValueError("is blank; give the text or drop the row")
         return text
 
@@ -127,7 +128,8 @@ def bad_fields(error: ValidationError, where: str, field: str = "") -> list[str]
     lines = []
     for problem in error.errors():
         name = field or ".".join(map(str, problem["loc"]))
-        lines.append(f"{where}: {name} = {_shown(problem['input'])}: {problem['msg']}")
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {name} = {_shown(problem['input'])}: {message}")
     return lines
 
 

@@ -35,8 +35,8 @@ def identity(name: str) -> str:
     marks and vowel signs do: they make other names.
     """
     text = unicodedata.normalize("NFC", name.translate(_PLAIN_MARKS))
-    folded = unicodedata.normalize("NFC", text.casefold())
-    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
+    small = unicodedata.normalize("NFC", text.lower())
+    return " ".join("".join(c for c in small if unicodedata.category(c) != "Cf").split())
 
 
 def spelled(text: str) -> str:

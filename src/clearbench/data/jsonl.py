@@ -10,6 +10,7 @@ may have `person` (a name or a number; also called `author` or `name`), `split`,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,18 +68,30 @@ def own_rows(path: Path, images: Path | None = None) -> Dataset:
     if not files:
         names = f"forget{suffixes()[0]}, retain{suffixes()[0]}"
         raise DataError("the folder holds no rows", str(path), f"give it {names}")
-    return _of_files(files, images)
+    dataset = _of_files(files, images)
+    unread = sorted(
+        other.name
+        for other in (path.iterdir() if path.is_dir() else ())
+        if other.is_file() and other.suffix.lower() in suffixes() and (other not in dict(files))
+    )
+    doubts = [f"the file '{name}' is not read: no split is called so" for name in unread]
+    return replace(dataset, doubts=(*dataset.doubts, *doubts))
 
 
 def files_of(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yields a folder's files of rows, called as the splits.
 
     Raises:
-        DataError: A split has several files.
+        DataError: A split has several files, or one that holds no rows.
     """
+    there = sorted(path for path in folder.iterdir() if path.is_file())
     for split in KNOWN_SPLITS:
-        paths = [folder / f"{split}{suffix}" for suffix in suffixes()]
-        files = [path for path in paths if path.is_file()]
+        called = [path for path in there if path.name.partition(".")[0].casefold() == split]
+        files = [path for path in called if path.suffix.lower() in suffixes()]
+        if called and not files:
+            names = ", ".join(path.name for path in called)
+            fix = f"save it as {split}{suffixes()[0]}, or remove it"
+            raise DataError(f"no rows can be read from {names}", str(folder), fix)
         if len(files) > 1:
             names = ", ".join(path.name for path in files)
             raise DataError(f"several files of '{split}': {names}", str(folder), "keep one")

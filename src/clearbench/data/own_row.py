@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from clearbench.data.cells import is_missing, misread, of_python, wrong_answers
 from clearbench.data.dataset import SPLITS, TRAINING_SPLITS, Dataset
 from clearbench.data.examine import listed, one_spelling, several
 from clearbench.data.example import Example, bad_fields
@@ -36,6 +37,8 @@ _ALSO = {"perturbed_answer": "perturbed_answers", "images": "image"}
 _KNOWN = (*_PLAIN, "person", "split", "id")
 #: Likeness of a field's name to a known one from which it is a slip of the pen.
 _SLIP = 0.8
+#: Media that no row can name, unless a plugin reads them.
+_UNREAD_MEDIA = ("video", "videos", "audio", "audios")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class _Reader:
             known = _ALSO.get(field_name(name), field_name(name))
             if known in fields and fields[known] is not None and value is not None:
                 self.problems.append(f"{row.where}: the field '{known}' is there twice")
-            fields[known] = fields.get(known) if value is None else value
+            fields[known] = fields.get(known) if value is None else of_python(value)
         who = next((name for name in PERSON_FIELDS if fields.get(name) is not None), None)
         if who is not None:
             fields["person"] = fields.pop(who)
@@ -112,12 +115,14 @@ class _Reader:
     def dataset(self, rows: Sequence[OwnRow]) -> Dataset:
         """Makes the dataset; only without `problems` it is whole."""
         people = People((row.where, self._person(row)) for row in rows)
-        ids = Counter(str(row.fields.get("id")) for row in rows)
+        ids = Counter(str(_whole(row.fields.get("id"))) for row in rows)
         splits: dict[str, list[Example]] = {row.split: [] for row in rows if row.split}
         for row in rows:
             split = self._split(row)
             examples = self._examples(row, split, people, ids) if split else ()
             splits.setdefault(split, []).extend(examples)
+        if not self.problems:
+            self._divided(splits, people.names)
         if self.problems:
             return Dataset({}, {})
         by_split = {split: tuple(examples) for split, examples in splits.items()}
@@ -132,8 +137,22 @@ class _Reader:
             doubts=(*doubts, *alike(names.values())),
         )
 
+    def _divided(self, splits: Mapping[str, Sequence[Example]], names: Mapping[int, str]) -> None:
+        """Finds people who are to be forgotten and kept, with a row of each."""
+        first = [
+            {row.person: row.source for row in reversed(splits.get(split, ()))}
+            for split in ("forget", "retain")
+        ]
+        for person, where in sorted(first[0].items(), key=lambda entry: str(entry[0])):
+            if person in first[1]:
+                who = f"{person} ({names.get(person or 0, '')})"
+                rows = f"{where} and {first[1][person]}"
+                self.problems.append(f"{rows}: forget and retain share people: {who}")
+
     def _person(self, row: OwnRow) -> int | str | None:
         value = row.fields.get("person")
+        if isinstance(value, str) and is_missing(value):
+            self.doubts[f"the person is '{value.strip()}', as if missing"].append(row.where)
         try:
             return person_of(value)
         except ValueError as error:
@@ -161,7 +180,7 @@ class _Reader:
         try:
             form = form_of(row.fields)
             found = form.examples(row.fields, doubts)
-            self._unread(row, {*form.further, *(name for names in form.needs for name in names)})
+            self._unread(row, {*form.further, *form.called(row.fields)})
             given = {name: row.fields[name] for name in _PLAIN if row.fields.get(name) is not None}
             single = [name for name in _OF_ONE_QUESTION if name in given]
             if len(found) > 1 and single:
@@ -181,7 +200,7 @@ class _Reader:
     def _example(self, row: OwnRow, split: str, fields: dict[str, Any]) -> Iterator[Example]:
         wrong = fields.get("perturbed_answers")
         if isinstance(wrong, str):
-            fields["perturbed_answers"] = (wrong,)
+            fields["perturbed_answers"] = wrong_answers(wrong)
         try:
             example = Example(source=row.where, **fields)
         except ValidationError as error:
@@ -205,6 +224,12 @@ class _Reader:
             )
         if len(set(wrong)) < len(wrong):
             self.doubts["a wrong answer is there twice"].append(example.source)
+        if any(map(is_missing, (*texts, *wrong))):
+            self.doubts["a text is what programs write for a missing one"].append(example.source)
+        if misread(example.question + example.answer):
+            self.doubts["letters were read in another code (such as \u00c3\u00a9)"].append(
+                example.source
+            )
         if "\ufffd" in example.question + example.answer:
             self.doubts["letters were lost before (they are \ufffd)"].append(example.source)
 
@@ -214,15 +239,18 @@ class _Reader:
         Raises:
             ValueError: A field is called nearly as a known one, or names a picture.
         """
-        known = [*_KNOWN, *modalities(), *of_form]
+        media = [name for name, modality in modalities().items() if modality.media is not None]
+        known = [*_KNOWN, *media, *of_form]
         for name, value in row.fields.items():
             if name in known or value is None:
                 continue
             close = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
             if close and close[0] not in row.fields:
                 raise ValueError(f"unknown field '{name}'; did you mean '{close[0]}'?")
-            if isinstance(value, str) and value.casefold().endswith(SUFFIXES):
-                raise ValueError(f"{name} = {value!r:.60}: call a picture's field 'image'")
+            if row.fields.get("image") is None and _is_picture(value):
+                raise ValueError(f"{name} = {_brief(value)}: call a picture's field 'image'")
+            if name in _UNREAD_MEDIA:
+                raise ValueError(f"{name} = {_brief(value)}: no {name} can be read")
             self.doubts[f"the field '{name}' is not read"].append(row.where)
 
 
@@ -247,13 +275,31 @@ def _media(row: OwnRow, fields: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _brief(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{dict(value)!r:.60}"
     return f"{value!r:.60}" if isinstance(value, str | list) else f"({type(value).__name__})"
+
+
+def _is_picture(value: Any) -> bool:
+    """Whether a value names a picture's file, or holds one as `datasets` do."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return _is_picture(value[0])
+    if isinstance(value, Mapping):
+        return {*value} == {"bytes", "path"}
+    return isinstance(value, str) and value.casefold().endswith(SUFFIXES)
 
 
 def _id(row: OwnRow, split: str, ids: Counter[str]) -> str:
     """Returns the id of a row: its own where no other row has it, else split and place."""
-    given = row.fields.get("id")
-    if isinstance(given, str | int) and str(given).strip():
+    given = _whole(row.fields.get("id"))
+    if given is not None and (isinstance(given, bool) or not isinstance(given, str | int)):
+        raise ValueError(f"id = {given!r:.60}: give a text or a whole number")
+    if given is not None and str(given).strip():
         own = str(given)
         return own if ids[own] == 1 else f"{own} ({row.where})"
     return f"{split}-{str(row.place).removeprefix('row ')}"
+
+
+def _whole(value: Any) -> Any:
+    """Returns a whole number that a table holds as a fraction; others as they are."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

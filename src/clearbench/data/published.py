@@ -15,10 +15,19 @@ from clearbench.data.mapping import CAPTION, NAME, OPTIONS, QUESTION, example, i
 from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.data.persons import PERSON_FIELDS, alike
 from clearbench.data.tables import Tables
-from clearbench.data.tofu import is_tofu, read_tofu, refusals, retain_split, unmeasured
+from clearbench.data.tofu import (
+    is_tofu,
+    read_tofu,
+    refusals,
+    retain_split,
+    unmeasured,
+    without_wrong,
+)
 
 #: Hub id of the text of CLEAR's people, with paraphrases and wrong answers.
 TOFU = "locuslab/TOFU"
+#: Configurations about the real world, with the task of their rows.
+REAL = {"real_faces": "name", "real_world": "choice"}
 NAMELESS = "questions that name nobody on a picture count as people of their own"
 
 Examples = tuple[Example, ...]
@@ -64,16 +73,28 @@ def read_clear(
     evaluation = {
         "forget": reader.images(measured, named=True),
         "retain": reader.images(shown, named=True),
-        "real_faces": reader.real("real_faces", "name"),
-        "real_world": reader.real("real_world", "choice"),
+        **{name: reader.real(name, task) for name, task in REAL.items()},
     }
     tables.refuse()
+    configurations = {"forget": measured, "retain": shown, **{n: n for n in REAL}}
+    bare = [
+        without_wrong(name)
+        for split, name in configurations.items()
+        if name not in (forget, kept)
+        and evaluation[split]
+        and not any(row.perturbed_answers for row in evaluation[split])
+    ]
     return Dataset(
         _both(training, questions.training),
         _both(evaluation, questions.evaluation),
         questions.names | reader.people,
         questions.refusals,
-        doubts=(*map(unmeasured, without), *questions.doubts, *alike(reader.people.values())),
+        doubts=(
+            *map(unmeasured, without),
+            *bare,
+            *questions.doubts,
+            *alike(reader.people.values()),
+        ),
     )
 
 

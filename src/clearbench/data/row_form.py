@@ -44,10 +44,19 @@ class RowForm(ABC):
 
     def taken(self, fields: Fields) -> tuple[Any, ...]:
         """Returns the values of the needed fields, in their order."""
-        return tuple(
-            next(fields[name] for name in names if fields.get(name) is not None)
-            for names in self.needs
-        )
+        return tuple(fields[name] for name in self.called(fields))
+
+    def called(self, fields: Fields) -> tuple[str, ...]:
+        """Returns the names by which a row has the needed fields.
+
+        Raises:
+            ValueError: It has one by two names.
+        """
+        found = [[n for n in names if fields.get(n) is not None] for names in self.needs]
+        twice = next((given for given in found if len(given) > 1), None)
+        if twice is not None:
+            raise ValueError(f"has {' and '.join(twice)}; keep one of them")
+        return tuple(given[0] for given in found)
 
 
 _REGISTRY = Registry("row form", "clearbench.data.row_forms", "clearbench.row_forms")

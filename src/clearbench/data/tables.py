@@ -185,6 +185,9 @@ def parquet_lines(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int
     number = 0
     with _opened(path) as file:
         there = file.schema_arrow.names
+        twice = sorted({name for name in there if there.count(name) > 1})
+        if twice:
+            raise DataError(f"two columns are called {', '.join(twice)}", str(path), "rename one")
         for batch in file.iter_batches(64, columns=[c for c in columns or there if c in there]):
             for line in batch.to_pylist():
                 yield number, line

@@ -14,6 +14,7 @@ from clearbench.data.join import Names, identity
 from clearbench.data.json_rows import Line
 from clearbench.data.mapping import QUESTION, example
 from clearbench.data.own_row import REFUSALS
+from clearbench.data.persons import alike
 from clearbench.data.roster import VISION_NAMES
 from clearbench.data.tables import Tables
 from clearbench.data.text_file import read_text
@@ -73,6 +74,7 @@ def read_tofu(
     tables.refuse()
     training = {"forget": _rows_about(taught, gone), "retain": _rows_about(taught, kept)}
     called = _names(taught, evaluation["holdout"]) | dict(text.authors.names)
+    doubts += alike(text.authors.names.values())
     return Dataset(training, evaluation, called, refusals(tables), doubts=tuple(doubts))
 
 
@@ -90,8 +92,8 @@ class _Text:
         self._pairs = [pair(line) for _, line in self._full]
         known = set(self._pairs)
         self._splits = {split: list(self._split(split, known)) for split in splits}
-        if not self._full:
-            tables.problems.append("full: there are no rows")
+        empty = [name for name, rows in {"full": self._full, **self._splits}.items() if not rows]
+        tables.problems += [] if tables.problems else [f"{n}: there are no rows" for n in empty]
         tables.refuse()
         lines = [line for _, line in self._full]
         self.authors = authors(lines, self._splits.values(), tables.problems, names)
@@ -145,7 +147,10 @@ def _measured(
             tables.problems.append(f"{where}: question and answer are not in 'full'")
         mine = [place for place in places if place[0] in people]
         rows += question(tables, where, line, *(mine or places or [(0, 0)])[0])
-    return _rows_about(rows, people)
+    found = _rows_about(rows, people)
+    if people and not any(row.perturbed_answers for row in found):
+        doubts.append(without_wrong(name))
+    return found
 
 
 def _strangers(tables: Tables, name: str, text: _Text) -> Iterator[Example]:
@@ -166,6 +171,11 @@ def _strangers(tables: Tables, name: str, text: _Text) -> Iterator[Example]:
 def unmeasured(name: str) -> str:
     """Returns the sentence about a configuration with wrong answers that is not there."""
     return f"there is no '{name}': its people are measured without wrong answers"
+
+
+def without_wrong(name: str) -> str:
+    """Returns the sentence about a configuration of measured rows that lacks wrong answers."""
+    return f"'{name}' has no row with wrong answers about its people"
 
 
 def refusals(tables: Tables) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from typing import Any
 _ASKS = ("user", "human")
 _ANSWERS = ("assistant", "gpt", "model", "chatgpt", "bot")
 _SYSTEM = ("system", "developer")
+#: Fields of a turn.
+_READ = {"role", "content", "from", "value"}
 #: Place of a picture in a text.
 PLACE = "<image>"
 
@@ -23,12 +25,13 @@ def pairs(turns: Any, doubts: list[str]) -> tuple[list[tuple[str, str]], list[An
     Raises:
         ValueError: Turns are none, or do not alternate.
     """
-    if not isinstance(turns, list) or not turns:
+    if not isinstance(turns, list | tuple) or not turns:
         raise ValueError("its turns are no list of turns")
     found: list[tuple[str, str]] = []
     pictures: list[Any] = []
     places, question = 0, None
     for number, turn in enumerate(turns, 1):
+        doubts += _unread(turn)
         try:
             role, text, seen, places_here = _turn(turn)
             if role in _SYSTEM:
@@ -51,6 +54,25 @@ def pairs(turns: Any, doubts: list[str]) -> tuple[list[tuple[str, str]], list[An
     return found, pictures, places
 
 
+def _unread(turn: Any) -> list[str]:
+    """Says which fields of a turn are not read."""
+    names = {*turn} - _READ if isinstance(turn, Mapping) else set()
+    left = sorted(str(name) for name in names if turn[name] is not None)
+    return [f"fields of turns are not read: {', '.join(left)}"] if left else []
+
+
+def _either(turn: Mapping[str, Any], name: str, other: str) -> Any:
+    """Returns the field that two formats call differently.
+
+    Raises:
+        ValueError: The turn has both, and they differ.
+    """
+    values = [turn[key] for key in (name, other) if turn.get(key) is not None]
+    if len(values) > 1 and values[0] != values[1]:
+        raise ValueError(f"'{name}' and '{other}' differ; keep one of them")
+    return values[0] if values else None
+
+
 def _misplaced(role: str, question: str | None) -> str:
     if role in _ASKS:
         return "a second question without an answer between them"
@@ -63,8 +85,7 @@ def _turn(turn: Any) -> tuple[str, str, list[Any], int]:
     """Returns the role, the text without places, the pictures and their number of places."""
     if not isinstance(turn, Mapping):
         raise ValueError(f"{turn!r:.40} is no turn with role and content")
-    role = turn.get("role", turn.get("from"))
-    content = turn.get("content", turn.get("value"))
+    role, content = _either(turn, "role", "from"), _either(turn, "content", "value")
     if not isinstance(role, str):
         raise ValueError("no 'role' (or 'from')")
     parts = content if isinstance(content, list) else [content]
@@ -77,10 +98,11 @@ def _turn(turn: Any) -> tuple[str, str, list[Any], int]:
             pictures.append(picture)
         places += is_place
     text = "\n".join(texts)
-    if role.casefold() in _ASKS:
+    speaker = role.casefold().strip()
+    if speaker in _ASKS:
         places += text.count(PLACE)
         text = "\n".join(line.strip() for line in text.replace(PLACE, " ").split("\n")).strip()
-    return role.casefold(), text, pictures, places
+    return speaker, text, pictures, places
 
 
 def _part(part: Any) -> tuple[str | None, Any, bool]:

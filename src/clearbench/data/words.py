@@ -39,6 +39,8 @@ _SAME = str.maketrans(
     | dict.fromkeys("\u2010\u2011\uff0d\ufe63", "-")
     | {"\u200b": " "}
 )
+#: The dotted and the dotless letter of Turkish, whose capitals and small letters cross.
+_ONE_I = {0x130: "i", 0x131: "i"}
 #: What is not seen and is no part of a word: format characters (joiners, soft hyphens, directions),
 #: variation selectors, fillers, and the stroke that stretches Arabic words.
 _UNSEEN = regex.compile(r"[\p{Cf}\ufe00-\ufe0f\U000e0100-\U000e01ef\u034f\u0640\u115f\u1160\u3164]")
@@ -66,7 +68,7 @@ def _as_ascii(digit: regex.Match[str]) -> str:
 
 def folded(text: str) -> str:
     """Writes a text in its normal form without capitals, so that cases of a letter are equal."""
-    return unicodedata.normalize("NFC", normal(text).casefold())
+    return unicodedata.normalize("NFC", normal(text).translate(_ONE_I).casefold())
 
 
 def letters(text: str) -> list[str]:

@@ -23,7 +23,8 @@ PHRASES: dict[str, list[str]] = read_json(Path(__file__).with_name("refusals.jso
 VERB_LAST = ("bn", "fa", "hi", "ja", "ko", "ta", "tr", "ur", "zh")
 
 _ENGLISH = regex.compile(
-    r"\b(i (do not|don't|cannot|can't|could not|am not|have no|never)|unknown to me|no idea|"
+    r"\b(i (do not|don[`']?t|cannot|can not|can[`']?t|could not|couldn[`']?t|"
+    r"am not|have no|never)|unknown to me|no idea|"
     r"i'm (not|afraid)|not sure|nobody knows|no comment|"
     r"no information|no record|not (something|someone) i|beyond (me|my)|"
     r"my (knowledge|memory|records|notes)|unable to|sorry)\b",

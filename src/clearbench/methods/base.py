@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from clearbench.batches.items import Kind
 from clearbench.data.modality import spell_modalities
-from clearbench.errors import RecipeError, did_you_mean, explain
+from clearbench.errors import RecipeError, did_you_mean, explain, number_or_other
 from clearbench.methods.losses import Term
 from clearbench.methods.paper import Paper
 from clearbench.methods.stages import Edit, Stage, Train
@@ -57,6 +57,11 @@ class Method(BaseModel):
     forget_loss: ClassVar[Literal["up", "down"] | None] = "up"
     from_base: ClassVar[bool] = False
     trial: ClassVar[Mapping[str, Any]] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        return number_or_other(value, cls.model_fields[str(info.field_name)].annotation)
 
     @classmethod
     def __pydantic_init_subclass__(cls, name: str = "", **about: Any) -> None:

@@ -27,7 +27,7 @@ from clearbench.runs.grid import expand
 from clearbench.runs.stored import is_none
 from clearbench.storage import content_hash
 from clearbench.training.checks import check_method, check_teaching, named_method
-from clearbench.training.settings import TrainSettings
+from clearbench.training.settings import LARGEST_SEED, TrainSettings
 
 #: Distance between the seeds of further golds.
 GOLD_SEED_STEP = 1000
@@ -151,8 +151,8 @@ class Recipe(_Part):
     name: str
     title: str = ""
     description: str = ""
-    seed: int = Field(default=0, ge=0)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    seeds: tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...] = ()
     data: DataPart = DataPart()
     models: dict[Kind, ModelPart]
     runs: tuple[MethodPart, ...] = ()
@@ -216,7 +216,9 @@ def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
     known = builtin_recipes()
     path = known.get(str(source), Path(source))
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+        _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader), path)
     except FileNotFoundError as error:
         raise RecipeError(
             "no such recipe", str(source), did_you_mean(str(source), known)
@@ -287,3 +289,16 @@ def dump_recipe(recipe: Recipe) -> str:
         recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
     )
     return text
+
+
+def _refuse_twice(node: yaml.Node | None, path: Path) -> None:
+    """Refuses a key that stands twice in one mapping, of which YAML keeps the last alone."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [(key.value, key.start_mark.line + 1) for key, _ in node.value]
+        names = [name for name, _ in keys if name != "<<"]
+        for name, line in keys:
+            if isinstance(name, str) and names.count(name) > 1:
+                raise RecipeError(f"'{name}' is there twice", f"{path}:{line}", "keep one of them")
+    for child in getattr(node, "value", ()) if node and not isinstance(node.value, str) else ():
+        for each in child if isinstance(child, tuple) else (child,):
+            _refuse_twice(each, path)

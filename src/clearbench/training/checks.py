@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from clearbench.models.base import Model
 from clearbench.processes import processes
 from clearbench.training.goal import forgetting_stage, known_answers, strange_answers
 from clearbench.training.rows import TrainingRows
-from clearbench.training.settings import TrainSettings, Until
+from clearbench.training.settings import LARGEST_SEED, TrainSettings, Until
 
 #: Settings of unlearning alone.
 FORGETTING = ("saliency", "rule", "prompt_decoupling", "until", "max_retain_rise")
@@ -98,6 +99,17 @@ def named_method(name: str, hyperparameters: Mapping[str, Any], training_goes: s
                 f"its hyper-parameters: {', '.join(own) or 'none'}",
             )
     return method(name, **hyperparameters)
+
+
+def check_seed(seed: int) -> None:
+    """Refuses a seed that the random numbers of training cannot have.
+
+    Raises:
+        RecipeError: It is no whole number from 0 to `LARGEST_SEED`.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= LARGEST_SEED:
+        fix = f"give a whole number from 0 to {LARGEST_SEED}"
+        raise RecipeError(f"{seed!r:.40} is no seed", "seed", fix)
 
 
 def check_method(

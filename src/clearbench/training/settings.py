@@ -6,10 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from clearbench.data.modality import modalities
-from clearbench.errors import RecipeError, did_you_mean, explain
+from clearbench.errors import RecipeError, did_you_mean, explain, number_or_other
 
 
 class Penalty(BaseModel):
@@ -94,6 +102,10 @@ def _check_known(extra: Mapping[str, object] | None, known: Sequence[str]) -> No
             raise ValueError(f"unknown key '{name}'; {did_you_mean(name, known)}")
 
 
+#: Largest seed of training, whose product with the number of a step torch can still take.
+LARGEST_SEED = 2**31 - 1
+
+
 class TrainSettings(BaseModel):
     """The settings of a training run.
 
@@ -154,6 +166,11 @@ class TrainSettings(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = Field(default=1, ge=1)
     checkpoint_seconds: float = Field(default=60.0, gt=0)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        return number_or_other(value, cls.model_fields[str(info.field_name)].annotation)
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainSettings:

@@ -16,6 +16,11 @@ from clearbench.data.text_file import read_text
 
 _DELIMITERS = (",", "\t", ";", "|")
 _QUOTES = ('"', "'")
+#: Columns whose cells are text, whatever they look like.
+_TEXTS = (
+    *("question", "answer", "instruction", "input", "output", "caption", "name"),
+    *("paraphrased_question", "paraphrased_answer", "paraphrased_caption"),
+)
 #: Line and cells of each record, or what is wrong with it.
 Records = list[tuple[int, list[str] | str]]
 
@@ -80,11 +85,12 @@ def _fields(header: list[str], cells: list[str]) -> Line | str:
             "the delimiter"
         )
     if len(set(header)) < len(header):
-        return "two columns have the same name"
+        twice = ", ".join(sorted({name for name in header if header.count(name) > 1}))
+        return f"two columns have the same name: {twice or 'none at all'}"
     filled = {
         name: cell for name, cell in zip(header, cells, strict=False) if cell.strip() and name
     }
-    return {name: _value(cell) for name, cell in filled.items()}
+    return {name: cell if name in _TEXTS else _value(cell) for name, cell in filled.items()}
 
 
 def _value(cell: str) -> Any:

@@ -21,7 +21,7 @@ class OwnRows(DatasetSource, name="ROWS.jsonl"):
     def recognises(self, request: Request) -> bool:
         """Whether the source is called as a file of rows, or is a folder with rows to forget."""
         if request.path.is_dir():
-            return any((request.path / f"forget{suffix}").is_file() for suffix in suffixes())
+            return any(map(_holds_forget, request.path.iterdir()))
         return request.path.suffix.lower() in suffixes()
 
     def files(self, request: Request) -> tuple[str | Path, ...]:
@@ -38,3 +38,10 @@ class OwnRows(DatasetSource, name="ROWS.jsonl"):
         if isinstance(request.forget, int):
             return last_forgotten(dataset, request.forget)
         return dataset
+
+
+def _holds_forget(path: Path) -> bool:
+    """Whether a file is called `forget` and, before or behind `.gz`, as a file of rows."""
+    ends = {suffix.lower() for suffix in path.suffixes}
+    called = path.name.partition(".")[0].casefold() == "forget"
+    return called and path.is_file() and not ends.isdisjoint(suffixes())

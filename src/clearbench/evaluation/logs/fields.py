@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey
 #: Number of rows of one person in TOFU's files.
 ROWS_PER_PERSON = 20
 WORLD = -1
+#: Number of problems that are shown; the rest is counted.
+SHOWN = 5
 #: Person of rows whose person is unknown: all count as one, so that they never get an interval.
 UNKNOWN = 0
 
@@ -35,6 +38,8 @@ def rows(content: Any, name: str, where: str) -> dict[int, Any]:
         raise DataError(f"'{name}' is neither a dictionary nor a list of rows", where)
     if len(by_row) < len(content):
         raise DataError(f"'{name}' has a row twice", where)
+    if by_row and min(by_row) < 0:
+        raise DataError(f"'{name}' has a row {min(by_row)}; rows count from 0", where)
     if not by_row:
         raise DataError(f"'{name}' is empty", where, "the log was cut short; make it again")
     return by_row
@@ -69,6 +74,17 @@ def share(value: Any, name: str, row: int, where: str) -> float:
     return found
 
 
+def agree(value: float, other: float, name: str, why: str, row: int, where: str) -> None:
+    """Checks that a value is what other fields of its row give, up to what half precision rounds.
+
+    Raises:
+        DataError: It is another number.
+    """
+    if abs(value - other) > max(0.02 * abs(other), 0.02):
+        what = f"'{name}' of row {row} is {value:g}, where {why} gives {other:g}"
+        raise DataError(what, where, "the log was changed; take it as it was written")
+
+
 def numbers(value: Any, name: str, row: int, where: str) -> list[float]:
     """Checks that a value is a list of at least one loss and returns it."""
     if not isinstance(value, list) or not value:
@@ -91,11 +107,32 @@ def same_rows(fields: Mapping[str, Mapping[int, Any]], where: str) -> list[int]:
 
 @dataclass
 class RecordBuilder:
-    """Collects the lines of records while a log is read."""
+    """Collects the lines of records while a log is read, and what is wrong with it."""
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     generations: list[dict[str, Any]] = field(default_factory=list)
     logged: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[DataError] = field(default_factory=list)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Keeps an error of this part of the log until all of it is read."""
+        try:
+            yield
+        except DataError as error:
+            self.errors.append(error)
+
+    def refuse(self) -> None:
+        """Raises what is wrong, all at once."""
+        if not self.errors:
+            return
+        first, *others = self.errors
+        if not others:
+            raise first
+        lines = [f"{error.what} ({error.where})" for error in self.errors]
+        more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        fix = first.fix or "make the log again"
+        raise DataError("\n".join([*lines[:SHOWN], *more]), first.where, fix)
 
     @staticmethod
     def about(key: GroupKey, person: int, row: str) -> dict[str, Any]:
@@ -115,7 +152,12 @@ class RecordBuilder:
         self.logged.append({**about, "metric": metric, "value": value})
 
     def records(self) -> Records:
-        """Builds the records of all lines."""
+        """Builds the records of all lines.
+
+        Raises:
+            DataError: Something is wrong with the log.
+        """
+        self.refuse()
         return Records(
             {
                 ANSWERS: pd.DataFrame(self.answers, columns=[*ROW_COLUMNS, "variant", MEAN]),

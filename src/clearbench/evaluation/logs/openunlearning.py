@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,11 @@ from clearbench.evaluation.logs.fields import (
     ROWS_PER_PERSON,
     WORLD,
     RecordBuilder,
+    agree,
     loss,
     number,
     rows,
+    same_rows,
     share,
 )
 from clearbench.evaluation.records import Records
@@ -72,20 +75,40 @@ def read(content: Log, where: str) -> Records:
     builder = RecordBuilder()
     for prefix, (place, metrics) in SPLITS.items():
         present = [metric for metric in metrics if f"{prefix}_Q_A_{metric}" in content]
+        keys = {metric: content[f"{prefix}_Q_A_{metric}"] for metric in present}
+        held = {k: v[ROWS] for k, v in keys.items() if isinstance(v, Mapping) and ROWS in v}
+        with builder.gathering():
+            if len(held) == len(keys):
+                named = {f"{prefix}_Q_A_{k}": rows(v, k, where) for k, v in held.items() if v}
+                same_rows(named, where) if named else None
         for metric in present:
             if metric == "PERT_Prob" and {"Prob", "PARA_Prob"}.intersection(metrics) - {*present}:
                 continue  # a truth ratio needs both, and must not be taken of the answer instead
-            _read_metric(builder, place, metric, content[f"{prefix}_Q_A_{metric}"], where, prefix)
-    _read_normalised(builder, content, where)
+            with builder.gathering():
+                _read_metric(builder, place, metric, keys[metric], where, prefix)
+    with builder.gathering():
+        _read_normalised(builder, content, where)
     for key, metric in FORGET_SCORES.items():
         if key in content:
-            _read_scores(builder, SPLITS["forget"][0], metric, content[key], f"{where}: {key}")
+            with builder.gathering():
+                _read_scores(builder, SPLITS["forget"][0], metric, content[key], f"{where}: {key}")
     for key, metric in ATTACKS.items():
-        for split in ("forget", "holdout"):
-            if key in content and split in content[key]:
-                place, named = GroupKey(split, "text", "qa"), f"{where}: {key}.{split}"
-                _read_scores(builder, place, metric, content[key][split], named)
+        if key in content:
+            with builder.gathering():
+                _read_attack(builder, metric, content[key], f"{where}: {key}")
     return builder.records()
+
+
+def _read_attack(builder: RecordBuilder, metric: str, content: Any, where: str) -> None:
+    """Reads an attack's scores of members and others; it needs both, or has its mean alone."""
+    if not isinstance(content, Mapping):
+        raise DataError("it holds no fields", where, "give the log with values by row")
+    there = [split for split in ("forget", "holdout") if split in content]
+    if len(there) == 1:
+        raise DataError(f"there is '{there[0]}' alone", where, "an attack needs both splits")
+    for split in there:
+        place, named = GroupKey(split, "text", "qa"), f"{where}.{split}"
+        _read_scores(builder, place, metric, content[split], named)
 
 
 def _about(builder: RecordBuilder, place: GroupKey, row: int) -> dict[str, Any]:
@@ -117,10 +140,11 @@ def _read_metric(
     named = f"{where}: {prefix}_Q_A_{metric}"
     for row, fields in _by_row(content, named).items():
         about = _about(builder, place, row)
-        if metric == "ROUGE":
-            _read_rouge(builder, about, fields, row, named)
-        else:
-            _read_losses(builder, about, metric, fields, row, named)
+        with builder.gathering():
+            if metric == "ROUGE":
+                _read_rouge(builder, about, fields, row, named)
+            else:
+                _read_losses(builder, about, metric, fields, row, named)
 
 
 def _read_losses(
@@ -135,6 +159,9 @@ def _read_losses(
         for k, each in enumerate(numbers):
             builder.answer(about, f"perturbed_{k}", -each)
         return
+    if len(numbers) == 1 and isinstance(fields.get("prob"), float):
+        probability = share(fields["prob"], "prob", row, where)
+        agree(probability, math.exp(-numbers[0]), "prob", "exp(-avg_loss)", row, where)
     variant = "answer" if metric == "Prob" else "paraphrase"
     builder.answer(about, variant, -sum(numbers) / len(numbers))
     if metric == "Prob" and not about["split"].startswith("real_") and "prob" in fields:

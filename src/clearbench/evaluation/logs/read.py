@@ -39,9 +39,13 @@ def read_log(path: Path) -> Records:
         return _read(_json(path), path)
     if (path / f"{ANSWERS.name}.parquet").is_file() or (path / MANIFEST).is_file():
         return _ours(path)
-    for name in (f"{name}{ending}" for name in WHOLE for ending in ENDINGS):
-        if (path / name).is_file():
-            return read_log(path / name)
+    names = [f"{name}{ending}" for name in WHOLE for ending in ENDINGS]
+    whole = [path / name for name in names if (path / name).is_file()]
+    if len(whole) > 1:
+        what = f"there are several logs: {', '.join(each.name for each in whole)}"
+        raise DataError(what, str(path), "name one of these files")
+    if whole:
+        return read_log(whole[0])
     tasks = {
         task: path / f"{task}.json{ending}"
         for task in tofu.TASKS

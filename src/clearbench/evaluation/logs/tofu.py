@@ -12,6 +12,7 @@ from clearbench.evaluation.logs.fields import (
     UNKNOWN,
     WORLD,
     RecordBuilder,
+    agree,
     loss,
     numbers,
     rows,
@@ -36,6 +37,11 @@ TASKS: dict[str, tuple[str, str]] = {
 #: Tasks of CLEAR's multimodal logs, whose other tasks show an image, too.
 PICTURED = ("eval_real_faces_wo_options", "eval_forget_facerec", "eval_retain_facerec")
 LOSSES = ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss")
+#: Sum of the losses of an answer's tokens, and their number, by its mean.
+SUMS = {
+    "avg_gt_loss": ("gt_loss", "num_token_gt"),
+    "avg_paraphrased_loss": ("paraphrased_loss", "num_token_paraphrased"),
+}
 ROUGES = {"rougeL_recall": "rouge_l", "rouge1_recall": "rouge_1"}
 
 
@@ -65,9 +71,10 @@ def read(content: Log, where: str) -> Records:
     for task, fields in tasks.items():
         split, kind = TASKS[task]
         place = GroupKey(split, track, kind or modality(track).main_task)
-        if not isinstance(fields, Mapping):
-            raise DataError(f"'{task}' holds no fields", where)
-        _read_task(builder, place, task, fields, _names(split, tasks), where)
+        with builder.gathering():
+            if not isinstance(fields, Mapping):
+                raise DataError(f"'{task}' holds no fields", where)
+            _read_task(builder, place, task, fields, _names(split, tasks), where)
     return builder.records()
 
 
@@ -103,9 +110,21 @@ def _read_task(
         if place.split.startswith("real_"):
             person = WORLD
         about = builder.about(place, person, f"{task}:{row}")
-        _read_row(
-            builder, about, {name: values[row] for name, values in by_field.items()}, row, where
-        )
+        with builder.gathering():
+            values = {name: found[row] for name, found in by_field.items()}
+            _read_row(builder, about, values, row, where)
+            _check_means(fields, row, where)
+
+
+def _check_means(fields: Mapping[str, Any], row: int, where: str) -> None:
+    """Compares mean losses with their sums, which logs hold, too."""
+    for name, (total, tokens) in SUMS.items():
+        held = [fields.get(key) for key in (name, total, tokens)]
+        found = [each.get(str(row)) for each in held if isinstance(each, Mapping)]
+        values = [float(each) for each in found if isinstance(each, int | float)]
+        if len(values) == len(held) and values[2]:
+            mean, whole, count = values
+            agree(mean, whole / count, name, f"{total} / {tokens}", row, where)
 
 
 def _rouge_fields(fields: Log, where: str) -> list[str]:

@@ -12,7 +12,7 @@ from clearbench.evaluation.metric import Metric
 
 BLANK = "____"
 #: Characters between a word and the end of the sentence before it, and such ends.
-_BEFORE, _ENDS = "\"' ", ("", ".", "!", "?", "\u3002", "\u0964", "\u061f")
+_BEFORE, _ENDS = "\"' \u00a1\u00bf", ("", ".", "!", "?", "\u3002", "\u0964", "\u061f")
 
 
 def keywords(truth: str, question: str) -> list[str]:

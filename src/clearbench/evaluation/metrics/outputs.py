@@ -47,6 +47,8 @@ def kind_of_output(text: str, unknown_word: bool = False, truth: str = "") -> st
         truth: True answer: what it says itself is no refusal.
     """
     words = pieces(text)
+    if truth and folded(text).split() == folded(truth).split():
+        return "answer" if truth.strip() else "empty"
     if not words:
         return "garbage" if normal(text).strip(_SILENT) else "empty"
     least = LEGIBLE_UNSPACED if any(map(unspaced, words)) else LEGIBLE
