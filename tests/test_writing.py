@@ -65,3 +65,18 @@ def test_a_link_to_a_folder_is_no_part_of_a_sealed_one(tmp_path: Path) -> None:
     (tmp_path / "stage" / ".hidden").mkdir()
     (tmp_path / "stage" / ".hidden" / "x").write_text("of a file manager")
     assert storage.damage(tmp_path / "stage") == ["link: not part of it"]
+
+
+def test_a_file_that_is_added_is_sealed_with_those_before(tmp_path: Path) -> None:
+    with storage.new_folder(tmp_path / "run", {"recipe": "r"}) as folder:
+        (folder / "one").write_text("1")
+    (tmp_path / "run" / "two").write_text("2")
+    assert storage.damage(tmp_path / "run") == ["two: not part of it"]
+    storage.seal_more(tmp_path / "run", "two")
+    assert storage.damage(tmp_path / "run") == []
+    assert storage.about(tmp_path / "run") == {"recipe": "r"}
+    for name in ("one", "two"):
+        content = (tmp_path / "run" / name).read_text()
+        (tmp_path / "run" / name).write_text("3")
+        assert storage.changed_files(tmp_path / "run") == [name]
+        (tmp_path / "run" / name).write_text(content)
