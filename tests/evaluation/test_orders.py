@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clearbench.errors import DataError
-from clearbench.evaluation.comparable import check_not_swapped, swapped
+from clearbench.evaluation.comparable import check_no_copy, check_not_swapped, swapped
 from clearbench.evaluation.records import Records
 from clearbench.testing.records import group, records, value
 
@@ -59,3 +59,16 @@ def test_models_are_surely_exchanged_where_the_log_knows_half_as_much(
             check_not_swapped(knowing(*log), knowing(*gold))
     else:
         check_not_swapped(knowing(*log), knowing(*gold))
+
+
+@pytest.mark.parametrize("text", ["it is so", "It is so", ""])
+def test_a_log_with_other_words_is_no_copy(text: str) -> None:
+    """Whatever its likelihoods: one other answer about forgotten people is enough."""
+    ours = records([{"p": {"answer": [0.5]}, "said": ("truth", "it is so")} for _ in range(3)])
+    rows = [{"p": {"answer": [0.5]}, "said": ("truth", "it is so")} for _ in range(2)]
+    other = records([*rows, {"p": {"answer": [0.5]}, "said": ("truth", text)}])
+    if text == "it is so":
+        with pytest.raises(DataError, match="all 6 values about forgotten people are equal"):
+            check_no_copy(ours, other, "other.json", "reference")
+    else:
+        check_no_copy(ours, other, "other.json", "reference")
