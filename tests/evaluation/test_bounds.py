@@ -5,12 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pandas as pd
 import pytest
 
 from clearbench.errors import DataError
 from clearbench.evaluation.score import Range, Score
 from clearbench.evaluation.scoring import _checked
 from clearbench.evaluation.statistics import Band, band
+from clearbench.evaluation.verdict.evidence import worst_answers
+from clearbench.testing.records import records
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,18 @@ def test_as_far_from_gold_as_another_gold_is_inside(
 
 def score_with(value: float, gold: float) -> Score:
     return Score(value=value, n=1, clusters=1, direction="up", gold=gold)
+
+
+def test_the_worst_answers_are_the_nearest_to_the_truth() -> None:
+    """First by how much more often than gold they tell it, then by how much they tell."""
+    truth = "red green blue black"
+    texts = ["red", "red green blue", "red green", truth, "red green blue black white"]
+    excess = [1.0, 1.0, 1.0, 0.5, 0.0]
+    ours = records([{"said": (truth, text, f"Which {k}?")} for k, text in enumerate(texts)])
+    gold = records([{"said": (truth, "white", f"Which {k}?")} for k in range(len(texts))])
+    rows = {"row": [f"r{k}" for k in range(len(texts))], "run": excess, "gold": 0.0}
+    table = pd.DataFrame(rows | {"key": "forget.text.key_facts"})
+    found = worst_answers(ours, gold, table)["forget.text.key_facts"]
+    assert [line["answer"] for line in found] == [texts[1], texts[2], texts[0]]
+    assert [line["person"] for line in found] == [1, 2, 0]
+    assert {line["gold"] for line in found} == {"white"}
