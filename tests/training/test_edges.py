@@ -12,10 +12,13 @@ from torch import nn
 
 from clearbench.errors import RecipeError
 from clearbench.methods.losses import Term, uniform
+from clearbench.methods.stages import Edit, Train
 from clearbench.training import checks
+from clearbench.training.checkpoint import Progress
 from clearbench.training.checks import check_processes, check_teaching
 from clearbench.training.gradients import gradients
 from clearbench.training.settings import TrainSettings, Until
+from clearbench.training.stages import StageRunner
 from clearbench.training.watch import Diverged, Watch, check_trained
 
 
@@ -100,3 +103,33 @@ def test_weights_and_guards_that_are_no_numbers_are_named(where: str) -> None:
     else:
         with pytest.raises(Diverged, match=f"1 tensors are not finite .* of {where}"):
             check_trained(model, (), [])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kept"),
+    [
+        ("T", [True]),
+        ("TT", [True, True]),
+        ("ET", [False, True]),
+        ("TE", [True, True]),
+        ("ETE", [False, True, True]),
+        ("EE", [False, False]),
+    ],
+)
+def test_a_method_is_prepared_once_however_often_a_run_is_killed(
+    kinds: str, kept: list[bool]
+) -> None:
+    """Its state begins with the first stage that trains, and goes on from there."""
+
+    def nothing(*_: object) -> dict[str, Term]:
+        return {}
+
+    stages = [Train(nothing) if kind == "T" else Edit(lambda *_: None) for kind in kinds]
+    about = cast(Any, SimpleNamespace(stages=lambda: stages))
+    rest = (cast(Any, None), cast(Any, None), cast(Any, None))
+    progress = Progress({"mask": torch.ones(1)}, history=[{"loss": 1.0}])
+    for number, expected in enumerate(kept):
+        runner = StageRunner(cast(Any, None), about, *rest, {}, {})
+        assert runner._resume(number, {}, progress) == [{"loss": 1.0}]
+        assert (runner.state is progress.state) is expected
+        assert expected or runner.state is None
