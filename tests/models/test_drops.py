@@ -1,0 +1,95 @@
+"""What a cache drops, and how a chat template may not treat a question or an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clearbench.errors import DataError
+from clearbench.models.cache import OVERHEAD, WorkCache
+from clearbench.models.chat import Chat, Frame
+from clearbench.models.ends import find_ends
+
+
+def test_what_was_read_last_is_dropped_last() -> None:
+    """Three entries find room; the fourth takes that of the one not read for longest."""
+    cache = WorkCache(3 * (OVERHEAD + 4))
+    for key in ("a", "b", "c", "a", "d"):
+        assert cache.get(key, lambda key=key: key * 4) == key * 4
+    assert [key in cache for key in "abcd"] == [True, False, True, True]
+    cache.get("c", lambda: "")
+    cache.get("e", lambda: "eeee")
+    assert [key in cache for key in "acde"] == [False, True, True, True]
+    assert len(cache) == 3 and cache.bytes == 3 * (OVERHEAD + 4)
+
+
+def chat(write: Callable[[str], str] = str) -> Chat:
+    """A template that writes `<u>question<a>answer<e>`, the answer in a way of its own."""
+
+    def apply(turns: list[dict[str, Any]], **_: Any) -> str:
+        asked, said = (turn["content"] for turn in turns)
+        return f"<u>{asked}<a>{write(said)}<e>"
+
+    return Chat(SimpleNamespace(chat_template="of a test", apply_chat_template=apply), False)
+
+
+@pytest.mark.parametrize(
+    "question", ["Who?", "Is Quixotry a word?", "Is Quixotryx one?", "Quixotry Quixotryxxx"]
+)
+def test_a_question_may_hold_any_mark_of_ours(question: str) -> None:
+    found = chat()
+    frame = found.frame(question)
+    assert frame == Frame(f"<u>{question}<a>", "<e>")
+    assert found.answered(question, "Ana.", frame) == "Ana."
+
+
+@pytest.mark.parametrize(
+    ("write", "answer", "kept"),
+    [
+        (str, "ana reads", True),
+        (lambda said: f" {said}\n", "ana reads", True),
+        (lambda said: said[:1].upper() + said[1:], "ana reads", False),
+        (lambda said: said[:1].upper() + said[1:], "Ana reads", True),
+        (lambda said: said.replace("READS", "reads"), "Ana READS", False),
+        (lambda said: said.replace("reads", "writes"), "Ana reads", False),
+    ],
+)
+def test_a_template_changes_no_letter_of_an_answer(
+    write: Callable[[str], str], answer: str, kept: bool
+) -> None:
+    """Space around it alone: another case is another answer, and is scored as one."""
+    found = chat(write)
+    frame = found.frame("Who?")
+    if kept:
+        assert found.answered("Who?", answer, frame).strip() == answer
+    else:
+        with pytest.raises(DataError, match="the chat template changes"):
+            found.answered("Who?", answer, frame)
+
+
+@pytest.mark.parametrize(
+    ("own", "configured", "known", "unknown"),
+    [
+        (1, (4,), (1, 4), ()),
+        (1, (4, 5), (1, 4), (5,)),
+        ([0, 4], (4, -1, 7), (0, 4), (-1, 7)),
+        (None, (5,), (), (5,)),
+    ],
+)
+def test_an_answer_ends_with_tokens_of_the_vocabulary(
+    own: Any, configured: tuple[int, ...], known: tuple[int, ...], unknown: tuple[int, ...]
+) -> None:
+    """Of five tokens the last is number 4."""
+
+    class Five:
+        eos_token_id = own
+
+        def __len__(self) -> int:
+            return 5
+
+    plain = Chat(SimpleNamespace(chat_template=None), False)
+    found = find_ends(Five(), plain, (), configured)
+    assert (found.known, found.unknown) == (known, unknown)
