@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from clearbench.errors import DataError
 from clearbench.models.cache import OVERHEAD, WorkCache
 from clearbench.models.chat import Chat, Frame
 from clearbench.models.ends import find_ends
+from clearbench.models.shadow import shadow_label
 
 
 def test_what_was_read_last_is_dropped_last() -> None:
@@ -93,3 +96,20 @@ def test_an_answer_ends_with_tokens_of_the_vocabulary(
     plain = Chat(SimpleNamespace(chat_template=None), False)
     found = find_ends(Five(), plain, (), configured)
     assert (found.known, found.unknown) == (known, unknown)
+
+
+@pytest.mark.parametrize("width", [4, 64, 400])
+def test_a_shadow_label_begins_like_a_row_of_a_new_layer(width: int) -> None:
+    """Evenly within one over the root of the width: 2 / sqrt(12 width) is their deviation."""
+    module: Any = nn.Module()
+    module.classifier, module.config = nn.Linear(width, 3), SimpleNamespace(num_labels=3)
+    before = {name: weight.detach().clone() for name, weight in module.named_parameters()}
+    model: Any = SimpleNamespace(module=module, family=SimpleNamespace(label_head="classifier"))
+    with shadow_label(model, 5):
+        row = module.classifier.weight[3].detach()
+        assert module.classifier.weight.shape == (4, width) and module.classifier.out_features == 4
+        assert float(row.abs().max()) <= width**-0.5
+        assert float(row.square().mean()) > 1 / (12 * width)
+        assert abs(float(module.classifier.bias[3].detach())) <= width**-0.5
+    after = dict(module.named_parameters())
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
