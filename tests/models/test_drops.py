@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from clearbench.errors import DataError
 from clearbench.models.cache import OVERHEAD, WorkCache
 from clearbench.models.chat import Chat, Frame
 from clearbench.models.ends import find_ends
+from clearbench.models.families.llava import _Weights
 from clearbench.models.shadow import shadow_label
 
 
@@ -113,3 +115,15 @@ def test_a_shadow_label_begins_like_a_row_of_a_new_layer(width: int) -> None:
         assert abs(float(module.classifier.bias[3].detach())) <= width**-0.5
     after = dict(module.named_parameters())
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
+
+def test_features_are_of_the_weights_as_they_were() -> None:
+    """The same tensors, none changed in place since, and none besides."""
+    first, second = torch.ones(2), torch.ones(2)
+    held = [first, second]
+    known = _Weights([ref(w) for w in held], [w._version for w in held], "digest")
+    assert known.are(held)
+    assert not known.are([second, first]) and not known.are([first])
+    assert not known.are([first, torch.ones(2)])
+    second.add_(1)
+    assert not known.are(held)
