@@ -7,7 +7,8 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -25,6 +26,9 @@ from transformers import LlamaForCausalLM
 
 from clearbench import api
 from clearbench.errors import ModelError
+from clearbench.methods.base import method
+from clearbench.methods.guard import FittedGuard, Guard, as_tensor
+from clearbench.models.guards import save_guards
 from clearbench.models.load import load_model
 from clearbench.runs.stages.model import ModelSource
 from clearbench.testing import tiny_dataset
@@ -263,3 +267,13 @@ def test_adapters_that_a_model_has_are_merged_before_it_forgets(
     forgot = api.unlearn(model, tiny_dataset(), "npo", "text", settings=settings)
     torch.testing.assert_close(logits(forgot.core), before, atol=1e-5, rtol=1e-5)
     assert torch.equal(logits(whole), before)
+
+
+def test_guards_of_the_base_stand_before_those_of_the_adapter(base: Path, tmp_path: Path) -> None:
+    saved(base, lora(), tmp_path / "adapter")
+    for place, words in ((base, "First"), (tmp_path / "adapter", "Then")):
+        chosen = cast(Guard, method("guardrail", instruction=f"{words} not {{names}}."))
+        guards = (FittedGuard(chosen, {"text": as_tensor(words)}),)
+        save_guards(cast(Any, SimpleNamespace(guards=guards)), place)
+    found = [guard.about["hyperparameters"] for guard in load_model(tmp_path / "adapter").guards]
+    assert found == [{"instruction": "First not {names}."}, {"instruction": "Then not {names}."}]
