@@ -62,13 +62,28 @@ def test_models_are_surely_exchanged_where_the_log_knows_half_as_much(
 
 
 @pytest.mark.parametrize("text", ["it is so", "It is so", ""])
-def test_a_log_with_other_words_is_no_copy(text: str) -> None:
-    """Whatever its likelihoods: one other answer about forgotten people is enough."""
-    ours = records([{"p": {"answer": [0.5]}, "said": ("truth", "it is so")} for _ in range(3)])
-    rows = [{"p": {"answer": [0.5]}, "said": ("truth", "it is so")} for _ in range(2)]
-    other = records([*rows, {"p": {"answer": [0.5]}, "said": ("truth", text)}])
+def test_without_likelihoods_one_other_answer_makes_another_log(text: str) -> None:
+    ours, other = (
+        records([{"said": ("truth", "it is so")}, {"said": ("truth", last)}])
+        for last in ("it is so", text)
+    )
     if text == "it is so":
-        with pytest.raises(DataError, match="all 6 values about forgotten people are equal"):
+        with pytest.raises(DataError, match="all 2 values about forgotten people are equal"):
+            check_no_copy(ours, other, "other.json", "reference")
+    else:
+        check_no_copy(ours, other, "other.json", "reference")
+
+
+@pytest.mark.parametrize(("of_face", "of_text"), [(0.4, 0.5), (0.5, 1.0), (0.4, 1.0)])
+def test_texts_that_stayed_as_they_were_are_no_copy(of_face: float, of_text: float) -> None:
+    """Twenty texts are equal, a face is not; or the texts are certain and say nothing."""
+    face = {"track": "image", "task": "name"}
+    ours, other = (
+        records([*[{"p": {"answer": [of_text]}}] * 20, {"p": {"answer": [seen]}, **face}])
+        for seen in (0.5, of_face)
+    )
+    if of_face == 0.5:
+        with pytest.raises(DataError, match="all 1 values"):
             check_no_copy(ours, other, "other.json", "reference")
     else:
         check_no_copy(ours, other, "other.json", "reference")

@@ -110,7 +110,9 @@ def _tell_apart(truths: list[str]) -> bool:
 def check_no_copy(ours: Records, other: Records, name: str, role: str) -> None:
     """Refuses a log that holds the same values as ours on nearly every forgotten row.
 
-    Likelihoods decide; where none are shared, generated texts do, and all of them have to be equal.
+    Likelihoods decide, of every track and task that both logs have: a run that forgot faces may
+    leave every text as it was. Where no likelihoods are shared, generated texts do, and all of them
+    have to be equal. A likelihood of 1 says nothing of the model.
 
     Raises:
         DataError: Names the number of values.
@@ -119,15 +121,12 @@ def check_no_copy(ours: Records, other: Records, name: str, role: str) -> None:
     said: list[bool] = []
     for key, group in ours.groups().items():
         if key.split == "forget" and key in other.groups():
-            values, others = _values(group), _values(other.groups()[key])
-            for row, value in values.items():
-                if (its := others.get(row)) is None:
-                    continue
-                if isinstance(value, float) and isinstance(its, float):
-                    likely.append(abs(value - its) <= ROUNDED)
-                else:
-                    said.append(value == its)
-    if sum(likely) >= COPIED * len(likely) if likely else said and all(said):
+            equal, texts = _equal(_values(group), _values(other.groups()[key]))
+            if sum(equal) < COPIED * len(equal):
+                return
+            likely += equal
+            said += texts
+    if likely or (said and all(said)):
         same = sum(likely) + sum(said)
         part = f"all {same}" if all((*likely, *said)) else f"{same} of {len(likely) + len(said)}"
         raise DataError(
@@ -135,6 +134,16 @@ def check_no_copy(ours: Records, other: Records, name: str, role: str) -> None:
             name,
             f"a model is no {role} for itself; give the log of another model",
         )
+
+
+def _equal(
+    values: dict[Asked, float | str], others: dict[Asked, float | str]
+) -> tuple[list[bool], list[bool]]:
+    """Compares likelihoods and generated texts of the rows that both have."""
+    shared = [(value, others[row]) for row, value in values.items() if row in others]
+    numbers = [(a, b) for a, b in shared if isinstance(a, float) and isinstance(b, float)]
+    likely = [abs(a - b) <= ROUNDED for a, b in numbers if max(abs(a), abs(b)) > ROUNDED]
+    return likely, [a == b for a, b in shared if isinstance(a, str)]
 
 
 def _values(group: RecordGroup) -> dict[Asked, float | str]:
