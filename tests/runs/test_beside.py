@@ -13,6 +13,7 @@ from rich.console import Console
 
 from clearbench.errors import StorageError
 from clearbench.runs import execute
+from clearbench.runs.cache import RecentlyUsed
 from clearbench.runs.display import LineDisplay
 from clearbench.runs.execute import Runtime, _Schedule
 from clearbench.runs.model_folder import ModelFolder
@@ -160,3 +161,28 @@ def test_a_stage_that_another_process_makes_holds_up_no_other(
     _Schedule(tmp_path, [*stages], outcomes, Runtime(workers=1), display).run()
     assert BusyElsewhere.begun == ["shared", "one", "two", "shared"]
     assert all(outcome.status == "ok" for outcome in outcomes.values()) and len(outcomes) == 3
+
+
+def test_of_shared_values_the_one_not_read_for_longest_is_made_again() -> None:
+    """Three find room, also where the one in the middle is read."""
+    cache: RecentlyUsed[str] = RecentlyUsed(3)
+    made: list[str] = []
+
+    def read(key: str) -> str:
+        return cache.get(key, lambda: made.append(key) or key * 2)
+
+    assert [read(key) for key in "abcbd"] == ["aa", "bb", "cc", "bb", "dd"]
+    assert made == ["a", "b", "c", "d"]
+    assert [read(key) for key in "cdb"] == ["cc", "dd", "bb"] and made == ["a", "b", "c", "d"]
+    read("a")
+    assert made[4:] == ["a"]
+    assert [read(key) for key in "dba"] == ["dd", "bb", "aa"] and made[5:] == []
+
+
+@pytest.mark.parametrize("key", ["run-0123abcd", "teach-one-0123abcd", "measure-one-0123abcd"])
+def test_a_store_is_busy_while_a_run_or_a_stage_is_in_the_making(key: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert not store.is_busy()
+    with store.lock(key, 0) as mine:
+        assert mine and Store(tmp_path).is_busy()
+    assert not store.is_busy()
