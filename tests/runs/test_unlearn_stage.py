@@ -23,7 +23,7 @@ from clearbench.runs.stages.curve import Curve
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import CURVE_POINTS, curve_points, training_cost
-from clearbench.runs.stages.score import MeasuredModel
+from clearbench.runs.stages.score import MeasuredModel, read_evidence
 from clearbench.runs.stages.unlearn import Observer, UnlearnStage
 from clearbench.runs.store import Store
 from clearbench.testing import tiny_dataset, tiny_model
@@ -217,3 +217,39 @@ def test_a_run_is_scored_against_its_gold_and_its_original(
     found = scores["forget.text.probability"]
     values = (found.value, found.gold, found.original)
     assert values == (pytest.approx(0.5), pytest.approx(0.2), pytest.approx(0.9))
+
+
+def test_the_evidence_holds_each_model_in_its_own_column(
+    families: list[Family], inputs: StageInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = families[0].unlearned
+    likely = {
+        row.measured.plain.key: 0.5,
+        families[0].golds[0].measured.plain.key: 0.2,
+        families[0].original.measured.plain.key: 0.9,
+    }
+
+    def read(stage: MeasureStage, _: StageInputs) -> Records:
+        return records([{"p": {"answer": [likely[stage.key]]}}])
+
+    monkeypatch.setattr(MeasureStage, "records", read)
+    assert row.score.make(tmp_path, inputs) == "ok"
+    table = read_evidence(tmp_path).set_index("key")
+    found = table.loc["forget.text.likelihood", ["run", "gold", "original"]].tolist()
+    assert found == pytest.approx([0.5, 0.2, 0.9])
+
+
+def test_an_edit_of_weights_has_weights(
+    small_recipe: dict[str, Any],
+    inputs: StageInputs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = copy.deepcopy(small_recipe)
+    content["data"] = {"people": 8, "forget": 2}
+    content["runs"][0] |= {"method": "ssd"}
+    (family,) = plan(parse_recipe(content, "test"), tiny_dataset().for_kind("language"), DATA)
+    monkeypatch.setattr(unlearning, "unlearn", lambda *_, **__: [])
+    monkeypatch.setattr(UnlearnStage, "start_model", lambda *_: tiny_model("language"))
+    assert family.unlearned[0].model.make(tmp_path, inputs) == "ok"
+    assert read_outcome(tmp_path)["cost"]["trainable_parameters"] > 0
