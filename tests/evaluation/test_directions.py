@@ -113,6 +113,16 @@ def test_ratios_are_paired_by_row_and_binned_together() -> None:
     assert apart == pytest.approx(math.sqrt(math.log(2)))
 
 
+def test_ratios_are_in_one_of_twenty_bins() -> None:
+    """Logarithms 0 to 20: of two values in one unit both are in one bin, and else in none."""
+
+    def overlap(other: float) -> float:
+        return shared_histogram(np.exp([0.0, 7.1, 20.0]), np.exp([0.0, other, 20.0]))
+
+    assert overlap(7.9) == 0.0
+    assert overlap(8.1) == overlap(6.9) == pytest.approx(math.sqrt(math.log(2) / 3))
+
+
 def test_the_true_option_is_at_every_place() -> None:
     """And the letter is that of its line."""
     letters = []
