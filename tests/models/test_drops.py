@@ -95,6 +95,9 @@ def test_an_answer_ends_with_tokens_of_the_vocabulary(
         def __len__(self) -> int:
             return 5
 
+        def decode(self, ids: list[int]) -> str:
+            return "".join(map(str, ids))
+
     plain = Chat(SimpleNamespace(chat_template=None), False)
     found = find_ends(Five(), plain, (), configured)
     assert (found.known, found.unknown) == (known, unknown)

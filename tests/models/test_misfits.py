@@ -10,8 +10,7 @@ from torch import nn
 
 from clearbench.errors import ModelError
 from clearbench.models.families.base import Family
-from clearbench.models.load import _check_vocabulary
-from clearbench.models.loaded_weights import check_report
+from clearbench.models.loaded_weights import check_report, check_vocabulary
 
 
 @pytest.mark.parametrize(
@@ -28,19 +27,22 @@ def test_every_token_has_an_embedding(size: int, special: dict[str, Any], said: 
     """Of five the last is number 4."""
 
     class Tokens:
-        def __len__(self) -> int:
-            return size
+        def get_vocab(self) -> dict[str, int]:
+            return {f"word{token}": token for token in range(size)}
 
     tokenizer = Tokens()
     for name in ("bos", "eos", "pad", "unk"):
         setattr(tokenizer, f"{name}_token_id", special.get(name))
     core = SimpleNamespace(get_input_embeddings=lambda: SimpleNamespace(num_embeddings=5))
-    model = cast(Any, SimpleNamespace(core=core, tokenizer=tokenizer))
+    encoder = SimpleNamespace(
+        legible=SimpleNamespace(control=()), chat=SimpleNamespace(template=None)
+    )
+    model = cast(Any, SimpleNamespace(core=core, tokenizer=tokenizer, encoder=encoder))
     if said is None:
-        _check_vocabulary(model)
+        check_vocabulary(model)
     else:
         with pytest.raises(ModelError) as caught:
-            _check_vocabulary(model)
+            check_vocabulary(model)
         assert said in caught.value.what
 
 
