@@ -141,6 +141,7 @@ def command_line(question: dict[str, Any]) -> int:
     from clearbench.cli import main
     from clearbench.runs import worker
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     os.environ |= {"COLUMNS": "200", **question["environment"]}
     sys.argv = ["clearbench", *question["words"]]
     worker.process_context = lambda: multiprocessing.get_context("fork")

@@ -40,7 +40,7 @@ print(memory)
 """
 
 
-@pytest.mark.parametrize("runs", [12, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [8, pytest.param(30, marks=pytest.mark.slow)])
 def test_many_runs_hold_no_more_than_five(
     small_recipe: dict[str, Any], tmp_path: Path, runs: int
 ) -> None:
