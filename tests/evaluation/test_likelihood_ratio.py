@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from clearbench.attacks.likelihood_ratio import Estimator, log_ratios, spread, typical_variance
+from clearbench.attacks.population import population_log_odds
 from clearbench.attacks.roc import auc
 from clearbench.attacks.signals import Design, Numbers, Signals
 from clearbench.errors import DataError
@@ -115,3 +116,16 @@ def test_signals_that_cannot_be_are_refused() -> None:
         Signals(good.values, good.taught, good.people[:2])
     with pytest.raises(DataError, match="1 shadow models that were taught"):
         log_ratios(Signals(good.values[2:6], good.taught[2:6], good.people), "mad", "leave one out")
+
+
+def test_one_rule_for_all_rows_finds_less() -> None:
+    """With means of deviation 3 the AUC is Phi(1 / sqrt 20), row by row Phi(1 / sqrt 2)."""
+    signals = world(64, 600, 1.0, 0)
+    for rule, slack in (("logistic", 0.02), ("tree", 0.03)):
+        odds, attacked = population_log_odds(signals, rule, "halves")
+        taught, found = signals.taught[attacked], odds[attacked]
+        area = auc(-found[taught], -found[~taught])
+        assert area == pytest.approx(stats.norm.cdf(1 / math.sqrt(20)), abs=slack)
+    sure = Signals(np.where(signals.taught, 1.0, -1.0), signals.taught, signals.people)
+    odds, attacked = population_log_odds(sure, "tree", "leave one out")
+    assert attacked.all() and ((odds > 0) == sure.taught).all()
