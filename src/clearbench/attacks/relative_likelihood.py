@@ -1,0 +1,64 @@
+"""Decides by few reference models and a population whether a model was once taught a row.
+
+RMIA (Zarifzadeh, Liu and Shokri 2024, arXiv 2312.03262): how much likelier a row is under the model
+than in general, compared with how much likelier other people's rows are. One reference that was
+never taught the row is enough.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clearbench.attacks.signals import Mask, Numbers, Signals
+from clearbench.errors import DataError
+
+
+def relative_likelihoods(signals: Signals, slope: float = 1.0, factor: float = 1.0) -> Numbers:
+    """Computes the share of a population whose rows a model makes less likely than a given row.
+
+    A row's likelihood ratio is p(row | model) / p(row), where p(row) is half of (1 + `slope`) times
+    its mean over the reference models, plus (1 - `slope`): those that were taught the row, which
+    are left out, would make it larger. Every model is attacked once; its
+    references for a row are the other models that were never taught the row, its population the
+    rows of all other people that it was never taught.
+
+    Args:
+        signals: Natural logarithms of probabilities, by model and row.
+        slope: How p(row) grows with the references' mean, from 0 (not at all) to 1 (equal to it).
+        factor: How many times as likely as a row of the population a row has to be.
+
+    Returns:
+        Shares, (models, rows): higher for rows that look taught.
+
+    Raises:
+        DataError: A row has no reference model, or a model no population.
+    """
+    logs, never = signals.values, ~signals.taught
+    if (logs > 0).any():
+        raise DataError("a logarithm of a probability is above 0", "signals", "give log p")
+    scores = np.empty_like(logs)
+    for model in range(len(logs)):
+        others = never.copy()
+        others[model] = False
+        if not others.any(axis=0).all():
+            raise DataError("a row has no reference model", "signals", "train more models")
+        ratios = logs[model] - _usual(logs, others, slope)
+        population = never[model]
+        for person in np.unique(signals.people):
+            rows = signals.people == person
+            theirs = np.sort(ratios[population & ~rows])
+            if not len(theirs):
+                raise DataError("a model was taught everybody", "signals", "hold people out")
+            beaten = np.searchsorted(theirs, ratios[rows] - np.log(factor), side="right")
+            scores[model, rows] = beaten / len(theirs)
+    return scores
+
+
+def _usual(logs: Numbers, used: Mask, slope: float) -> Numbers:
+    """Computes the logarithm of p(row) from the models that are used, (rows,)."""
+    count = used.sum(axis=0)
+    total = np.logaddexp.reduce(np.where(used, logs, -np.inf), axis=0)
+    with np.errstate(divide="ignore"):
+        parts = np.log((1 + slope) / 2) + total - np.log(count), np.log((1 - slope) / 2)
+    usual: Numbers = np.logaddexp(*parts)
+    return usual
