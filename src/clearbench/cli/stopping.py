@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 from types import FrameType
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Seconds after which a signal is sent again whose exception was lost.
+AGAIN_SECONDS = 0.05
 
 
 class Stopped(BaseException):
@@ -30,25 +33,44 @@ class Stopped(BaseException):
 def stopping() -> Iterator[None]:
     """Raises `Stopped` where a signal comes; further ones do not disturb the end.
 
-    A signal that the caller of the program ignores, as `nohup` does, stays ignored.
+    A signal that the caller of the program ignores, as `nohup` does, stays ignored. Where the
+    exception is lost, since it was raised while Python removed an object, it is raised again; one
+    that a library has wrapped into its own is taken out.
 
     Raises:
         Stopped: A signal came.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
     heard = [n for n, handler in before.items() if handler is not signal.SIG_IGN]
+    told: list[int] = []
+    say_lost = sys.unraisablehook
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for other in heard:
             signal.signal(other, signal.SIG_IGN)
+        told.append(number)
         raise Stopped(number)
+
+    def raise_again(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, Stopped):
+            say_lost(lost)
+            return
+        for other in heard:
+            signal.signal(other, stop)
+        Timer(AGAIN_SECONDS, os.kill, (os.getpid(), lost.exc_value.number)).start()
 
     with suppress(ValueError):  # outside the main thread no signal is heard
         for number in heard:
             signal.signal(number, stop)
+        sys.unraisablehook = raise_again
     try:
         yield
+    except Exception as error:
+        if told:
+            raise Stopped(told[-1]) from error
+        raise
     finally:
+        sys.unraisablehook = say_lost
         with suppress(ValueError):
             for number in heard:
                 signal.signal(number, before[number])
