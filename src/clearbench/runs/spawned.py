@@ -17,11 +17,11 @@ def begin(*given: Any) -> None:
     Args:
         *given: Arguments of `runs.work.work`.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if callable(signal.getsignal(number)):  # of a parent that was forked
             signal.signal(number, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from clearbench.runs.work import work
 
     work(*given)
