@@ -23,7 +23,7 @@ from clearbench.runs.stages.curve import Curve
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import CURVE_POINTS, curve_points, training_cost
-from clearbench.runs.stages.score import MeasuredModel, read_evidence
+from clearbench.runs.stages.score import MeasuredModel, ScoreStage, read_evidence
 from clearbench.runs.stages.unlearn import Observer, UnlearnStage
 from clearbench.runs.store import Store
 from clearbench.testing import tiny_dataset, tiny_model
@@ -199,9 +199,9 @@ def test_rows_known_from_a_blank_image_do_not_count(
     assert found == {"known": ["r0", "r1"], "known_by_sight": ["r0"]}
 
 
-def test_a_run_is_scored_against_its_gold_and_its_original(
-    families: list[Family], inputs: StageInputs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def scored(families: list[Family], monkeypatch: pytest.MonkeyPatch) -> ScoreStage:
+    """A run that says .5 where gold says .2 and the original .9."""
     (row,) = families[0].unlearned
     likely = {
         row.measured.plain.key: 0.5,
@@ -213,27 +213,22 @@ def test_a_run_is_scored_against_its_gold_and_its_original(
         return records([{"p": {"answer": [likely[stage.key]]}}])
 
     monkeypatch.setattr(MeasureStage, "records", read)
-    scores, *_ = row.score._scores(inputs, None)
+    return row.score
+
+
+def test_a_run_is_scored_against_its_gold_and_its_original(
+    scored: ScoreStage, inputs: StageInputs
+) -> None:
+    scores, *_ = scored._scores(inputs, None)
     found = scores["forget.text.probability"]
     values = (found.value, found.gold, found.original)
     assert values == (pytest.approx(0.5), pytest.approx(0.2), pytest.approx(0.9))
 
 
 def test_the_evidence_holds_each_model_in_its_own_column(
-    families: list[Family], inputs: StageInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scored: ScoreStage, inputs: StageInputs, tmp_path: Path
 ) -> None:
-    (row,) = families[0].unlearned
-    likely = {
-        row.measured.plain.key: 0.5,
-        families[0].golds[0].measured.plain.key: 0.2,
-        families[0].original.measured.plain.key: 0.9,
-    }
-
-    def read(stage: MeasureStage, _: StageInputs) -> Records:
-        return records([{"p": {"answer": [likely[stage.key]]}}])
-
-    monkeypatch.setattr(MeasureStage, "records", read)
-    assert row.score.make(tmp_path, inputs) == "ok"
+    assert scored.make(tmp_path, inputs) == "ok"
     table = read_evidence(tmp_path).set_index("key")
     found = table.loc["forget.text.likelihood", ["run", "gold", "original"]].tolist()
     assert found == pytest.approx([0.5, 0.2, 0.9])

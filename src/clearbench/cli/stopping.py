@@ -57,7 +57,9 @@ def stopping() -> Iterator[None]:
             return
         for other in heard:
             signal.signal(other, stop)
-        Timer(AGAIN_SECONDS, os.kill, (os.getpid(), lost.exc_value.number)).start()
+        again = Timer(AGAIN_SECONDS, os.kill, (os.getpid(), lost.exc_value.number))
+        again.daemon = True
+        again.start()
 
     with suppress(ValueError):  # outside the main thread no signal is heard
         for number in heard:
