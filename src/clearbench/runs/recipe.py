@@ -23,8 +23,9 @@ from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
 from clearbench.models.heads import Head
+from clearbench.runs.attack_part import AttackPart
 from clearbench.runs.grid import expand
-from clearbench.runs.stored import is_none
+from clearbench.runs.stored import is_empty, is_none
 from clearbench.storage import content_hash
 from clearbench.training.checks import check_method, check_teaching, named_method
 from clearbench.training.settings import LARGEST_SEED, TrainSettings
@@ -146,6 +147,7 @@ class Recipe(_Part):
         seeds: Seeds of repeated training on the same people, combined in the results.
         runs: Methods; an entry with a `grid` becomes a run per combination of its values, one with
             a `draw` a run per setting drawn.
+        attacks: Attacks on the models of all runs, their originals and golds.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Recipe(_Part):
     models: dict[Kind, ModelPart]
     runs: tuple[MethodPart, ...] = ()
     evaluation: EvaluationSettings = EvaluationSettings()
+    attacks: tuple[AttackPart, ...] = Field(default=(), exclude_if=is_empty)
 
     @field_validator("runs", mode="before")
     @classmethod
@@ -248,6 +251,7 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
             DataPart,
             ModelPart,
             MethodPart,
+            AttackPart,
             CurveSettings,
             EvaluationSettings,
             TrainSettings,
