@@ -103,7 +103,8 @@ class StackedHeads(EmbeddingHead):
     def embedded(self, features: Tensor) -> Tensor:
         """Computes (models x rows, width) embeddings."""
         embeddings: Tensor = self._by_model(features) @ self.projection.weight.mT
-        return embeddings.flatten(0, 1)
+        rows: Tensor = embeddings.flatten(0, 1)
+        return rows
 
     def _by_model(self, rows: Tensor) -> Tensor:
         return rows.unflatten(0, (self.models, -1))
@@ -171,6 +172,14 @@ class HeadModel(Classifier):
         head.classifier.load_state_dict(core.classifier.state_dict())
         head.to(device=core.device)  # type: ignore[call-arg]  # its stub lacks the signature
         return cls(head, features)
+
+    @classmethod
+    def new(cls, features: Features, seed: int) -> HeadModel:
+        """Makes a head over the labels of the features' classifier, with weights by a seed."""
+        like = cls.of(features.backbone, features).module.config
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(EmbeddingHead(like), features)
 
     @property
     def models(self) -> int:

@@ -1,4 +1,4 @@
-"""Defines the part of a recipe that names attacks."""
+"""Defines the parts of a recipe that name attacks, and the shadow models that some learn from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from clearbench.attacks.base import Attack, attack
 from clearbench.batches.items import Kind
 from clearbench.errors import RecipeError
+from clearbench.training.settings import TrainSettings
 
 
 class AttackPart(BaseModel):
@@ -43,3 +44,28 @@ class AttackPart(BaseModel):
         """Whether it is made on a model of a kind, made by a method or only taught (None)."""
         on_kind = not self.models or kind in self.models
         return on_kind and (method is None or not self.methods or method in self.methods)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it learns from shadow models."""
+        return "shadow_models" in self.configured.needs
+
+
+class ShadowPart(BaseModel):
+    """Shadow models of one kind: taught people of whom others know nothing.
+
+    Half of them are taught the forget people and never as many holdout people, half the other way
+    round, all of them half of the rest; every method is run on each.
+
+    Attributes:
+        models: Number of models, half in each half.
+        heads: Whether they are heads on the frozen backbone of a classifier, trained many at once
+            on cached features: a tier of its own, which says nothing about backbones.
+        teach: Training settings; None for those of the recipe's models of this kind.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: int = Field(default=16, ge=4, multiple_of=2)
+    heads: bool = False
+    teach: TrainSettings | None = None
