@@ -82,7 +82,7 @@ class SurvivalAttack(Attack):
 
         Args:
             target: Attacked model with its dataset; `given(target)` returns both.
-            rows: Measured rows that the model can answer.
+            rows: Measured rows that the model can answer, with their splits.
         """
 
     def shown(self, target: Target) -> frozenset[str]:
@@ -106,7 +106,7 @@ class SurvivalAttack(Attack):
 
     def table(self, target: Target) -> pd.DataFrame:
         """Computes a line per level and row of the forgotten and of some retained people."""
-        rows = self.rows(target)
+        rows = self.measured(target)
         shown = self.shown(target) if rows else frozenset()
         found = list(self.known(target, rows)) if rows else []
         return SURVIVED.frame(
@@ -127,7 +127,7 @@ class SurvivalAttack(Attack):
             raise DataError(f"{self.score_key}: {value} at '{level}'", f"row '{row.id}'", fix)
         return float(value)
 
-    def rows(self, target: Target) -> list[Row]:
+    def measured(self, target: Target) -> list[Row]:
         """Selects rows of the main task, or of names where no row of that is there.
 
         All of the forgotten people, and `retained` rows of the others, drawn evenly over people.
@@ -145,7 +145,7 @@ class SurvivalAttack(Attack):
 
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
         """Computes recoveries by key; none where gold, the original or the table is missing."""
-        values = self._values(collections, track, shown=False)
+        values, everything = self._values(collections, track)
         if values is None:
             return {}
         key = f"forget.{track}.{self.score_key}_recovery"
@@ -154,7 +154,6 @@ class SurvivalAttack(Attack):
         found: dict[str, Place] = {}
         if self.ordered:
             found[key] = _at(values, attacked[-1:])
-            everything = self._values(collections, track, shown=True)
             if everything is not None:
                 found[f"{key}_all"] = _at(everything, attacked[-1:])
             matched = self._of_same_use(collections.model, track, levels)
@@ -172,15 +171,15 @@ class SurvivalAttack(Attack):
     def curves(self, collections: Collections, track: str) -> dict[str, list[Point]]:
         """Computes a point per level, and a second curve with the rows that the attack showed."""
         key = f"forget.{track}.{self.score_key}"
-        curves = {}
-        for name, which in ((key, (self.score_key,)), (f"{key}_all", self._attacks)):
-            ours = _lines(collections.model, which, "forget", track)
-            if len(ours) and (name == key or ours["attack"].nunique() > 1):
-                curves[name] = [
-                    self._point(collections, track, which, level)
-                    for level in self.order(ours["level"].astype(str).unique())
-                ]
-        return curves
+        ours = _lines(collections.model, self._attacks, "forget", track)
+        kinds = set(ours["attack"])
+        levels = self.order(ours["level"].astype(str).unique())
+        both = {key: (self.score_key,), f"{key}_all": self._attacks}
+        whole = {key: self._attacks}
+        return {
+            name: [self._point(collections, track, which, level) for level in levels]
+            for name, which in (both if len(kinds) > 1 else whole if kinds else {}).items()
+        }
 
     def numbers(self) -> dict[str, Description]:
         """Describes its recoveries, by the last part of their keys."""
@@ -195,25 +194,28 @@ class SurvivalAttack(Attack):
     def _attacks(self) -> tuple[str, ...]:
         return self.score_key, f"{self.score_key}{SHOWN}"
 
-    def _values(self, collections: Collections, track: str, *, shown: bool) -> Three | None:
-        """Returns values of model, gold and original; None where one is missing.
+    def _values(self, collections: Collections, track: str) -> tuple[Three | None, Three | None]:
+        """Returns values of model, gold and original, and the same with rows that were shown.
 
-        With `shown` those of all rows, and None where the attack showed none.
+        The first are None where one of the models is missing, the second also where no row was
+        shown, or every row.
         """
         if collections.gold is None or collections.original is None:
-            return None
-        which = self._attacks if shown else (self.score_key,)
+            return None, None
         every = (collections.model, collections.gold, collections.original)
-        lines = [_lines(records, which, "forget", track) for records in every]
-        if any(each.empty for each in lines) or (shown and lines[0]["attack"].nunique() < 2):
-            return None
-        ours, gold, original = map(cells, lines)
-        return ours, gold, original
+        lines = [_lines(records, self._attacks, "forget", track) for records in every]
+        others = [each[each["attack"] == self.score_key] for each in lines]
+        if any(each.empty for each in lines):
+            return None, None
+        if any(each.empty for each in others):
+            return _three(lines), None
+        some = len(others[0]) < len(lines[0])
+        return _three(others), _three(lines) if some else None
 
     def _of_same_use(self, model: Records, track: str, levels: Sequence[str]) -> str | None:
         """Finds the last level that costs at most `SAME_USE` of what retained people's rows had."""
         lines = _lines(model, self._attacks, "retain", track)
-        if lines.empty or not self.baseline:
+        if lines.empty or self.baseline not in levels:
             return None
         values = cells(lines)
         kept = {level: _level(values, [level]) for level in levels}
@@ -296,6 +298,11 @@ def _lines(records: Records, attacks: Sequence[str], split: str, track: str) -> 
     lines = records.table(SURVIVED)
     mine = (lines["split"] == split) & (lines["track"] == track) & lines["attack"].isin(attacks)
     return lines[mine]
+
+
+def _three(lines: Sequence[pd.DataFrame]) -> Three:
+    ours, gold, original = map(cells, lines)
+    return ours, gold, original
 
 
 def _level(values: pd.Series, levels: Sequence[str]) -> pd.Series:
