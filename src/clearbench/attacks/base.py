@@ -20,7 +20,9 @@ from clearbench.models.base import Model
 from clearbench.plugins import Registry
 
 #: Inputs that an attack may need besides its parameters.
-Need = Literal["records", "model", "gradients", "shadow_models", "media", "training"]
+Need = Literal[
+    "records", "model", "original", "gold", "gradients", "shadow_models", "media", "training"
+]
 #: One line per attack and attacked row; `value` is higher for what is less likely training data.
 ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
 #: Function called with (what is being done, parts done, parts in all).

@@ -60,7 +60,7 @@ class EmbeddingHead(PreTrainedModel):
         super().__init__(config)
         self.projection = identity(config.width)
         self.classifier = MarginHead(config.width, len(config.id2label or ()), config.scale)
-        self.post_init()  # type: ignore[no-untyped-call]
+        self.post_init()
 
     def forward(self, features: Tensor, **_: Any) -> ImageClassifierOutput:
         """Computes logits. Args: features: (images, width)."""
@@ -107,7 +107,8 @@ class StackedHeads(EmbeddingHead):
         return rows
 
     def _by_model(self, rows: Tensor) -> Tensor:
-        return rows.unflatten(0, (self.models, -1))
+        by_model: Tensor = rows.unflatten(0, (self.models, -1))
+        return by_model
 
 
 @dataclass(frozen=True)
