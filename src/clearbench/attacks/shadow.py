@@ -188,7 +188,9 @@ class ShadowAttack(MembershipAttack):
     def _judged(self, prefix: str, signals: Signals, design: Design) -> dict[str, Score]:
         evidence, attacked = self.evidence(signals, design)
         people = np.broadcast_to(signals.people, attacked.shape)
-        pairs = Pairs(evidence[attacked], signals.taught[attacked], people[attacked])
+        models = np.broadcast_to(np.arange(len(people))[:, None], attacked.shape)
+        taught = signals.taught[attacked]
+        pairs = Pairs(evidence[attacked], taught, people[attacked], models[attacked])
         return {f"{prefix}{name}": score for name, score in self._numbers(pairs).items()}
 
     def _by_key(self, found: dict[str, Score], models: int, track: str) -> dict[str, Score]:

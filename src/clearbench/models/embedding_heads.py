@@ -60,7 +60,7 @@ class EmbeddingHead(PreTrainedModel):
         super().__init__(config)
         self.projection = identity(config.width)
         self.classifier = MarginHead(config.width, len(config.id2label or ()), config.scale)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, features: Tensor, **_: Any) -> ImageClassifierOutput:
         """Computes logits. Args: features: (images, width)."""
