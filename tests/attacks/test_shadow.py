@@ -12,6 +12,7 @@ from scipy import special, stats
 
 from clearbench.attacks.base import Target, attack
 from clearbench.attacks.pairs import Pairs
+from clearbench.attacks.ruli import kernel_widths
 from clearbench.attacks.shadow import logit, pool
 from clearbench.errors import DataError, RecipeError
 from clearbench.evaluation.metric import Collections, Shadow
@@ -199,3 +200,17 @@ def test_the_other_attacks_by_hand() -> None:
     assert values("ruli") == pytest.approx([-math.log(ratio), math.log(ratio)])
     assert "forget.text.rmia_accuracy" not in scored(given, "rmia")
     assert "forget.text.lira_offline_accuracy" not in scored(given, "lira_offline")
+
+
+def test_the_width_of_a_kernel() -> None:
+    """Silverman's rule of thumb by numpy's quantiles, in rows with different numbers of models."""
+    rng = np.random.default_rng(0)
+    values, used = rng.normal(size=(9, 40)), rng.random((9, 40)) < 0.7
+    used[:2] = True
+    silverman, scott = (kernel_widths(values, used, rule) for rule in ("silverman", "scott"))
+    for row in range(40):
+        own = values[used[:, row], row]
+        spread = own.std(ddof=1)
+        quartiles = np.subtract(*np.quantile(own, [0.75, 0.25])) / 1.349
+        assert silverman[row] == pytest.approx(0.9 * min(spread, quartiles) * len(own) ** -0.2)
+        assert scott[row] == pytest.approx(1.06 * spread * len(own) ** -0.2)
