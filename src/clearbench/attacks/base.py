@@ -123,6 +123,10 @@ class Attack(Measure, ABC):
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
         """Computes scores by key; none where the records lack what it needs."""
 
+    def unsuited(self, model: Model) -> str:
+        """Says why it cannot be made on a model, whose table is then empty; empty where it can."""
+        return ""
+
     def curves(self, collections: Collections, track: str) -> dict[str, list[Point]]:
         """Computes curves over the attack's levels by key; none where it has no levels."""
         return {}
