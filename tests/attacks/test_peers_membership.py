@@ -217,7 +217,7 @@ def test_e137_a_kernel_is_as_wide_as_the_signal_needs() -> None:
     assert theirs[0] / sum(theirs) == pytest.approx(0.5, abs=0.002)
     signals = first_attacked(0.0, taught_, never)
     sides = [
-        log_density(signals.values[:1], signals.values, used, "silverman")[0, 0]
+        log_density(np.zeros(1), np.zeros(1, int), signals.values, used, "silverman")[0]
         for used in (signals.taught & (np.arange(7) > 0)[:, None], ~signals.taught)
     ]
     assert 1 / (1 + math.exp(min(sides[1] - sides[0], 700))) > 0.999

@@ -24,15 +24,21 @@ from clearbench.testing.collections import (
     typical_dataset,
     typical_shadows,
 )
-from clearbench.testing.collections import copied as copied_tables
 from clearbench.testing.metrics import check_described, run_checks
 from clearbench.testing.world import base, copied, taught
 
 
-def _given(change: Callable[[Records], Records] = copied_tables) -> Collections:
-    """Builds typical records of a model, gold, original and shadow models."""
-    shadows = tuple(replace(made, records=change(made.records)) for made in typical_shadows())
-    return replace(typical_collections(), shadows=shadows)
+def _given(change: Callable[[Records], Records] | None = None) -> Collections:
+    """Builds typical records of a model, gold, original and shadow models.
+
+    Args:
+        change: Function that changes all of them; None copies all but the shadow models'.
+    """
+    shadows = typical_shadows()
+    if change is None:
+        return replace(typical_collections(), shadows=shadows)
+    changed = tuple(replace(shadow, records=change(shadow.records)) for shadow in shadows)
+    return replace(typical_collections(), shadows=changed)
 
 
 def _target(trained: bool, collections: Collections) -> Target:
@@ -58,13 +64,11 @@ class AttackTrial:
         """Scores on typical records."""
         return self.scored(self.attacked())
 
-    def attacked(
-        self, change: Callable[[Records], Records] = lambda records: records
-    ) -> Collections:
+    def attacked(self, change: Callable[[Records], Records] | None = None) -> Collections:
         """Builds a model and a gold with the attack's tables among their records."""
-        given = _given(change)
+        given, whole = _given(change), change or (lambda records: records)
         model, gold = (
-            change(records.with_table(self.measure.written, table.copy()))
+            whole(records.with_table(self.measure.written, table.copy()))
             for records, table in zip((given.model, given.golds[0]), self.tables, strict=True)
         )
         return Collections(model, (gold,), (gold,), shadows=given.shadows)
