@@ -39,7 +39,7 @@ class Images(
     SurvivalAttack,
     name="images",
     title="Other pictures",
-    needs=("media", "gradients"),
+    needs=("model", "media", "gradients"),
     reads=("answer", "images", "gold", "original"),
     paper="Madry et al. 2018, arXiv 1706.06083 (PGD)",
     baseline=OWN,

@@ -36,7 +36,7 @@ class Prompts(
     SurvivalAttack,
     name="prompts",
     title="Other prompts",
-    needs=("training",),
+    needs=("model",),
     reads=("answer", "gold", "original"),
     paper="Lynch et al. 2024, arXiv 2402.16835",
     baseline=PLAIN,

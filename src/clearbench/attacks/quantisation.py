@@ -42,7 +42,7 @@ class Quantisation(
     SurvivalAttack,
     name="quantisation",
     title="Quantisation",
-    needs=("training",),
+    needs=("model",),
     reads=("answer", "gold", "original"),
     paper="Zhang et al. 2024, arXiv 2410.16454",
     baseline=FULL,
