@@ -114,7 +114,7 @@ class Prompts(
             with model.measured():
                 texts = model.generate(items, self.max_new_tokens)
             pairs = zip(items, texts, strict=True)
-            return {each.row: rouge(each.answer, text)["recall"] for each, text in pairs}
+            return {each.row: rouge(each.answer, text)["rouge_l"] for each, text in pairs}
         if not any(each.prefix for each in asked):
             return probabilities(model, items)
         with model.measured():
