@@ -11,7 +11,7 @@ from pydantic import Field
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.prompt_file import PromptFiller, PromptTemplate, read_prompts
-from clearbench.attacks.recovery import Known, Row, SurvivalAttack, probabilities
+from clearbench.attacks.recovery import ROWS, Known, Row, SurvivalAttack, probabilities
 from clearbench.batches.items import Item, item
 from clearbench.batches.trees import common_prefix
 from clearbench.data.example import Example
@@ -70,11 +70,12 @@ class Prompts(
         max_new_tokens: Longest answer in tokens.
     """
 
-    unnamed = ("retained", "file", "max_new_tokens")
+    unnamed = (*ROWS, "file", "max_new_tokens")
 
     file: str = ""
     only: tuple[str, ...] = ()
     generate: bool = False
+    retained: int = Field(default=16, ge=0)
     max_new_tokens: int = Field(default=40, ge=1)
 
     def unsuited(self, model: Model) -> str:
