@@ -88,9 +88,10 @@ class Attack(Measure, ABC):
     file of this folder, a plugin file or an installed entry point is all it takes.
 
     Attributes:
-        needs: Inputs that it must be given: `records`, `model` (its outputs), `gradients`,
-            `shadow_models`, `media` (images that it may change), `training` (further training of
-            the model).
+        needs: Inputs that it must be given: `records`, `model` (which it reads), `original` (the
+            model before unlearning), `gold` (a model never taught the people), `gradients`,
+            `shadow_models`, `media` (images that it may change), `training` (further training of a
+            copy of the model).
         reads: Inputs that it is computed from, in words.
         written: Table that it writes.
     """
