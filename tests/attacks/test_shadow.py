@@ -122,6 +122,13 @@ def test_its_interval_is_by_person() -> None:
     assert both.area() == (pytest.approx(0.8), pytest.approx(0.2), 5)
 
 
+def test_the_smaller_side_decides_whether_there_is_an_interval() -> None:
+    """Two people who were taught and thirty who were not are two."""
+    for few in (np.arange(32) < 2, np.arange(32) >= 2):
+        pairs = of_one_model(np.linspace(-1, 1, 32), few, np.arange(32))
+        assert pairs.accuracy().clusters == pairs.area().clusters == 2
+
+
 def test_its_interval_is_by_model_too() -> None:
     """Six models of which one is wrong on every person: 5/6, and a person tells nothing.
 
