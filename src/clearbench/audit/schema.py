@@ -1,0 +1,169 @@
+"""Defines the content of `audit.json`: findings in words, with the numbers that they rest on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from clearbench.audit.settings import AuditSettings
+from clearbench.evaluation.score import Score
+from clearbench.evaluation.verdict.judge import Verdict
+from clearbench.runs.stored import Stored, StoredFile
+
+AUDIT = "audit.json"
+#: What a finding is about: the sections of the page, in their order.
+Topic = Literal[
+    "conclusion", "told", "known", "recovery", "membership", "refusals", "lost", "side effects"
+]
+#: What an interval is taken over.
+Unit = Literal["people", "questions"]
+
+
+class Number(Stored):
+    """A measured number that a finding rests on.
+
+    Attributes:
+        low: Lower end of the interval; None where there is none.
+        gold: Value of the model that never met the people.
+        original: Value of the model before unlearning.
+        unit: What the interval is taken over.
+        detectable: Smallest difference that would be seen in four of five repetitions.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    gold: float | None = None
+    original: float | None = None
+    rows: int = 0
+    people: int = 0
+    unit: Unit = "people"
+    detectable: float | None = None
+
+
+class Finding(Stored):
+    """What was found on one question, in a word and a sentence.
+
+    Attributes:
+        word: Short answer, the same for every model that is alike in this.
+        because: Sentences that say what it was found by.
+        numbers: Numbers that it rests on.
+    """
+
+    topic: Topic
+    word: str
+    sentence: str
+    because: tuple[str, ...] = ()
+    numbers: tuple[Number, ...] = ()
+
+
+class AuditedAnswer(Stored):
+    """A question about a person who should be forgotten, and what was answered.
+
+    Attributes:
+        told: Whether the answer holds the whole truth.
+        gold: Gold's answer; None without gold.
+        original: The original's answer; None without one.
+    """
+
+    track: str
+    person: int
+    name: str = ""
+    question: str
+    truth: str
+    answer: str
+    told: bool
+    gold: str | None = None
+    original: str | None = None
+
+
+class CurvePoint(Stored):
+    """How much is known at one level of an attack; models that were not given have None."""
+
+    level: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    gold: float | None = None
+    original: float | None = None
+    recovery: float | None = None
+    recovery_low: float | None = None
+    recovery_high: float | None = None
+
+
+class AttackCurve(Stored):
+    """Levels of one attack on one track."""
+
+    attack: str
+    track: str
+    points: tuple[CurvePoint, ...]
+
+
+class MadeAttack(Stored):
+    """An attack that was made, or the reason why it was not.
+
+    Attributes:
+        key: Key of its configuration.
+        reason: Words on why it was not made, or gave nothing; empty where it gave scores.
+        scores: Scores by key.
+    """
+
+    key: str
+    title: str
+    group: str
+    reason: str = ""
+    scores: dict[str, Score] = Field(default_factory=dict)
+    curves: tuple[AttackCurve, ...] = ()
+
+
+class AuditedRows(Stored):
+    """How much was asked of one split.
+
+    Attributes:
+        rows: Questions that there are; `asked` of them were asked.
+    """
+
+    people: int
+    rows: int
+    asked: int
+
+
+class Audit(StoredFile):
+    """The content of `audit.json`.
+
+    Attributes:
+        model: Fingerprint of the audited model; `gold` and `original` likewise, where given.
+        data: Fingerprint of the rows.
+        settings: Thresholds of the words, and `version` their version.
+        conclusion: What was found on the whole.
+        findings: What was found on each question.
+        open: Sentences on what cannot be concluded, and what would allow it.
+        answers: Questions about the people, with all answers.
+        verdict: The benchmark's verdict, where gold and original are given.
+        scores: Scores by key.
+    """
+
+    file_name = AUDIT
+
+    version: str
+    settings: AuditSettings
+    kind: str
+    model: str
+    data: str
+    gold: str | None = None
+    original: str | None = None
+    asked: dict[str, AuditedRows] = Field(default_factory=dict)
+    conclusion: Finding
+    findings: tuple[Finding, ...]
+    open: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    answers: tuple[AuditedAnswer, ...] = ()
+    attacks: tuple[MadeAttack, ...] = ()
+    verdict: Verdict | None = None
+    scores: dict[str, Score] = Field(default_factory=dict)
+
+    def about(self, topic: Topic) -> tuple[Finding, ...]:
+        """Returns the findings on one topic."""
+        return tuple(finding for finding in self.findings if finding.topic == topic)
