@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict
 
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError
@@ -22,6 +23,37 @@ from clearbench.plugins import Registry
 Need = Literal["records", "gradients", "shadow_models", "media", "training"]
 #: One line per attack and attacked row; `value` is higher for what is less likely training data.
 ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
+#: Function called with (what is being done, parts done, parts in all).
+OnProgress = Callable[[str, int, int], None]
+
+
+def unreported(doing: str, done: int, total: int) -> None:
+    """Reports no progress."""
+
+
+class Point(BaseModel):
+    """One level of an attack on a curve.
+
+    Attributes:
+        level: Name of the level, such as a number of steps.
+        value: What the attacked model knows of the forgotten people.
+        recovery: Its place between gold (0) and the original (1), all three attacked alike; None
+            where it cannot be said.
+        gold: What gold knows; None without gold.
+        original: What the original knows; None without it.
+        retain: What the attacked model knows of the retained people; None where not measured.
+        why: Reason why there is no recovery; empty where there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: str
+    value: Score
+    recovery: Score | None = None
+    gold: Score | None = None
+    original: Score | None = None
+    retain: Score | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,11 +64,19 @@ class Target:
         collections: Records of the attacked model and of those it is compared with.
         model: Attacked model; None where there are only records.
         dataset: Dataset with the measured rows; None where there are only records.
+        original: Model before unlearning, for attacks that need its weights.
+        gold: Model never taught the forgotten people, for attacks that need its weights.
+        seed: Seed of everything that an attack draws.
+        on_progress: Function called after each part of a long attack.
     """
 
     collections: Collections
     model: Model | None = None
     dataset: Dataset | None = None
+    original: Model | None = None
+    gold: Model | None = None
+    seed: int = 0
+    on_progress: OnProgress = unreported
 
 
 class Attack(Measure, ABC):
@@ -79,6 +119,10 @@ class Attack(Measure, ABC):
     @abstractmethod
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
         """Computes scores by key; none where the records lack what it needs."""
+
+    def curves(self, collections: Collections, track: str) -> dict[str, list[Point]]:
+        """Computes curves over the attack's levels by key; none where it has no levels."""
+        return {}
 
     def numbers(self) -> dict[str, Description]:
         """Describes its scores, by the last part of their keys."""

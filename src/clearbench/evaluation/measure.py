@@ -163,10 +163,10 @@ class Measure(BaseModel):
         for field, value in self._named():
             if isinstance(value, bool):
                 parts.append(field if value else f"no_{field}")
-            elif isinstance(value, str):
-                parts.append(value)
+            elif _is_choice(value):
+                parts.append(_spelled(value))
             else:
-                parts.append(f"{field}_{value:g}")
+                parts.append(f"{field}_{_spelled(value)}")
         return _NOT_IN_A_KEY.sub("_", "_".join(parts))
 
     @property
@@ -189,7 +189,8 @@ class Measure(BaseModel):
             return case.title
         if isinstance(value, bool):
             return field if value else f"no {field}"
-        return (value if isinstance(value, str) else f"{field} {value:g}").replace("_", " ")
+        words = _spelled(value, ", ")
+        return (words if _is_choice(value) else f"{field} {words}").replace("_", " ")
 
     @property
     def description(self) -> Description:
@@ -206,6 +207,20 @@ class Measure(BaseModel):
             range=self.range if case.range is None else case.range,
             version=self.version,
         )
+
+
+def _is_choice(value: Any) -> bool:
+    """Whether a value says what it is without its field: a word, or several."""
+    return isinstance(value, str) or (
+        isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+    )
+
+
+def _spelled(value: Any, between: str = "_") -> str:
+    """Spells a number, a word or several of them."""
+    if isinstance(value, tuple):
+        return between.join(_spelled(each) for each in value)
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def configured(registry: Registry[Any], name: str, parameters: Mapping[str, Any]) -> Any:
