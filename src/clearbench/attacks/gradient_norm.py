@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from clearbench.attacks.base import ATTACKED, Target
-from clearbench.attacks.membership import SIDES, MembershipAttack
-from clearbench.batches.items import Item, item
-from clearbench.data.modality import modality
-from clearbench.errors import RecipeError
+from clearbench.attacks.base import Target
+from clearbench.attacks.membership import MembershipAttack
+from clearbench.attacks.with_model import model_table, stored_values
+from clearbench.batches.items import Item
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections
 from clearbench.models.base import Model
@@ -34,35 +33,11 @@ class GradientNorm(
 
     def table(self, target: Target) -> pd.DataFrame:
         """Computes one line per forget and holdout row of the dataset that the model can answer."""
-        if target.model is None or target.dataset is None:
-            raise RecipeError(
-                f"{self.name} needs gradients", "attack", "give the model and its dataset"
-            )
-        rows = {
-            item(row): (split, row)
-            for split in SIDES
-            for row in target.dataset.evaluation.get(split, ())
-            if row.task == modality(row.track).main_task and target.model.accepts(item(row))
-        }
-        norms = gradient_norms(target.model, list(rows))
-        return ATTACKED.frame(
-            (
-                split,
-                row.track,
-                row.task,
-                -1 if row.person is None else row.person,
-                row.id,
-                self.score_key,
-                norms[row.id],
-            )
-            for split, row in rows.values()
-        )
+        return model_table(self, target, gradient_norms)
 
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:
         """Returns the norms that `table` added to the records; empty where it did not."""
-        lines = group.table(ATTACKED)
-        ours = lines[lines["attack"] == self.score_key]
-        return pd.Series(ours["value"].to_numpy(dtype=float), index=ours["row"], dtype=float)
+        return stored_values(self, group)
 
 
 def gradient_norms(model: Model, items: Sequence[Item]) -> pd.Series:

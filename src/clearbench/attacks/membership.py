@@ -15,11 +15,13 @@ import pandas as pd
 from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.roc import above, attack_numbers, auc
 from clearbench.data.dataset import Split
+from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Description
 from clearbench.evaluation.metric import Collections, main_group
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Range, Score, clustered_error, interval
+from clearbench.evaluation.tables import GroupKey
 
 #: Splits of people who were in the training data, and of people who were not.
 SIDES: tuple[Split, ...] = ("forget", "holdout")
@@ -32,6 +34,20 @@ NUMBERS = {
 }
 #: Values per row and the person of each row.
 Rows = tuple[pd.Series, dict[str, int]]
+
+
+def attacked_group(records: Records | None, split: str, track: str) -> RecordGroup | None:
+    """Returns the rows of a split that are attacked: of the main task, or of a classifier's only.
+
+    Args:
+        records: Records of a model; None gives None.
+        split: Split of the rows.
+        track: Modality of the rows.
+    """
+    main = main_group(records, split, track)
+    if main is not None or records is None or track not in modalities():
+        return main
+    return records.groups().get(GroupKey(split, track, modality(track).identifying_task))
 
 
 class MembershipAttack(Attack):
@@ -53,7 +69,7 @@ class MembershipAttack(Attack):
             (*group.key, group.people[str(row)], row, self.score_key, value)
             for track in collections.tracks
             for split in SIDES
-            if (group := main_group(collections.model, split, track)) is not None
+            if (group := attacked_group(collections.model, split, track)) is not None
             for row, value in self.row_values(collections, group).items()
         )
 
@@ -89,7 +105,7 @@ class MembershipAttack(Attack):
         """Returns values and people of forget and holdout rows; None where one is missing."""
         sides = []
         for split in SIDES:
-            group = main_group(records, split, track)
+            group = attacked_group(records, split, track)
             values = None if group is None else self.row_values(collections, group)
             if group is None or values is None or values.empty:
                 return None

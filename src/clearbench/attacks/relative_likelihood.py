@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from clearbench.attacks.signals import Mask, Numbers, Signals
+from clearbench.attacks.signals import Design, Mask, Numbers, People, Signals
 from clearbench.errors import DataError
 
 
-def relative_likelihoods(signals: Signals, slope: float = 1.0, factor: float = 1.0) -> Numbers:
+def relative_likelihoods(
+    signals: Signals, slope: float = 1.0, factor: float = 1.0, design: Design = "leave one out"
+) -> Numbers:
     """Computes the share of a population whose rows a model makes less likely than a given row.
 
     A row's likelihood ratio is p(row | model) / p(row), where p(row) is half of (1 + `slope`) times
     its mean over the reference models, plus (1 - `slope`): those that were taught the row, which
-    are left out, would make it larger. Every model is attacked once; its
-    references for a row are the other models that were never taught the row, its population the
-    rows of all other people that it was never taught.
+    are left out, would make it larger. A model's references for a row are the shadow models that
+    were never taught the row, its population the rows of all other people that it was never taught.
 
     Args:
         signals: Natural logarithms of probabilities, by model and row.
         slope: How p(row) grows with the references' mean, from 0 (not at all) to 1 (equal to it).
         factor: How many times as likely as a row of the population a row has to be.
+        design: Models that are attacked, and those they are compared with.
 
     Returns:
-        Shares, (models, rows): higher for rows that look taught.
+        Shares, (models, rows): higher for rows that look taught, NaN where nothing is attacked.
 
     Raises:
         DataError: A row has no reference model, or a model no population.
@@ -36,22 +38,29 @@ def relative_likelihoods(signals: Signals, slope: float = 1.0, factor: float = 1
     logs, never = signals.values, ~signals.taught
     if (logs > 0).any():
         raise DataError("a logarithm of a probability is above 0", "signals", "give log p")
-    scores = np.empty_like(logs)
-    for model in range(len(logs)):
-        others = never.copy()
-        others[model] = False
+    scores = np.full_like(logs, np.nan)
+    for attacked, shadows in signals.designed(design, least=0):
+        others = shadows & never
         if not others.any(axis=0).all():
             raise DataError("a row has no reference model", "signals", "train more models")
-        ratios = logs[model] - _usual(logs, others, slope)
-        population = never[model]
-        for person in np.unique(signals.people):
-            rows = signals.people == person
-            theirs = np.sort(ratios[population & ~rows])
-            if not len(theirs):
-                raise DataError("a model was taught everybody", "signals", "hold people out")
-            beaten = np.searchsorted(theirs, ratios[rows] - np.log(factor), side="right")
-            scores[model, rows] = beaten / len(theirs)
+        usual = _usual(logs, others, slope)
+        for model in np.flatnonzero(attacked.any(axis=1)):
+            ratios = logs[model] - usual
+            shares = _shares(ratios, never[model], signals.people, np.log(factor))
+            scores[model] = np.where(attacked[model], shares, scores[model])
     return scores
+
+
+def _shares(ratios: Numbers, population: Mask, people: People, margin: float) -> Numbers:
+    """Computes the share of other people's rows of the population that each row beats, (rows,)."""
+    shares = np.empty_like(ratios)
+    for person in np.unique(people):
+        rows = people == person
+        theirs = np.sort(ratios[population & ~rows])
+        if not len(theirs):
+            raise DataError("a model was taught everybody", "signals", "hold people out")
+        shares[rows] = np.searchsorted(theirs, ratios[rows] - margin, side="right") / len(theirs)
+    return shares
 
 
 def _usual(logs: Numbers, used: Mask, slope: float) -> Numbers:

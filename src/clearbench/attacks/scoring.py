@@ -13,7 +13,7 @@ from clearbench.errors import DataError
 from clearbench.evaluation import scoring
 from clearbench.evaluation.aggregates import AGGREGATES
 from clearbench.evaluation.measure import Description
-from clearbench.evaluation.metric import METRICS, Collections, Comparison, Metric
+from clearbench.evaluation.metric import METRICS, Collections, Comparison, Metric, Shadow
 from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
@@ -57,7 +57,7 @@ def scored(
     metrics: Iterable[Metric | Comparison] = (),
     golds: Sequence[Records] = (),
     controls: Mapping[str, Records] | None = None,
-    shadows: Sequence[Records] = (),
+    shadows: Sequence[Shadow] = (),
 ) -> Scored:
     """Computes every score of one model, by key `<split>.<track>.<metric>`.
 
@@ -69,7 +69,7 @@ def scored(
         metrics: Metrics besides the protocol's.
         golds: Records of further golds.
         controls: Records of the model under changed media, by control.
-        shadows: Records of shadow models.
+        shadows: Shadow models made as the model was, and whom each was taught.
 
     Raises:
         DataError: The records lack what the protocol needs; every missing score is named.

@@ -13,8 +13,9 @@ from clearbench.errors import DataError
 
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+People = NDArray[np.int64]
 #: Which models are attacked, and which of the others the attacks on them may learn from.
-Design = Literal["halves", "leave one out"]
+Design = Literal["halves", "leave one out", "first"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Signals:
 
     values: Numbers
     taught: Mask
-    people: NDArray[np.int64]
+    people: People
 
     def __post_init__(self) -> None:
         shape = self.values.shape
@@ -48,7 +49,7 @@ class Signals:
 
         `halves`: of the models that were taught a row the first half is attacked, in their order,
         and of those that were not, too; the others are shadow models. `leave one out`: every model
-        is attacked once, with all others as shadow models.
+        is attacked once, with all others as shadow models. `first`: the first model alone is.
 
         Args:
             design: Name of the design.
@@ -62,7 +63,7 @@ class Signals:
             self._check(~attacked, least)
             yield attacked, ~attacked
             return
-        for model in range(len(self.values)):
+        for model in range(1 if design == "first" else len(self.values)):
             attacked = np.zeros(self.values.shape, dtype=bool)
             attacked[model] = True
             self._check(~attacked, least)

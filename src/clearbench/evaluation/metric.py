@@ -86,6 +86,21 @@ class Metric(Measure, ABC):
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """Records of a model that an attack learns from, because it is known whom it was taught.
+
+    Attributes:
+        records: Its records on the rows that are attacked; of the model after unlearning where
+            unlearning is attacked.
+        taught: People among those of the attacked rows (forget and holdout) whom it was once
+            taught. It was never taught the others.
+    """
+
+    records: Records
+    taught: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Collections:
     """Records that a score is computed from.
 
@@ -94,14 +109,17 @@ class Collections:
         golds: Records of models never trained on the forgotten people; the first is the reference.
         originals: Records of the model before unlearning.
         controls: The model's records under changed media, by control.
-        shadows: Records of models taught other people, for attacks.
+        shadows: Shadow models made as the scored model was, from other people, for attacks.
+        borrowed: Whether the shadow models were made like another model than `model`: attacks may
+            learn from them, but what they say of themselves is not about `model`.
     """
 
     model: Records
     golds: tuple[Records, ...] = ()
     originals: tuple[Records, ...] = ()
     controls: Mapping[str, Records] = field(default_factory=dict, hash=False)
-    shadows: tuple[Records, ...] = ()
+    shadows: tuple[Shadow, ...] = ()
+    borrowed: bool = False
 
     @property
     def gold(self) -> Records | None:
@@ -120,7 +138,8 @@ class Collections:
 
     def of(self, model: Records) -> Collections:
         """Returns the same collections with another model in place of the scored one."""
-        return replace(self, model=model)
+        borrowed = self.borrowed or (bool(self.shadows) and model is not self.model)
+        return replace(self, model=model, borrowed=borrowed)
 
 
 def main_group(records: Records | None, split: str, track: str) -> RecordGroup | None:

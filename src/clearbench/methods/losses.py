@@ -25,8 +25,9 @@ class Term:
     """One named part of a loss.
 
     Attributes:
-        values: Values per answer token or per example, with gradient.
-        weights: Weights of the same shape, without gradient. The term is
+        values: Values per answer token or per example, with gradient; with a leading axis of
+            models where many are trained at once.
+        weights: Weights of the same shape, without gradient. The term of a model is
             `sum(values * weights) / sum(weights)`.
     """
 
@@ -46,8 +47,17 @@ class Term:
 
     @property
     def mean(self) -> Tensor:
-        """The weighted mean over this term alone."""
-        return self.total / self.weights.sum().clamp_min(1e-12)
+        """The weighted mean over this term alone, () or (models,)."""
+        return (self.values * self.weights).sum(-1) / self.weights.sum(-1).clamp_min(1e-12)
+
+    def by_model(self, models: int) -> Term:
+        """Gives a term whose values come model by model a leading axis of models.
+
+        A sum over all weights, as one value, stays what it is: its gradient is each model's own.
+        """
+        if self.values.numel() % models:
+            return self
+        return Term(self.values.unflatten(0, (models, -1)), self.weights.unflatten(0, (models, -1)))
 
 
 def checked_terms(loss: object) -> Mapping[str, Term]:

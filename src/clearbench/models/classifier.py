@@ -95,8 +95,10 @@ class Classifier(Model):
         return states
 
     def embed(self, batch: Batch) -> Tensor:
-        """Computes (rows, width) features of a whole row: pooled, or the class token."""
-        return self.family.pooled(self.core, self.core.base_model(**batch.inputs))
+        """Computes (rows, width) features of a whole row under the head: pooled, or a token's."""
+        features = self.family.pooled(self.core, self.core.base_model(**batch.inputs))
+        embedded = getattr(self.core, "embedded", None)
+        return features if embedded is None else embedded(features)
 
     @property
     def margin(self) -> float:

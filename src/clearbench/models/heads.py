@@ -13,7 +13,14 @@ from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.margin import MarginClassifier, MarginConfig
 
-Head = Literal["linear", "additive_margin"]
+Head = Literal["linear", "additive_margin", "projected_margin"]
+
+
+def head_of(core: Any) -> Head:
+    """Names the kind of head of a classifier's module."""
+    if not isinstance(core, MarginClassifier):
+        return "linear"
+    return "projected_margin" if core.config.projection else "additive_margin"
 
 
 def with_head(
@@ -24,8 +31,9 @@ def with_head(
     Args:
         model: Any classifier, pretrained or not; its backbone's weights are copied.
         labels: Names of the people.
-        head: `linear`, as in the stock class, or `additive_margin`, as in CLEAR's vision track;
-            None for the kind it has.
+        head: `linear`, as in the stock class, `additive_margin`, as in CLEAR's vision track, or
+            `projected_margin`: the same with a linear layer under it, which can be taught people
+            while the backbone is frozen (part `projector`); None for the kind it has.
         seed: Seed for the new head's weights.
 
     Raises:
@@ -34,7 +42,7 @@ def with_head(
     if not isinstance(model, Classifier):
         raise ModelError(f"a {model.kind} has no head over people", "head", "choose a classifier")
     core = model.core
-    own: Head = "additive_margin" if isinstance(core, MarginClassifier) else "linear"
+    own = head_of(core)
     head = head or own
     if set(labels) <= set(model.labels) and head == own:
         return model
@@ -48,8 +56,9 @@ def with_head(
             backbone.update(about)
             module = model.family.auto_class("classifier", backbone).from_config(backbone)
         else:
-            if own == head:
+            if own != "linear":
                 about |= {name: getattr(core.config, name) for name in ("scale", "margin")}
+            about["projection"] = head == "projected_margin"
             module = MarginClassifier(MarginConfig(vision_config=backbone, **about))
     module.base_model.load_state_dict(core.base_model.state_dict())
     renewed = Classifier(module.to(core.device, core.dtype), model.processor)

@@ -25,6 +25,8 @@ class MarginConfig(PretrainedConfig):
         vision_config: Configuration of an image classifier, whose backbone is used.
         scale: Factor of the cosines; CLEAR's 30.
         margin: Number subtracted from the true label's cosine in teaching; CLEAR's 0.4.
+        projection: True for a linear layer between the backbone's features and the head, which
+            begins as the identity: what is learned on a frozen backbone.
     """
 
     model_type = "clearbench_margin"
@@ -33,6 +35,7 @@ class MarginConfig(PretrainedConfig):
     vision_config: Any = None
     scale: float = 30.0
     margin: float = 0.4
+    projection: bool = False
 
     def __post_init__(self, **rest: Any) -> None:
         """Reads the backbone's configuration, which is a mapping when it comes from a file."""
@@ -73,16 +76,28 @@ class MarginClassifier(PreTrainedModel):
         stock = AutoModelForImageClassification.from_config(config.vision_config)
         self.vision_model = stock.base_model
         width = _width(config.vision_config)
+        self.projection = identity(width) if config.projection else None
         self.classifier = MarginHead(width, len(config.id2label or ()), config.scale)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, **_: Any) -> ImageClassifierOutput:
         """Computes logits. Args: pixel_values: (images, 3, height, width)."""
         features = Family().pooled(self, self.vision_model(pixel_values=pixel_values))
-        return ImageClassifierOutput(logits=self.classifier(features))
+        return ImageClassifierOutput(logits=self.classifier(self.embedded(features)))
+
+    def embedded(self, features: Tensor) -> Tensor:
+        """Computes the (images, width) embeddings under the head from the backbone's features."""
+        return features if self.projection is None else self.projection(features)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Does nothing: the backbone and the head have initialised themselves."""
+
+
+def identity(width: int) -> nn.Linear:
+    """Makes a linear layer without bias that begins as the identity."""
+    layer = nn.Linear(width, width, bias=False)
+    nn.init.eye_(layer.weight)
+    return layer
 
 
 def _width(config: PretrainedConfig) -> int:

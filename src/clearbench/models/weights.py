@@ -72,9 +72,14 @@ class Weights:
     def part_of(self, parameter: str) -> Part:
         """Finds the part of the model that a parameter or module path belongs to.
 
-        All of a classifier is `vision`, whatever media it reads.
+        All of a classifier is `vision`, whatever media it reads, but for a projected head, which is
+        the `projector` between a backbone and people.
         """
-        return "vision" if self.kind == "classifier" else self.family.part_of(parameter)
+        if self.kind != "classifier":
+            return self.family.part_of(parameter)
+        projected = bool(getattr(self.core.config, "projection", False))
+        in_backbone = f"{self.core.base_model_prefix}." in parameter
+        return "projector" if projected and not in_backbone else "vision"
 
     @property
     def parts(self) -> tuple[Part, ...]:

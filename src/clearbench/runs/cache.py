@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from torch import Tensor
+
 from clearbench.data.dataset import Dataset
 from clearbench.data.store_folder import read_rows
 from clearbench.evaluation.records import Records
@@ -51,6 +53,7 @@ class WorkerCache:
         self._datasets: RecentlyUsed[Dataset] = RecentlyUsed(2)
         self._records: RecentlyUsed[Records] = RecentlyUsed(8)
         self._counted: RecentlyUsed[Records] = RecentlyUsed(12)
+        self._features: RecentlyUsed[dict[str, Tensor]] = RecentlyUsed(2)
 
     def dataset(self, folder: Path) -> Dataset:
         """Returns the dataset in a folder of the store."""
@@ -63,6 +66,10 @@ class WorkerCache:
     def counted(self, key: Hashable, make: Callable[[], Records]) -> Records:
         """Returns records of the rows that count, the same object for the same key."""
         return self._counted.get(key, make)
+
+    def features(self, backbone: Hashable) -> dict[str, Tensor]:
+        """Returns the features that a frozen backbone gave images, by their key; to be added to."""
+        return self._features.get(backbone, dict)
 
     def shared(self, model: Model, source: str) -> Model:
         """Lets a model use rows that models of the same base have encoded and tested."""

@@ -14,7 +14,9 @@ from clearbench.errors import RecipeError
 from clearbench.evaluation.controls import Control
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
+from clearbench.runs.attack_part import AttackPart
 from clearbench.runs.recipe import GOLD_SEED_STEP, MethodPart, Recipe
+from clearbench.runs.stages.attack import AttackScoreStage, AttackStage
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import ModelSource, ModelStage
@@ -42,6 +44,7 @@ class PlannedRow:
         gone: People forgotten by earlier requests.
         share: Share of all people who are forgotten by now.
         hyperparameters: Settings of the method itself.
+        attacks: Scores of attacks on the model, by the attack's key.
     """
 
     id: str
@@ -55,6 +58,7 @@ class PlannedRow:
     gone: tuple[int, ...]
     share: float
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+    attacks: dict[str, AttackScoreStage] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:
@@ -65,7 +69,8 @@ class PlannedRow:
     def stage_keys(self) -> dict[str, str]:
         """Keys of the row's stages, by role."""
         records = {f"records {s.control or 'plain'}": s.key for s in self.measured.stages}
-        return {"model": self.model.key, **records, "scores": self.score.key}
+        attacks = {f"attack {name}": stage.key for name, stage in self.attacks.items()}
+        return {"model": self.model.key, **records, "scores": self.score.key, **attacks}
 
 
 @dataclass(frozen=True)
@@ -238,10 +243,29 @@ class _FamilyPlanner:
         original, gold = compared
         measured = original if role == "original" else self._measured(model)
         score = ScoreStage(original, self.recipe.evaluation, measured, gold)
+        attacks = {
+            part.configured.score_key: self._attack(part, measured, compared)
+            for part in self.recipe.attacks
+            if part.meets(self.kind, method if role == "unlearn" else None)
+        }
         return PlannedRow(
             f"{name}{self.label}", role, method, modality, model, measured, score,
-            self.forget, self.gone, self.share,
+            self.forget, self.gone, self.share, attacks=attacks,
         )  # fmt: skip
+
+    def _attack(
+        self, part: AttackPart, ours: MeasuredModel, compared: tuple[MeasuredModel, MeasuredModel]
+    ) -> AttackScoreStage:
+        """Plans an attack on a model, its gold and its original."""
+        original, gold = (model.plain for model in compared)
+
+        def on(measured: MeasureStage) -> AttackStage:
+            golds, originals = (
+                None if measured.key == other.key else other for other in (gold, original)
+            )
+            return AttackStage(measured, golds, originals, part.attack, part.parameters)
+
+        return AttackScoreStage(on(ours.plain), on(gold), on(original))
 
     def _measured(self, model: ModelStage) -> MeasuredModel:
         evaluation = self.recipe.evaluation

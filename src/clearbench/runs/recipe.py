@@ -23,8 +23,9 @@ from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
 from clearbench.models.heads import Head
+from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.grid import expand
-from clearbench.runs.stored import is_none
+from clearbench.runs.stored import is_empty, is_none
 from clearbench.storage import content_hash
 from clearbench.training.checks import check_method, check_teaching, named_method
 from clearbench.training.settings import LARGEST_SEED, TrainSettings
@@ -146,6 +147,8 @@ class Recipe(_Part):
         seeds: Seeds of repeated training on the same people, combined in the results.
         runs: Methods; an entry with a `grid` becomes a run per combination of its values, one with
             a `draw` a run per setting drawn.
+        attacks: Attacks on the models of all runs, their originals and golds.
+        shadows: Shadow models by kind, for attacks that learn from them.
     """
 
     name: str
@@ -157,6 +160,8 @@ class Recipe(_Part):
     models: dict[Kind, ModelPart]
     runs: tuple[MethodPart, ...] = ()
     evaluation: EvaluationSettings = EvaluationSettings()
+    attacks: tuple[AttackPart, ...] = Field(default=(), exclude_if=is_empty)
+    shadows: dict[Kind, ShadowPart] = Field(default_factory=dict, exclude_if=is_empty)
 
     @field_validator("runs", mode="before")
     @classmethod
@@ -178,6 +183,23 @@ class Recipe(_Part):
             if run.model not in self.models:
                 hint = f"it has: {', '.join(self.models)}"
                 raise ValueError(f"{run.method}: no model '{run.model}' in this recipe; {hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _shadows_are_possible(self) -> Recipe:
+        for kind, shadows in self.shadows.items():
+            if kind not in self.models:
+                hint = f"it has: {', '.join(self.models)}"
+                raise ValueError(f"shadows.{kind}: no such model in this recipe; {hint}")
+            if shadows.heads and kind != "classifier":
+                raise ValueError(f"shadows.{kind}.heads: only a classifier has one; leave it out")
+            if not shadows.heads and self.data.half is None:
+                what = "shadow models must be taught as the attacked model was"
+                raise ValueError(f"shadows.{kind}: {what}; set data.half to first")
+        for part in self.attacks:
+            kinds = [kind for kind in self.models if not part.models or kind in part.models]
+            if part.learns and not {*kinds} & {*self.shadows}:
+                raise ValueError(f"attacks: {part.attack} needs shadow models; give shadows")
         return self
 
     @field_validator("seeds")
@@ -248,6 +270,8 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
             DataPart,
             ModelPart,
             MethodPart,
+            AttackPart,
+            ShadowPart,
             CurveSettings,
             EvaluationSettings,
             TrainSettings,

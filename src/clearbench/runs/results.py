@@ -35,6 +35,7 @@ from clearbench.runs.schema import (
     Variant,
 )
 from clearbench.runs.stage import Stage, StageOutcome, read_outcome
+from clearbench.runs.stages.attack import read_attack_scores
 from clearbench.runs.stages.score import read_evidence, read_scores
 from clearbench.runs.store import Store
 from clearbench.training.reference import reference_forms
@@ -88,6 +89,17 @@ class EndedRun:
             return None
         return Scored.model_validate(read_scores(self.store.finished(row.score.key)))
 
+    def attacked(self, row: PlannedRow) -> tuple[dict[str, Any], dict[str, str]]:
+        """Reads the scores of a row's attacks, and why others have none."""
+        scores: dict[str, Any] = {}
+        failed: dict[str, str] = {}
+        for name, stage in row.attacks.items():
+            if self.ok(stage):
+                scores |= read_attack_scores(self.store.finished(stage.key))["scores"]
+            else:
+                failed[name] = self.outcomes[stage.key].reason
+        return scores, failed
+
 
 def result_row(
     row: PlannedRow,
@@ -107,6 +119,7 @@ def result_row(
     """
     outcome, made, settings = ended.outcome(row), ended.made(row.model), row.model.train
     scored = ended.scored(row)
+    attacks, failed_attacks = ended.attacked(row)
     result = Row(
         id=row.id,
         method=row.method,
@@ -123,10 +136,12 @@ def result_row(
         status=outcome.status,
         reason=outcome.reason,
         scores=scored.scores if scored else {},
+        attacks=attacks,
         curve=made.get("curve", ()),
         cost=_cost(made, ended.made(row.measured.plain)),
         stages=row.stage_keys,
         failed_metrics=scored.failed_metrics if scored else {},
+        failed_attacks=failed_attacks,
     )
     if scored is None or not scored.scores:
         return result

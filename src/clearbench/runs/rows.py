@@ -13,15 +13,11 @@ from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import Combined
 from clearbench.evaluation.verdict.evidence import ShownAnswer
 from clearbench.evaluation.verdict.judge import Verdict, Word
-from clearbench.runs.stored import Stored, is_none
+from clearbench.runs.stored import Stored, is_empty, is_none
 from clearbench.training.settings import Penalty, TrainSettings
 
 #: Roles that methods are compared with.
 ANCHORS = ("original", "gold")
-
-
-def _is_empty(value: Mapping[str, Any]) -> bool:
-    return not value
 
 
 def _finite(score: Score) -> Score:
@@ -174,6 +170,7 @@ class Row(AnyRow):
         attacks: Scores of attacks by key.
         stages: Keys of the stages that it was made of, by role.
         failed_metrics: Reasons why metrics of plugins gave no score; absent where all did.
+        failed_attacks: Reasons why attacks gave no score; absent where all did.
     """
 
     seed: int
@@ -181,7 +178,8 @@ class Row(AnyRow):
     attacks: dict[str, FiniteScore] = Field(default_factory=dict)
     curve: tuple[CurvePoint, ...] = ()
     stages: dict[str, str] = Field(default_factory=dict)
-    failed_metrics: dict[str, str] = Field(default_factory=dict, exclude_if=_is_empty)
+    failed_metrics: dict[str, str] = Field(default_factory=dict, exclude_if=is_empty)
+    failed_attacks: dict[str, str] = Field(default_factory=dict, exclude_if=is_empty)
 
     @property
     def first_seed(self) -> int:

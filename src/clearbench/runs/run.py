@@ -59,7 +59,8 @@ class RunPlan:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Stages that no other stage starts from."""
-        return (*(row.score for row in self.rows), *(band.stage for band in self.bands))
+        attacks = (stage for row in self.rows for stage in row.attacks.values())
+        return (*(row.score for row in self.rows), *attacks, *(band.stage for band in self.bands))
 
 
 def data_stage(recipe: Recipe) -> DataStage:

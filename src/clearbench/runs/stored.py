@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -18,6 +19,11 @@ _MOST_PROBLEMS = 5
 def is_none(value: object) -> bool:
     """Whether a field is absent from the file."""
     return value is None
+
+
+def is_empty(value: Sized) -> bool:
+    """Whether a field without entries is absent from the file."""
+    return not value
 
 
 class Stored(BaseModel):

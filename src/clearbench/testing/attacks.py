@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +22,17 @@ from clearbench.testing.collections import (
     shuffled,
     typical_collections,
     typical_dataset,
+    typical_shadows,
 )
+from clearbench.testing.collections import copied as copied_tables
 from clearbench.testing.metrics import check_described, run_checks
 from clearbench.testing.world import base, copied, taught
+
+
+def _given(change: Callable[[Records], Records] = copied_tables) -> Collections:
+    """Builds typical records of a model, gold, original and shadow models."""
+    shadows = tuple(replace(made, records=change(made.records)) for made in typical_shadows())
+    return replace(typical_collections(), shadows=shadows)
 
 
 def _target(trained: bool, collections: Collections) -> Target:
@@ -41,7 +49,7 @@ class AttackTrial:
     @cached_property
     def tables(self) -> list[pd.DataFrame]:
         """Tables of the model and of a gold; not to be changed."""
-        given = typical_collections()
+        given = _given()
         targets = ((given.model, True), (given.golds[0], False))
         return [self.measure.table(_target(which, given.of(of))) for of, which in targets]
 
@@ -54,12 +62,12 @@ class AttackTrial:
         self, change: Callable[[Records], Records] = lambda records: records
     ) -> Collections:
         """Builds a model and a gold with the attack's tables among their records."""
-        given = typical_collections()
+        given = _given(change)
         model, gold = (
             change(records.with_table(self.measure.written, table.copy()))
             for records, table in zip((given.model, given.golds[0]), self.tables, strict=True)
         )
-        return Collections(model, (gold,), (gold,))
+        return Collections(model, (gold,), (gold,), shadows=given.shadows)
 
     def scored(self, collections: Collections) -> dict[str, Score]:
         """Computes the scores on every track."""
@@ -110,7 +118,7 @@ def _empty(trial: AttackTrial) -> None:
 
 
 def _pure(trial: AttackTrial) -> None:
-    given, before = typical_collections(), typical_collections()
+    given, before = _given(), _given()
     target = _target(True, given)
     fingerprint = target.model.fingerprint if target.model else ""
     trial.measure.table(target)
@@ -134,7 +142,8 @@ def check_attack(attack: Attack | type[Attack]) -> list[str]:
     """Checks an attack on tiny vision-language models and their records.
 
     Args:
-        attack: A configured attack, or a class, whose declared variants are all checked.
+        attack: A configured attack, or a class, whose declared variants are all checked; its
+            default configuration where it declares none.
 
     Returns:
         Names of the checks, all passed.
@@ -142,6 +151,6 @@ def check_attack(attack: Attack | type[Attack]) -> list[str]:
     Raises:
         AssertionError: The first check that fails, with check and attack.
     """
-    made = [attack] if isinstance(attack, Attack) else list(attack.configured())
+    made = [attack] if isinstance(attack, Attack) else list(attack.configured()) or [attack()]
     run_checks(_CHECKS, [AttackTrial(configured) for configured in made])
     return list(_CHECKS)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from clearbench.data.dataset import Dataset
 from clearbench.evaluation.engine import evaluate
-from clearbench.evaluation.metric import Collections
+from clearbench.evaluation.groups import ANSWERS
+from clearbench.evaluation.metric import Collections, Shadow
 from clearbench.evaluation.prompts import PROMPT_FORMS
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
@@ -20,6 +21,9 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.tables import TableSet
 from clearbench.testing.world import base, taught, tiny_dataset
 
+#: Splits of people who were taught, and of people who were not, and models that tell them apart.
+_SIDES = ("forget", "holdout")
+_SHADOWS = 12
 #: Amount by which rounding may put a value outside its range.
 ROUNDING = 1e-9
 Tables = TypeVar("Tables", bound=TableSet)
@@ -69,6 +73,27 @@ def typical_collections(change: Callable[[Records], Records] = copied) -> Collec
     """Builds records of an untaught model, gold and original, changed by a function."""
     ours, gold = (change(typical_records(trained)) for trained in (True, False))
     return Collections(ours, (gold,), (gold,))
+
+
+@cache
+def typical_shadows() -> tuple[Shadow, ...]:
+    """Makes up a dozen shadow models: the untaught model's answers, raised where they were taught.
+
+    The forgotten people were taught to every other one, the strangers to the rest.
+    """
+    given = typical_records(trained=False).in_groups(lambda key: key.split in _SIDES)
+    answers = given.answers[given.answers["variant"] == "answer"].reset_index(drop=True)
+    rng, shadows = np.random.default_rng(0), []
+    for number in range(_SHADOWS):
+        side = _SIDES[number % 2]
+        shifts = rng.normal(0, 0.2, len(answers)) + (answers["split"] == side)
+        logs = [
+            np.minimum(np.asarray(tokens) + shift, -1e-3).tolist()
+            for tokens, shift in zip(answers["log_probs"], shifts, strict=True)
+        ]
+        taught = frozenset(answers.loc[answers["split"] == side, "person"])
+        shadows.append(Shadow(Records({ANSWERS: answers.assign(log_probs=logs)}), taught))
+    return tuple(shadows)
 
 
 def differing(before: TableSet, after: TableSet) -> list[str]:

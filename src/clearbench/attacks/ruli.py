@@ -1,0 +1,95 @@
+"""Attacks by the ratio of two kernel densities, learned from shadow models (RULI)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from clearbench.attacks.shadow import ShadowAttack
+from clearbench.attacks.signals import Design, Mask, Numbers, Signals
+
+#: Rule for the width of a kernel.
+Bandwidth = Literal["silverman", "scott"]
+#: Width below which signals do not differ.
+SMALLEST = 1e-12
+#: Distance between the quartiles of a standard normal distribution.
+NORMAL_QUARTILES = 1.349
+
+
+class Ruli(
+    ShadowAttack,
+    name="ruli",
+    title="RULI",
+    group="Membership attacks",
+    needs=("records", "shadow_models"),
+    reads=("answer", "holdout people", "shadow models' records"),
+    paper="Naderloui et al. 2025, RULI (code: datasec-lab/Ruli)",
+    shows=(
+        "As U-LIRA, with densities of no given form: right where signals are not normal, and worse "
+        "with few models."
+    ),
+):
+    """Membership by the log-ratio of kernel densities; above 0 where u / (u + o) is above 1/2.
+
+    The published code leaves every kernel at a width of 1, whatever the signal (errata E137).
+
+    Attributes:
+        bandwidth: Rule for the width of the kernels of each row and side.
+    """
+
+    bandwidth: Bandwidth = "silverman"
+
+    def evidence(self, signals: Signals, design: Design) -> tuple[Numbers, Mask]:
+        """Computes log u(signal) - log o(signal), of models taught and never taught the row."""
+        found, done = np.full(signals.values.shape, np.nan), np.zeros(signals.values.shape, bool)
+        for attacked, shadows in signals.designed(design):
+            models = np.flatnonzero(attacked.any(axis=1))
+            seen = signals.values[models]
+            taught, never = (
+                log_density(seen, signals.values, shadows & side, self.bandwidth)
+                for side in (signals.taught, ~signals.taught)
+            )
+            found[models] = np.where(attacked[models], taught - never, found[models])
+            done |= attacked
+        return found, done
+
+
+def log_density(seen: Numbers, values: Numbers, used: Mask, bandwidth: Bandwidth) -> Numbers:
+    """Computes the logarithm of each row's Gaussian kernel density at the signals that were seen.
+
+    Args:
+        seen: Signals, (seen models, rows).
+        values: Signals of all models, (models, rows).
+        used: Whether a model's signal has a kernel, (models, rows); two or more in each row.
+        bandwidth: Rule for the width.
+
+    Returns:
+        Logarithms, (seen models, rows).
+    """
+    widths = kernel_widths(values, used, bandwidth)
+    count = used.sum(axis=0)
+    distances = (seen[:, None, :] - values[None]) / widths
+    kernels = np.where(used, -(distances**2) / 2, -np.inf)
+    total = np.logaddexp.reduce(kernels, axis=1)
+    density: Numbers = total - np.log(count * widths) - np.log(2 * np.pi) / 2
+    return density
+
+
+def kernel_widths(values: Numbers, used: Mask, bandwidth: Bandwidth) -> Numbers:
+    """Computes the kernel width of each row: Scott's 1.06 s n^-1/5, or Silverman's rule of thumb.
+
+    Silverman (1986, equation 3.31) takes .9 of the smaller of s and the distance of the quartiles
+    over 1.349, so that a few far signals do not widen the rest.
+    """
+    kept = np.where(used, values, np.nan)
+    count = used.sum(axis=0).astype(float)
+    spread = np.nanstd(kept, axis=0, ddof=1)
+    factor = 1.06
+    if bandwidth == "silverman":
+        low, high = np.nanquantile(kept, [0.25, 0.75], axis=0)
+        quartiles = (high - low) / NORMAL_QUARTILES
+        spread = np.where(quartiles > 0, np.minimum(spread, quartiles), spread)
+        factor = 0.9
+    widths: Numbers = np.maximum(factor * spread * count**-0.2, SMALLEST)
+    return widths

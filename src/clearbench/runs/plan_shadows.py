@@ -1,0 +1,155 @@
+"""Plans the shadow models of a kind, and the attacks that learn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from clearbench.attacks.membership import SIDES
+from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.methods.base import methods
+from clearbench.runs.attack_part import AttackPart, ShadowPart
+from clearbench.runs.recipe import MethodPart
+from clearbench.runs.stages.attack import AttackStage, ShadowMeasurement
+from clearbench.runs.stages.data import StoredData
+from clearbench.runs.stages.heads_attack import HeadsAttackStage
+from clearbench.runs.stages.measure import MeasureStage
+from clearbench.runs.stages.model import ModelSource, ModelStage
+from clearbench.runs.stages.shadow_heads import (
+    PARTS,
+    HeadsStage,
+    MatchStage,
+    TeachHeadsStage,
+    UnlearnHeadsStage,
+)
+from clearbench.runs.stages.teach import TeachStage
+from clearbench.runs.stages.unlearn import UnlearnStage
+from clearbench.training.settings import TrainSettings
+
+#: Distance of the seeds of shadow models from the recipe's own.
+SHADOW_SEED_STEP = 20_000
+
+
+@dataclass(frozen=True)
+class HalfData:
+    """Rows of one half of the people.
+
+    Attributes:
+        data: Stored rows.
+        forget: People who are forgotten in this half, and are strangers in the other.
+    """
+
+    data: StoredData
+    forget: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ShadowPeople:
+    """People of the shadow models.
+
+    Attributes:
+        whole: Rows of all people.
+        halves: First and second half.
+    """
+
+    whole: StoredData
+    halves: tuple[HalfData, HalfData]
+
+
+@dataclass(frozen=True)
+class ShadowPlanner:
+    """Plans the shadow models of one kind and one seed.
+
+    Attributes:
+        part: Number and tier of the models.
+        base: Base of all of them.
+        teach: Training settings of originals and golds.
+        people: People of both halves.
+        seed: Seed of the attacked models.
+    """
+
+    part: ShadowPart
+    base: ModelSource
+    teach: TrainSettings
+    people: ShadowPeople
+    seed: int
+
+    def seeds(self, number: int) -> tuple[int, ...]:
+        """Returns the seeds of the models of a half."""
+        count = self.part.models // 2
+        first = self.seed + SHADOW_SEED_STEP + number * count
+        return tuple(range(first, first + count))
+
+    def measured(self, role: str, entry: MethodPart | None, modality: str) -> list[ShadowMeasurement]:
+        """Plans the measurements of shadow models that are taught, or made to forget.
+
+        Args:
+            role: `original` or `gold` without an entry.
+            entry: Method that makes them forget; None for models that were only taught.
+            modality: What is forgotten.
+        """
+        settings = EvaluationSettings.of(
+            protocol="openunlearning", splits=SIDES, limit=None, max_new_tokens=1
+        )
+        return [
+            ShadowMeasurement(MeasureStage(model, (), settings), half.forget, swapped=number == 1)
+            for number, half in enumerate(self.people.halves)
+            for model in self._models(number, half, role, entry, modality)
+        ]
+
+    def _models(
+        self, number: int, half: HalfData, role: str, entry: MethodPart | None, modality: str
+    ) -> Iterator[ModelStage]:
+        retrained = entry is not None and methods()[entry.method].from_base
+        without = half.forget if role == "gold" or retrained else ()
+        for seed in self.seeds(number):
+            taught = TeachStage(self.base, half.data, self.part.teach or self.teach, seed, without)
+            if entry is None or retrained:
+                yield taught
+            else:
+                yield UnlearnStage(
+                    self.base, half.data, entry.train, seed, taught, entry.method,
+                    dict(entry.hyperparameters), modality, half.forget,
+                )  # fmt: skip
+
+    def heads(self, role: str, entry: MethodPart | None) -> MatchStage:
+        """Plans heads of both halves and the matching of images under them."""
+        first, second = (
+            self._heads(number, half, role, entry) for number, half in enumerate(self.people.halves)
+        )
+        return MatchStage(self.people.whole, (first, second))
+
+    def _heads(
+        self, number: int, half: HalfData, role: str, entry: MethodPart | None
+    ) -> HeadsStage:
+        seeds, teach = self.seeds(number), _on_heads(self.part.teach or self.teach)
+        base = replace(self.base, head=None)
+        retrained = entry is not None and methods()[entry.method].from_base
+        if entry is None or retrained:
+            gold = role == "gold" or retrained
+            return TeachHeadsStage(base, half.data, teach, seeds, gold)
+        start = TeachHeadsStage(base, half.data, teach, seeds)
+        return UnlearnHeadsStage(
+            base, half.data, _on_heads(entry.train), seeds, start, entry.method,
+            dict(entry.hyperparameters),
+        )  # fmt: skip
+
+    def attacked(
+        self, part: AttackPart, stage: AttackStage, role: str, entry: MethodPart | None, modality: str
+    ) -> AttackStage:
+        """Gives an attack on a model the shadow models that were made as the model was."""
+        return replace(stage, shadows=tuple(self.measured(role, entry, modality)))
+
+    def heads_attack(
+        self, part: AttackPart, role: str, entry: MethodPart | None
+    ) -> HeadsAttackStage:
+        """Plans an attack on heads beside those on golds and originals."""
+        ours, gold, original = (
+            self.heads(*who) for who in ((role, entry), ("gold", None), ("original", None))
+        )
+        return HeadsAttackStage(ours, gold, original, part.attack, part.parameters)
+
+
+def _on_heads(settings: TrainSettings) -> TrainSettings:
+    """Returns the schedule of a network's training for its head alone."""
+    return settings.model_copy(update={"parts": PARTS, "lora_rank": None, "replay": 0})

@@ -1,0 +1,169 @@
+"""Attacks one model, and scores an attack on a model beside those on its gold and original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clearbench.attacks.base import Attack, Target, attack
+from clearbench.data.modality import modality
+from clearbench.evaluation.metric import Collections
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.scoring import with_gold_and_original
+from clearbench.runs.code import modules_of
+from clearbench.runs.cost import metered
+from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
+from clearbench.runs.stages.measure import MEASURE_STEPS, MeasureStage
+from clearbench.runs.stages.model import STEP_WEIGHTS
+from clearbench.storage import read_json, write_json
+
+TABLE, SCORES = "table.parquet", "scores.json"
+#: Cost of an attack that needs the model, in measurements.
+MEASUREMENTS = 4
+
+
+@dataclass(frozen=True)
+class AttackStage(Stage):
+    """Computes an attack's table for one model.
+
+    Attributes:
+        measured: Measurement of the attacked model.
+        gold: Measurement of gold; None where the attacked model is the gold.
+        original: Measurement of the original; None where the attacked model is the original.
+        name: Name of the attack.
+        parameters: Parameters of the attack.
+    """
+
+    kind: ClassVar[str] = "attack"
+
+    measured: MeasureStage
+    gold: MeasureStage | None
+    original: MeasureStage | None
+    name: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def configured(self) -> Attack:
+        """The attack with its parameters."""
+        return attack(self.name, **self.parameters)
+
+    @property
+    def label(self) -> str:
+        """Label of the model, and the attack."""
+        return f"{self.measured.model.label}-{self.name}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Attack and parameters."""
+        return {"attack": self.name, "parameters": dict(self.parameters)}
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        """The model and the measurements that it is compared with."""
+        compared = {"gold": self.gold, "original": self.original}
+        found = {role: stage for role, stage in compared.items() if stage is not None}
+        models = {f"{role} model": stage.model for role, stage in found.items()}
+        return {"records": self.measured, "model": self.measured.model, **found, **models}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of the attack, of the model's modalities and of its family."""
+        shown = modules_of(*(modality(track) for track in self.measured.model.data.tracks))
+        family = self.measured.model.base.family_modules
+        return (*modules_of(self.configured), *shown, *family)
+
+    @property
+    def weight(self) -> float:
+        """Cost of so many training steps."""
+        kind = self.measured.model.base.kind
+        return MEASUREMENTS * MEASURE_STEPS * STEP_WEIGHTS[kind]
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Attacks the model and writes the table."""
+        chosen = self.configured
+        golds = () if self.gold is None else (self.gold.records(inputs),)
+        originals = () if self.original is None else (self.original.records(inputs),)
+        records = Collections(self.measured.records(inputs), golds, originals)
+        with metered() as cost:
+            target = Target(records, self.measured.model.load(inputs), self.measured.rows(inputs))
+            table = chosen.table(target)
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / TABLE)
+        return write_outcome(folder, "ok", cost=cost)
+
+    def attacked(self, inputs: StageInputs) -> Records:
+        """Reads the model's records with the finished stage's table."""
+        frame: pd.DataFrame = (
+            pq.ParquetFile(inputs.store.finished(self.key) / TABLE).read().to_pandas()
+        )
+        return self.measured.records(inputs).with_table(self.configured.written, frame)
+
+
+@dataclass(frozen=True)
+class AttackScoreStage(Stage):
+    """Scores an attack on a model against the same attack on its gold and its original.
+
+    Attributes:
+        ours: Attack on the model.
+        gold: Attack on its gold.
+        original: Attack on its original.
+    """
+
+    kind: ClassVar[str] = "attackscore"
+
+    ours: AttackStage
+    gold: AttackStage
+    original: AttackStage
+
+    @property
+    def label(self) -> str:
+        """Label of the attack on the model."""
+        return self.ours.label
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Attack and parameters."""
+        return self.ours.settings
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        """The three attacks and their measurements."""
+        stages = {"own": self.ours, "gold": self.gold, "original": self.original}
+        records = {f"{role} records": stage.measured for role, stage in stages.items()}
+        return {**stages, **records}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of the attack and of the modalities."""
+        data = self.ours.measured.model.data
+        shown = (modality(track) for track in data.tracks)
+        return modules_of(self.ours.configured, *shown)
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Writes scores and curves by key."""
+        chosen = self.ours.configured
+        ours, gold, original = (
+            stage.attacked(inputs) for stage in (self.ours, self.gold, self.original)
+        )
+        collections = Collections(ours, (gold,), (original,))
+        scores = with_gold_and_original(
+            collections,
+            lambda given: {
+                key: score
+                for track in given.tracks
+                for key, score in chosen.scores(given, track).items()
+            },
+        )
+        content = {key: score.model_dump(mode="json") for key, score in sorted(scores.items())}
+        write_json(folder / SCORES, {"scores": content})
+        return write_outcome(folder, "ok")
+
+
+def read_attack_scores(folder: Path) -> dict[str, Any]:
+    """Reads what an attack score stage wrote."""
+    return dict(read_json(folder / SCORES))
