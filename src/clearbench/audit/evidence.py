@@ -45,7 +45,7 @@ class Evidence:
     gold: bool
     original: bool
     people: int
-    settings: AuditSettings = AuditSettings()
+    settings: AuditSettings = field(default_factory=AuditSettings)
     attacks: tuple[MadeAttack, ...] = ()
     attacked: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -91,10 +91,16 @@ def rate(name: str, rows: pd.DataFrame, settings: AuditSettings, tests: int = 1)
         settings: Thresholds.
         tests: Number of tests that share the error.
     """
-    found = _tested(name, rows, rows["run"].to_numpy(float), None, settings, tests)
-    if found.number.low is None or found.number.high is None:
+    values = rows["run"].to_numpy(float)
+    return _within(_tested(name, rows, values, None, settings, tests), 0.0)
+
+
+def _within(found: Tested, least: float) -> Tested:
+    """Cuts the interval that is shown to what a rate, or a difference of two, can be."""
+    low, high = found.number.low, found.number.high
+    if low is None or high is None:
         return found
-    inside = {"low": max(found.number.low, 0.0), "high": min(found.number.high, 1.0)}
+    inside = {"low": max(low, least), "high": min(high, 1.0)}
     return replace(found, number=found.number.model_copy(update=inside))
 
 
@@ -103,7 +109,7 @@ def difference(
 ) -> Tested:
     """Estimates the mean difference from another model's values on the same rows."""
     values = (rows["run"] - rows[other]).to_numpy(float)
-    return _tested(name, rows, values, None, settings, tests)
+    return _within(_tested(name, rows, values, None, settings, tests), -1.0)
 
 
 def share_left(
@@ -141,15 +147,21 @@ def _tested(
     least = 2 if unit == "questions" else settings.people
 
     def estimated(level: float) -> estimates.Estimate:
-        if below is not None:
-            return estimates.ratio(above, below, groups, level, least)
-        found = estimates.mean(above, groups, level, least)
-        if not set(rows["run"]) <= {0.0, 1.0}:
+        if below is None:
+            return estimates.mean(above, groups, level, least)
+        return estimates.ratio(above, below, groups, level, least)
+
+    def widened(found: estimates.Estimate, level: float) -> estimates.Estimate:
+        """No interval of a rate is narrower than what so many units without an event allow."""
+        if below is not None or not counted:
             return found
         return estimates.widened(found, estimates.rate_reach(found.people, level))
 
-    shown = estimated(settings.confidence)
-    judged = estimated(1 - (1 - settings.confidence) / tests)
+    counted = set(rows["run"]) <= {0.0, 1.0}
+    level = 1 - (1 - settings.confidence) / tests
+    found = estimated(settings.confidence)
+    shown = widened(found, settings.confidence)
+    judged = widened(estimated(level), level)
     bounded = math.isfinite(shown.low)
     means = {column: float(rows[column].mean()) for column in ("gold", "original")}
     number = Number(
@@ -161,19 +173,20 @@ def _tested(
         rows=len(rows),
         people=int(rows["person"].nunique()),
         unit=unit,
-        detectable=_detectable(shown, settings) if bounded else None,
+        detectable=_detectable(found, settings, counted) if bounded else None,
     )
     return Tested(number, judged.low, judged.high)
 
 
-def _detectable(found: estimates.Estimate, settings: AuditSettings) -> float:
+def _detectable(found: estimates.Estimate, settings: AuditSettings, counted: bool) -> float:
     """Computes the smallest difference that is seen with a chance of `POWER`.
 
-    It is (t of the interval + t of the power) standard errors. Rows that all agree have no spread:
-    then it is the rate that so many units without an event leave possible.
+    It is (t of the interval + t of the power) standard errors. Of what is counted it is at least
+    the rate that so many units without an event leave possible: units that agree have no spread.
     """
     degrees = found.people - 1
     quantile = float(stats.t.ppf((1 + settings.confidence) / 2, degrees))
     error = (found.high - found.low) / 2 / quantile
     seen = (quantile + float(stats.t.ppf(POWER, degrees))) * error
-    return max(seen, estimates.rate_reach(found.people, settings.confidence))
+    least = estimates.rate_reach(found.people, settings.confidence) if counted else 0.0
+    return max(seen, least)

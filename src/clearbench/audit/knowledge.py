@@ -69,9 +69,7 @@ def _beyond(tested: Tested, evidence: Evidence) -> str:
 def known(evidence: Evidence, track: str) -> Finding | None:
     """Finds whether true answers are likelier than for a model that never met the people."""
     keys = [
-        key
-        for key in _judged(evidence, track)
-        if _name(key) not in RATES and _name(key) != TOPIC
+        key for key in _judged(evidence, track) if _name(key) not in RATES and _name(key) != TOPIC
     ]
     keys = list(dict.fromkeys((*keys, f"forget.{track}.{LIKELIHOOD}")))
     if evidence.gold and evidence.original:
@@ -96,15 +94,17 @@ def _left(evidence: Evidence, track: str, lines: Mapping[str, pd.DataFrame]) -> 
         return Finding(topic="known", word=OPEN, sentence=sentence)
     strongest = max(tested, key=lambda each: (each.low, each.number.value))
     shunned = min(tested, key=lambda each: each.high)
-    word, named = NO_MORE, strongest
+    sharpest = min(tested, key=lambda each: each.high - each.low).number
+    least = sharpest.high is not None and sharpest.high <= settings.left
+    word, named = (NO_MORE, Tested(sharpest, 0.0, 0.0)) if least else (OPEN, strongest)
     if strongest.low > settings.left:
-        word = KNOWS if strongest.low > settings.most else PART
+        word, named = (KNOWS if strongest.low > settings.most else PART), strongest
     elif shunned.high < -settings.overshoot:
         word, named = SHUNS, shunned
     sentence = (
         f"{of_track(track, evidence.tracks)}whatever it says, {with_interval(named.number)} is "
         "left of what the original knew beyond a model that never met the people, by "
-        f"‘{named.number.name}’ (0 %: like that model; 100 %: like the original)."
+        f"'{named.number.name}' (0 %: like that model; 100 %: like the original)."
     )
     because = tuple(
         f"{each.number.name}: {with_interval(each.number)}; more than {percent(settings.left)} is "
@@ -127,11 +127,14 @@ def _likelier(evidence: Evidence, track: str, lines: Mapping[str, pd.DataFrame])
     above = [each for each in tested if each.low > settings.likelier]
     below = [each for each in tested if each.high < -settings.likelier]
     named = max(above or tested, key=lambda each: (each.low, each.number.value))
-    word = PART if above else SHUNS if below else NO_MORE
-    if word == SHUNS:
-        named = min(below, key=lambda each: each.high)
+    sharpest = min(tested, key=lambda each: each.high - each.low)
+    word = PART if above else OPEN
+    if not above and below:
+        word, named = SHUNS, min(below, key=lambda each: each.high)
+    elif not above and (sharpest.number.high or 1.0) <= settings.likelier:
+        word, named = NO_MORE, sharpest
     sentence = (
-        f"{of_track(track, evidence.tracks)}whatever it says, ‘{named.number.name}’ is "
+        f"{of_track(track, evidence.tracks)}whatever it says, '{named.number.name}' is "
         f"{with_interval(named.number)}; how much of it was there before cannot be said without "
         "the original."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from clearbench.audit.evidence import Column, Evidence, Tested, difference, rate, ratio
 from clearbench.audit.schema import Finding
 from clearbench.audit.words import of_track, percent, title, with_interval
@@ -39,7 +41,7 @@ def lost(evidence: Evidence, track: str) -> Finding | None:
         word = KEPT
     theirs = "the original's" if reference == "original" else "gold's"
     sentence = (
-        f"{of_track(track, evidence.tracks)}of what it should keep, ‘{worst.number.name}’ fared "
+        f"{of_track(track, evidence.tracks)}of what it should keep, '{worst.number.name}' fared "
         f"worst: {with_interval(worst.number)} of {theirs}; {percent(settings.kept)} would do."
     )
     return Finding(
@@ -65,7 +67,7 @@ def _alone(evidence: Evidence, track: str, keys: tuple[str, ...]) -> Finding | N
         rate(f"{title(key)}, {_about(key)}", rows, evidence.settings).number
         for key, rows in lines.items()
     )
-    shown = "; ".join(f"‘{number.name}’ {with_interval(number)}" for number in numbers)
+    shown = "; ".join(f"'{number.name}' {with_interval(number)}" for number in numbers)
     sentence = (
         f"{of_track(track, evidence.tracks)}what it has of others: {shown}. Whether that is less "
         "than before cannot be said without the model before unlearning."
@@ -91,7 +93,7 @@ def side_effects(evidence: Evidence, track: str) -> Finding | None:
     }
     theirs = "the original" if reference == "original" else "gold"
     shown = "; ".join(
-        f"‘{rates[key].name}’ {percent(rates[key].value)}"
+        f"'{rates[key].name}' {percent(rates[key].value)}"
         + (f" ({theirs}: {percent(_theirs(rates[key], reference))})" if reference else "")
         for key in harmed or lines
     )
@@ -121,39 +123,56 @@ def _theirs(number: object, reference: Column | None) -> float:
 def destroyed(evidence: Evidence, track: str) -> tuple[str, ...]:
     """Lists what shows that it answers nobody's questions; empty where it may answer some.
 
-    Both what it says of the people who stay and how likely their answers are must be nearly gone.
-    Without a model before, most answers about them must be unusable.
+    The answers about the people who stay must have become unlikely, and either nothing of them is
+    said any more, or most of what is said is garbled, refused or empty, as it was not before.
     """
     settings, reference = evidence.settings, before(evidence)
-    keys = [
-        key for key in modality(track).kept_keys(evidence.kind) if key.startswith("retain.")
-    ]
+    keys = [key for key in modality(track).kept_keys(evidence.kind) if key.startswith("retain.")]
     lines = evidence.listed(keys, *((reference,) if reference else ()))
-    if not lines:
+    spoken = {key: rows for key, rows in lines.items() if "rouge" in key}
+    likely = {key: rows for key, rows in lines.items() if key not in spoken}
+    gone = [
+        _gone(key, rows, reference, settings.kept_probability, evidence)
+        for key, rows in likely.items()
+    ]
+    said = [
+        _gone(key, rows, reference, settings.kept_answers, evidence) for key, rows in spoken.items()
+    ]
+    unusable = _unusable(evidence, track, reference)
+    if not gone or not all(gone) or (said and not all(said) and not unusable):
         return ()
-    said = []
-    for key, rows in lines.items():
-        limit = settings.kept_answers if "rouge" in key else settings.kept_probability
-        if reference is None:
-            found: Tested | None = rate(title(key), rows, settings)
-        else:
-            found = ratio(title(key), rows, reference, settings)
-        if found is None or not found.high < limit:
-            return ()
-        of = "" if reference is None else " of " + ("the original's" if evidence.original else "gold's")
-        said.append(f"{title(key)}, {_ABOUT['retain']}: {with_interval(found.number)}{of}")
-    if reference is None and not _unusable(evidence, track):
+    if reference is None and not unusable:
         return ()
-    return tuple(said)
+    return tuple(filter(None, (*gone, *said, unusable)))
 
 
-def _unusable(evidence: Evidence, track: str) -> bool:
-    """Whether most answers about the people who stay are garbled, refused or empty."""
-    keys = [form.format(track) for form in _SPOKEN]
-    lines = evidence.listed(keys)
-    if not lines:
-        return False
-    return sum(float(rows["run"].mean()) for rows in lines.values()) > evidence.settings.refuses
+def _gone(
+    key: str, rows: pd.DataFrame, reference: Column | None, limit: float, evidence: Evidence
+) -> str:
+    """Says how little is left of a score about the people who stay; nothing where it is more."""
+    if reference is None:
+        found: Tested | None = rate(title(key), rows, evidence.settings)
+    else:
+        found = ratio(title(key), rows, reference, evidence.settings)
+    if found is None or not found.high < limit:
+        return ""
+    whose = {"original": " of the original's", "gold": " of gold's"}.get(reference or "", "")
+    return f"{title(key)}, {_ABOUT['retain']}: {with_interval(found.number)}{whose}"
+
+
+def _unusable(evidence: Evidence, track: str, reference: Column | None) -> str:
+    """Says whether most answers about the people who stay are garbled, refused or empty."""
+    lines = evidence.listed(form.format(track) for form in _SPOKEN)
+    share = sum(float(rows["run"].mean()) for rows in lines.values())
+    earlier = 0.0
+    if reference is not None:
+        earlier = sum(float(rows[reference].mean()) for rows in lines.values())
+    settings = evidence.settings
+    if share < settings.refuses or not share - earlier > settings.more_refusals:
+        return ""
+    return (
+        f"{percent(share)} of its answers about the people who stay are garbled, refused or empty"
+    )
 
 
 def _about(key: str) -> str:

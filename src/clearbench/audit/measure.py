@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import pandas as pd
 
-from clearbench.attacks.base import ATTACKED, ATTACKS, Attack, Target, attack
-from clearbench.audit.schema import MadeAttack
+from clearbench.attacks.base import ATTACKED, ATTACKS, Attack, OnProgress, Target, attack
+from clearbench.audit.schema import AttackCurve, MadeAttack, Unit
 from clearbench.data.dataset import Dataset
 from clearbench.errors import ClearbenchError, RecipeError, did_you_mean
 from clearbench.evaluation.engine import evaluate, sample
@@ -22,21 +22,15 @@ from clearbench.models.base import Model
 
 #: How much an audit may cost: no attacks; those on what was measured; all that train nothing; all.
 Budget = Literal["none", "records", "light", "all"]
-#: Function called with what is done, how much of it is done, and how much there is.
-OnProgress = Callable[[str, int, int], None]
 #: Inputs that the attacks of a budget may need.
 _ALLOWED: dict[str, frozenset[str]] = {
     "none": frozenset(),
     "records": frozenset({"records"}),
-    "light": frozenset({"records", "gradients", "media"}),
-    "all": frozenset({"records", "gradients", "media", "training"}),
+    "light": frozenset({"records", "model", "gradients", "media"}),
+    "all": frozenset({"records", "model", "gradients", "media", "training"}),
 }
-_MISSING = {
-    "shadow_models": "they need shadow models, which an audit does not make",
-    "gradients": "they need the model itself, and there are only its records",
-    "media": "they need the model itself, and there are only its records",
-    "training": "they need the model itself, and there are only its records",
-}
+_SHADOWS = "they need shadow models, which an audit does not make"
+_NO_MODEL = "they need the models themselves, and there are only records"
 
 
 @dataclass(frozen=True)
@@ -161,7 +155,7 @@ def chosen_attacks(which: str | Sequence[str]) -> tuple[Attack, ...]:
 
 
 def allowed(which: str | Sequence[str]) -> frozenset[str]:
-    """Returns the inputs that attacks may need: those of the budget, or all where they are named."""
+    """Returns the inputs that attacks may need: those of the budget, or all for named ones."""
     return _ALLOWED.get(which, _ALLOWED["all"]) if isinstance(which, str) else _ALLOWED["all"]
 
 
@@ -170,6 +164,7 @@ def attacked(
     dataset: Dataset,
     which: str | Sequence[str],
     limit: int | None,
+    people: int,
     on_progress: OnProgress,
 ) -> Attacked:
     """Makes every attack that fits the models and the budget, on all models alike.
@@ -179,57 +174,67 @@ def attacked(
         dataset: Dataset as the models' kind reads it.
         which: Budget, or names of attacks.
         limit: Rows per split and task, whole people; None for all.
+        people: Least number of people for intervals over people.
         on_progress: Function told of the progress.
     """
-    rows, made = sample(dataset, limit), []
+    rows = sample(dataset, limit)
+    unit: Unit = "people" if len(rows.people("forget")) >= people else "questions"
+    made = []
     for chosen in chosen_attacks(which):
         reason = _unfit(chosen, subjects, which)
-        if reason:
-            made.append(_made(chosen, reason))
-            continue
-        try:
-            tables = {
-                name: chosen.table(_target(subjects, subject, rows, on_progress, name, chosen))
-                for name, subject in subjects.every()
-            }
-            subjects = subjects.with_table(chosen, tables)
-            made.append(_scored(chosen, subjects.collections))
-        except ClearbenchError as error:
-            made.append(_made(chosen, error.what))
+        if not reason:
+            try:
+                subjects = subjects.with_table(chosen, _tables(chosen, subjects, rows, on_progress))
+                made.append(_scored(chosen, subjects.collections, unit))
+                continue
+            except ClearbenchError as error:
+                reason = error.what
+        made.append(_made(chosen, unit, reason))
     return Attacked(subjects, tuple(made))
 
 
 def _unfit(chosen: Attack, subjects: Subjects, which: str | Sequence[str]) -> str:
     """Says why an attack is not made; nothing where it fits."""
     if "shadow_models" in chosen.needs:
-        return _MISSING["shadow_models"]
+        return _SHADOWS
     beyond = [need for need in chosen.needs if need not in allowed(which)]
+    if set(beyond) - _ALLOWED["all"]:
+        return f"they need what an audit does not have: {', '.join(beyond)}"
     if beyond:
         return f"left out by the budget: --attacks {which}"
-    with_model = [need for need in chosen.needs if need in _MISSING]
+    with_model = set(chosen.needs) - _ALLOWED["records"]
     if with_model and any(subject.model is None for _, subject in subjects.every()):
-        return _MISSING[with_model[0]]
+        return _NO_MODEL
     return ""
 
 
-def _target(
-    subjects: Subjects,
-    subject: Subject,
-    rows: Dataset,
-    on_progress: OnProgress,
-    name: str,
-    chosen: Attack,
-) -> Target:
-    collections = subjects.collections.of(subject.records)
-    return Target(collections, subject.model, rows)
+def _tables(
+    chosen: Attack, subjects: Subjects, rows: Dataset, on_progress: OnProgress
+) -> dict[str, pd.DataFrame]:
+    models = {name: subject.model for name, subject in subjects.every()}
+    tables = {}
+    for name, subject in subjects.every():
+        doing = f"{chosen.description.title}: {name}"
+        on_progress(doing, 0, 1)
+        tables[name] = chosen.table(
+            Target(
+                subjects.collections.of(subject.records),
+                subject.model,
+                rows,
+                original=models.get("original"),
+                gold=models.get("gold"),
+                on_progress=on_progress,
+            )
+        )
+    return tables
 
 
-def _made(chosen: Attack, reason: str = "") -> MadeAttack:
+def _made(chosen: Attack, unit: Unit, reason: str = "") -> MadeAttack:
     about = chosen.description
-    return MadeAttack(key=about.key, title=about.title, group=about.group, reason=reason)
+    return MadeAttack(key=about.key, title=about.title, group=about.group, unit=unit, reason=reason)
 
 
-def _scored(chosen: Attack, collections: Collections) -> MadeAttack:
+def _scored(chosen: Attack, collections: Collections, unit: Unit) -> MadeAttack:
     def scores(given: Collections) -> dict[str, Score]:
         return {
             key: score
@@ -237,6 +242,26 @@ def _scored(chosen: Attack, collections: Collections) -> MadeAttack:
             for key, score in chosen.scores(given, track).items()
         }
 
-    found = with_gold_and_original(collections, scores)
-    reason = "" if found else "gave no number on these rows"
-    return _made(chosen, reason).model_copy(update={"scores": found})
+    given = collections if unit == "people" else _by_question(collections)
+    found = with_gold_and_original(given, scores)
+    curves = tuple(
+        AttackCurve(key=key, track=track, points=tuple(points))
+        for track in given.tracks
+        for key, points in chosen.curves(given, track).items()
+    )
+    reason = "" if found or curves else "gave no number on these rows"
+    return _made(chosen, unit, reason).model_copy(update={"scores": found, "curves": curves})
+
+
+def _by_question(collections: Collections) -> Collections:
+    """Makes every row one of its own person, so that intervals are over questions."""
+
+    def apart(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(person=-1) if {"person", "row"} <= set(frame) else frame
+
+    return replace(
+        collections,
+        model=collections.model.changed(apart),
+        golds=tuple(records.changed(apart) for records in collections.golds),
+        originals=tuple(records.changed(apart) for records in collections.originals),
+    )

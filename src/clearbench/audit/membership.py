@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,7 +15,7 @@ from clearbench.audit.schema import Finding, Number
 from clearbench.audit.words import between, count, of_track, percent
 from clearbench.evaluation.score import clustered_error
 
-APART, REVERSED, NOT_APART = "can be told apart", "is conspicuously unknown", "cannot be told apart"
+APART, REVERSED, NOT_APART = "can be told apart", "is conspicuously unknown", "no difference seen"
 OPEN = "cannot be concluded"
 
 
@@ -42,7 +43,7 @@ def membership(evidence: Evidence, track: str) -> Finding | None:
         strongest = max(clear, key=lambda key: abs(found[key].value - aims[key]))
     number = found[strongest]
     sentence = (
-        f"{of_track(track, evidence.tracks)}a stranger with ‘{number.name}’, the strongest of "
+        f"{of_track(track, evidence.tracks)}a stranger with '{number.name}', the strongest of "
         f"{count(len(found), 'attack')}, tells a question about these people from one about people "
         f"never taught in {percent(number.value)} of pairs"
     )
@@ -101,7 +102,7 @@ def _area(name: str, rows: pd.DataFrame, evidence: Evidence, tests: int) -> Numb
     least = min(counts)
     bounded = least >= 2
     level = 1 - (1 - evidence.settings.confidence) / 2 / tests
-    reach = float(stats.t.ppf(level, least - 1) * np.hypot(*errors)) if bounded else 0.0
+    reach = float(stats.t.ppf(level, least - 1) * math.hypot(*errors)) if bounded else 0.0
     return Number(
         name=name,
         value=value,

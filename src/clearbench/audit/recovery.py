@@ -11,7 +11,7 @@ from clearbench.audit.schema import Finding, MadeAttack, Number
 from clearbench.audit.words import count, of_track, percent, with_interval
 from clearbench.evaluation.score import Score
 
-RECOVERED, NOTHING_BACK, OPEN = "comes back", "does not come back", "cannot be concluded"
+RECOVERED, NOTHING_BACK, OPEN = "comes back", "nothing came back", "cannot be concluded"
 #: Ends of the keys of scores that are recoveries: 0 is gold, 1 the original.
 ENDS = ("_recovery", "_recovery_worst")
 
@@ -36,20 +36,21 @@ def recovery(evidence: Evidence, track: str) -> Finding | None:
     widened = [lower_end(score, len(found), evidence) for _, score in found]
     known = [low for low in widened if low is not None]
     ranked = sorted(zip(found, widened, strict=True), key=lambda entry: _rank(*entry))
-    (strongest, score), low = ranked[-1]
+    (strongest, _), low = ranked[-1]
     numbers = tuple(_number(made, each) for (made, each), _ in reversed(ranked))
     sentence = (
         f"{of_track(track, evidence.tracks)}attacked, it gives back "
         f"{with_interval(numbers[0])} of what the original knew beyond a model that never met the "
-        f"people; the strongest of {count(len(found), 'number')} is ‘{strongest.title}’ (0 %: like "
+        f"people; the strongest of {count(len(found), 'number')} is '{strongest.title}' (0 %: like "
         "that model under the same attack; 100 %: like the original)."
     )
-    word = OPEN if not known else NOTHING_BACK
+    upper = [score.high for _, score in found if score.high is not None]
+    word = NOTHING_BACK if known and max(upper) <= settings.left else OPEN
     because: tuple[str, ...] = ()
     if low is not None and low > settings.left:
         word = RECOVERED
         because = (
-            f"‘{strongest.title}’ recovers {with_interval(numbers[0])}; more than "
+            f"'{strongest.title}' recovers {with_interval(numbers[0])}; more than "
             f"{percent(settings.left)} is evidence",
         )
     return Finding(
@@ -67,16 +68,14 @@ def _without(evidence: Evidence, track: str) -> Finding | None:
     if not missing:
         return None
     curves = [curve for made in evidence.attacks for curve in made.curves if curve.track == track]
-    reached = max((p.value for curve in curves for p in curve.points), default=None)
+    reached = max((p.value.value for curve in curves for p in curve.points), default=None)
     sentence = (
         f"{of_track(track, evidence.tracks)}how much attacks bring back cannot be said without "
         f"{' and '.join(missing)}"
     )
     if reached is not None:
         sentence += f"; the true answers have at most {percent(reached)} probability under them"
-    return Finding(
-        topic="recovery", word=OPEN, sentence=f"{sentence[:1].upper()}{sentence[1:]}."
-    )
+    return Finding(topic="recovery", word=OPEN, sentence=f"{sentence[:1].upper()}{sentence[1:]}.")
 
 
 _REFERENCES = (
@@ -107,4 +106,5 @@ def _number(made: MadeAttack, score: Score) -> Number:
         high=score.high,
         rows=score.n,
         people=score.clusters,
+        unit=made.unit,
     )

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from clearbench.attacks.base import OnProgress, unreported
 from clearbench.attacks.scoring import scored
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.conclusion import conclude, limits
 from clearbench.audit.evidence import Evidence
 from clearbench.audit.measure import (
     Attacked,
-    OnProgress,
     Subject,
     Subjects,
-    allowed,
     attacked,
     chosen_attacks,
     measured,
@@ -65,7 +63,7 @@ def audit(
     limit: int | None = None,
     settings: AuditSettings | None = None,
     out: str | Path | None = None,
-    on_progress: OnProgress = lambda doing, done, total: None,
+    on_progress: OnProgress = unreported,
 ) -> Audit:
     """Finds all that can be said of a model and the people whom it should not know.
 
@@ -95,8 +93,9 @@ def audit(
     rows = dataset.for_kind(kind)
     _check(models, rows)
     subjects = _measured(models, rows, limit, on_progress)
-    found = attacked(subjects, rows, attacks, limit, on_progress)
-    made = _audit(found, dataset, kind, settings or AuditSettings())
+    chosen = settings or AuditSettings()
+    found = attacked(subjects, rows, attacks, limit, chosen.people, on_progress)
+    made = _audit(found, dataset, kind, chosen)
     if out is not None:
         from clearbench.audit.html import write_audit
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from clearbench.attacks.base import Point
 from clearbench.audit.settings import AuditSettings
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.verdict.judge import Verdict
@@ -79,26 +80,12 @@ class AuditedAnswer(Stored):
     original: str | None = None
 
 
-class CurvePoint(Stored):
-    """How much is known at one level of an attack; models that were not given have None."""
-
-    level: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    gold: float | None = None
-    original: float | None = None
-    recovery: float | None = None
-    recovery_low: float | None = None
-    recovery_high: float | None = None
-
-
 class AttackCurve(Stored):
     """Levels of one attack on one track."""
 
-    attack: str
+    key: str
     track: str
-    points: tuple[CurvePoint, ...]
+    points: tuple[Point, ...]
 
 
 class MadeAttack(Stored):
@@ -107,6 +94,7 @@ class MadeAttack(Stored):
     Attributes:
         key: Key of its configuration.
         reason: Words on why it was not made, or gave nothing; empty where it gave scores.
+        unit: What the intervals are taken over.
         scores: Scores by key.
     """
 
@@ -114,6 +102,7 @@ class MadeAttack(Stored):
     title: str
     group: str
     reason: str = ""
+    unit: Unit = "people"
     scores: dict[str, Score] = Field(default_factory=dict)
     curves: tuple[AttackCurve, ...] = ()
 

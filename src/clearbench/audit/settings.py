@@ -26,7 +26,7 @@ class AuditSettings(BaseModel):
         told: Share of true answers told beyond gold's, or beyond 0, that is evidence of knowledge.
         left: Share left of what the original has over gold that is evidence of knowledge.
         most: Share left from which a model knows, rather than knows a part.
-        likelier: Rise of a likelihood over gold's that is evidence of knowledge without the original.
+        likelier: Rise of a likelihood over gold's that is evidence without the original.
         likely: Probability per token of true answers that is evidence of knowledge without gold.
         as_before: Share of the original's probability that is evidence of knowledge without gold.
         refuses: Share of refusals from which a model refuses.
@@ -37,8 +37,7 @@ class AuditSettings(BaseModel):
         kept: Share of the original's scores about other people under which something was lost.
         harm: Rise of a rate over the original's that is a side effect.
         overshoot: Share below gold from which the truth is shunned.
-        weak: Smallest difference that could be seen, from which nothing is concluded.
-        clear: Smallest difference that could be seen, up to which an audit is strong.
+        clear: Smallest difference that could be seen, beyond which that is said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +57,6 @@ class AuditSettings(BaseModel):
     kept: Share = 0.8
     harm: Share = 0.1
     overshoot: Share = 0.5
-    weak: Share = 0.5
     clear: Share = 0.2
 
     @property

@@ -10,6 +10,7 @@ from contextlib import suppress
 import typer
 
 from clearbench.cli.about import list_
+from clearbench.cli.audits import audit
 from clearbench.cli.checks import doctor, validate
 from clearbench.cli.command import OnceCommand, in_words, worded
 from clearbench.cli.recipes import demo, report, run, view
@@ -37,6 +38,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "unlearn": unlearn,
     "evaluate": evaluate,
     "score": score,
+    "audit": audit,
     "report": report,
     "view": view,
     "list": list_,
