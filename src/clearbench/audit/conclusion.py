@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.evidence import Evidence
 from clearbench.audit.knowledge import asked
+from clearbench.audit.measure import NO_STRANGERS
 from clearbench.audit.schema import AuditedRows, Finding, Number, Topic
 from clearbench.audit.words import count, percent, with_interval
 
@@ -101,8 +102,8 @@ def _nothing_found(
     undecided = [finding for finding in compared if finding.word == knowledge.OPEN]
     if undecided or not compared:
         sentence = (
-            "Nothing was found, and nothing can be concluded: the questions are too few, or say "
-            "too different things, to exclude that a part of the knowledge is left."
+            "Too little was found to say that it knows the people, and too much, or by too few "
+            "questions, to say that it does not."
         )
         return _finding(OPEN, sentence, [finding.sentence for finding in undecided], undecided)
     if refuses:
@@ -211,7 +212,7 @@ def _unasked(asked_rows: dict[str, AuditedRows]) -> Iterator[str]:
 def _not_attacked(evidence: Evidence) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for made in evidence.attacks:
-        if made.reason:
+        if made.reason and made.reason != NO_STRANGERS:
             reasons.setdefault(made.reason, []).append(made.title)
     for reason, titles in reasons.items():
         yield f"What these attacks would find: {', '.join(titles)} ({reason})."

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from clearbench.audit.schema import MadeAttack, Number, Unit
+from clearbench.audit.schema import MadeAttack, Number, Scale, Unit
 from clearbench.audit.settings import AuditSettings
 from clearbench.evaluation.verdict import estimates
 from clearbench.evaluation.verdict.tests import LEAST_GAP
@@ -92,7 +92,7 @@ def rate(name: str, rows: pd.DataFrame, settings: AuditSettings, tests: int = 1)
         tests: Number of tests that share the error.
     """
     values = rows["run"].to_numpy(float)
-    return _within(_tested(name, rows, values, None, settings, tests), 0.0)
+    return _within(_tested(name, rows, values, None, settings, tests, "value"), 0.0)
 
 
 def _within(found: Tested, least: float) -> Tested:
@@ -109,7 +109,7 @@ def difference(
 ) -> Tested:
     """Estimates the mean difference from another model's values on the same rows."""
     values = (rows["run"] - rows[other]).to_numpy(float)
-    return _within(_tested(name, rows, values, None, settings, tests), -1.0)
+    return _within(_tested(name, rows, values, None, settings, tests, "difference"), -1.0)
 
 
 def share_left(
@@ -122,7 +122,8 @@ def share_left(
     gap = (rows["original"] - rows["gold"]).to_numpy(float)
     if gap.mean() < LEAST_GAP:
         return None
-    return _tested(name, rows, (rows["run"] - rows["gold"]).to_numpy(float), gap, settings, tests)
+    above = (rows["run"] - rows["gold"]).to_numpy(float)
+    return _tested(name, rows, above, gap, settings, tests, "place")
 
 
 def ratio(
@@ -132,7 +133,7 @@ def ratio(
     below = rows[other].to_numpy(float)
     if below.mean() < LEAST_GAP:
         return None
-    return _tested(name, rows, rows["run"].to_numpy(float), below, settings, tests)
+    return _tested(name, rows, rows["run"].to_numpy(float), below, settings, tests, "ratio")
 
 
 def _tested(
@@ -142,6 +143,7 @@ def _tested(
     below: NDArray[np.float64] | None,
     settings: AuditSettings,
     tests: int,
+    scale: Scale,
 ) -> Tested:
     groups, unit = units(rows, settings)
     least = 2 if unit == "questions" else settings.people
@@ -167,6 +169,7 @@ def _tested(
     number = Number(
         name=name,
         value=shown.value,
+        scale=scale,
         low=shown.low if bounded else None,
         high=shown.high if bounded else None,
         **{column: value for column, value in means.items() if math.isfinite(value)},

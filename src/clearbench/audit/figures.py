@@ -46,13 +46,20 @@ def _bar(axes: Axes, place: int, number: Number) -> None:
     axes.barh(place, number.value, height=0.42, color=_MODEL, alpha=0.85)
     if number.low is not None and number.high is not None:
         axes.plot([number.low, number.high], [place, place], color=INK, lw=1.6)
-    for value, colour in ((number.gold, GOLD), (number.original, ORIGINAL)):
+    for value, colour in zip(_marks(number), (GOLD, ORIGINAL), strict=True):
         if value is not None:
             axes.plot([value, value], [place - 0.36, place + 0.36], color=colour, lw=2.4)
 
 
+def _marks(number: Number) -> tuple[float | None, float | None]:
+    """Returns where gold and the original lie on the scale of a number."""
+    if number.scale == "place":
+        return 0.0, 1.0
+    return (number.gold, number.original) if number.scale == "value" else (None, None)
+
+
 def _values(number: Number) -> list[float]:
-    every = (number.value, number.low, number.high, number.gold, number.original)
+    every = (number.value, number.low, number.high, *_marks(number))
     return [value for value in every if value is not None]
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from clearbench.audit import words
 from clearbench.audit.figures import bars, curve
-from clearbench.audit.schema import AUDIT, Audit, AuditedAnswer, Finding, MadeAttack, Topic
+from clearbench.audit.schema import (
+    AUDIT,
+    AttackCurve,
+    Audit,
+    AuditedAnswer,
+    Finding,
+    MadeAttack,
+    Topic,
+)
 from clearbench.report.answers import SPLITS, marked
 from clearbench.report.page import inline, templates
 from clearbench.report.svg import GOLD, ORIGINAL, PALETTE
@@ -86,8 +94,19 @@ def _sections(audit: Audit) -> list[PageSection]:
 
 
 def _curves(attacks: Sequence[MadeAttack]) -> list[tuple[str, str]]:
-    drawn = ((made.title, curve(each)) for made in attacks for each in made.curves)
+    drawn = ((_titled(made, each), curve(each)) for made in attacks for each in made.curves)
     return [(title, figure) for title, figure in drawn if figure]
+
+
+def _titled(made: MadeAttack, drawn: AttackCurve) -> str:
+    """Writes the title of a curve; one with another key says what is other in it."""
+    key = drawn.key.rpartition(".")[2]
+    return made.title if key == made.key else made.titles.get(_recovery_of(key), key)
+
+
+def _recovery_of(key: str) -> str:
+    stem, _, end = key.rpartition("_")
+    return f"{stem}_recovery_{end}"
 
 
 def _pieces(answer: AuditedAnswer) -> list[tuple[str, str, tuple[tuple[str, bool], ...]]]:

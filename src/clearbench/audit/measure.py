@@ -30,6 +30,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "all": frozenset({"records", "model", "gradients", "media", "training"}),
 }
 _SHADOWS = "they need shadow models, which an audit does not make"
+NO_STRANGERS = "they need rows about people never taught"
 _NO_MODEL = "they need the models themselves, and there are only records"
 
 
@@ -250,7 +251,19 @@ def _scored(chosen: Attack, collections: Collections, unit: Unit) -> MadeAttack:
         for key, points in chosen.curves(given, track).items()
     )
     reason = "" if found or curves else "gave no number on these rows"
-    return _made(chosen, unit, reason).model_copy(update={"scores": found, "curves": curves})
+    if reason and chosen.written == ATTACKED and not _holdout(given.model):
+        reason = NO_STRANGERS
+    return _made(chosen, unit, reason).model_copy(
+        update={
+            "scores": found,
+            "titles": {key: about.title for key, about in chosen.numbers().items()},
+            "curves": curves,
+        }
+    )
+
+
+def _holdout(records: Records) -> bool:
+    return any(key.split == "holdout" for key in records.groups())
 
 
 def _by_question(collections: Collections) -> Collections:

@@ -16,12 +16,16 @@ RECOVERED, NOTHING_BACK, OPEN = "comes back", "nothing came back", "cannot be co
 ENDS = ("_recovery", "_recovery_worst")
 
 
-def recoveries(evidence: Evidence, track: str) -> Iterator[tuple[MadeAttack, Score]]:
+#: An attack, the last part of the key of one of its recoveries, and the recovery.
+Recovery = tuple[MadeAttack, str, Score]
+
+
+def recoveries(evidence: Evidence, track: str) -> Iterator[Recovery]:
     """Yields the recoveries of all attacks on a track."""
     for made in evidence.attacks:
         for key, score in made.scores.items():
             if key.split(".")[1] == track and key.endswith(ENDS):
-                yield made, score
+                yield made, key.rpartition(".")[2], score
 
 
 def recovery(evidence: Evidence, track: str) -> Finding | None:
@@ -33,24 +37,24 @@ def recovery(evidence: Evidence, track: str) -> Finding | None:
     if not found:
         return _without(evidence, track)
     settings = evidence.settings
-    widened = [lower_end(score, len(found), evidence) for _, score in found]
+    widened = [lower_end(score, len(found), evidence) for *_, score in found]
     known = [low for low in widened if low is not None]
     ranked = sorted(zip(found, widened, strict=True), key=lambda entry: _rank(*entry))
-    (strongest, _), low = ranked[-1]
-    numbers = tuple(_number(made, each) for (made, each), _ in reversed(ranked))
+    low = ranked[-1][1]
+    numbers = tuple(_number(*entry) for entry, _ in reversed(ranked))
     sentence = (
         f"{of_track(track, evidence.tracks)}attacked, it gives back "
         f"{with_interval(numbers[0])} of what the original knew beyond a model that never met the "
-        f"people; the strongest of {count(len(found), 'number')} is '{strongest.title}' (0 %: like "
-        "that model under the same attack; 100 %: like the original)."
+        f"people; the strongest of {count(len(found), 'measure')} is '{numbers[0].name}' (0 %: "
+        "like that model under the same attack; 100 %: like the original)."
     )
-    upper = [score.high for _, score in found if score.high is not None]
+    upper = [score.high for *_, score in found if score.high is not None]
     word = NOTHING_BACK if known and max(upper) <= settings.left else OPEN
     because: tuple[str, ...] = ()
     if low is not None and low > settings.left:
         word = RECOVERED
         because = (
-            f"'{strongest.title}' recovers {with_interval(numbers[0])}; more than "
+            f"'{numbers[0].name}' recovers {with_interval(numbers[0])}; more than "
             f"{percent(settings.left)} is evidence",
         )
     return Finding(
@@ -94,14 +98,15 @@ def lower_end(score: Score, tests: int, evidence: Evidence) -> float | None:
     return score.value - (score.value - score.low) * shared / own
 
 
-def _rank(entry: tuple[MadeAttack, Score], low: float | None) -> tuple[float, float]:
-    return (float("-inf") if low is None else low, entry[1].value)
+def _rank(entry: Recovery, low: float | None) -> tuple[float, float]:
+    return (float("-inf") if low is None else low, entry[2].value)
 
 
-def _number(made: MadeAttack, score: Score) -> Number:
+def _number(made: MadeAttack, key: str, score: Score) -> Number:
     return Number(
-        name=made.title,
+        name=made.titles.get(key, made.title),
         value=score.value,
+        scale="place",
         low=score.low,
         high=score.high,
         rows=score.n,

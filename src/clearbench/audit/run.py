@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from clearbench.attacks.base import OnProgress, unreported
-from clearbench.attacks.scoring import scored
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.conclusion import conclude, limits
 from clearbench.audit.evidence import Evidence
@@ -23,15 +22,19 @@ from clearbench.audit.measure import (
 )
 from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, Finding
 from clearbench.audit.settings import AuditSettings
+from clearbench.audit.vocabulary import by_form_alone
 from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
 from clearbench.data.modality import modality, readable_by, spell_modalities
-from clearbench.errors import ClearbenchError, DataError, RecipeError
+from clearbench.errors import DataError, RecipeError
+from clearbench.evaluation import scoring
 from clearbench.evaluation.checks import check_records
 from clearbench.evaluation.comparable import check_same_questions, swapped
+from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.metrics.leaks import WHOLE
 from clearbench.evaluation.metrics.rouge import rouge
+from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.verdict.evidence import ShownAnswer, worst_answers
@@ -92,10 +95,10 @@ def audit(
     kind = _kind(models)
     rows = dataset.for_kind(kind)
     _check(models, rows)
-    subjects = _measured(models, rows, limit, on_progress)
+    subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
     chosen = settings or AuditSettings()
     found = attacked(subjects, rows, attacks, limit, chosen.people, on_progress)
-    made = _audit(found, dataset, kind, chosen)
+    made = _audit(found, dataset, kind, chosen, doubts)
     if out is not None:
         from clearbench.audit.html import write_audit
 
@@ -151,11 +154,13 @@ def _measured(
     return Subjects(subjects["model"], subjects.get("gold"), subjects.get("original"))
 
 
-def _audit(found: Attacked, dataset: Dataset, kind: str, settings: AuditSettings) -> Audit:
+def _audit(
+    found: Attacked, dataset: Dataset, kind: str, settings: AuditSettings, doubts: Sequence[str]
+) -> Audit:
     subjects, rows = found.subjects, dataset.for_kind(kind)
-    collected, doubts = _evidence(found, kind, settings)
+    collected = _evidence(found, kind, settings)
     findings = tuple(_findings(collected, kind))
-    asked = _asked(subjects.audited.records, rows)
+    asked = _asked(subjects.audited.records, rows, readable_by(kind))
     fingerprints = {name: subject.fingerprint for name, subject in subjects.every()}
     scores, problems = _scores(subjects)
     return Audit(
@@ -170,7 +175,7 @@ def _audit(found: Attacked, dataset: Dataset, kind: str, settings: AuditSettings
         conclusion=conclude(collected, findings),
         findings=findings,
         open=limits(collected, findings, asked),
-        doubts=(*dataset.doubts, *doubts, *problems),
+        doubts=(*dataset.doubts, *doubts, *_compared(subjects), *problems),
         answers=tuple(_answers(subjects, dataset)),
         attacks=found.attacks,
         verdict=_verdict(collected, subjects, dataset),
@@ -178,7 +183,7 @@ def _audit(found: Attacked, dataset: Dataset, kind: str, settings: AuditSettings
     )
 
 
-def _evidence(found: Attacked, kind: str, settings: AuditSettings) -> tuple[Evidence, list[str]]:
+def _evidence(found: Attacked, kind: str, settings: AuditSettings) -> Evidence:
     subjects = found.subjects
     ours, nothing = subjects.audited.records, Records({})
     gold, original = (
@@ -187,7 +192,7 @@ def _evidence(found: Attacked, kind: str, settings: AuditSettings) -> tuple[Evid
     )
     table = paired(ours, gold, original, kind)
     about = {key for key in ours.groups() if key.split == "forget"}
-    collected = Evidence(
+    return Evidence(
         rows={str(key): lines for key, lines in table.groupby("key", sort=False)},
         tracks=tuple(name for name in readable_by(kind) if name in {key.track for key in about}),
         kind=kind,
@@ -198,15 +203,19 @@ def _evidence(found: Attacked, kind: str, settings: AuditSettings) -> tuple[Evid
         attacks=found.attacks,
         attacked=found.membership_lines(),
     )
-    doubts = []
-    if subjects.gold is not None:
-        doubts += [sentence for _, sentence in swapped(ours, gold)]
-        if subjects.gold.fingerprint == subjects.audited.fingerprint != "":
-            doubts.append(
-                "the model that never met the people is the audited model itself: no difference "
-                "could have been found"
-            )
-    return collected, doubts
+
+
+def _compared(subjects: Subjects) -> Iterator[str]:
+    """Yields what is doubtful about gold: that it knows the people, or is the audited model."""
+    gold, audited = subjects.gold, subjects.audited
+    if gold is None:
+        return
+    yield from (sentence for _, sentence in swapped(audited.records, gold.records))
+    if gold.fingerprint == audited.fingerprint != "":
+        yield (
+            "the model that never met the people is the audited model itself: no difference could "
+            "have been found"
+        )
 
 
 def _findings(collected: Evidence, kind: str) -> Iterator[Finding]:
@@ -216,10 +225,14 @@ def _findings(collected: Evidence, kind: str) -> Iterator[Finding]:
         yield from filter(None, (besides(collected, track) for track in readable_by(kind)))
 
 
-def _asked(records: Records, rows: Dataset) -> dict[str, AuditedRows]:
+def _asked(records: Records, rows: Dataset, tracks: Sequence[str]) -> dict[str, AuditedRows]:
+    """Counts people, rows that the model could read, and rows that were asked, by split."""
     answers = records.answers
     asked = {
         str(split): int(count) for split, count in answers.groupby("split")["row"].nunique().items()
+    }
+    readable = {
+        split: [row for row in own if row.track in tracks] for split, own in rows.evaluation.items()
     }
     return {
         split: AuditedRows(
@@ -227,18 +240,27 @@ def _asked(records: Records, rows: Dataset) -> dict[str, AuditedRows]:
             rows=len(own),
             asked=asked[split],
         )
-        for split, own in rows.evaluation.items()
+        for split, own in readable.items()
         if asked.get(split)
     }
 
 
 def _scores(subjects: Subjects) -> tuple[dict[str, Score], list[str]]:
-    """Computes all scores; where the records do not allow the protocol's, none, and why."""
-    given = subjects.collections
-    try:
-        return scored(given.model, given.gold, given.original).scores, []
-    except ClearbenchError as error:
-        return {}, [f"scores are left out: {error.what}"]
+    """Computes the scores of metrics and aggregates; those of attacks stand with the attacks.
+
+    Returns:
+        Scores, and a sentence for every metric of a plugin that failed.
+    """
+    chosen, failures = protocol("clear"), dict[str, str]()
+
+    def compute(given: Collections) -> dict[str, Score]:
+        scores, failed = scoring.measured(given, chosen.metrics())
+        failures.update(failed)
+        return scores | chosen.aggregates({key: score.value for key, score in scores.items()})
+
+    scores = scoring.with_gold_and_original(subjects.collections, compute)
+    said = [f"metric '{name}' failed: {reason}" for name, reason in failures.items()]
+    return dict(sorted(scores.items())), said
 
 
 def _verdict(collected: Evidence, subjects: Subjects, dataset: Dataset) -> Verdict | None:

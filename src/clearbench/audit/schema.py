@@ -17,6 +17,9 @@ AUDIT = "audit.json"
 Topic = Literal[
     "conclusion", "told", "known", "recovery", "membership", "refusals", "lost", "side effects"
 ]
+#: What a number is: a value of the model; its difference from gold's value, or from the original's;
+#: its place between gold (0) and the original (1); its ratio to the original's value, or gold's.
+Scale = Literal["value", "difference", "place", "ratio"]
 #: What an interval is taken over.
 Unit = Literal["people", "questions"]
 
@@ -26,14 +29,17 @@ class Number(Stored):
 
     Attributes:
         low: Lower end of the interval; None where there is none.
-        gold: Value of the model that never met the people.
-        original: Value of the model before unlearning.
+        gold: Value of the model that never met the people, as the model's own before it was
+            compared.
+        original: Value of the model before unlearning, likewise.
+        scale: What kind of number it is.
         unit: What the interval is taken over.
         detectable: Smallest difference that would be seen in four of five repetitions.
     """
 
     name: str
     value: float
+    scale: Scale = "value"
     low: float | None = None
     high: float | None = None
     gold: float | None = None
@@ -96,6 +102,7 @@ class MadeAttack(Stored):
         reason: Words on why it was not made, or gave nothing; empty where it gave scores.
         unit: What the intervals are taken over.
         scores: Scores by key.
+        titles: Titles of the scores, by the last part of their keys.
     """
 
     key: str
@@ -104,6 +111,7 @@ class MadeAttack(Stored):
     reason: str = ""
     unit: Unit = "people"
     scores: dict[str, Score] = Field(default_factory=dict)
+    titles: dict[str, str] = Field(default_factory=dict)
     curves: tuple[AttackCurve, ...] = ()
 
 
