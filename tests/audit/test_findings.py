@@ -203,7 +203,7 @@ def test_what_comes_back(value: float, reach: float | None, word: str) -> None:
 
 
 def members(run: Values, gold: Values | None, others: Values, golds: Values | None) -> Any:
-    """Values of an attack on rows of six people to forget and six never taught, higher: stranger."""
+    """Values of an attack on rows of people to forget and of people never taught."""
     sides = [("forget", run, gold), ("holdout", others, golds)]
     return pd.concat(
         pd.DataFrame(

@@ -93,6 +93,8 @@ def audit(
         for name, given in (("model", model), ("gold", reference), ("original", original))
     }
     kind = _kind(models)
+    if not dataset.evaluation.get("forget"):
+        raise RecipeError("nobody is to be forgotten", "audit", "give --forget FILE")
     rows = dataset.for_kind(kind)
     _check(models, rows)
     subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
@@ -122,14 +124,11 @@ def _kind(models: dict[str, Model | Records | None]) -> str:
 
 
 def _check(models: dict[str, Model | Records | None], rows: Dataset) -> None:
-    """Refuses rows about nobody, rows that the model cannot read, and pictures it cannot take."""
-    model = models["model"]
-    forget = rows.evaluation.get("forget", ())
-    if not forget:
-        raise RecipeError("nobody is to be forgotten", "audit", "give --forget FILE")
+    """Refuses rows that the model cannot read, pictures it cannot take, and other questions."""
+    model, forget = models["model"], rows.evaluation.get("forget", ())
     if isinstance(model, Model):
         if not any(model.accepts(item(row)) for row in forget):
-            what = f"a {model.kind} model can answer none of {len(forget)} rows to forget"
+            what = f"a {model.kind} model can answer none of the rows to forget"
             raise DataError(what, "audit", "give rows of a modality that it reads")
         check_pictures(model, (item(row) for split in rows.evaluation.values() for row in split))
     ours = models["model"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
+
 from clearbench.audit.measure import Subject, Subjects
 from clearbench.audit.words import percent
 from clearbench.evaluation.records import SIDE, Records
@@ -49,5 +51,7 @@ def _strange(records: Records) -> float | None:
 
 def _without_words(subject: Subject) -> Subject:
     lines = subject.records.table(WORDINGS)
-    empty = lines.assign(unknown_words=[[] for _ in range(len(lines))])
+    empty = lines.assign(
+        unknown_words=pd.Series([[]] * len(lines), index=lines.index, dtype=object)
+    )
     return replace(subject, records=subject.records.with_table(WORDINGS, empty))
