@@ -20,7 +20,9 @@ from clearbench.models.base import Model
 from clearbench.plugins import Registry
 
 #: Inputs that an attack may need besides its parameters.
-Need = Literal["records", "model", "gradients", "shadow_models", "media", "training"]
+Need = Literal[
+    "records", "model", "original", "gold", "gradients", "shadow_models", "media", "training"
+]
 #: One line per attack and attacked row; `value` is higher for what is less likely training data.
 ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
 #: Function called with (what is being done, parts done, parts in all).
@@ -120,6 +122,10 @@ class Attack(Measure, ABC):
     @abstractmethod
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
         """Computes scores by key; none where the records lack what it needs."""
+
+    def unsuited(self, model: Model) -> str:
+        """Says why it cannot be made on a model, whose table is then empty; empty where it can."""
+        return ""
 
     def curves(self, collections: Collections, track: str) -> dict[str, list[Point]]:
         """Computes curves over the attack's levels by key; none where it has no levels."""

@@ -37,11 +37,13 @@ class Pairs:
             `taught`, if it decides at all.
         taught: Whether the model was once taught the row, (pairs,).
         people: Person of each pair's row, (pairs,).
+        models: Model of each pair, (pairs,).
     """
 
     evidence: Numbers
     taught: Mask
     people: People
+    models: People
 
     def area(self) -> Estimate:
         """Computes the probability that a taught pair has more evidence than one never taught.
@@ -75,15 +77,27 @@ class Pairs:
     def _by_side(self, shares: Numbers, value: float, weight: float) -> Estimate:
         """Adds the error of `weight` times the sum of both sides' means of `shares`.
 
-        The variance is that of sums by person with the correction G / (G - 1), where G counts the
-        people on the smaller side.
+        What a person's rows have in common and what a model's have both count (Cameron, Gelbach and
+        Miller 2011): the variance of sums by person, and by model where there are several, less
+        that of sums by both, each with the correction G / (G - 1), where G counts the clusters on
+        the smaller side.
         """
-        people, index = np.unique(self.people, return_inverse=True)
-        parts = np.zeros(len(people))
-        counts = []
+        parts = np.zeros(len(self.evidence))
         for side in (self.taught, ~self.taught):
-            residuals = weight * (shares[side] - shares[side].mean()) / side.sum()
-            parts += np.bincount(index[side], weights=residuals, minlength=len(people))
-            counts.append(len(np.unique(self.people[side])))
-        few = min(counts)
-        return Estimate(value, float(np.sqrt(few / max(1, few - 1) * (parts**2).sum())), few)
+            parts[side] = weight * (shares[side] - shares[side].mean()) / side.sum()
+        several = len(np.unique(self.models)) > 1
+        ways = [self.people, self.models] if several else [self.people]
+        found = [self._variance(parts, way) for way in ways]
+        fewest = min(count for _, count in found)
+        variance = sum(each for each, _ in found)
+        if several:
+            both = self.models * (self.people.max() + 1) + self.people
+            variance = max(variance - self._variance(parts, both)[0], *(each for each, _ in found))
+        return Estimate(value, float(np.sqrt(variance)), fewest)
+
+    def _variance(self, parts: Numbers, clusters: People) -> tuple[float, int]:
+        """Computes the variance of the sum of parts by cluster, and the smaller side's clusters."""
+        names, index = np.unique(clusters, return_inverse=True)
+        sums = np.bincount(index, weights=parts, minlength=len(names))
+        fewest = min(len(np.unique(clusters[side])) for side in (self.taught, ~self.taught))
+        return fewest / max(1, fewest - 1) * float((sums**2).sum()), fewest

@@ -89,6 +89,10 @@ class SurvivalAttack(Attack):
         """Returns the ids of measured rows whose answers the attack itself shows to the model."""
         return frozenset()
 
+    def suits(self, row: Example) -> bool:
+        """Whether a row can be attacked; all by default."""
+        return True
+
     def order(self, levels: Iterable[str]) -> list[str]:
         """Sorts levels: the one without an attack, then numbers, then other names."""
         return sorted(levels, key=lambda name: (name != self.baseline, *_number(name), name))
@@ -106,7 +110,8 @@ class SurvivalAttack(Attack):
 
     def table(self, target: Target) -> pd.DataFrame:
         """Computes a line per level and row of the forgotten and of some retained people."""
-        rows = self.measured(target)
+        model, _ = self.given(target)
+        rows = [] if self.unsuited(model) else self.measured(target)
         shown = self.shown(target) if rows else frozenset()
         found = list(self.known(target, rows)) if rows else []
         return SURVIVED.frame(
@@ -135,7 +140,8 @@ class SurvivalAttack(Attack):
         model, dataset = self.given(target)
         chosen: list[Row] = []
         for split in ("forget", "retain"):
-            mine = [r for r in dataset.evaluation.get(split, ()) if model.accepts(item(r))]
+            every = dataset.evaluation.get(split, ())
+            mine = [row for row in every if self.suits(row) and model.accepts(item(row))]
             tracks = {row.track for row in mine}
             rows = [row for track in sorted(tracks) for row in _of_main_task(mine, track)]
             if split == "retain":

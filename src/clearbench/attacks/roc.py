@@ -12,6 +12,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 #: Holdout rows needed for a false-positive rate: ten times as many as one row would be of it.
 FALSE_POSITIVE_RATES = {"tpr_at_1": 0.01, "tpr_at_01": 0.001}
 ROWS_PER_RATE = 10
+#: Points of a drawn curve.
+CURVE_POINTS = 61
 
 
 def auc(members: ArrayLike, others: ArrayLike) -> float:
@@ -23,6 +25,18 @@ def tpr_at(members: ArrayLike, others: ArrayLike, fpr: float) -> float:
     """Computes the share of members below the last threshold that at most `fpr` of others pass."""
     rates, shares, _ = roc_curve(*_labelled(members, others), drop_intermediate=False)
     return float(shares[rates <= fpr + 1e-12].max())
+
+
+def curve(members: ArrayLike, others: ArrayLike) -> tuple[list[float], list[float]]:
+    """Computes true-positive rates at false-positive rates from 0.001 to 1, evenly in logarithms.
+
+    Returns:
+        False and true-positive rates, (`CURVE_POINTS`,) each.
+    """
+    rates, shares, _ = roc_curve(*_labelled(members, others), drop_intermediate=False)
+    wanted = np.logspace(-3, 0, CURVE_POINTS)
+    places = np.searchsorted(rates, wanted + 1e-12, side="right") - 1
+    return wanted.tolist(), shares[places].tolist()
 
 
 def _labelled(members: ArrayLike, others: ArrayLike) -> tuple[NDArray[np.int64], ArrayLike]:

@@ -87,9 +87,19 @@ def kernel_widths(values: Numbers, used: Mask, bandwidth: Bandwidth) -> Numbers:
     spread = np.nanstd(kept, axis=0, ddof=1)
     factor = 1.06
     if bandwidth == "silverman":
-        low, high = np.nanquantile(kept, [0.25, 0.75], axis=0)
-        quartiles = (high - low) / NORMAL_QUARTILES
+        quartiles = (_quantile(kept, count, 0.75) - _quantile(kept, count, 0.25)) / NORMAL_QUARTILES
         spread = np.where(quartiles > 0, np.minimum(spread, quartiles), spread)
         factor = 0.9
     widths: Numbers = np.maximum(factor * spread * count**-0.2, SMALLEST)
     return widths
+
+
+def _quantile(kept: Numbers, count: Numbers, level: float) -> Numbers:
+    """Computes a quantile of each row's signals, between the two nearest; NaN are no signals."""
+    ordered, rows = np.sort(kept, axis=0), np.arange(kept.shape[1])
+    place = level * (count - 1)
+    before = np.floor(place).astype(int)
+    after = np.ceil(place).astype(int)
+    low, high = ordered[before, rows], ordered[after, rows]
+    quantile: Numbers = low + (place - before) * (high - low)
+    return quantile

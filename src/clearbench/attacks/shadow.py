@@ -173,14 +173,31 @@ class ShadowAttack(MembershipAttack):
             judged.append((_METHOD, given.of_shadows(), self.design))
         found: dict[str, Score] = {}
         for prefix, signals, design in judged:
-            evidence, attacked = self.evidence(signals, design)
-            people = np.broadcast_to(signals.people, attacked.shape)
-            pairs = Pairs(evidence[attacked], signals.taught[attacked], people[attacked])
-            found |= {f"{prefix}{name}": score for name, score in self._numbers(pairs).items()}
-        whole = found["auc"]
-        models = {"value": float(len(collections.shadows)), "range": (0.0, None)}
-        found[_MODELS] = whole.model_copy(update={**models, "low": None, "high": None})
-        return {f"forget.{track}.{self.score_key}_{name}": value for name, value in found.items()}
+            found |= self._judged(prefix, signals, design)
+        return self._by_key(found, len(collections.shadows), track)
+
+    def method_scores(self, signals: Signals, track: str) -> dict[str, Score]:
+        """Computes the numbers of shadow models alone, by key: what can be said of a method.
+
+        Args:
+            signals: Signals of shadow models that were all made alike.
+            track: Track of the rows.
+        """
+        return self._by_key(self._judged(_METHOD, signals, self.design), len(signals.values), track)
+
+    def _judged(self, prefix: str, signals: Signals, design: Design) -> dict[str, Score]:
+        evidence, attacked = self.evidence(signals, design)
+        people = np.broadcast_to(signals.people, attacked.shape)
+        models = np.broadcast_to(np.arange(len(people))[:, None], attacked.shape)
+        taught = signals.taught[attacked]
+        pairs = Pairs(evidence[attacked], taught, people[attacked], models[attacked])
+        return {f"{prefix}{name}": score for name, score in self._numbers(pairs).items()}
+
+    def _by_key(self, found: dict[str, Score], models: int, track: str) -> dict[str, Score]:
+        whole = next(score for name, score in found.items() if name.endswith("auc"))
+        count = {"value": float(models), "range": (0.0, None), "low": None, "high": None}
+        every = {**found, _MODELS: whole.model_copy(update=count)}
+        return {f"forget.{track}.{self.score_key}_{name}": value for name, value in every.items()}
 
     def numbers(self) -> dict[str, Description]:
         """Describes the numbers of the given model and of the method, by the last part of keys."""

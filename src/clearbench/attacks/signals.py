@@ -49,7 +49,9 @@ class Signals:
 
         `halves`: of the models that were taught a row the first half is attacked, in their order,
         and of those that were not, too; the others are shadow models. `leave one out`: every model
-        is attacked once, with all others as shadow models. `first`: the first model alone is.
+        is attacked once, with all others as shadow models, but for each row the next one that was
+        taught the opposite: with one model more on that side, forgotten rows would seem to be of it
+        by more than chance. `first`: the first model alone is.
 
         Args:
             design: Name of the design.
@@ -66,8 +68,18 @@ class Signals:
         for model in range(1 if design == "first" else len(self.values)):
             attacked = np.zeros(self.values.shape, dtype=bool)
             attacked[model] = True
-            self._check(~attacked, least)
-            yield attacked, ~attacked
+            shadows = ~attacked
+            if design == "leave one out":
+                shadows[self._opposite(model), np.arange(len(self.people))] = False
+            self._check(shadows, least)
+            yield attacked, shadows
+
+    def _opposite(self, model: int) -> NDArray[np.int64]:
+        """Finds the next model after one that was taught each row's opposite, (rows,)."""
+        order = np.roll(np.arange(len(self.values)), -model - 1)
+        differs = self.taught[order] != self.taught[model]
+        found: NDArray[np.int64] = order[differs.argmax(axis=0)]
+        return found
 
     def _first_halves(self) -> Mask:
         first = np.zeros(self.values.shape, dtype=bool)

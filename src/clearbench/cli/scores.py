@@ -61,7 +61,7 @@ def score(
         fix = "give another --protocol (`clearbench list protocols`), or a log with more in it"
         raise DataError(f"nothing of protocol '{protocol}' can be computed", str(log), fix)
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
-    doubtful = doubts(scores, chosen, records, compared)
+    doubtful = doubts(scores, chosen, records, compared, bands)
     if as_json:
         content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}

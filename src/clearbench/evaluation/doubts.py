@@ -7,13 +7,19 @@ from collections.abc import Iterator, Mapping
 from clearbench.evaluation.comparable import swapped
 from clearbench.evaluation.groups import ASKED
 from clearbench.evaluation.metric import Metric
+from clearbench.evaluation.over_forgetting import over_forgetting
 from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.records import SIDE, Records
 from clearbench.evaluation.score import Score
+from clearbench.evaluation.statistics import Band
 
 
 def doubts(
-    scores: Mapping[str, Score], chosen: Protocol, records: Records, gold: Records | None
+    scores: Mapping[str, Score],
+    chosen: Protocol,
+    records: Records,
+    gold: Records | None,
+    bands: Mapping[str, Band] | None = None,
 ) -> list[str]:
     """Lists what a reader of scores should know, a sentence each.
 
@@ -22,12 +28,14 @@ def doubts(
         chosen: Protocol that they were computed by.
         records: Records of the scored model.
         gold: Records of the reference; None where there is none.
+        bands: Ranges of the scores between golds, where there are several.
     """
     return [
         *chosen.gaps(scores, gold is not None),
         *_left_out(scores, chosen, records),
         *_otherwise_asked(chosen, records),
         *(() if gold is None else (sentence for _, sentence in swapped(records, gold))),
+        *over_forgetting(scores, bands),
     ]
 
 

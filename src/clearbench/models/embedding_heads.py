@@ -107,7 +107,8 @@ class StackedHeads(EmbeddingHead):
         return rows
 
     def _by_model(self, rows: Tensor) -> Tensor:
-        return rows.unflatten(0, (self.models, -1))
+        by_model: Tensor = rows.unflatten(0, (self.models, -1))
+        return by_model
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from clearbench.evaluation.controls import Control
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
 from clearbench.runs.attack_part import AttackPart
+from clearbench.runs.plan_shadows import ShadowPeople, ShadowPlanner
 from clearbench.runs.recipe import GOLD_SEED_STEP, MethodPart, Recipe
 from clearbench.runs.stages.attack import AttackScoreStage, AttackStage
 from clearbench.runs.stages.data import StoredData
+from clearbench.runs.stages.heads_attack import HeadsAttackStage
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import ModelSource, ModelStage
 from clearbench.runs.stages.score import MeasuredModel, NullBandStage, ScoreStage
@@ -26,6 +28,7 @@ from clearbench.runs.stages.unlearn import UnlearnStage
 from clearbench.runs.stages.unlearn_curve import UnlearnWithCurveStage
 
 Role = Literal["original", "gold", "unlearn"]
+ScoredAttack = AttackScoreStage | HeadsAttackStage
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class PlannedRow:
     gone: tuple[int, ...]
     share: float
     hyperparameters: dict[str, Any] = field(default_factory=dict)
-    attacks: dict[str, AttackScoreStage] = field(default_factory=dict)
+    attacks: dict[str, ScoredAttack] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:
@@ -113,13 +116,16 @@ def forget_requests(recipe: Recipe, dataset: Dataset) -> list[tuple[int, ...]]:
     return [tuple(reported[s : s + size]) for s, size in zip(starts, sizes, strict=True)]
 
 
-def plan(recipe: Recipe, dataset: Dataset, data: StoredData) -> list[Family]:
+def plan(
+    recipe: Recipe, dataset: Dataset, data: StoredData, shadows: ShadowPeople | None = None
+) -> list[Family]:
     """Plans every row of a recipe.
 
     Args:
         recipe: Checked recipe.
         dataset: Dataset with all its people.
         data: Finished data stage.
+        shadows: People of the shadow models, where the recipe has any.
     """
     families: list[Family] = []
     requests = forget_requests(recipe, dataset)
@@ -133,7 +139,9 @@ def plan(recipe: Recipe, dataset: Dataset, data: StoredData) -> list[Family]:
             label += f"-seed{seed}" if seed != first else ""
             share = (len(gone) + len(forget)) / people
             tracks = dataset.modalities(kind)
-            planner = _FamilyPlanner(recipe, kind, data, seed, forget, gone, share, label, tracks)
+            planner = _FamilyPlanner(
+                recipe, kind, data, seed, forget, gone, share, label, tracks, shadows
+            )
             families.append(planner.plan(last))
     return families
 
@@ -166,6 +174,7 @@ class _FamilyPlanner:
     share: float
     label: str
     tracks: tuple[str, ...]
+    shadows: ShadowPeople | None = None
 
     def plan(self, last: dict[tuple[int, str], ModelStage]) -> Family:
         """Plans original, golds and methods.
@@ -211,7 +220,7 @@ class _FamilyPlanner:
     ) -> PlannedRow:
         name = f"{self.kind}-{modality}-{entry.method}{_variant(entry)}"
         if methods()[entry.method].from_base:
-            return self._row(name, "gold", entry.method, modality, gold, measured)
+            return self._row(name, "gold", entry.method, modality, gold, measured, entry)
         fields: dict[str, Any] = {
             "base": gold.base,
             "data": self.data,
@@ -228,7 +237,7 @@ class _FamilyPlanner:
         stage: ModelStage = (
             UnlearnWithCurveStage(**fields, curve=curve) if curve else UnlearnStage(**fields)
         )
-        row = self._row(name, "unlearn", entry.method, modality, stage, measured)
+        row = self._row(name, "unlearn", entry.method, modality, stage, measured, entry)
         return replace(row, hyperparameters=dict(entry.hyperparameters))
 
     def _row(
@@ -239,33 +248,29 @@ class _FamilyPlanner:
         modality: str,
         model: ModelStage,
         compared: tuple[MeasuredModel, MeasuredModel],
+        entry: MethodPart | None = None,
     ) -> PlannedRow:
         original, gold = compared
         measured = original if role == "original" else self._measured(model)
         score = ScoreStage(original, self.recipe.evaluation, measured, gold)
+        attacker = _AttackPlanner(self._shadow_planner(), compared, role, entry, modality)
         attacks = {
-            part.configured.score_key: self._attack(part, measured, compared)
+            part.configured.score_key: scored
             for part in self.recipe.attacks
             if part.meets(self.kind, method if role == "unlearn" else None)
+            and (scored := attacker.scored(part, measured)) is not None
         }
         return PlannedRow(
             f"{name}{self.label}", role, method, modality, model, measured, score,
             self.forget, self.gone, self.share, attacks=attacks,
         )  # fmt: skip
 
-    def _attack(
-        self, part: AttackPart, ours: MeasuredModel, compared: tuple[MeasuredModel, MeasuredModel]
-    ) -> AttackScoreStage:
-        """Plans an attack on a model, its gold and its original."""
-        original, gold = (model.plain for model in compared)
-
-        def on(measured: MeasureStage) -> AttackStage:
-            golds, originals = (
-                None if measured.key == other.key else other for other in (gold, original)
-            )
-            return AttackStage(measured, golds, originals, part.attack, part.parameters)
-
-        return AttackScoreStage(on(ours.plain), on(gold), on(original))
+    def _shadow_planner(self) -> ShadowPlanner | None:
+        part, model = self.recipe.shadows.get(self.kind), self.recipe.models[self.kind]
+        if part is None or self.shadows is None:
+            return None
+        base = ModelSource(self.kind, model.source, model.head, model.dtype, model.base)
+        return ShadowPlanner(part, base, model.teach, self.shadows, self.seed)
 
     def _measured(self, model: ModelStage) -> MeasuredModel:
         evaluation = self.recipe.evaluation
@@ -279,6 +284,42 @@ class _FamilyPlanner:
             MeasureStage(model, gone, evaluation),
             {name: MeasureStage(model, gone, evaluation, name) for name in wanted},
         )
+
+
+@dataclass(frozen=True)
+class _AttackPlanner:
+    """Plans attacks on one model, its gold and its original."""
+
+    shadows: ShadowPlanner | None
+    compared: tuple[MeasuredModel, MeasuredModel]
+    role: Role
+    entry: MethodPart | None
+    modality: str
+
+    def scored(self, part: AttackPart, ours: MeasuredModel) -> ScoredAttack | None:
+        """Plans an attack; None where it learns from shadow models and this kind has none."""
+        planner = self.shadows if part.learns else None
+        if part.learns and planner is None:
+            return None
+        if planner is not None and planner.part.heads:
+            return planner.heads_attack(part, self.role, self.entry)
+        original, gold = (model.plain for model in self.compared)
+        who: dict[str, tuple[MeasureStage, str, MethodPart | None]] = {
+            "own": (ours.plain, self.role, self.entry),
+            "gold": (gold, "gold", None),
+            "original": (original, "original", None),
+        }
+        stages = {}
+        for name, (measured, role, entry) in who.items():
+            golds, originals = (
+                None if measured.key == other.key else other for other in (gold, original)
+            )
+            stage = AttackStage(measured, golds, originals, part.attack, part.parameters)
+            if planner is not None:
+                shadows = planner.measured(role, entry, self.modality)
+                stage = replace(stage, shadows=tuple(shadows))
+            stages[name] = stage
+        return AttackScoreStage(stages["own"], stages["gold"], stages["original"])
 
 
 def _variant(entry: MethodPart) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from clearbench.attacks.membership import SIDES
@@ -10,7 +10,7 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
 from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.recipe import MethodPart
-from clearbench.runs.stages.attack import AttackStage, ShadowMeasurement
+from clearbench.runs.stages.attack import ShadowMeasurement
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.heads_attack import HeadsAttackStage
 from clearbench.runs.stages.measure import MeasureStage
@@ -80,7 +80,9 @@ class ShadowPlanner:
         first = self.seed + SHADOW_SEED_STEP + number * count
         return tuple(range(first, first + count))
 
-    def measured(self, role: str, entry: MethodPart | None, modality: str) -> list[ShadowMeasurement]:
+    def measured(
+        self, role: str, entry: MethodPart | None, modality: str
+    ) -> list[ShadowMeasurement]:
         """Plans the measurements of shadow models that are taught, or made to forget.
 
         Args:
@@ -133,12 +135,6 @@ class ShadowPlanner:
             base, half.data, _on_heads(entry.train), seeds, start, entry.method,
             dict(entry.hyperparameters),
         )  # fmt: skip
-
-    def attacked(
-        self, part: AttackPart, stage: AttackStage, role: str, entry: MethodPart | None, modality: str
-    ) -> AttackStage:
-        """Gives an attack on a model the shadow models that were made as the model was."""
-        return replace(stage, shadows=tuple(self.measured(role, entry, modality)))
 
     def heads_attack(
         self, part: AttackPart, role: str, entry: MethodPart | None

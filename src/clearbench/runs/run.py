@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +15,7 @@ from clearbench.runs.details import details
 from clearbench.runs.execute import Runtime, execute, set_aside
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
+from clearbench.runs.plan_shadows import HalfData, ShadowPeople
 from clearbench.runs.recipe import Recipe
 from clearbench.runs.results import EndedRun, assemble
 from clearbench.runs.schema import Results, read_results
@@ -93,9 +94,25 @@ def _planned(recipe: Recipe, people: DataStage, place: Store, read_from: Store) 
     cache = WorkerCache()
     make_stage(people, read_from, cache, lambda doing, done, total: None)
     dataset = cache.dataset(read_from.finished(people.key))
-    families = tuple(plan(recipe, dataset, stored_data(people, read_from)))
+    shadows = _shadow_people(recipe, people, cache, read_from) if recipe.shadows else None
+    families = tuple(plan(recipe, dataset, stored_data(people, read_from), shadows))
     bands = tuple(null_bands(families, recipe.evaluation))
     return RunPlan(place, people, dataset, families, bands)
+
+
+def _shadow_people(
+    recipe: Recipe, people: DataStage, cache: WorkerCache, store: Store
+) -> ShadowPeople:
+    """Makes the people of the shadow models: all, and both halves."""
+    stages = [replace(people, half=which) for which in (None, "first", "second")]
+    for stage in stages:
+        make_stage(stage, store, cache, lambda doing, done, total: None)
+    whole, *halves = (stored_data(stage, store) for stage in stages)
+    first, second = (
+        HalfData(data, tuple(sorted(cache.dataset(store.finished(data.key)).people("forget"))))
+        for data in halves
+    )
+    return ShadowPeople(whole, (first, second))
 
 
 def run(

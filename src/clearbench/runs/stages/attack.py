@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 
 from clearbench.attacks.base import Attack, Target, attack
 from clearbench.data.modality import modality
-from clearbench.evaluation.metric import Collections
+from clearbench.evaluation.metric import Collections, Shadow
 from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
 from clearbench.evaluation.scoring import with_gold_and_original
+from clearbench.models.base import Model
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
@@ -29,6 +31,31 @@ MEASUREMENTS = 4
 
 
 @dataclass(frozen=True)
+class ShadowMeasurement:
+    """Measurement of a shadow model, whose people are those of one half.
+
+    Attributes:
+        stage: Measurement.
+        taught: People whom it was once taught, of those that are attacked.
+        swapped: Whether its forget people are the attacked model's holdout people.
+    """
+
+    stage: MeasureStage
+    taught: tuple[int, ...]
+    swapped: bool
+
+    def shadow(self, inputs: StageInputs) -> Shadow:
+        """Reads the records, with the splits of the attacked model."""
+        records = self.stage.records(inputs)
+        if self.swapped:
+            names = {"forget": "holdout", "holdout": "forget"}
+            records = records.changed(
+                lambda frame: frame.assign(split=frame["split"].replace(names))
+            )
+        return Shadow(records, frozenset(self.taught))
+
+
+@dataclass(frozen=True)
 class AttackStage(Stage):
     """Computes an attack's table for one model.
 
@@ -38,6 +65,7 @@ class AttackStage(Stage):
         original: Measurement of the original; None where the attacked model is the original.
         name: Name of the attack.
         parameters: Parameters of the attack.
+        shadows: Measurements of shadow models that were made as the attacked model was.
     """
 
     kind: ClassVar[str] = "attack"
@@ -47,6 +75,7 @@ class AttackStage(Stage):
     original: MeasureStage | None
     name: str
     parameters: Mapping[str, Any]
+    shadows: tuple[ShadowMeasurement, ...] = ()
 
     @property
     def configured(self) -> Attack:
@@ -60,8 +89,11 @@ class AttackStage(Stage):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Attack and parameters."""
-        return {"attack": self.name, "parameters": dict(self.parameters)}
+        """Attack and parameters, and whom the shadow models were taught."""
+        taught = [[*shadow.taught] for shadow in self.shadows]
+        return {"attack": self.name, "parameters": dict(self.parameters)} | (
+            {"taught": taught} if taught else {}
+        )
 
     @property
     def parents(self) -> Mapping[str, Stage]:
@@ -69,7 +101,14 @@ class AttackStage(Stage):
         compared = {"gold": self.gold, "original": self.original}
         found = {role: stage for role, stage in compared.items() if stage is not None}
         models = {f"{role} model": stage.model for role, stage in found.items()}
-        return {"records": self.measured, "model": self.measured.model, **found, **models}
+        shadows = {f"shadow {k}": each.stage for k, each in enumerate(self.shadows)}
+        return {
+            "records": self.measured,
+            "model": self.measured.model,
+            **found,
+            **models,
+            **shadows,
+        }
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -87,14 +126,35 @@ class AttackStage(Stage):
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Attacks the model and writes the table."""
         chosen = self.configured
-        golds = () if self.gold is None else (self.gold.records(inputs),)
-        originals = () if self.original is None else (self.original.records(inputs),)
-        records = Collections(self.measured.records(inputs), golds, originals)
         with metered() as cost:
-            target = Target(records, self.measured.model.load(inputs), self.measured.rows(inputs))
+            model = self.measured.model.load(inputs)
+            target = Target(
+                self._collections(inputs),
+                model,
+                self.measured.rows(inputs),
+                self._beside(self.original, model, inputs),
+                self._beside(self.gold, model, inputs),
+                self.measured.model.seed,
+                inputs.on_progress,
+            )
             table = chosen.table(target)
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / TABLE)
         return write_outcome(folder, "ok", cost=cost)
+
+    def _collections(self, inputs: StageInputs) -> Collections:
+        golds, originals = (
+            () if stage is None else (stage.records(inputs),)
+            for stage in (self.gold, self.original)
+        )
+        shadows = tuple(each.shadow(inputs) for each in self.shadows)
+        return Collections(self.measured.records(inputs), golds, originals, shadows=shadows)
+
+    def _beside(self, stage: MeasureStage | None, own: Model, inputs: StageInputs) -> Model | None:
+        """Loads a model that the attack needs besides its own; the own one where it is that."""
+        role = "original" if stage is self.original else "gold"
+        if role not in self.configured.needs:
+            return None
+        return own if stage is None else stage.model.load(inputs)
 
     def attacked(self, inputs: StageInputs) -> Records:
         """Reads the model's records with the finished stage's table."""
@@ -135,7 +195,12 @@ class AttackScoreStage(Stage):
         """The three attacks and their measurements."""
         stages = {"own": self.ours, "gold": self.gold, "original": self.original}
         records = {f"{role} records": stage.measured for role, stage in stages.items()}
-        return {**stages, **records}
+        shadows = {
+            f"{role} shadow {number}": each.stage
+            for role, stage in stages.items()
+            for number, each in enumerate(stage.shadows)
+        }
+        return {**stages, **records, **shadows}
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -150,17 +215,30 @@ class AttackScoreStage(Stage):
         ours, gold, original = (
             stage.attacked(inputs) for stage in (self.ours, self.gold, self.original)
         )
+        shadows = {
+            id(stage): tuple(each.shadow(inputs) for each in stage.shadows)
+            for stage in (self.ours, self.gold, self.original)
+        }
+        of_records = {id(ours): self.ours, id(gold): self.gold, id(original): self.original}
         collections = Collections(ours, (gold,), (original,))
-        scores = with_gold_and_original(
-            collections,
-            lambda given: {
+
+        def scored(given: Collections) -> dict[str, Score]:
+            own = shadows[id(of_records[id(given.model)])]
+            whole = replace(given, shadows=own)
+            return {
                 key: score
                 for track in given.tracks
-                for key, score in chosen.scores(given, track).items()
-            },
-        )
+                for key, score in chosen.scores(whole, track).items()
+            }
+
+        scores = with_gold_and_original(collections, scored)
+        curves = {
+            key: [point.model_dump(mode="json") for point in points]
+            for track in collections.tracks
+            for key, points in chosen.curves(collections, track).items()
+        }
         content = {key: score.model_dump(mode="json") for key, score in sorted(scores.items())}
-        write_json(folder / SCORES, {"scores": content})
+        write_json(folder / SCORES, {"scores": content, "curves": curves})
         return write_outcome(folder, "ok")
 
 

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from clearbench.attacks.base import attack
 from clearbench.attacks.matches import Matches
+from clearbench.attacks.roc import curve
 from clearbench.attacks.shadow import ShadowAttack
+from clearbench.attacks.signals import Signals
 from clearbench.errors import RecipeError
 from clearbench.evaluation.score import Score
 from clearbench.runs.code import modules_of
@@ -77,17 +81,13 @@ class HeadsAttackStage(Stage):
         matches = {role: stage.matches(inputs) for role, stage in self._matched.items()}
         ours, gold, original = (_scores(chosen, matches[role]) for role in self._matched)
         scores = {
-            key: score.model_copy(
-                update={"gold": gold[key].value, "original": original[key].value}
-            )
+            key: score.model_copy(update={"gold": gold[key].value, "original": original[key].value})
             for key, score in ours.items()
         }
-        evidence = chosen.judged(matches["own"].signals(chosen.signal), chosen.design)
-        key = f"forget.image.{chosen.score_key}"
+        drawn = _drawn(chosen, matches["own"].signals(chosen.signal))
         content = {
             "scores": {key: score.model_dump(mode="json") for key, score in sorted(scores.items())},
-            "rocs": {key: evidence.roc()},
-            "rates": {key: evidence.rates_by_row()} if chosen.decides else {},
+            "drawings": {f"forget.image.{chosen.score_key}": drawn},
         }
         write_json(folder / SCORES, content)
         return write_outcome(folder, "ok")
@@ -95,6 +95,19 @@ class HeadsAttackStage(Stage):
     @property
     def _matched(self) -> dict[str, MatchStage]:
         return {"own": self.ours, "gold": self.gold, "original": self.original}
+
+
+def _drawn(chosen: ShadowAttack, signals: Signals) -> dict[str, list[float]]:
+    """Computes what is drawn: rates of true and false positives, and right decisions by image."""
+    evidence, attacked = chosen.evidence(signals, chosen.design)
+    false, true = curve(-evidence[attacked & signals.taught], -evidence[attacked & ~signals.taught])
+    right = np.where(signals.taught, evidence > 0, evidence < 0) & attacked
+    shares = right.sum(axis=0) / attacked.sum(axis=0)
+    return {
+        "false_positives": false,
+        "true_positives": true,
+        "right_by_image": shares.tolist() if chosen.decides else [],
+    }
 
 
 def _scores(chosen: ShadowAttack, matches: Matches) -> dict[str, Score]:

@@ -303,17 +303,16 @@ class MatchStage(Stage):
 
 
 def images(dataset: Dataset) -> tuple[list[Item], np.ndarray]:
-    """Collects every image of people, once, with its person, in the order of the rows.
+    """Collects every image that models are taught, once, with its person, in the order of the rows.
 
     Args:
         dataset: Rows as a classifier learns them.
     """
     found: dict[str, tuple[Item, int]] = {}
-    for rows in (dataset.training, dataset.evaluation):
-        for split in ("forget", "retain", "holdout"):
-            for row in rows.get(split, ()):
-                if row.media is not None and row.person is not None:
-                    found.setdefault(row.media.key, (item(row), row.person))
+    for split in ("forget", "retain"):
+        for row in dataset.training.get(split, ()):
+            if row.media is not None and row.person is not None and not row.held_out:
+                found.setdefault(row.media.key, (item(row), row.person))
     return [each for each, _ in found.values()], np.array([who for _, who in found.values()])
 
 
