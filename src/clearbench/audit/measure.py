@@ -22,12 +22,17 @@ from clearbench.models.base import Model
 
 #: How much an audit may cost: no attacks; those on what was measured; all that train nothing; all.
 Budget = Literal["none", "records", "light", "all"]
+_READS = frozenset({"records", "model", "original", "gold", "gradients", "media"})
 #: Inputs that the attacks of a budget may need.
 _ALLOWED: dict[str, frozenset[str]] = {
     "none": frozenset(),
     "records": frozenset({"records"}),
-    "light": frozenset({"records", "model", "gradients", "media"}),
-    "all": frozenset({"records", "model", "gradients", "media", "training"}),
+    "light": _READS,
+    "all": _READS | {"training"},
+}
+_MISSING = {
+    "gold": "they need a model that never met the people",
+    "original": "they need the model before unlearning",
 }
 _SHADOWS = "they need shadow models, which an audit does not make"
 NO_STRANGERS = "they need rows about people never taught"
@@ -203,6 +208,10 @@ def _unfit(chosen: Attack, subjects: Subjects, which: str | Sequence[str]) -> st
         return f"they need what an audit does not have: {', '.join(beyond)}"
     if beyond:
         return f"left out by the budget: --attacks {which}"
+    given = {name for name, _ in subjects.every()}
+    missing = [words for name, words in _MISSING.items() if {name} & {*chosen.needs} - given]
+    if missing:
+        return missing[0]
     with_model = set(chosen.needs) - _ALLOWED["records"]
     if with_model and any(subject.model is None for _, subject in subjects.every()):
         return _NO_MODEL
