@@ -75,7 +75,7 @@ def audit(
         role: None if source is None else load_model(source, dtype=dtype, base=base)
         for role, source in (("model", model), ("gold", reference), ("original", original))
     }
-    with _progress() as on_progress:
+    with stepwise() as on_progress:
         found = audited(
             loaded["model"],
             dataset,
@@ -93,7 +93,7 @@ def audit(
 
 
 @contextmanager
-def _progress() -> Iterator[OnProgress]:
+def stepwise() -> Iterator[OnProgress]:
     """Shows what is done, one line a step; silent when not on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
