@@ -115,9 +115,11 @@ def test_measuring_and_attacking_read_what_was_asked(monkeypatch: pytest.MonkeyP
     own = {row.image.key for rows in data.evaluation.values() for row in rows if row.image}
     assert images and not images & own
     gold = records([{"p": {"answer": [0.5]}}])
-    api.attack(model, data, "mia_min_k", gold, limit=4, share=0.2)
-    _, _, chosen, reference, limit = seen[1]
-    assert (chosen.name, chosen.share, limit) == ("mia_min_k", 0.2, 4) and reference is gold
+    other = records([{"p": {"answer": [0.9]}}])
+    api.attack(model, data, "mia_min_k", gold, limit=4, original=other, share=0.2)
+    _, _, chosen, reference, limit, original = seen[1]
+    assert (chosen.name, chosen.share, limit) == ("mia_min_k", 0.2, 4)
+    assert reference is gold and original is other
 
 
 def test_gold_and_original_stand_in_their_own_places() -> None:

@@ -282,6 +282,7 @@ def attack(
     reference: Model | Records | None = None,
     *,
     limit: int | None = None,
+    original: Model | Records | None = None,
     **parameters: Any,
 ) -> attacks.Attacked:
     """Attacks a model: computes the attack's table of records, and its scores.
@@ -292,11 +293,13 @@ def attack(
         name: Name from `clearbench list attacks`.
         reference: Gold model, or its records.
         limit: Rows per split and task, whole people; None for all.
+        original: Model before unlearning, or its records; recovery is between gold and it.
         **parameters: Parameters of the attack.
     """
     model, dataset = _model(model), load_dataset(dataset)
     chosen = named_attack(name, **parameters)
-    return attacks.run(model, dataset.for_kind(model.kind), chosen, reference, limit)
+    rows = dataset.for_kind(model.kind)
+    return attacks.run(model, rows, chosen, reference, limit, original)
 
 
 def run_recipe(

@@ -71,10 +71,19 @@ def log_density(value: float, row: int, samples: list[list[float]], estimator: s
     return float(stats.t.logpdf((value - mean) / width, degrees + count - 1)) - math.log(width)
 
 
+def left_out(signals: Signals, model: int, row: int) -> set[int]:
+    """The model and the one that has its place among those of the other side."""
+    sides = [
+        [each for each in range(MODELS) if signals.taught[each, row] == side]
+        for side in (bool(signals.taught[model, row]), not signals.taught[model, row])
+    ]
+    return {model, sides[1][sides[0].index(model) % len(sides[1])]}
+
+
 def learned_from(signals: Signals, design: Design, model: int, row: int) -> list[int] | None:
     """Models that an attack on a pair learns from; None where it is not attacked."""
     if design == "leave one out":
-        return [each for each in range(MODELS) if each != model]
+        return [each for each in range(MODELS) if each not in left_out(signals, model, row)]
     attacked = []
     for side in (True, False):
         of_side = [each for each in range(MODELS) if signals.taught[each, row] == side]

@@ -87,10 +87,10 @@ def test_e62_pictures_of_a_person_are_no_new_people() -> None:
     """Ten pictures a person that are all alike: their interval is that of ten times the people."""
     rng = np.random.default_rng(0)
     evidence, taught_, people = rng.normal(0.5, 1, 40), np.arange(40) < 20, np.arange(40)
-    many = Pairs(*(np.repeat(each, 10) for each in (evidence, taught_, people)))
+    many = Pairs(*(np.repeat(each, 10) for each in (evidence, taught_, people, 0 * people)))
     right = np.where(many.taught, many.evidence > 0, many.evidence < 0)
     theirs = right.std() / math.sqrt(len(right))
-    once = Pairs(evidence, taught_, people).accuracy()
+    once = Pairs(evidence, taught_, people, 0 * people).accuracy()
     assert many.accuracy().error == pytest.approx(once.error)
     assert 2.5 < many.accuracy().error / theirs < 4
     assert many.area().value == pytest.approx(auc(-evidence[taught_], -evidence[~taught_]))
@@ -217,7 +217,7 @@ def test_e137_a_kernel_is_as_wide_as_the_signal_needs() -> None:
     assert theirs[0] / sum(theirs) == pytest.approx(0.5, abs=0.002)
     signals = first_attacked(0.0, taught_, never)
     sides = [
-        log_density(signals.values[:1], signals.values, used, "silverman")[0, 0]
+        log_density(np.zeros(1), np.zeros(1, int), signals.values, used, "silverman")[0]
         for used in (signals.taught & (np.arange(7) > 0)[:, None], ~signals.taught)
     ]
     assert 1 / (1 + math.exp(min(sides[1] - sides[0], 700))) > 0.999

@@ -137,7 +137,7 @@ def records(
 def test_an_ordered_attack_has_the_recovery_of_its_last_level(
     kinds: tuple[SurvivalAttack, SurvivalAttack],
 ) -> None:
-    """At 20 steps (.5 - .2) / (.8 - .2); with a row each that it showed (.7 - .25) / (.85 - .25)."""
+    """At 20 steps (.5 - .2) / (.8 - .2); with the rows that it showed (.7 - .25) / (.85 - .25)."""
     made, name = kinds[0], "trial_ordered"
     kept = {"0": 0.8, "5": 0.77, "20": 0.5}
     model = records(name, {"20": 0.5, "5": 0.2, "0": 0.1}, kept, shown=0.9)

@@ -85,15 +85,19 @@ def test_a_model_that_is_half_way_is_half_right() -> None:
     found = scored(Collections(says([2.5], [2.5]), shadows=six()), estimator="standard")
     assert found[f"{KEY}_auc"].value == 0.5
     assert found[f"{KEY}_accuracy"].value in (0.5, 0.0, 1.0)  # rounding of 2.5 - 4 and 2.5 - 1
-    pairs = Pairs(np.array([1.0, 0, -1, -1, 0, 2]), np.arange(6) < 3, np.arange(6))
+    pairs = Pairs(
+        np.array([1.0, 0, -1, -1, 0, 2]), np.arange(6) < 3, np.arange(6), np.zeros(6, int)
+    )
     assert pairs.accuracy().value == 0.5
-    sure = Pairs(np.array([1.0, 0, 3, -1, -2, -3]), np.arange(6) < 3, np.arange(6))
+    sure = Pairs(
+        np.array([1.0, 0, 3, -1, -2, -3]), np.arange(6) < 3, np.arange(6), np.zeros(6, int)
+    )
     assert sure.accuracy().value == pytest.approx((2.5 / 3 + 1) / 2)
 
 
 def test_a_balanced_accuracy_is_of_both_sides_alike() -> None:
     """One of one taught pair is right and none of four others: a half, not a fifth."""
-    pairs = Pairs(np.ones(5), np.arange(5) < 1, np.arange(5))
+    pairs = Pairs(np.ones(5), np.arange(5) < 1, np.arange(5), np.zeros(5, int))
     assert pairs.accuracy().value == 0.5
 
 
@@ -105,11 +109,18 @@ def test_its_interval_is_by_person() -> None:
     """
     evidence = np.array([1.0, 1, 1, 1, -1, -1, -1, -1, -1, -1])
     taught, people = np.arange(10) < 5, np.array([0, 1, 2, 3, 4, 10, 11, 12, 13, 14])
-    once = Pairs(evidence, taught, people).accuracy()
+    once = Pairs(evidence, taught, people, 0 * people).accuracy()
     assert once == (pytest.approx(0.9), pytest.approx(0.1), 5)
-    doubled = Pairs(*(np.tile(each, 2) for each in (evidence, taught, people))).accuracy()
+    doubled = Pairs(
+        *(np.tile(each, 2) for each in (evidence, taught, people, 0 * people))
+    ).accuracy()
     assert doubled == (pytest.approx(0.9), pytest.approx(0.1), 5)
-    both = Pairs(np.array([1.0, 1, 1, 1, -1, -1, -1, -1, -1, 1]), taught, np.tile(np.arange(5), 2))
+    both = Pairs(
+        np.array([1.0, 1, 1, 1, -1, -1, -1, -1, -1, 1]),
+        taught,
+        np.tile(np.arange(5), 2),
+        np.zeros(10, int),
+    )
     assert both.accuracy() == (pytest.approx(0.8), pytest.approx(0.2), 5)
     assert both.area() == (pytest.approx(0.8), pytest.approx(0.2), 5)
 

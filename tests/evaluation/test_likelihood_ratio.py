@@ -54,6 +54,14 @@ def test_where_nothing_is_left_it_is_a_coin(design: Design) -> None:
     assert area == pytest.approx(0.5, abs=0.02)
 
 
+def test_both_sides_lose_one_model() -> None:
+    """Four models a side that know nothing: with 3 against 4 the accuracy would be .44."""
+    found = [judged(world(8, 2000, 0.0, seed), "moderated", "leave one out") for seed in range(3)]
+    accuracy, area = np.mean(found, axis=0)
+    assert accuracy == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(3 * 8 * 2000))
+    assert area == pytest.approx(0.5, abs=0.01)
+
+
 def test_sixteen_models_left_out_in_turn_are_as_good_as_128_in_halves() -> None:
     rows = 200
     found = []
@@ -81,7 +89,7 @@ def test_a_row_alone_by_hand() -> None:
     ratios, attacked = log_ratios(signals, "standard", "leave one out")
     assert attacked.all()
     own = -((5 - 2) ** 2) / (2 * 2) - math.log(math.sqrt(2))  # of 1 and 3: mean 2, variance 2
-    other = -((5 - 0) ** 2) / 2
+    other = -((5 - 0.5) ** 2) / (2 * 0.5) - math.log(math.sqrt(0.5))  # of 0 and 1: -1 is left out
     assert ratios[0, 0] == pytest.approx(own - other)
     middle = spread(values, taught, "mad")
     assert (middle.centre[0], middle.scale[0]) == pytest.approx((3.0, 2 / 0.6745))
@@ -93,7 +101,7 @@ def test_far_from_both_it_is_decided_by_the_nearer() -> None:
     taught = np.array([[True]] * 3 + [[False]] * 3)
     ratios, _ = log_ratios(Signals(values, taught, np.array([0])), "standard", "leave one out")
     assert np.isfinite(ratios).all()
-    assert ratios[0, 0] == pytest.approx(-(999.95**2) / (2 * 0.005) + 1005.1**2 / 0.02, rel=0.01)
+    assert ratios[0, 0] == pytest.approx(-(999.95**2) / 0.01 + 1005.15**2 / 0.01, rel=0.01)
 
 
 def test_variances_that_differ_by_chance_are_one() -> None:

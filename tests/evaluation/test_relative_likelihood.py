@@ -30,11 +30,13 @@ def test_it_is_its_definition(slope: float, factor: float) -> None:
     found = relative_likelihoods(signals, slope, factor)
 
     def ratio(model: int, row: int) -> float:
-        references = [
-            math.exp(signals.values[other, row])
-            for other in range(5)
-            if other != model and not signals.taught[other, row]
-        ]
+        """A model that was taught a row loses one reference, as one that was not does."""
+        never = [other for other in range(5) if not signals.taught[other, row]]
+        left_out = model
+        if model not in never:
+            place = [other for other in range(5) if other not in never].index(model)
+            left_out = never[place % len(never)]
+        references = [math.exp(signals.values[k, row]) for k in never if k != left_out]
         usual = ((1 + slope) * sum(references) / len(references) + (1 - slope)) / 2
         return math.exp(signals.values[model, row]) / usual
 
@@ -60,7 +62,7 @@ def test_few_references_find_what_was_taught_and_nothing_where_nothing_was() -> 
 
 
 def test_what_it_cannot_be_computed_from() -> None:
-    signals = world(4, 6, 1.0, 0)
+    signals = world(6, 6, 1.0, 0)
     with pytest.raises(DataError, match="no reference model"):
         relative_likelihoods(Signals(signals.values[:2], signals.taught[:2], signals.people))
     everybody = signals.taught.copy()

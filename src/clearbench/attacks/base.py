@@ -20,9 +20,7 @@ from clearbench.models.base import Model
 from clearbench.plugins import Registry
 
 #: Inputs that an attack may need besides its parameters.
-Need = Literal[
-    "records", "model", "original", "gold", "gradients", "shadow_models", "media", "training"
-]
+Need = Literal["records", "model", "original", "gradients", "shadow_models", "media", "training"]
 #: One line per attack and attacked row; `value` is higher for what is less likely training data.
 ATTACKED = Table("attacked", (*ROW_COLUMNS, "attack", "value"))
 #: Function called with (what is being done, parts done, parts in all).
@@ -88,9 +86,9 @@ class Attack(Measure, ABC):
     file of this folder, a plugin file or an installed entry point is all it takes.
 
     Attributes:
-        needs: Inputs that it must be given: `records`, `model` (its outputs), `gradients`,
-            `shadow_models`, `media` (images that it may change), `training` (further training of
-            the model).
+        needs: Inputs that it must be given: `records`, `model` (which it reads), `original` (the
+            model before unlearning), `gradients`, `shadow_models`, `media` (images that it may
+            change), `training` (further training of a copy of the model).
         reads: Inputs that it is computed from, in words.
         written: Table that it writes.
     """

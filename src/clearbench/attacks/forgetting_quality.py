@@ -15,7 +15,7 @@ from clearbench.attacks.signals import Mask, Numbers, Signals
 from clearbench.errors import RecipeError
 from clearbench.evaluation.measure import Description
 from clearbench.evaluation.metric import Collections
-from clearbench.evaluation.score import Range, Score
+from clearbench.evaluation.score import Range, Score, mean_score
 
 #: Chance that differential privacy may fail by, as in the contest.
 DELTA = 1e-5
@@ -23,11 +23,14 @@ DELTA = 1e-5
 STEP = 0.5
 #: Fewest models on a side: with two, no epsilon is small enough for any quality.
 FEWEST = 3
+#: Key of the number of shadow models on each side of a row, in both halves.
+MODELS = "_models"
 NUMBERS: dict[str, tuple[str, Range]] = {
     "": ("", (0.0, 1.0)),
     "_floor": (": of retraining", (0.0, 1.0)),
     "_epsilon": (": epsilon", (0.0, None)),
     "_epsilon_floor": (": epsilon of retraining", (0.0, None)),
+    MODELS: (": shadow models a side", (0.0, None)),
 }
 
 
@@ -101,10 +104,15 @@ class ForgettingQuality(
         parts = {"": halves.found[:, kept], "_floor": halves.floor[:, kept]}
         numbers = {name: qualities(values, models) for name, values in parts.items()}
         numbers |= {f"_epsilon{name}": capped(part, models) for name, part in parts.items()}
+        numbers[MODELS] = np.broadcast_to(2.0 * models, (1, len(models)))
         return {
-            f"forget.{track}.{self.score_key}{name}": self.mean(
-                pd.Series(values.mean(axis=0), index=index), people, "forget"
-            ).model_copy(update=_open(name))
+            f"forget.{track}.{self.score_key}{name}": mean_score(
+                pd.Series(values.mean(axis=0), index=index),
+                people,
+                self.direction("forget"),
+                self.version,
+                NUMBERS[name][1],
+            )
             for name, values in numbers.items()
         }
 
@@ -117,10 +125,6 @@ class ForgettingQuality(
             )
             for name, (title, bounds) in NUMBERS.items()
         }
-
-
-def _open(name: str) -> dict[str, Range]:
-    return {"range": NUMBERS[name][1]}
 
 
 def _of_all(made: Pool) -> dict[tuple[str, str], float]:
@@ -152,9 +156,9 @@ def epsilon(
         Epsilon, at least 0; infinite where a threshold makes no error.
     """
     thresholds = np.concatenate([unlearned, retrained])
-    above = np.searchsorted(np.sort(retrained), thresholds, side="right")
+    below = np.searchsorted(np.sort(retrained), thresholds, side="right")
     missed = np.searchsorted(np.sort(unlearned), thresholds, side="right") / len(unlearned)
-    false = 1 - above / len(retrained)
+    false = 1 - below / len(retrained)
     found = _largest(false, missed, delta)
     if reverse:
         found = max(found, _largest(1 - false, 1 - missed, delta))

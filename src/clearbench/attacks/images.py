@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from clearbench.attacks.base import Target
-from clearbench.attacks.recovery import Known, Row, SurvivalAttack, probabilities
+from clearbench.attacks.recovery import ROWS, Known, Row, SurvivalAttack, probabilities
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
@@ -39,7 +39,7 @@ class Images(
     SurvivalAttack,
     name="images",
     title="Other pictures",
-    needs=("media", "gradients"),
+    needs=("model", "media", "gradients"),
     reads=("answer", "images", "gold", "original"),
     paper="Madry et al. 2018, arXiv 1706.06083 (PGD)",
     baseline=OWN,
@@ -62,7 +62,7 @@ class Images(
         batch_size: Pictures that PGD changes at once.
     """
 
-    unnamed = ("retained", "batch_size")
+    unnamed = (*ROWS, "batch_size")
 
     levels: tuple[Change, ...] = Field(default=CHANGES, min_length=1)
     steps: int = Field(default=10, ge=1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
@@ -38,9 +39,10 @@ class Spread:
     scale: Numbers
     degrees: Numbers
 
-    def log_density(self, values: Numbers) -> Numbers:
-        """Computes the natural logarithm of the density, (models, rows)."""
-        density: Numbers = stats.t.logpdf(values, self.degrees, self.centre, self.scale)
+    def log_density(self, values: Numbers, rows: NDArray[np.int64]) -> Numbers:
+        """Computes the natural logarithms of the densities of these rows at one value each."""
+        about = (each[rows] for each in (self.degrees, self.centre, self.scale))
+        density: Numbers = stats.t.logpdf(values, *about)
         return density
 
 
@@ -64,12 +66,10 @@ def log_ratios(signals: Signals, estimator: Estimator, design: Design) -> tuple[
     """
     ratios, done = np.full(signals.values.shape, np.nan), np.zeros(signals.values.shape, bool)
     for attacked, shadows in signals.designed(design):
-        models = np.flatnonzero(attacked.any(axis=1))
-        seen = signals.values[models]
+        rows, seen = np.nonzero(attacked)[1], signals.values[attacked]
         taught = spread(signals.values, shadows & signals.taught, estimator)
         never = spread(signals.values, shadows & ~signals.taught, estimator)
-        found = taught.log_density(seen) - never.log_density(seen)
-        ratios[models] = np.where(attacked[models], found, ratios[models])
+        ratios[attacked] = taught.log_density(seen, rows) - never.log_density(seen, rows)
         done |= attacked
     return ratios, done
 

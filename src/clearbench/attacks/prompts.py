@@ -11,7 +11,7 @@ from pydantic import Field
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.prompt_file import PromptFiller, PromptTemplate, read_prompts
-from clearbench.attacks.recovery import Known, Row, SurvivalAttack, probabilities
+from clearbench.attacks.recovery import ROWS, Known, Row, SurvivalAttack, probabilities
 from clearbench.batches.items import Item, item
 from clearbench.batches.trees import common_prefix
 from clearbench.data.example import Example
@@ -36,7 +36,7 @@ class Prompts(
     SurvivalAttack,
     name="prompts",
     title="Other prompts",
-    needs=("training",),
+    needs=("model",),
     reads=("answer", "gold", "original"),
     paper="Lynch et al. 2024, arXiv 2402.16835",
     baseline=PLAIN,
@@ -70,11 +70,12 @@ class Prompts(
         max_new_tokens: Longest answer in tokens.
     """
 
-    unnamed = ("retained", "file", "max_new_tokens")
+    unnamed = (*ROWS, "file", "max_new_tokens")
 
     file: str = ""
     only: tuple[str, ...] = ()
     generate: bool = False
+    retained: int = Field(default=16, ge=0)
     max_new_tokens: int = Field(default=40, ge=1)
 
     def unsuited(self, model: Model) -> str:
@@ -114,7 +115,7 @@ class Prompts(
             with model.measured():
                 texts = model.generate(items, self.max_new_tokens)
             pairs = zip(items, texts, strict=True)
-            return {each.row: rouge(each.answer, text)["recall"] for each, text in pairs}
+            return {each.row: rouge(each.answer, text)["rouge_l"] for each, text in pairs}
         if not any(each.prefix for each in asked):
             return probabilities(model, items)
         with model.measured():

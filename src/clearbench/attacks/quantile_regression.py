@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -26,20 +28,20 @@ class QuantileRegression(
     title="Membership by quantile regression",
     group="Membership attacks",
     needs=("records",),
-    reads=("answer", "true answer as text", "holdout people"),
+    reads=("log-probability per token", "true answer as text", "holdout people"),
     paper="Bertran et al. 2023, arXiv 2307.03694",
     variants=(),
     shows=(
         "Whether forgotten people's answers are less surprising than those of people never seen "
-        "that are as long and as plain. A threshold per row without any shadow model. A "
-        "classifier's rows have no text, so it gives nothing there."
+        "that are as long and as plain. A threshold per row without any shadow model. Labels have "
+        "no length, so it gives nothing for classifiers."
     ),
 ):
     """Membership by the distance of a row's loss from its quartiles among non-members.
 
-    The paper regresses on the input itself; here on the numbers of tokens, of bytes, and of bytes
-    after zlib of the true answer. The losses of holdout people are regressed in turns, each person
-    by a regression on others, and forget people by the same regressions.
+    The paper regresses on the input itself; here on the number of tokens of the true answer and,
+    where its text is known, of bytes before and after zlib. Holdout people are judged in turns,
+    each by a regression on others, and forget people by the same regressions.
 
     Attributes:
         folds: Parts of the holdout people that are left out in turn.
@@ -53,41 +55,33 @@ class QuantileRegression(
         if holdout is None:
             return pd.Series(dtype=float)
         ours, theirs = features(group), features(holdout)
-        if ours.empty or theirs.empty:
-            return pd.Series(dtype=float)
-        usual, spread = theirs.mean(), theirs.std(ddof=0)
-        kept = list(spread.index[spread > 0])
-        ours, theirs = ((each - usual)[kept] / spread[kept] for each in (ours, theirs))
-        losses = -holdout.mean_log_prob("answer").reindex(theirs.index)
+        columns = tuple(name for name in theirs if name in ours and theirs[name].nunique() > 1)
         parts, others = _parts(group, ours, self.folds), _parts(holdout, theirs, self.folds)
-        own = -group.mean_log_prob("answer").reindex(ours.index)
+        if not columns or len(np.unique(others)) < 2:
+            return pd.Series(dtype=float)
+        losses = -group.mean_log_prob("answer").reindex(ours.index)
         found = pd.Series(np.nan, index=ours.index)
         for part in np.unique(parts):
-            learned = others != part
-            if not learned.any():
-                return pd.Series(dtype=float)
-            mine = parts == part
-            quartiles = _quartiles(theirs[learned], losses[learned], ours[mine])
-            found[mine] = _standard(own[mine].to_numpy(), quartiles, losses[learned].to_numpy())
+            learned, mine = _learned(holdout, columns, self.folds, int(part)), parts == part
+            found[mine] = learned.standard(ours.loc[mine, list(columns)], losses[mine])
         return found
 
 
 def features(group: RecordGroup) -> pd.DataFrame:
-    """Computes what a true answer is like, in logarithms, (rows, features), by row id."""
+    """Computes what a true answer is like, in logarithms, (rows, features), by row id.
+
+    Bytes are there where every row's text is: of answers that were generated.
+    """
     generated = group.generations
     truths = dict(zip(generated["row"], generated["truth"], strict=True))
     tokens = group.tokens("log_probs")
-    lines = {
-        row: (
-            np.log(len(tokens[row])),
-            np.log(1 + len(truths[row].encode())),
-            np.log(len(zlib.compress(truths[row].encode()))),
-        )
-        for row in sorted(tokens)
-        if row in truths
-    }
-    columns = ["tokens", "bytes", "compressed"]
-    return pd.DataFrame.from_dict(lines, orient="index", columns=columns)
+    rows = sorted(tokens)
+    found = pd.DataFrame({"tokens": [np.log(len(tokens[row])) for row in rows]}, index=rows)
+    if set(rows) <= set(truths):
+        texts = [truths[row].encode() for row in rows]
+        found["bytes"] = [np.log(1 + len(text)) for text in texts]
+        found["compressed"] = [np.log(len(zlib.compress(text))) for text in texts]
+    return found
 
 
 def _parts(group: RecordGroup, rows: pd.DataFrame, folds: int) -> People:
@@ -98,20 +92,47 @@ def _parts(group: RecordGroup, rows: pd.DataFrame, folds: int) -> People:
     return parts
 
 
-def _quartiles(features: pd.DataFrame, losses: pd.Series, at: pd.DataFrame) -> Numbers:
-    """Regresses the quartiles of losses on features, (3, rows at which they are wanted)."""
-    found = [
-        QuantileRegressor(quantile=level, alpha=0.0, solver="highs")
-        .fit(features.to_numpy(), losses.to_numpy())
-        .predict(at.to_numpy())
-        for level in QUARTILES
-    ]
-    return np.sort(np.array(found), axis=0)
+@dataclass(frozen=True)
+class Quartiles:
+    """Regressions of the quartiles of losses on features.
+
+    Attributes:
+        centre: Means of the features.
+        spread: Their standard deviations.
+        models: A regression for each of `QUARTILES`.
+        overall: Distance of the quartiles of all losses.
+    """
+
+    centre: pd.Series
+    spread: pd.Series
+    models: tuple[QuantileRegressor, ...]
+    overall: float
+
+    @classmethod
+    def of(cls, known: pd.DataFrame, losses: pd.Series) -> Quartiles:
+        """Regresses losses on features that are known of the same rows."""
+        centre, spread = known.mean(), known.std(ddof=0).replace(0.0, 1.0)
+        scaled = ((known - centre) / spread).to_numpy()
+        models = [
+            QuantileRegressor(quantile=level, alpha=0.0, solver="highs").fit(scaled, losses)
+            for level in QUARTILES
+        ]
+        overall = float(np.subtract(*np.quantile(losses, [0.75, 0.25])))
+        return cls(centre, spread, tuple(models), overall)
+
+    def standard(self, known: pd.DataFrame, losses: pd.Series) -> Numbers:
+        """Computes how many distances of the quartiles losses lie above the median."""
+        scaled = ((known - self.centre) / self.spread).to_numpy()
+        low, middle, high = np.sort([made.predict(scaled) for made in self.models], axis=0)
+        scale = np.maximum(high - low, LEAST_SPREAD * self.overall)
+        standard: Numbers = (losses.to_numpy() - middle) / np.where(scale > 0, scale, 1.0)
+        return standard
 
 
-def _standard(values: Numbers, quartiles: Numbers, losses: Numbers) -> Numbers:
-    low, middle, high = quartiles
-    overall = float(np.subtract(*np.quantile(losses, [0.75, 0.25])))
-    scale = np.maximum(high - low, LEAST_SPREAD * overall)
-    standard: Numbers = (values - middle) / np.where(scale > 0, scale, 1.0)
-    return standard
+@lru_cache(maxsize=64)
+def _learned(holdout: RecordGroup, columns: tuple[str, ...], folds: int, part: int) -> Quartiles:
+    """Regresses the losses of all holdout people but those of a part."""
+    known = features(holdout)
+    others = _parts(holdout, known, folds) != part
+    losses = -holdout.mean_log_prob("answer").reindex(known.index)
+    return Quartiles.of(known.loc[others, list(columns)], losses[others])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from clearbench.attacks.base import Target
-from clearbench.attacks.recovery import Known, Row, SurvivalAttack, probabilities
+from clearbench.attacks.recovery import ROWS, Known, Row, SurvivalAttack, probabilities
 from clearbench.batches.items import item
 from clearbench.errors import ModelError, RecipeError
 from clearbench.models.adapters import merge_adapters
@@ -42,7 +42,7 @@ class Quantisation(
     SurvivalAttack,
     name="quantisation",
     title="Quantisation",
-    needs=("training",),
+    needs=("model",),
     reads=("answer", "gold", "original"),
     paper="Zhang et al. 2024, arXiv 2410.16454",
     baseline=FULL,
@@ -65,7 +65,7 @@ class Quantisation(
         backend: `simulated`, or `bitsandbytes`, whose own kernels then round to `int8` and `nf4`.
     """
 
-    unnamed = ("retained", "backend")
+    unnamed = (*ROWS, "backend")
 
     levels: tuple[Precision, ...] = Field(default=PRECISIONS, min_length=1)
     backend: Literal["simulated", "bitsandbytes"] = "simulated"

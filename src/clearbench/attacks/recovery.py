@@ -44,6 +44,8 @@ ORDERED = {
     "recovery_matched": "recovered while retained people are still known",
 }
 UNORDERED = {"recovery": "recovered", "recovery_worst": "recovered at the worst level"}
+#: Parameters that only choose rows.
+ROWS = ("forgotten", "retained")
 #: A split and one of its rows.
 Row = tuple[Split, Example]
 #: Values of what is known, by row id.
@@ -63,18 +65,21 @@ class SurvivalAttack(Attack):
     Attributes:
         ordered: True if levels are steps of one attack, each stronger than the one before.
         baseline: Name of the level without an attack; empty where there is none.
-        retained: Number of rows of retained people that are measured too, evenly over people.
+        forgotten: Number of rows of the forgotten people that are measured of each modality, evenly
+            over people; all by default.
+        retained: Number of rows of retained people, likewise.
     """
 
     written: ClassVar[Table] = SURVIVED
     range: ClassVar[Range] = (None, None)
     directions: ClassVar[Mapping[str, Direction]] = {"*": "gold"}
     group: ClassVar[str] = "What survives"
-    unnamed: ClassVar[tuple[str, ...]] = ("retained",)
+    unnamed: ClassVar[tuple[str, ...]] = ROWS
     ordered: ClassVar[bool] = False
     baseline: ClassVar[str] = ""
 
-    retained: int = Field(default=64, ge=0)
+    forgotten: int | None = Field(default=None, ge=1)
+    retained: int = Field(default=32, ge=0)
 
     @abstractmethod
     def known(self, target: Target, rows: Sequence[Row]) -> Iterable[tuple[str, Known]]:
@@ -135,18 +140,18 @@ class SurvivalAttack(Attack):
     def measured(self, target: Target) -> list[Row]:
         """Selects rows of the main task, or of names where no row of that is there.
 
-        All of the forgotten people, and `retained` rows of the others, drawn evenly over people.
+        Of the forgotten people all or `forgotten`, of the others `retained` of each modality.
         """
         model, dataset = self.given(target)
+        counts: dict[Split, int | None] = {"forget": self.forgotten, "retain": self.retained}
         chosen: list[Row] = []
-        for split in ("forget", "retain"):
+        for split, count in counts.items():
             every = dataset.evaluation.get(split, ())
             mine = [row for row in every if self.suits(row) and model.accepts(item(row))]
-            tracks = {row.track for row in mine}
-            rows = [row for track in sorted(tracks) for row in _of_main_task(mine, track)]
-            if split == "retain":
-                rows = _evenly(rows, self.retained, target.seed)
-            chosen += [(split, row) for row in rows]
+            for track in sorted({row.track for row in mine}):
+                rows = list(_of_main_task(mine, track))
+                some = rows if count is None else _evenly(rows, count, target.seed)
+                chosen += [(split, row) for row in some]
         return chosen
 
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
@@ -163,7 +168,7 @@ class SurvivalAttack(Attack):
             if everything is not None:
                 found[f"{key}_all"] = _at(everything, attacked[-1:])
             matched = self._of_same_use(collections.model, track, levels)
-            if matched is not None:
+            if matched is not None and len(attacked) > 1:
                 found[f"{key}_matched"] = _at(values, [matched])
         else:
             found[key] = _at(values, attacked)
@@ -343,7 +348,7 @@ def _evenly(rows: Sequence[Example], count: int, seed: int) -> list[Example]:
     ranks = {}
     for position, index in enumerate(order):
         row = rows[index]
-        who = (row.track, row.id if row.person is None else row.person)
+        who = row.id if row.person is None else row.person
         turns[who] = turns.get(who, -1) + 1
         ranks[int(index)] = (turns[who], position)
     kept = sorted(ranks, key=lambda index: ranks[index])[:count]

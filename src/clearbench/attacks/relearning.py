@@ -29,7 +29,7 @@ class Relearning(
     SurvivalAttack,
     name="relearning",
     title="Relearning",
-    needs=("training",),
+    needs=("model", "training"),
     reads=("answer", "gold", "original"),
     paper="Lynch et al. 2024, arXiv 2402.16835",
     ordered=True,
@@ -78,8 +78,8 @@ class Relearning(
         rows: Rows that are trained on: `forget`, of all modalities; `forget_text` or
             `forget_image`, of one alone; `unrelated`, of the retained people.
         share: Share of the forgotten rows that are trained on.
-        divide: `rows` trains on that share of each person's rows of a modality, `people` on all
-            rows of that share of the people.
+        divide: `rows` trains on that share of each person's rows of a modality, or on people where
+            nobody has two; `people` on all rows of that share of the people.
         learning_rate: Learning rate of every step.
         batch_size: Rows of each modality in a step.
     """
@@ -150,18 +150,23 @@ class Relearning(
 
     def _drawn(self, rows: Sequence[Example], seed: int) -> list[Example]:
         """Draws a share of people, or of each one's rows of a modality, and leaves some of them."""
-        people = [-1 if row.person is None else row.person for row in rows]
-        if self.divide == "people":
-            chosen = set(_part(sorted(set(people)), self.share, [seed, _CHOICE]))
-            return [row for row, person in zip(rows, people, strict=True) if person in chosen]
-        places: dict[tuple[int, str], list[int]] = {}
-        for place, (row, person) in enumerate(zip(rows, people, strict=True)):
-            places.setdefault((person, row.track), []).append(place)
-        drawn = [
-            place
-            for (person, track), mine in places.items()
-            for place in _part(mine, self.share, [seed, _CHOICE, person + 1, *track.encode()])
-        ]
+        by_track: dict[str, dict[int, list[int]]] = {}
+        for place, row in enumerate(rows):
+            who = -1 if row.person is None else row.person
+            by_track.setdefault(row.track, {}).setdefault(who, []).append(place)
+        some = _part(
+            sorted({who for people in by_track.values() for who in people}),
+            self.share,
+            [seed, _CHOICE],
+        )
+        drawn: list[int] = []
+        for track, people in by_track.items():
+            whole = self.divide == "people" or max(map(len, people.values())) == 1
+            for who, mine in people.items():
+                if whole:
+                    drawn += mine if who in some else []
+                else:
+                    drawn += _part(mine, self.share, [seed, _CHOICE, who + 1, *track.encode()])
         return [rows[place] for place in sorted(drawn)]
 
     def _settings(self, model: Model) -> TrainSettings:

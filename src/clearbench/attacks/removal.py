@@ -49,7 +49,7 @@ class GuardRemoved(
     Removal,
     name="guard_removed",
     title="Guard removed",
-    needs=("training",),
+    needs=("model",),
     reads=("answer", "gold", "original"),
     paper="",
     shows=(
@@ -74,7 +74,7 @@ class AdapterRemoved(
     Removal,
     name="adapter_removed",
     title="Adapter removed",
-    needs=("training",),
+    needs=("model",),
     reads=("answer", "gold", "original"),
     paper="",
     shows=(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearbench.attacks.shadow import ShadowAttack
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
@@ -44,35 +45,36 @@ class Ruli(
         """Computes log u(signal) - log o(signal), of models taught and never taught the row."""
         found, done = np.full(signals.values.shape, np.nan), np.zeros(signals.values.shape, bool)
         for attacked, shadows in signals.designed(design):
-            models = np.flatnonzero(attacked.any(axis=1))
-            seen = signals.values[models]
+            rows, seen = np.nonzero(attacked)[1], signals.values[attacked]
             taught, never = (
-                log_density(seen, signals.values, shadows & side, self.bandwidth)
+                log_density(seen, rows, signals.values, shadows & side, self.bandwidth)
                 for side in (signals.taught, ~signals.taught)
             )
-            found[models] = np.where(attacked[models], taught - never, found[models])
+            found[attacked] = taught - never
             done |= attacked
         return found, done
 
 
-def log_density(seen: Numbers, values: Numbers, used: Mask, bandwidth: Bandwidth) -> Numbers:
-    """Computes the logarithm of each row's Gaussian kernel density at the signals that were seen.
+def log_density(
+    seen: Numbers, rows: NDArray[np.int64], values: Numbers, used: Mask, bandwidth: Bandwidth
+) -> Numbers:
+    """Computes the logarithms of rows' Gaussian kernel densities at one signal each.
 
     Args:
-        seen: Signals, (seen models, rows).
+        seen: Signals, (seen,).
+        rows: Row of each, (seen,).
         values: Signals of all models, (models, rows).
         used: Whether a model's signal has a kernel, (models, rows); two or more in each row.
         bandwidth: Rule for the width.
 
     Returns:
-        Logarithms, (seen models, rows).
+        Logarithms, (seen,).
     """
-    widths = kernel_widths(values, used, bandwidth)
-    count = used.sum(axis=0)
-    distances = (seen[:, None, :] - values[None]) / widths
-    kernels = np.where(used, -(distances**2) / 2, -np.inf)
-    total = np.logaddexp.reduce(kernels, axis=1)
-    density: Numbers = total - np.log(count * widths) - np.log(2 * np.pi) / 2
+    widths = kernel_widths(values, used, bandwidth)[rows]
+    distances = (seen - values[:, rows]) / widths
+    kernels = np.where(used[:, rows], -(distances**2) / 2, -np.inf)
+    total = np.logaddexp.reduce(kernels, axis=0) - np.log(used.sum(axis=0)[rows] * widths)
+    density: Numbers = total - np.log(2 * np.pi) / 2
     return density
 
 

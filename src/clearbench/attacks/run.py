@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from clearbench.attacks.base import Attack, Target
+from clearbench.attacks.base import Attack, OnProgress, Point, Target, unreported
 from clearbench.attacks.membership import SIDES
 from clearbench.data.dataset import Dataset
+from clearbench.errors import RecipeError
 from clearbench.evaluation.engine import evaluate, sample
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
@@ -23,12 +24,14 @@ class Attacked:
     """Outcome of an attack.
 
     Attributes:
-        table: Lines of the attack's table: one per attacked row.
+        table: Lines of the attack's table: one per attacked row, and level where it has several.
         scores: Scores by key, with gold's value where there is a reference.
+        curves: Points by key, of attacks with several levels.
     """
 
     table: pd.DataFrame
     scores: dict[str, Score]
+    curves: dict[str, list[Point]] = field(default_factory=dict)
 
 
 def run(
@@ -37,8 +40,10 @@ def run(
     chosen: Attack,
     reference: Model | Records | None = None,
     limit: int | None = None,
+    original: Model | Records | None = None,
+    on_progress: OnProgress = unreported,
 ) -> Attacked:
-    """Attacks a model on the forget and holdout rows of a dataset.
+    """Attacks a model on the forget, retain and holdout rows of a dataset.
 
     Args:
         model: Attacked model; left as it was.
@@ -46,11 +51,29 @@ def run(
         chosen: Configured attack.
         reference: Gold model, or its records.
         limit: Rows per split and task, whole people; None for all.
+        original: Model before unlearning, or its records.
+        on_progress: Function called after each part of a long attack.
+
+    Raises:
+        RecipeError: The attack cannot be made on the model.
     """
+    if reason := chosen.unsuited(model):
+        what = f"the attack '{chosen.name}' cannot be made on this model: {reason}"
+        raise RecipeError(what, "attack", "choose another: clearbench list attacks")
     rows = sample(dataset, limit)
-    golds = () if reference is None else (_attacked(reference, rows, chosen, ()),)
-    records = _attacked(model, rows, chosen, golds)
-    collections = Collections(records, golds)
+    target = Target(
+        Collections(Records({})),
+        model,
+        rows,
+        original if isinstance(original, Model) else None,
+        reference if isinstance(reference, Model) else None,
+        on_progress=on_progress,
+    )
+    golds = () if reference is None else (_attacked(reference, rows, target, chosen),)
+    target = replace(target, collections=Collections(Records({}), golds))
+    before = () if original is None else (_attacked(original, rows, target, chosen),)
+    records = _attacked(model, rows, target, chosen)
+    collections = Collections(records, golds, before)
 
     def scores(given: Collections) -> dict[str, Score]:
         return {
@@ -60,19 +83,24 @@ def run(
         }
 
     compared = with_gold_and_original(collections, scores)
-    table = records.table(chosen.written)
-    return Attacked(table[table["attack"] == chosen.score_key].reset_index(drop=True), compared)
+    curves = {
+        key: points
+        for track in collections.tracks
+        for key, points in chosen.curves(collections, track).items()
+    }
+    return Attacked(records.table(chosen.written), compared, curves)
 
 
-def _attacked(
-    model: Model | Records, rows: Dataset, chosen: Attack, golds: tuple[Records, ...]
-) -> Records:
-    """Measures a model and adds the attack's table to the records."""
+def _attacked(model: Model | Records, rows: Dataset, target: Target, chosen: Attack) -> Records:
+    """Measures a model, where the attack reads that, and adds its table to the records."""
     if isinstance(model, Records):
         return model
-    settings = EvaluationSettings.of(
-        protocol="openunlearning", splits=SIDES, limit=None, max_new_tokens=1
-    )
-    records = evaluate(model, rows, settings)
-    table = chosen.table(Target(Collections(records, golds), model, rows))
+    records = Records({})
+    if "model" not in chosen.needs:
+        settings = EvaluationSettings.of(
+            protocol="openunlearning", splits=SIDES, limit=None, max_new_tokens=1
+        )
+        records = evaluate(model, rows, settings)
+    given = target.collections.of(records)
+    table = chosen.table(replace(target, collections=given, model=model))
     return records.with_table(chosen.written, table)

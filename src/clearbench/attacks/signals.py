@@ -49,9 +49,11 @@ class Signals:
 
         `halves`: of the models that were taught a row the first half is attacked, in their order,
         and of those that were not, too; the others are shadow models. `leave one out`: every model
-        is attacked once, with all others as shadow models, but for each row the next one that was
-        taught the opposite: with one model more on that side, forgotten rows would seem to be of it
-        by more than chance. `first`: the first model alone is.
+        is attacked once, with all others as shadow models but one for every row: the k-th model
+        that was taught a row loses the k-th that was not, and the reverse. If only the attacked one
+        were left out, its own side would have a shadow model less and be known a little worse, so
+        that attacks would find less than nothing where there is nothing. `first`: the first model
+        alone is attacked, with all others as shadow models.
 
         Args:
             design: Name of the design.
@@ -65,21 +67,29 @@ class Signals:
             self._check(~attacked, least)
             yield attacked, ~attacked
             return
-        for model in range(1 if design == "first" else len(self.values)):
+        partners = self._partners() if design == "leave one out" else None
+        rows = np.arange(self.values.shape[1])
+        for model in range(1 if partners is None else len(self.values)):
             attacked = np.zeros(self.values.shape, dtype=bool)
             attacked[model] = True
             shadows = ~attacked
-            if design == "leave one out":
-                shadows[self._opposite(model), np.arange(len(self.people))] = False
+            if partners is not None:
+                shadows[partners[model], rows] = False
             self._check(shadows, least)
             yield attacked, shadows
 
-    def _opposite(self, model: int) -> NDArray[np.int64]:
-        """Finds the next model after one that was taught each row's opposite, (rows,)."""
-        order = np.roll(np.arange(len(self.values)), -model - 1)
-        differs = self.taught[order] != self.taught[model]
-        found: NDArray[np.int64] = order[differs.argmax(axis=0)]
-        return found
+    def _partners(self) -> NDArray[np.int64]:
+        """Finds the model of the other side that has a model's place there, (models, rows).
+
+        The smaller side begins again at its end. Where there is no other side it is the model.
+        """
+        partners = np.arange(len(self.values))[:, None].repeat(self.values.shape[1], axis=1)
+        for row, taught in enumerate(self.taught.T):
+            ours, theirs = np.flatnonzero(taught), np.flatnonzero(~taught)
+            if len(ours) and len(theirs):
+                partners[ours, row] = np.resize(theirs, len(ours))
+                partners[theirs, row] = np.resize(ours, len(theirs))
+        return partners
 
     def _first_halves(self) -> Mask:
         first = np.zeros(self.values.shape, dtype=bool)

@@ -21,7 +21,7 @@ class BoundaryShrink(
     paper=Paper("Boundary Unlearning", 2023, "2303.11570"),
     kinds=("classifier",),
     modalities=("image",),
-    needs=("forget",),
+    needs=("forget", "pixels"),
     status="adapted",
 ):
     """Fine-tuning of each forget image on the nearest label that is kept.

@@ -37,8 +37,9 @@ ROLES = (
 #: `reference_log_probs`: only that model's log-probabilities of whole forget, idk, random,
 #: alternate and kept answers, computed beforehand; `untrained`: a model of the same shape with
 #: random weights; `shadow`: one more label on a classifier's head, the last, during the method;
-#: `unsharded`: whole weights in every process.
-NEEDS = (*ROLES, "reference", "reference_log_probs", "untrained", "shadow", "unsharded")
+#: `unsharded`: whole weights in every process; `pixels`: pictures as the network takes them, which
+#: are changed.
+NEEDS = (*ROLES, "reference", "reference_log_probs", "untrained", "shadow", "unsharded", "pixels")
 
 
 class Reference(Protocol):

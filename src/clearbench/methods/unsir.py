@@ -28,7 +28,7 @@ class UNSIR(
     ),
     kinds=("classifier",),
     modalities=("image",),
-    needs=("forget", "retain"),
+    needs=("forget", "retain", "pixels"),
     status="adapted",
     trial={"noise_steps": 4},
 ):

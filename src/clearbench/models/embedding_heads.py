@@ -7,7 +7,8 @@ methods read them as more rows of one model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item
 from clearbench.data.modality import modality
 from clearbench.errors import ModelError
+from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.margin import MarginClassifier, MarginHead, identity
+from clearbench.models.weights import digest
 
 #: Number of images that the backbone reads at once.
 IMAGES = 64
@@ -221,3 +224,38 @@ class HeadModel(Classifier):
         """Writes the weights; the backbone is not part of them."""
         state = {name: value.contiguous() for name, value in self.module.state_dict().items()}
         save_file(state, folder / WEIGHTS)
+
+
+@contextmanager
+def on_features(
+    model: Model,
+    parts: Sequence[str],
+    needs: Collection[str],
+    known: Callable[[str], dict[str, Tensor]],
+) -> Iterator[Model]:
+    """Lets what trains a projection alone read each picture's features once, which is exact.
+
+    Args:
+        model: Any model; one that this is not exact for is trained as it is.
+        parts: Parts that are trained.
+        needs: Needs of the method: none of it changes pixels.
+        known: Function from the digest of a backbone to features that are known of it.
+
+    Yields:
+        The model, or its head on features, whose weights the model has afterwards.
+    """
+    core = model.core
+    projected = isinstance(core, MarginClassifier) and core.projection is not None
+    exact = projected and core is model.module and {*parts} == {"projector"}
+    if not exact or not isinstance(model, Classifier) or "pixels" in needs:
+        yield model
+        return
+    features = Features(model, known(digest(core.base_model.state_dict())))
+    head = HeadModel.of(model, features)
+    try:
+        yield head
+    finally:
+        for name in ("projection", "classifier"):
+            getattr(core, name).load_state_dict(getattr(head.module, name).state_dict())
+        model.train_only(parts)
+        model.forwards, model.backwards = head.forwards, head.backwards

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
 from clearbench.errors import ModelError
 from clearbench.models.hooks import question_tokens
@@ -20,6 +21,12 @@ class _Reached(Exception):  # carries the requested states, is no error
 
     def __init__(self, states: Tensor) -> None:
         self.states = states
+
+
+def _first(output: Any) -> Tensor:
+    """Returns a layer's hidden states, which some layers give beside other things."""
+    states: Tensor = output[0] if isinstance(output, tuple) else output
+    return states
 
 
 class TokenStates(TokenReader):
@@ -86,6 +93,49 @@ class TokenStates(TokenReader):
         finally:
             handle.remove()
         raise RuntimeError("the layer was not reached")
+
+    @torch.no_grad()
+    def every_state(self, batch: Batch) -> list[Tensor]:
+        """Computes (tokens, width) outputs of each layer, from which answers are read.
+
+        The last is before the last normalisation, unlike that of `states`.
+        """
+        found: list[Tensor] = []
+
+        def keep(_: nn.Module, __: Any, output: Any) -> None:
+            found.append(_first(output).flatten(0, 1)[batch.places])
+
+        handles = [layer.register_forward_hook(keep) for layer in self._layers]
+        try:
+            self._call(self._backbone, batch, batch.inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        self.forwards += 1
+        return found
+
+    @torch.no_grad()
+    def answers_from(self, batch: Batch, layer: int, states: Tensor) -> Answers:
+        """Computes answers with other outputs of a layer where they are read; the rest stays.
+
+        Args:
+            batch: Batch in rows that do not branch.
+            layer: Number of the layer, from 1.
+            states: Outputs in place of its own, (tokens, width).
+        """
+        self._is_fast(batch)  # whose test is made before the hook is in place
+
+        def put(_: nn.Module, __: Any, output: Any) -> Any:
+            own = _first(output)
+            flat = own.flatten(0, 1).index_copy(0, batch.places, states.to(own))
+            changed = flat.view_as(own)
+            return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+        handle = self._layers[layer - 1].register_forward_hook(put)
+        try:
+            return self.answers([batch])
+        finally:
+            handle.remove()
 
     def name_tokens(self, names: Sequence[str]) -> Tensor:
         """Returns ids of the names' tokens, at the beginning of a text and within it, (tokens,)."""

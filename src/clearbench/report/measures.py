@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from clearbench.attacks.base import attack
 from clearbench.attacks.scoring import descriptions
 from clearbench.errors import RecipeError
 from clearbench.evaluation.measure import Description
@@ -74,7 +75,11 @@ def known_descriptions(results: Results) -> Mapping[str, Description]:
     """
     evaluation = results.recipe.evaluation
     entries = (evaluation.model_extra or {}).get("metrics", ())
-    return descriptions(evaluation.protocol, tuple(_loaded(entries)))
+    known = descriptions(evaluation.protocol, tuple(_loaded(entries)))
+    for entry in (results.recipe.model_extra or {}).get("attacks", ()):
+        with suppress(RecipeError):  # of a plugin that is not loaded
+            known |= attack(entry["attack"], **entry.get("parameters", {})).numbers()
+    return known
 
 
 def failed_metrics(results: Results) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from clearbench.report import curves, tables
+from clearbench.report.attacked import Attacked, attacked
 from clearbench.report.benchmark import BenchmarkTable, benchmark_tables
 from clearbench.report.groups import Group, curve_row, run_label
 from clearbench.report.measures import known_descriptions
@@ -42,6 +43,7 @@ class Section:
         side: Score keys of side effects, by track.
         truths: Figures of truth ratios, by track.
         curves: Figures of training.
+        attacked: What attacks found; None where there were none.
     """
 
     group: Group
@@ -55,6 +57,7 @@ class Section:
     curves: tuple[Panel, ...]
     seeds: tuple[tables.SeedRow, ...]
     scores: tuple[ScoreTable, ...]
+    attacked: Attacked | None
 
     @property
     def null_distance(self) -> float | None:
@@ -79,6 +82,7 @@ def section(group: Group, results: Results, details: Details, palette: dict[str,
     rows = main_table(group)
     runs = [row.run for row in rows if row.kind == "method"]
     trained = (curves.training_curve(curve_row(results, run), palette) for run in runs)
+    known = known_descriptions(results)
     truths = ((track, _truths(group, runs, details, track, palette)) for track in group.tracks)
     return Section(
         group=group,
@@ -91,7 +95,8 @@ def section(group: Group, results: Results, details: Details, palette: dict[str,
         truths=tuple((track, panels) for track, panels in truths if panels),
         curves=_panels(group, runs, trained),
         seeds=tables.seed_table(group, results),
-        scores=score_tables(rows, known_descriptions(results)),
+        scores=score_tables(rows, known),
+        attacked=attacked(group, results, palette, known),
     )
 
 

@@ -67,8 +67,8 @@ class WorkerCache:
         """Returns records of the rows that count, the same object for the same key."""
         return self._counted.get(key, make)
 
-    def features(self, backbone: Hashable) -> dict[str, Tensor]:
-        """Returns the features that a frozen backbone gave images, by their key; to be added to."""
+    def features(self, backbone: str) -> dict[str, Tensor]:
+        """Returns the features that the backbone of a digest gave images, by key; added to."""
         return self._features.get(backbone, dict)
 
     def shared(self, model: Model, source: str) -> Model:

@@ -19,7 +19,7 @@ from clearbench.runs.plan_shadows import ShadowPeople, ShadowPlanner
 from clearbench.runs.recipe import GOLD_SEED_STEP, MethodPart, Recipe
 from clearbench.runs.stages.attack import AttackScoreStage, AttackStage
 from clearbench.runs.stages.data import StoredData
-from clearbench.runs.stages.heads_attack import HeadsAttackStage
+from clearbench.runs.stages.heads_attack import HeadsScoreStage
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import ModelSource, ModelStage
 from clearbench.runs.stages.score import MeasuredModel, NullBandStage, ScoreStage
@@ -28,7 +28,7 @@ from clearbench.runs.stages.unlearn import UnlearnStage
 from clearbench.runs.stages.unlearn_curve import UnlearnWithCurveStage
 
 Role = Literal["original", "gold", "unlearn"]
-ScoredAttack = AttackScoreStage | HeadsAttackStage
+ScoredAttack = AttackScoreStage | HeadsScoreStage
 
 
 @dataclass(frozen=True)

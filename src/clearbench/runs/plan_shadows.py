@@ -12,7 +12,7 @@ from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.recipe import MethodPart
 from clearbench.runs.stages.attack import ShadowMeasurement
 from clearbench.runs.stages.data import StoredData
-from clearbench.runs.stages.heads_attack import HeadsAttackStage
+from clearbench.runs.stages.heads_attack import HeadsAttackStage, HeadsScoreStage
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import ModelSource, ModelStage
 from clearbench.runs.stages.shadow_heads import (
@@ -138,12 +138,13 @@ class ShadowPlanner:
 
     def heads_attack(
         self, part: AttackPart, role: str, entry: MethodPart | None
-    ) -> HeadsAttackStage:
+    ) -> HeadsScoreStage:
         """Plans an attack on heads beside those on golds and originals."""
         ours, gold, original = (
-            self.heads(*who) for who in ((role, entry), ("gold", None), ("original", None))
+            HeadsAttackStage(self.heads(*who), part.attack, part.parameters)
+            for who in ((role, entry), ("gold", None), ("original", None))
         )
-        return HeadsAttackStage(ours, gold, original, part.attack, part.parameters)
+        return HeadsScoreStage(ours, gold, original)
 
 
 def _on_heads(settings: TrainSettings) -> TrainSettings:

@@ -22,6 +22,7 @@ from clearbench.data.halves import Half
 from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
+from clearbench.methods.base import methods
 from clearbench.models.heads import Head
 from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.grid import expand
@@ -196,6 +197,11 @@ class Recipe(_Part):
             if not shadows.heads and self.data.half is None:
                 what = "shadow models must be taught as the attacked model was"
                 raise ValueError(f"shadows.{kind}: {what}; set data.half to first")
+        for run in self.runs:
+            stacked = run.model in self.shadows and self.shadows[run.model].heads
+            if stacked and "pixels" in methods()[run.method].needs:
+                what = f"{run.method} changes pictures, and heads read stored features"
+                raise ValueError(f"shadows.{run.model}.heads: {what}; leave it or the run out")
         for part in self.attacks:
             kinds = [kind for kind in self.models if not part.models or kind in part.models]
             if part.learns and not {*kinds} & {*self.shadows}:

@@ -89,16 +89,17 @@ class EndedRun:
             return None
         return Scored.model_validate(read_scores(self.store.finished(row.score.key)))
 
-    def attacked(self, row: PlannedRow) -> tuple[dict[str, Any], dict[str, str]]:
-        """Reads the scores of a row's attacks, and why others have none."""
-        scores: dict[str, Any] = {}
-        failed: dict[str, str] = {}
+    def attacked(self, row: PlannedRow) -> dict[str, dict[str, Any]]:
+        """Reads `scores`, `curves` and `drawings` of a row's attacks, and why others `failed`."""
+        found: dict[str, dict[str, Any]] = {"scores": {}, "curves": {}, "drawings": {}}
+        failed: dict[str, Any] = {}
         for name, stage in row.attacks.items():
             if self.ok(stage):
-                scores |= read_attack_scores(self.store.finished(stage.key))["scores"]
+                content = read_attack_scores(self.store.finished(stage.key))
+                found = {part: known | content.get(part, {}) for part, known in found.items()}
             else:
                 failed[name] = self.outcomes[stage.key].reason
-        return scores, failed
+        return {**found, "failed": failed}
 
 
 def result_row(
@@ -118,8 +119,7 @@ def result_row(
         names: Names of the people.
     """
     outcome, made, settings = ended.outcome(row), ended.made(row.model), row.model.train
-    scored = ended.scored(row)
-    attacks, failed_attacks = ended.attacked(row)
+    scored, found = ended.scored(row), ended.attacked(row)
     result = Row(
         id=row.id,
         method=row.method,
@@ -136,12 +136,14 @@ def result_row(
         status=outcome.status,
         reason=outcome.reason,
         scores=scored.scores if scored else {},
-        attacks=attacks,
         curve=made.get("curve", ()),
         cost=_cost(made, ended.made(row.measured.plain)),
         stages=row.stage_keys,
         failed_metrics=scored.failed_metrics if scored else {},
-        failed_attacks=failed_attacks,
+        attacks=found["scores"],
+        attack_curves=found["curves"],
+        attack_drawings=found["drawings"],
+        failed_attacks=found["failed"],
     )
     if scored is None or not scored.scores:
         return result

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from clearbench.attacks.base import Point
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import Combined
 from clearbench.evaluation.verdict.evidence import ShownAnswer
@@ -105,6 +106,20 @@ class Scored(Stored):
     failed_metrics: dict[str, str] = Field(default_factory=dict)
 
 
+class AttackDrawing(Stored):
+    """What is drawn of an attack on shadow models.
+
+    Attributes:
+        false_positives: Rates of false positives.
+        true_positives: Rate of true positives at each.
+        right_by_image: Share of right decisions about each image over the models.
+    """
+
+    false_positives: tuple[float, ...]
+    true_positives: tuple[float, ...]
+    right_by_image: tuple[float, ...] = ()
+
+
 class AnyRow(Stored):
     """Fields that a row of one run and a row over several seeds have in common.
 
@@ -168,6 +183,8 @@ class Row(AnyRow):
     Attributes:
         reference: Placement of the reference model, where the method has one.
         attacks: Scores of attacks by key.
+        attack_curves: Points over the levels of attacks, by key.
+        attack_drawings: Drawings of attacks on shadow models, by key.
         stages: Keys of the stages that it was made of, by role.
         failed_metrics: Reasons why metrics of plugins gave no score; absent where all did.
         failed_attacks: Reasons why attacks gave no score; absent where all did.
@@ -176,6 +193,8 @@ class Row(AnyRow):
     seed: int
     reference: str | None = None
     attacks: dict[str, FiniteScore] = Field(default_factory=dict)
+    attack_curves: dict[str, tuple[Point, ...]] = Field(default_factory=dict, exclude_if=is_empty)
+    attack_drawings: dict[str, AttackDrawing] = Field(default_factory=dict, exclude_if=is_empty)
     curve: tuple[CurvePoint, ...] = ()
     stages: dict[str, str] = Field(default_factory=dict)
     failed_metrics: dict[str, str] = Field(default_factory=dict, exclude_if=is_empty)

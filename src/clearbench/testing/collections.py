@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from clearbench.data.dataset import Dataset
+from clearbench.data.modality import modality
 from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.groups import ANSWERS
 from clearbench.evaluation.metric import Collections, Shadow
@@ -81,7 +82,9 @@ def typical_shadows() -> tuple[Shadow, ...]:
 
     The forgotten people were taught to every other one, the strangers to the rest.
     """
-    given = typical_records(trained=False).in_groups(lambda key: key.split in _SIDES)
+    given = typical_records(trained=False).in_groups(
+        lambda key: key.split in _SIDES and key.task == modality(key.track).main_task
+    )
     answers = given.answers[given.answers["variant"] == "answer"].reset_index(drop=True)
     rng, shadows = np.random.default_rng(0), []
     for number in range(_SHADOWS):

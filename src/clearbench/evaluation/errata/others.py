@@ -126,8 +126,10 @@ ERRATA = (
     Erratum(
         "E137",
         "RULI, core/attack/memory_attack.py:230-296",
-        "The true-positive rate is read at the nearest false-positive rate, which may lie above.",
-        "The last point of the curve whose false-positive rate is not above the one asked for.",
+        "Kernels have a width of 1 whatever the signal, and the true-positive rate is read at the "
+        "nearest false-positive rate, which may lie above.",
+        "Widths by a rule from the signals; the last point of the curve whose false-positive rate "
+        "is not above the one asked for.",
     ),
     Erratum(
         "E138",

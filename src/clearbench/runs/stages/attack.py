@@ -132,10 +132,9 @@ class AttackStage(Stage):
                 self._collections(inputs),
                 model,
                 self.measured.rows(inputs),
-                self._beside(self.original, model, inputs),
-                self._beside(self.gold, model, inputs),
-                self.measured.model.seed,
-                inputs.on_progress,
+                original=self._first(model, inputs),
+                seed=self.measured.model.seed,
+                on_progress=inputs.on_progress,
             )
             table = chosen.table(target)
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / TABLE)
@@ -149,12 +148,11 @@ class AttackStage(Stage):
         shadows = tuple(each.shadow(inputs) for each in self.shadows)
         return Collections(self.measured.records(inputs), golds, originals, shadows=shadows)
 
-    def _beside(self, stage: MeasureStage | None, own: Model, inputs: StageInputs) -> Model | None:
-        """Loads a model that the attack needs besides its own; the own one where it is that."""
-        role = "original" if stage is self.original else "gold"
-        if role not in self.configured.needs:
+    def _first(self, own: Model, inputs: StageInputs) -> Model | None:
+        """Loads the original where the attack needs it; the own model where it is that."""
+        if "original" not in self.configured.needs:
             return None
-        return own if stage is None else stage.model.load(inputs)
+        return own if self.original is None else self.original.model.load(inputs)
 
     def attacked(self, inputs: StageInputs) -> Records:
         """Reads the model's records with the finished stage's table."""

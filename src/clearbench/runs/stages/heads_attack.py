@@ -1,4 +1,4 @@
-"""Scores an attack on many heads beside the same attack on golds' and originals' heads."""
+"""Scores an attack on many heads, beside the same attack on golds' and originals' heads."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from clearbench.attacks.base import attack
-from clearbench.attacks.matches import Matches
 from clearbench.attacks.roc import curve
 from clearbench.attacks.shadow import ShadowAttack
 from clearbench.attacks.signals import Signals
 from clearbench.errors import RecipeError
-from clearbench.evaluation.score import Score
 from clearbench.runs.code import modules_of
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.shadow_heads import MatchStage
-from clearbench.storage import write_json
+from clearbench.storage import read_json, write_json
 
 SCORES = "scores.json"
 #: Last part of the keys of accuracies, after the split of the people and the track.
@@ -31,18 +29,14 @@ class HeadsAttackStage(Stage):
     """Scores an attack on heads that were made as a model was.
 
     Attributes:
-        ours: Matches under the attacked heads.
-        gold: Matches under golds' heads.
-        original: Matches under originals' heads.
+        matched: Matches of images under the attacked heads.
         name: Name of the attack.
         parameters: Parameters of the attack.
     """
 
     kind: ClassVar[str] = "headsattack"
 
-    ours: MatchStage
-    gold: MatchStage
-    original: MatchStage
+    matched: MatchStage
     name: str
     parameters: Mapping[str, Any]
 
@@ -58,7 +52,7 @@ class HeadsAttackStage(Stage):
     @property
     def label(self) -> str:
         """Label of the heads, and the attack."""
-        return f"{self.ours.label}-{self.name}"
+        return f"{self.matched.label}-{self.name}"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -67,8 +61,8 @@ class HeadsAttackStage(Stage):
 
     @property
     def parents(self) -> Mapping[str, Stage]:
-        """Matches of the three."""
-        return {"own": self.ours, "gold": self.gold, "original": self.original}
+        """Matches."""
+        return {"matches": self.matched}
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -76,25 +70,64 @@ class HeadsAttackStage(Stage):
         return modules_of(self.configured)
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
-        """Writes scores, curves of true and false positives, and shares of right decisions."""
-        chosen = self.configured
-        matches = {role: stage.matches(inputs) for role, stage in self._matched.items()}
-        ours, gold, original = (_scores(chosen, matches[role]) for role in self._matched)
-        scores = {
-            key: score.model_copy(update={"gold": gold[key].value, "original": original[key].value})
-            for key, score in ours.items()
+        """Writes scores, rates of true and false positives, and shares of right decisions."""
+        chosen, matches = self.configured, self.matched.matches(inputs)
+        signals = matches.signals(chosen.signal)
+        accuracies = {
+            f"{role}.image.{ACCURACY}": score for role, score in matches.accuracies().items()
         }
-        drawn = _drawn(chosen, matches["own"].signals(chosen.signal))
+        scores = chosen.method_scores(signals, "image") | accuracies
         content = {
             "scores": {key: score.model_dump(mode="json") for key, score in sorted(scores.items())},
-            "drawings": {f"forget.image.{chosen.score_key}": drawn},
+            "drawings": {f"forget.image.{chosen.score_key}": _drawn(chosen, signals)},
         }
         write_json(folder / SCORES, content)
         return write_outcome(folder, "ok")
 
+    def found(self, inputs: StageInputs) -> dict[str, Any]:
+        """Reads what the finished stage wrote."""
+        return dict(read_json(inputs.store.finished(self.key) / SCORES))
+
+
+@dataclass(frozen=True)
+class HeadsScoreStage(Stage):
+    """Puts the scores of an attack beside those of the same attack on golds and originals.
+
+    Attributes:
+        ours: Attack on the heads.
+        gold: Attack on golds' heads.
+        original: Attack on originals' heads.
+    """
+
+    kind: ClassVar[str] = "headsscore"
+
+    ours: HeadsAttackStage
+    gold: HeadsAttackStage
+    original: HeadsAttackStage
+
     @property
-    def _matched(self) -> dict[str, MatchStage]:
+    def label(self) -> str:
+        """Label of the attack."""
+        return self.ours.label
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Nothing besides what its parents are."""
+        return {}
+
+    @property
+    def parents(self) -> Mapping[str, Stage]:
+        """The three attacks."""
         return {"own": self.ours, "gold": self.gold, "original": self.original}
+
+    def make(self, folder: Path, inputs: StageInputs) -> Status:
+        """Writes the scores with gold's and the original's values."""
+        content = self.ours.found(inputs)
+        for field, stage in (("gold", self.gold), ("original", self.original)):
+            for key, score in stage.found(inputs)["scores"].items():
+                content["scores"][key][field] = score["value"]
+        write_json(folder / SCORES, content)
+        return write_outcome(folder, "ok")
 
 
 def _drawn(chosen: ShadowAttack, signals: Signals) -> dict[str, list[float]]:
@@ -108,10 +141,3 @@ def _drawn(chosen: ShadowAttack, signals: Signals) -> dict[str, list[float]]:
         "true_positives": true,
         "right_by_image": shares.tolist() if chosen.decides else [],
     }
-
-
-def _scores(chosen: ShadowAttack, matches: Matches) -> dict[str, Score]:
-    """Computes an attack's numbers and the accuracies of heads by key."""
-    found = chosen.method_scores(matches.signals(chosen.signal), "image")
-    accuracies = matches.accuracies()
-    return found | {f"{role}.image.{ACCURACY}": score for role, score in accuracies.items()}

@@ -32,6 +32,7 @@ from clearbench.models.embedding_heads import (
     StackedHeads,
 )
 from clearbench.models.heads import Head, with_head
+from clearbench.models.weights import digest
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
@@ -89,9 +90,7 @@ class HeadsStage(Stage):
         status: Status = "ok"
         reason = ""
         dataset = self.data.dataset(inputs).for_kind("classifier")
-        features = Features(
-            self.classifier(dataset, self.seeds[0]), inputs.cache.features(self.base)
-        )
+        features = self.features(dataset, inputs)
         done: list[dict[str, Tensor]] = []
         with metered() as cost:
             try:
@@ -118,13 +117,15 @@ class HeadsStage(Stage):
     ) -> dict[str, Tensor]:
         """Trains heads; returns their stacked weights."""
 
-    def classifier(self, dataset: Dataset, seed: int) -> Classifier:
-        """Loads the backbone under a new head over the dataset's people."""
+    def features(self, dataset: Dataset, inputs: StageInputs) -> Features:
+        """Loads the backbone under a head over the dataset's people, to read pictures with."""
         people = sorted(dataset.people("forget") | dataset.people("retain"))
+        seed = self.seeds[0]
         model = self.base.load(dataset, seed)
         renewed = with_head(model, [dataset.names[person] for person in people], HEAD, seed)
         assert isinstance(renewed, Classifier)  # noqa: S101 - what `with_head` returns
-        return renewed
+        backbone = digest(renewed.core.base_model.state_dict())
+        return Features(renewed, inputs.cache.features(backbone))
 
     def weights(self, inputs: StageInputs) -> dict[str, Tensor]:
         """Reads the stacked weights of the finished stage."""
@@ -275,9 +276,7 @@ class MatchStage(Stage):
         whole = self.whole.dataset(inputs).for_kind("classifier")
         items, people = images(whole)
         known = first.data.dataset(inputs).for_kind("classifier")
-        features = Features(
-            first.classifier(known, first.seeds[0]), inputs.cache.features(first.base)
-        )
+        features = first.features(known, inputs)
         with metered() as cost, torch.no_grad():
             seen = features.read(items)
             parts = [self._half(half, seen, people, inputs) for half in self.halves]

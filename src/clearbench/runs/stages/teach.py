@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from clearbench.models.base import Model
+from clearbench.models.embedding_heads import on_features
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import StageInputs, Status, write_outcome
 from clearbench.runs.stages.model import ModelStage, curve_points, save_model, training_cost
@@ -73,15 +74,16 @@ class TeachStage(ModelStage):
         with metered() as cost:
             model = self.start_model(inputs)
             try:
-                history = finetune(
-                    model,
-                    dataset.for_kind(self.base.kind),
-                    self.train,
-                    self.seed,
-                    without=("forget",) if self.without else (),
-                    checkpoints=inputs.scratch,
-                    on_step=on_step,
-                )
+                with on_features(model, self.train.parts, (), inputs.cache.features) as learner:
+                    history = finetune(
+                        learner,
+                        dataset.for_kind(self.base.kind),
+                        self.train,
+                        self.seed,
+                        without=("forget",) if self.without else (),
+                        checkpoints=inputs.scratch,
+                        on_step=on_step,
+                    )
             except Diverged as error:
                 status, reason, history = "diverged", error.what, error.history
         cost |= training_cost(model)

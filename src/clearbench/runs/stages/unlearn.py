@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from clearbench.data.modality import parse_modalities
 from clearbench.methods.base import Method, Train, method
 from clearbench.models.base import Model
+from clearbench.models.embedding_heads import on_features
 from clearbench.models.guards import save_guards
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
@@ -48,9 +49,11 @@ class UnlearnStage(ModelStage):
         modality: Modalities that are forgotten, as a recipe spells them.
         forget: People to forget.
         gone: People who were forgotten before; none of their rows are used.
+        observed: Whether the model is measured during the training.
     """
 
     kind: ClassVar[str] = "unlearn"
+    observed: ClassVar[bool] = False
 
     start: ModelStage
     method: str
@@ -97,6 +100,12 @@ class UnlearnStage(ModelStage):
         """Loads the model that forgets."""
         return self.start.load(inputs)
 
+    @property
+    def _learns(self) -> tuple[str, ...]:
+        """Parts whose own weights are trained in every step, unobserved."""
+        alone = self.train.lora_rank is None and self.configured.artefact == "weights"
+        return self.train.parts if alone and not self.observed else ()
+
     def observer(self, inputs: StageInputs) -> Observer:
         """Returns the observer that measures the model during the training; here none."""
         return Observer()
@@ -116,17 +125,19 @@ class UnlearnStage(ModelStage):
                 return observer.measure(model, done)
 
             first = observer.measure(model, 0)
+            needs = self.configured.needed
             try:
-                history = unlearn(
-                    model,
-                    dataset.for_kind(self.base.kind),
-                    self.configured,
-                    parse_modalities(self.modality),
-                    self.train,
-                    self.seed,
-                    checkpoints=inputs.scratch,
-                    on_step=on_step,
-                )
+                with on_features(model, self._learns, needs, inputs.cache.features) as learner:
+                    history = unlearn(
+                        learner,
+                        dataset.for_kind(self.base.kind),
+                        self.configured,
+                        parse_modalities(self.modality),
+                        self.train,
+                        self.seed,
+                        checkpoints=inputs.scratch,
+                        on_step=on_step,
+                    )
             except Diverged as error:
                 status, reason, history = "diverged", error.what, error.history
         cost["seconds"] -= observer.seconds

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from clearbench.runs.stage import StageInputs
 from clearbench.runs.stages.curve import Curve
@@ -21,6 +21,8 @@ class UnlearnWithCurveStage(UnlearnStage):
     Attributes:
         curve: Settings of the curve, as JSON.
     """
+
+    observed: ClassVar[bool] = True
 
     curve: Mapping[str, Any] | None = None
 

@@ -1,0 +1,212 @@
+"""Collects what attacks found on the runs of a group: a table, and curves over their levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from clearbench.attacks.base import Point
+from clearbench.evaluation.measure import Description
+from clearbench.evaluation.score import Score
+from clearbench.report.groups import Group, run_label
+from clearbench.report.measures import metric_words
+from clearbench.report.svg import LINE, MUTED, STYLE, finish, new_axes
+from clearbench.report.vision_track import VISION_TRACK
+from clearbench.runs.schema import AnyRow, Results, Row
+
+#: Ends of keys that are read in the table; rates and counts stand in results.json.
+_SHOWN = ("_recovery", "_worst", "_auc", "_accuracy", "_quality")
+#: Levels beyond which their names are written aslant.
+_LEVELS_IN_A_ROW = 4
+
+
+@dataclass(frozen=True)
+class AttackColumn:
+    """One number of an attack.
+
+    Attributes:
+        key: Score key.
+        title: Head of the column.
+        shows: Paragraph on what it shows.
+    """
+
+    key: str
+    title: str
+    shows: str
+
+
+@dataclass(frozen=True)
+class AttackFigure:
+    """One figure of an attack on all runs of a group.
+
+    Attributes:
+        title: Title and track.
+        figure: Drawing.
+    """
+
+    title: str
+    figure: Markup
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """Attacks on the runs of a group.
+
+    Attributes:
+        columns: Numbers that any run has.
+        scores: Scores by row id and key.
+        published: CLEAR's own numbers by method and key, where it has any of a column.
+        figures: Figures of levels, rates and images.
+        failed: Runs and attacks that gave nothing, and why.
+    """
+
+    columns: tuple[AttackColumn, ...]
+    scores: Mapping[str, Mapping[str, Score]]
+    published: Mapping[str, Mapping[str, float]]
+    figures: tuple[AttackFigure, ...]
+    failed: tuple[tuple[str, str, str], ...]
+
+
+def attacked(
+    group: Group, results: Results, palette: Mapping[str, str], known: Mapping[str, Description]
+) -> Attacked | None:
+    """Collects the attacks on a group's runs; None where there were none.
+
+    Args:
+        group: Group of runs.
+        results: All results, for the single runs of rows over several seeds.
+        palette: Colour of every method.
+        known: Descriptions by the last part of keys.
+    """
+    rows = [row for row in map(_single(results), group.everything) if row is not None]
+    scores = {row.id: row.attacks for row in rows}
+    keys = dict.fromkeys(key for row in rows for key in row.attacks if key.endswith(_SHOWN))
+    failed = tuple(
+        (run_label(row, group.runs), name, why)
+        for row in rows
+        for name, why in row.failed_attacks.items()
+    )
+    if not keys and not failed:
+        return None
+    columns = tuple(_column(key, known) for key in keys if _about(key, group))
+    published = VISION_TRACK if group.model == "classifier" else {}
+    figures = tuple(_figures(rows, group, palette, known))
+    return Attacked(columns, scores, published, figures, failed)
+
+
+def _single(results: Results) -> Any:
+    return lambda run: run if isinstance(run, Row) else results.row(run.id)
+
+
+def _about(key: str, group: Group) -> bool:
+    return key.split(".")[1] in group.tracks
+
+
+def _column(key: str, known: Mapping[str, Description]) -> AttackColumn:
+    split, track, name = key.split(".")
+    words = metric_words(name, known)
+    where = track if split == "forget" else f"{split}, {track}"
+    return AttackColumn(key, f"{words.title} ({where})", words.shows)
+
+
+def _figures(
+    rows: Sequence[Row], group: Group, palette: Mapping[str, str], known: Mapping[str, Description]
+) -> Iterator[AttackFigure]:
+    drawn = [row for row in rows if row.ok]
+    for key in dict.fromkeys(key for row in drawn for key in row.attack_curves):
+        if _about(key, group):
+            figure = _levels(key, drawn, palette)
+            yield AttackFigure(_title(key, known, "recovery"), Markup(figure))  # noqa: S704
+    for key in dict.fromkeys(key for row in drawn for key in row.attack_drawings):
+        figure = _rates(key, drawn, palette)
+        yield AttackFigure(_title(key, known, "method_auc"), Markup(figure))  # noqa: S704
+        if any(
+            row.attack_drawings[key].right_by_image for row in drawn if key in row.attack_drawings
+        ):
+            figure = _images(key, drawn, palette)
+            title = f"{_title(key, known, 'method_auc')}, image by image"
+            yield AttackFigure(title, Markup(figure))  # noqa: S704
+
+
+def _title(key: str, known: Mapping[str, Description], number: str) -> str:
+    _, track, name = key.split(".")
+    title = metric_words(f"{name}_{number}", known).title
+    return f"{title.split(':')[0]} ({track})"
+
+
+def _line(row: AnyRow, palette: Mapping[str, str]) -> dict[str, Any]:
+    dashes = {"original": (4, 2), "gold": (1, 0)}.get(row.method, (1, 0))
+    width = 2.2 if row.method in ("gold", "original") else 1.4
+    return {"color": palette[row.method], "lw": width, "dashes": dashes}
+
+
+def _levels(key: str, rows: Sequence[Row], palette: Mapping[str, str]) -> str:
+    """Draws what each model knows of the forgotten people at every level of an attack."""
+    with mpl.rc_context(STYLE):
+        axes = new_axes(300, 200, (34, 46, 8, 8))
+        levels = next(
+            (
+                [point.level for point in row.attack_curves[key]]
+                for row in rows
+                if key in row.attack_curves
+            ),
+            [],
+        )
+        for row in rows:
+            points: Sequence[Point] = row.attack_curves.get(key, ())
+            places = [levels.index(point.level) for point in points if point.level in levels]
+            values = [point.value.value for point in points if point.level in levels]
+            axes.plot(places, values, marker="o", ms=3, **_line(row, palette))
+        axes.set_xticks(range(len(levels)), levels)
+        if len(levels) > _LEVELS_IN_A_ROW:
+            axes.tick_params(axis="x", rotation=30)
+            for label in axes.get_xticklabels():
+                label.set_horizontalalignment("right")
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("probability of the truth")
+        return finish(axes, f"levels {key} " + " ".join(row.id for row in rows))
+
+
+def _rates(key: str, rows: Sequence[Row], palette: Mapping[str, str]) -> str:
+    """Draws rates of true positives over those of false ones, both in logarithms."""
+    with mpl.rc_context(STYLE):
+        axes = new_axes(300, 240, (40, 38, 8, 8))
+        axes.plot([1e-3, 1], [1e-3, 1], color=LINE, lw=1)
+        for row in rows:
+            if key in row.attack_drawings:
+                drawing = row.attack_drawings[key]
+                axes.plot(drawing.false_positives, drawing.true_positives, **_line(row, palette))
+        _log_axes(axes)
+        return finish(axes, f"rates {key} " + " ".join(row.id for row in rows))
+
+
+def _log_axes(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(1e-3, 1)
+    axes.set_ylim(1e-3, 1.1)
+    axes.set_xlabel("false positives")
+    axes.set_ylabel("true positives")
+    axes.minorticks_off()
+
+
+def _images(key: str, rows: Sequence[Row], palette: Mapping[str, str]) -> str:
+    """Draws, for each run, how many images are decided rightly under so many of the models."""
+    with mpl.rc_context(STYLE):
+        axes = new_axes(300, 240, (40, 38, 8, 8))
+        axes.axvline(0.5, color=MUTED, lw=0.8, dashes=(2, 2))
+        for row in rows:
+            if key in row.attack_drawings:
+                shares = sorted(row.attack_drawings[key].right_by_image)
+                heights = [(place + 1) / len(shares) for place in range(len(shares))]
+                axes.step(shares, heights, where="post", **_line(row, palette))
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("share of models under which it is decided rightly")
+        axes.set_ylabel("share of images")
+        return finish(axes, f"images {key} " + " ".join(row.id for row in rows))
