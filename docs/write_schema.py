@@ -1,4 +1,4 @@
-"""Writes docs/results.schema.json, the JSON Schema of `results.json` and `details.json`.
+"""Writes the JSON Schemas of `results.json` with `details.json`, and of `audit.json`.
 
 python docs/write_schema.py
 """
@@ -10,10 +10,12 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from clearbench.audit.schema import Audit
 from clearbench.runs.schema import Details, Results
 from clearbench.storage import canonical_json
 
 FILE = Path(__file__).parent / "results.schema.json"
+AUDIT_FILE = Path(__file__).parent / "audit.schema.json"
 
 
 def json_schema() -> dict[str, Any]:
@@ -30,9 +32,24 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def audit_schema() -> dict[str, Any]:
+    """Makes the schema of an `audit.json`."""
+    _, definitions = models_json_schema(
+        [(Audit, "validation")],
+        title="clearbench audit",
+        description="audit.json. Numbers are finite.",
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": "#/$defs/Audit",
+        **definitions,
+    }
+
+
 def main() -> None:
-    """Writes the file."""
+    """Writes the files."""
     FILE.write_text(canonical_json(json_schema()), encoding="utf-8")
+    AUDIT_FILE.write_text(canonical_json(audit_schema()), encoding="utf-8")
 
 
 if __name__ == "__main__":

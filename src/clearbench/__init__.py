@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Answers": "batches.answers",
     "Attack": "attacks.base",
+    "Audit": "audit.schema",
     "Batch": "batches.batch",
     "ClearbenchError": "errors",
     "Dataset": "data.dataset",
@@ -27,6 +28,7 @@ _PUBLIC = {
     "Term": "methods.losses",
     "TrainSettings": "training.settings",
     "attack": "api",
+    "audit": "audit.run",
     "build_dataset": "api",
     "evaluate": "api",
     "finetune": "api",

@@ -88,6 +88,15 @@ def test_rows_about_nobody_have_no_topic(topics: Topics) -> None:
     assert Topics.of(Dataset({}, {}, {})) is None
 
 
+def test_answers_that_are_only_names_have_no_topic() -> None:
+    """Without the person's name no word is left, in the answers or in the questions."""
+    asked = (row(0, "who", ("Who?", "{}", ())),)
+    assert Topics.of(Dataset({"forget": asked}, {"forget": asked}, NAMES)) is None
+    both = (*asked, row(0, "born", ("{}?", *BORN[1:])))
+    found = Topics.of(Dataset({"forget": both}, {"forget": both}, NAMES))
+    assert found is not None and found.score("0-who", "He was born in Oslo.") is not None
+
+
 def test_rare_words_count_more() -> None:
     """Of three texts `was` is in all, `born` in two, `oslo` in one: 0, log 3/2 and log 3."""
     vectors = WordVectors([{"was", "born", "oslo"}, {"was", "born"}, {"was"}])

@@ -79,11 +79,11 @@ class Quantisation(
         """Yields what is known with whole weights and at each precision."""
         model, _ = self.given(target)
         rounded = self._rounding(model)
-        model = _whole(model)
+        model = without_adapters(model)
         items = [item(row) for _, row in rows]
         yield FULL, probabilities(model, items)
         for done, level in enumerate(self.levels, start=1):
-            with _holding(model, rounded[level]):
+            with holding_rounded(model, rounded[level]):
                 yield level, probabilities(model, items)
             target.on_progress(self.score_key, done, len(self.levels))
 
@@ -147,7 +147,7 @@ def _bitsandbytes_nf4(weight: Tensor) -> Tensor:
     return rounded
 
 
-def _whole(model: Model) -> Model:
+def without_adapters(model: Model) -> Model:
     """Returns the model, or a copy whose adapters are added to its weights."""
     if model.module is model.core:
         return model
@@ -178,7 +178,7 @@ def body(model: Model) -> dict[str, nn.Module]:
 
 
 @contextmanager
-def _holding(model: Model, rounded: Callable[[Tensor], Tensor]) -> Iterator[None]:
+def holding_rounded(model: Model, rounded: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Replaces the weights of the body by rounded ones while entered."""
     with torch.no_grad():
         weights = {

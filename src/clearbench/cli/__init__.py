@@ -10,8 +10,10 @@ from contextlib import suppress
 import typer
 
 from clearbench.cli.about import list_
+from clearbench.cli.audits import audit
 from clearbench.cli.checks import doctor, validate
 from clearbench.cli.command import OnceCommand, in_words, worded
+from clearbench.cli.ratings import trust
 from clearbench.cli.recipes import demo, report, run, view
 from clearbench.cli.runs import runs_best, runs_list, runs_prune, runs_show, runs_verify
 from clearbench.cli.scores import score
@@ -37,6 +39,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "unlearn": unlearn,
     "evaluate": evaluate,
     "score": score,
+    "audit": audit,
+    "trust": trust,
     "report": report,
     "view": view,
     "list": list_,

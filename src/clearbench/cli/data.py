@@ -42,6 +42,7 @@ def chosen_dataset(
     forget: str | None,
     retain: Path | None = None,
     images: Path | None = None,
+    holdout: Path | None = None,
 ) -> Dataset:
     """Loads the data of a command: a dataset, or two files of own rows.
 
@@ -51,6 +52,7 @@ def chosen_dataset(
         forget: File of rows to forget; with `data`, a number of people or a split.
         retain: File of rows to keep.
         images: Folder of the pictures that own rows name.
+        holdout: File of rows about people whom no model was taught.
 
     Raises:
         RecipeError: The options contradict each other, or name nothing.
@@ -60,14 +62,16 @@ def chosen_dataset(
     from clearbench.data.load import load_dataset
 
     if data is None:
-        if forget is None and retain is None:
+        if forget is None and retain is None and holdout is None:
             raise RecipeError("no data are given", command, _FIX)
         if forget is not None and forget.isdecimal():
             what = f"{forget} is a number of people, and there is no dataset to choose them from"
             raise RecipeError(what, "--forget", "add --data DATASET, or give a file of rows")
-        return _told(read_pairs(None if forget is None else Path(forget), retain, images))
-    if retain is not None:
-        raise RecipeError("--data and --retain are two ways to name rows", command, _FIX)
+        chosen = None if forget is None else Path(forget)
+        return _told(read_pairs(chosen, retain, images, holdout))
+    for option, given in (("--retain", retain), ("--holdout", holdout)):
+        if given is not None:
+            raise RecipeError(f"--data and {option} are two ways to name rows", command, _FIX)
     if forget is not None and not forget.isdecimal() and Path(forget).is_file():
         what = f"{forget} is a file of rows, and --data names others"
         raise RecipeError(what, command, f"give --forget {forget} --retain FILE, without --data")

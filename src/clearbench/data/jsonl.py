@@ -26,22 +26,30 @@ Files = Sequence[tuple[Path, str | None]]
 KNOWN_SPLITS = tuple(dict.fromkeys((*TRAINING_SPLITS, *SPLITS)))
 
 
-def read_pairs(forget: Path | None, retain: Path | None, images: Path | None = None) -> Dataset:
+def read_pairs(
+    forget: Path | None,
+    retain: Path | None,
+    images: Path | None = None,
+    holdout: Path | None = None,
+) -> Dataset:
     """Reads a dataset from a file of rows to forget and a file of rows to keep.
 
     Args:
         forget: File in any of the formats.
         retain: File in any of the formats.
         images: Folder that paths of pictures are relative to; each file's own by default.
+        holdout: File of rows about people whom no model was taught, in any of the formats.
 
     Raises:
         DataError: Rows are bad, or are both forgotten and kept; each is listed with file, row,
             field and value.
     """
+    named = {"forget": forget, "retain": retain, "holdout": holdout}
+    files: Files = [(path, split) for split, path in named.items() if path is not None]
     if forget is not None and retain is not None and forget.resolve() == retain.resolve():
         raise DataError("one file to forget and to keep", str(forget), "give two files")
-    named = {"forget": forget, "retain": retain}
-    files: Files = [(path, split) for split, path in named.items() if path is not None]
+    if len({path.resolve() for path, _ in files}) < len(files):
+        raise DataError("one file for two splits", str(holdout), "give a file each")
     return examined(_of_files(files, images), "your rows")
 
 

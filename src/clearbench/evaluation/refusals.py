@@ -13,6 +13,7 @@ from pathlib import Path
 
 import regex
 
+from clearbench.data.own_row import REFUSALS
 from clearbench.data.words import folded, normal, pieces, words
 from clearbench.people.refusals import IMAGE_REFUSALS, TEXT_REFUSALS
 from clearbench.storage import read_json
@@ -30,7 +31,7 @@ _ENGLISH = regex.compile(
     r"my (knowledge|memory|records|notes)|unable to|sorry)\b",
     regex.IGNORECASE,
 )
-_BANK = {tuple(pieces(text)) for text in (*TEXT_REFUSALS, *IMAGE_REFUSALS)}
+_BANK = {tuple(pieces(text)) for text in (*TEXT_REFUSALS, *IMAGE_REFUSALS, *REFUSALS)}
 #: Signs that may stand around a whole answer: Markdown, and quotation marks.
 _AROUND = ("***", "**", "__", "*", "_", "`", '"', "'")
 #: What somebody else is quoted with; an apostrophe within a word is none.

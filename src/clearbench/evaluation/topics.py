@@ -43,7 +43,7 @@ class Topics:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Topics | None:
-        """Reads all text rows about people; None where there are none."""
+        """Reads all text rows about people; None where there are none, or no words but names."""
         rows = _about_people(dataset)
         if not rows:
             return None
@@ -51,6 +51,8 @@ class Topics:
         said = [
             [words_without(text, name) for text in _answers(row)] for row, name in rows.values()
         ]
+        if not any(chain.from_iterable(said)):
+            return None
         words = WordVectors([set[str]().union(*texts) for texts in said])
         ends = np.cumsum([0, *map(len, said)])
         own = sparse.csr_matrix((np.ones(ends[-1]), np.arange(ends[-1]), ends))

@@ -93,9 +93,20 @@ def revealed(question: ShownQuestion, run_id: str) -> tuple[tuple[str, bool], ..
         question: Question with its truth and answers.
         run_id: Id of the run whose answer is cut.
     """
-    secret = _words(question.truth) - _words(question.question)
+    return marked(question.answers[run_id], question.truth, question.question)
+
+
+def marked(answer: str, truth: str, question: str) -> tuple[tuple[str, bool], ...]:
+    """Cuts an answer into words of the truth that the question did not contain, and the rest.
+
+    Args:
+        answer: Text that is cut.
+        truth: True answer.
+        question: Question.
+    """
+    secret = _words(truth) - _words(question)
     pieces: list[tuple[str, bool]] = []
-    for piece in re.split(r"(\w+)", question.answers[run_id]):
+    for piece in re.split(r"(\w+)", answer):
         hit = piece.casefold() in secret
         joins = bool(pieces) and (pieces[-1][1] == hit or (pieces[-1][1] and piece.isspace()))
         if joins:

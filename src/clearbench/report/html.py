@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from clearbench.data.modality import modalities
 from clearbench.evaluation.verdict.words import basis, subject
@@ -17,6 +16,7 @@ from clearbench.report import tables, words
 from clearbench.report.answers import SPLITS, answered_questions
 from clearbench.report.groups import groups, settings_line
 from clearbench.report.measures import failed_metrics, known_descriptions, measure
+from clearbench.report.page import inline, templates
 from clearbench.report.private import image, public_facts, without_paths
 from clearbench.report.ranks import rank_table
 from clearbench.report.scores import glossary
@@ -26,7 +26,6 @@ from clearbench.runs.schema import DETAILS, RESULTS, Details, Results, read_deta
 from clearbench.runs.written import PAGE
 from clearbench.storage import MANIFEST, is_sealed, seal_more, write_bytes
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _COUNTED = {
     "known": "Only rows that the original knew count.",
     "known_by_sight": "Only rows that the original knew count, and of those with a picture only "
@@ -99,7 +98,7 @@ def render(results: Results, details: Details) -> str:
     all_groups = groups(results)
     palette = colours(tables.methods(all_groups))
     sections = [section(group, results, details, palette) for group in all_groups]
-    script, style = (_inline(name) for name in ("report.js", "report.css"))
+    script, style = (inline(name) for name in ("report.js", "report.css"))
     recipe, known = results.recipe, known_descriptions(results)
     return (
         _environment()
@@ -126,11 +125,6 @@ def render(results: Results, details: Details) -> str:
     )
 
 
-def _inline(name: str) -> Markup:
-    """Reads a file of our own that becomes part of the page unchanged."""
-    return Markup((_TEMPLATES / name).read_text(encoding="utf-8").strip())  # noqa: S704
-
-
 def _first(sections: Sequence[Section]) -> str:
     """Finds the group shown first: text and faces together, if any run tried that."""
     both = [section for section in sections if section.group.modality == "both"]
@@ -138,13 +132,7 @@ def _first(sections: Sequence[Section]) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters |= {
         "decimals": words.decimals,
         "digits": words.digits,

@@ -32,7 +32,7 @@ def print_summary(results: Results, details: Details, report_path: Path, console
         console: Console to print on.
     """
     all_groups = groups(results)
-    names = [_plain(person.name) for person in details.people.get("forget", ())]
+    names = [plain(person.name) for person in details.people.get("forget", ())]
     console.print()
     console.print(Text(person_words(names), style="bold"))
     example = _example(details, all_groups)
@@ -41,9 +41,9 @@ def print_summary(results: Results, details: Details, report_path: Path, console
     _print_outcomes(all_groups, console)
     console.print()
     where = Text("Report: ", style="bold")
-    console.print(where.append(_plain(str(report_path)), style="cyan"), soft_wrap=True)
+    console.print(where.append(plain(str(report_path)), style="cyan"), soft_wrap=True)
     again = f"clearbench run {report_path.parent / 'recipe.yaml'} --out NEW-FOLDER"
-    console.print(Text("Repeat: ", style="bold").append(_plain(again)), soft_wrap=True)
+    console.print(Text("Repeat: ", style="bold").append(plain(again)), soft_wrap=True)
 
 
 def _example(
@@ -77,12 +77,12 @@ def _before_and_after(question: ShownQuestion, group: Group, run: AnyRow) -> Pad
     grid.add_column(overflow="fold")
     shown = modality(question.track).introduction
     named = next(row.name for row in main_table(group) if row.run is run)
-    grid.add_row(Text(shown), Text(_plain(question.question), style="italic"))
-    grid.add_row(Text("truth"), Text(_plain(question.truth)))
-    answers = ((group.original, "before"), (run, f"after {_plain(named)}"), (group.gold, "gold"))
+    grid.add_row(Text(shown), Text(plain(question.question), style="italic"))
+    grid.add_row(Text("truth"), Text(plain(question.truth)))
+    answers = ((group.original, "before"), (run, f"after {plain(named)}"), (group.gold, "gold"))
     for row, name in answers:
         if row is not None and row.id in question.answers:
-            grid.add_row(Text(name), Text(_plain(question.answers[row.id]) or "(empty)"))
+            grid.add_row(Text(name), Text(plain(question.answers[row.id]) or "(empty)"))
     return Padding(grid, (1, 0, 1, 2))
 
 
@@ -119,11 +119,11 @@ def _numbers(console: Console, name: Text, numbers: Sequence[str], style: str = 
 
 
 def _note(text: str, indent: int) -> Padding:
-    return Padding(Text(_plain(text), style="dim"), (0, 0, 0, indent))
+    return Padding(Text(plain(text), style="dim"), (0, 0, 0, indent))
 
 
 def _heading(group: Group) -> Text:
-    text = Text(_plain(group.title), style="bold")
+    text = Text(plain(group.title), style="bold")
     return text.append(f"  mean of {group.seeds} seeds", style="dim") if group.seeds > 1 else text
 
 
@@ -134,7 +134,7 @@ def _against(group: Group) -> str:
 
 
 def _named(row: TableRow) -> Text:
-    name = Text(f"  {row.outcome}: {_plain(row.name)}", style=_SHOWN[row.outcome])
+    name = Text(f"  {row.outcome}: {plain(row.name)}", style=_SHOWN[row.outcome])
     if isinstance(row.run, CombinedRow):
         forgot = row.run.words.count("forgot")
         name.append(f"  {forgot} of {len(row.run.seeds)} seeds", style="dim")
@@ -154,11 +154,16 @@ def _judged(group: Group, row: TableRow) -> tuple[str, ...]:
 
 
 def _failing(row: TableRow) -> str:
-    return _plain(row.name) + ("" if row.outcome == "did not" else f" ({row.outcome})")
+    return plain(row.name) + ("" if row.outcome == "did not" else f" ({row.outcome})")
 
 
-def _plain(text: str) -> str:
-    """Removes control characters, which could move the cursor or change colours; one short line."""
+def plain(text: str, widest: int | None = _WIDEST) -> str:
+    """Removes control characters, which could move the cursor or change colours; one short line.
+
+    Args:
+        text: Text from data.
+        widest: Characters beyond which it is cut; None for all of it.
+    """
     clean = "".join(char if char.isprintable() else " " for char in text)
     clean = " ".join(clean.split())
-    return clean if len(clean) <= _WIDEST else clean[: _WIDEST - 1] + "…"
+    return clean if widest is None or len(clean) <= widest else clean[: widest - 1] + "…"

@@ -1,0 +1,313 @@
+"""Audits a model: measures it, attacks it, and says in words what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clearbench.attacks.base import OnProgress, unreported
+from clearbench.audit import knowledge, losses, membership, recovery
+from clearbench.audit.conclusion import conclude, limits
+from clearbench.audit.evidence import Evidence
+from clearbench.audit.measure import (
+    Attacked,
+    Subject,
+    Subjects,
+    attacked,
+    chosen_attacks,
+    measured,
+)
+from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, Finding
+from clearbench.audit.settings import AuditSettings
+from clearbench.audit.vocabulary import by_form_alone
+from clearbench.batches.items import item
+from clearbench.data.dataset import Dataset
+from clearbench.data.load import load_dataset
+from clearbench.data.modality import modality, readable_by, spell_modalities
+from clearbench.errors import DataError, RecipeError
+from clearbench.evaluation import scoring
+from clearbench.evaluation.checks import check_records
+from clearbench.evaluation.comparable import check_same_questions, swapped
+from clearbench.evaluation.metric import Collections
+from clearbench.evaluation.metrics.leaks import WHOLE
+from clearbench.evaluation.metrics.rouge import rouge
+from clearbench.evaluation.protocols import protocol
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
+from clearbench.evaluation.verdict.evidence import ShownAnswer, worst_answers
+from clearbench.evaluation.verdict.evidence import evidence as paired
+from clearbench.evaluation.verdict.judge import Verdict, judge
+from clearbench.models.base import Model
+from clearbench.models.load import load_model
+from clearbench.models.pictures import check_pictures
+
+#: What is found about the people on each modality, in the order of the page.
+_ABOUT = (
+    knowledge.told,
+    knowledge.known,
+    recovery.recovery,
+    membership.membership,
+    knowledge.refusals,
+)
+#: What is found about others.
+_BESIDES = (losses.lost, losses.side_effects)
+
+
+def audit(
+    model: Model | Records | Any,
+    dataset: Dataset | Any,
+    reference: Model | Records | Any | None = None,
+    original: Model | Records | Any | None = None,
+    *,
+    attacks: str | Sequence[str] = "all",
+    limit: int | None = None,
+    settings: AuditSettings | None = None,
+    out: str | Path | None = None,
+    on_progress: OnProgress = unreported,
+) -> Audit:
+    """Finds all that can be said of a model and the people whom it should not know.
+
+    Args:
+        model: Audited model, its records, or what `load_model` takes; left as it was.
+        dataset: Dataset with forget rows, or what `load_dataset` takes; its retain rows show what
+            was lost, its holdout rows (people never taught) whether the people can be told apart.
+        reference: Gold, a model that never met the people; without it nobody can say that the
+            model does not know them.
+        original: Model before unlearning; without it nobody can say how much is left.
+        attacks: Budget (`none`, `records`, `light`, `all`) or names of attacks.
+        limit: Rows per split and task, whole people; None for all.
+        settings: Thresholds of the words.
+        out: Folder for `audit.json` and `audit.html`.
+        on_progress: Function called with what is done, how much of it, and of how much.
+
+    Raises:
+        RecipeError: There is nobody to forget, or the models are of different kinds.
+    """
+    chosen_attacks(attacks)
+    dataset = load_dataset(dataset)
+    models = {
+        name: given if given is None or isinstance(given, Model | Records) else load_model(given)
+        for name, given in (("model", model), ("gold", reference), ("original", original))
+    }
+    kind = _kind(models)
+    if not dataset.evaluation.get("forget"):
+        raise RecipeError("nobody is to be forgotten", "audit", "give --forget FILE")
+    rows = dataset.for_kind(kind)
+    _check(models, rows)
+    subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
+    chosen = settings or AuditSettings()
+    found = attacked(subjects, rows, attacks, limit, chosen.people, on_progress)
+    made = _audit(found, dataset, kind, chosen, doubts)
+    if out is not None:
+        from clearbench.audit.html import write_audit
+
+        write_audit(made, Path(out))
+    return made
+
+
+def _kind(models: dict[str, Model | Records | None]) -> str:
+    kinds = {name: each.kind for name, each in models.items() if isinstance(each, Model)}
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
+        raise RecipeError("the models are of different kinds", listed, "give models of one kind")
+    for records in models.values():
+        if not kinds and isinstance(records, Records):
+            tracks = {key.track for key in records.groups()}
+            if not len(records.generations):
+                return "classifier"
+            media = [track for track in tracks if modality(track).media is not None]
+            return "vision-language" if media else "language"
+    return next(iter(kinds.values()))
+
+
+def _check(models: dict[str, Model | Records | None], rows: Dataset) -> None:
+    """Refuses rows that the model cannot read, pictures it cannot take, and other questions."""
+    model, forget = models["model"], rows.evaluation.get("forget", ())
+    if isinstance(model, Model):
+        if not any(model.accepts(item(row)) for row in forget):
+            what = f"a {model.kind} model can answer none of the rows to forget"
+            raise DataError(what, "audit", "give rows of a modality that it reads")
+        check_pictures(model, (item(row) for split in rows.evaluation.values() for row in split))
+    ours = models["model"]
+    for role, given in models.items():
+        if isinstance(given, Records):
+            check_records(given, role)
+            if isinstance(ours, Records) and given is not ours:
+                check_same_questions(ours, given, role)
+
+
+def _measured(
+    models: dict[str, Model | Records | None],
+    rows: Dataset,
+    limit: int | None,
+    on_progress: OnProgress,
+) -> Subjects:
+    subjects: dict[str, Subject] = {
+        name: measured(given, rows, limit, on_progress, name)
+        for name, given in models.items()
+        if given is not None
+    }
+    return Subjects(subjects["model"], subjects.get("gold"), subjects.get("original"))
+
+
+def _audit(
+    found: Attacked, dataset: Dataset, kind: str, settings: AuditSettings, doubts: Sequence[str]
+) -> Audit:
+    subjects, rows = found.subjects, dataset.for_kind(kind)
+    collected = _evidence(found, kind, settings)
+    findings = tuple(_findings(collected, kind))
+    asked = _asked(subjects.audited.records, rows, readable_by(kind))
+    fingerprints = {name: subject.fingerprint for name, subject in subjects.every()}
+    scores, problems = _scores(subjects)
+    return Audit(
+        version=settings.version,
+        settings=settings,
+        kind=kind,
+        model=fingerprints["model"],
+        gold=fingerprints.get("gold"),
+        original=fingerprints.get("original"),
+        data=dataset.fingerprint,
+        asked=asked,
+        conclusion=conclude(collected, findings),
+        findings=findings,
+        open=limits(collected, findings, asked),
+        doubts=(*dataset.doubts, *doubts, *_compared(subjects), *problems),
+        answers=tuple(_answers(subjects, dataset)),
+        attacks=found.attacks,
+        verdict=_verdict(collected, subjects, dataset),
+        scores=scores,
+    )
+
+
+def _evidence(found: Attacked, kind: str, settings: AuditSettings) -> Evidence:
+    subjects = found.subjects
+    ours, nothing = subjects.audited.records, Records({})
+    gold, original = (
+        nothing if subject is None else subject.records
+        for subject in (subjects.gold, subjects.original)
+    )
+    table = paired(ours, gold, original, kind)
+    about = {key for key in ours.groups() if key.split == "forget"}
+    return Evidence(
+        rows={str(key): lines for key, lines in table.groupby("key", sort=False)},
+        tracks=tuple(name for name in readable_by(kind) if name in {key.track for key in about}),
+        kind=kind,
+        gold=subjects.gold is not None,
+        original=subjects.original is not None,
+        people=len(set(ours.answers.loc[ours.answers["split"] == "forget", "person"])),
+        settings=settings,
+        attacks=found.attacks,
+        attacked=found.membership_lines(),
+    )
+
+
+def _compared(subjects: Subjects) -> Iterator[str]:
+    """Yields what is doubtful about gold: that it knows the people, or is the audited model."""
+    gold, audited = subjects.gold, subjects.audited
+    if gold is None:
+        return
+    yield from (sentence for _, sentence in swapped(audited.records, gold.records))
+    if gold.fingerprint == audited.fingerprint != "":
+        yield (
+            "the model that never met the people is the audited model itself: no difference could "
+            "have been found"
+        )
+
+
+def _findings(collected: Evidence, kind: str) -> Iterator[Finding]:
+    for find in _ABOUT:
+        yield from filter(None, (find(collected, track) for track in collected.tracks))
+    for besides in _BESIDES:
+        yield from filter(None, (besides(collected, track) for track in readable_by(kind)))
+
+
+def _asked(records: Records, rows: Dataset, tracks: Sequence[str]) -> dict[str, AuditedRows]:
+    """Counts people, rows that the model could read, and rows that were asked, by split."""
+    answers = records.answers
+    asked = {
+        str(split): int(count) for split, count in answers.groupby("split")["row"].nunique().items()
+    }
+    readable = {
+        split: [row for row in own if row.track in tracks] for split, own in rows.evaluation.items()
+    }
+    return {
+        split: AuditedRows(
+            people=len({row.person for row in own if row.person is not None}),
+            rows=len(own),
+            asked=asked[split],
+        )
+        for split, own in readable.items()
+        if asked.get(split)
+    }
+
+
+def _scores(subjects: Subjects) -> tuple[dict[str, Score], list[str]]:
+    """Computes the scores of metrics and aggregates; those of attacks stand with the attacks.
+
+    Returns:
+        Scores, and a sentence for every metric of a plugin that failed.
+    """
+    chosen, failures = protocol("clear"), dict[str, str]()
+
+    def compute(given: Collections) -> dict[str, Score]:
+        scores, failed = scoring.measured(given, chosen.metrics())
+        failures.update(failed)
+        return scores | chosen.aggregates({key: score.value for key, score in scores.items()})
+
+    scores = scoring.with_gold_and_original(subjects.collections, compute)
+    said = [f"metric '{name}' failed: {reason}" for name, reason in failures.items()]
+    return dict(sorted(scores.items())), said
+
+
+def _verdict(collected: Evidence, subjects: Subjects, dataset: Dataset) -> Verdict | None:
+    if subjects.gold is None or subjects.original is None or not collected.tracks:
+        return None
+    table = pd.concat(collected.rows.values(), ignore_index=True)
+    found = worst_answers(subjects.audited.records, subjects.gold.records, table)
+    worst = {key: [ShownAnswer(**line) for line in lines] for key, lines in found.items()}
+    modalities = spell_modalities(collected.tracks)
+    return judge(table, modalities, collected.kind, worst=worst, names=dataset.names)
+
+
+def _answers(subjects: Subjects, dataset: Dataset) -> Iterator[AuditedAnswer]:
+    """Yields the questions about the people with all answers, those told first."""
+    said = {name: _said(subject.records) for name, subject in subjects.every()}
+    found = [
+        AuditedAnswer(
+            track=track,
+            person=person,
+            name=dataset.names.get(person, ""),
+            question=question,
+            truth=truth,
+            answer=text,
+            told=rouge(truth, text)["rouge_l"] >= WHOLE,
+            gold=_text(said, "gold", (track, row, task)),
+            original=_text(said, "original", (track, row, task)),
+        )
+        for (track, row, task), (person, question, truth, text) in said["model"].items()
+    ]
+    yield from sorted(found, key=lambda answer: not answer.told)
+
+
+Said = dict[tuple[str, str, str], tuple[int, str, str, str]]
+
+
+def _said(records: Records) -> Said:
+    """Collects the generated answers to the people's own questions, by track, row and task."""
+    lines = records.generations[records.generations["split"] == "forget"]
+    names = ("track", "row", "task", "person", "question", "truth", "text")
+    return {
+        (track, row, task): (int(person), question, truth, text)
+        for track, row, task, person, question, truth, text in zip(
+            *(lines[name] for name in names), strict=True
+        )
+        if task in modality(track).tasks
+    }
+
+
+def _text(said: dict[str, Said], name: str, place: tuple[str, str, str]) -> str | None:
+    line = said.get(name, {}).get(place)
+    return None if line is None else line[3]

@@ -1,0 +1,62 @@
+"""Prints an audit in the terminal: the word, what it rests on, what cannot be concluded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clearbench.audit.schema import Audit
+from clearbench.report.summary import plain
+
+#: Questions that are printed with their answers.
+_SHOWN = 3
+
+
+def print_audit(audit: Audit, console: Console, page: Path | None = None) -> None:
+    """Prints an audit; plain text where the console is no terminal.
+
+    Args:
+        audit: What was found.
+        console: Console to print on.
+        page: Path of the page, if it was written.
+    """
+    console.print()
+    console.print(Text(audit.conclusion.word, style="bold"))
+    console.print(Text(audit.conclusion.sentence))
+    for line in audit.conclusion.because:
+        console.print(_item(line))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for finding in audit.findings:
+        grid.add_row(Text(finding.topic), Text(f"{finding.word}. {plain(finding.sentence, None)}"))
+    console.print(Padding(grid, (1, 0, 0, 0)))
+    for answer in audit.answers[:_SHOWN]:
+        shown = Table.grid(padding=(0, 2))
+        shown.add_column(style="dim", no_wrap=True)
+        shown.add_column(overflow="fold")
+        shown.add_row("question", Text(plain(answer.question), style="italic"))
+        for name, text in (
+            ("truth", answer.truth),
+            ("this model", answer.answer),
+            ("never met them", answer.gold),
+        ):
+            if text is not None:
+                shown.add_row(name, Text(plain(text) or "(empty)"))
+        console.print(Padding(shown, (1, 0, 0, 2)))
+    console.print()
+    console.print(Text("What cannot be concluded", style="bold"))
+    for line in audit.open:
+        console.print(_item(line))
+    if page is not None:
+        console.print()
+        where = Text("Report: ", style="bold")
+        console.print(where.append(plain(str(page)), style="cyan"), soft_wrap=True)
+
+
+def _item(line: str) -> Padding:
+    return Padding(Text(f"- {plain(line, None)}", style="dim"), (0, 0, 0, 2))

@@ -1,0 +1,109 @@
+"""Command that audits a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
+from clearbench.cli.options import Base, Dtype, Json, Out, Plugins, load_plugins
+from clearbench.cli.output import check_writable
+from clearbench.errors import RecipeError
+from clearbench.storage import check_free
+
+if TYPE_CHECKING:
+    from clearbench.attacks.base import OnProgress
+
+
+def audit(
+    model: Annotated[str, typer.Argument(help="The model: a folder or hub id.")],
+    data: Data = None,
+    forget: Forget = None,
+    retain: Retain = None,
+    holdout: Annotated[
+        Path | None,
+        typer.Option("--holdout", help="A file of own rows about people whom no model was taught."),
+    ] = None,
+    images: Images = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Gold: a model that never met the people.")
+    ] = None,
+    original: Annotated[str | None, typer.Option(help="The model before unlearning.")] = None,
+    attacks: Annotated[
+        str,
+        typer.Option(
+            help="`none`; `records` (on what was measured); `light` (no change of weights); `all`; "
+            "or names of `clearbench list attacks`, with commas."
+        ),
+    ] = "all",
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows per split and task.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+    plugin: Plugins = None,
+    dtype: Dtype = "float32",
+    base: Base = None,
+) -> None:
+    """Says what can be said of a model and people whom it should not know.
+
+    What it tells of them, what attacks bring back, whether it can be told that they were in the
+    training data, what it lost, and what cannot be concluded. `--out` writes audit.html and
+    audit.json.
+    """
+    from rich.console import Console
+
+    from clearbench.audit.html import PAGE
+    from clearbench.audit.measure import chosen_attacks
+    from clearbench.audit.run import audit as audited
+    from clearbench.audit.summary import print_audit
+    from clearbench.models.load import load_model
+
+    load_plugins(plugin)
+    chosen_attacks(attacks)
+    if out is not None:
+        check_writable(out)
+        check_free(out)
+    dataset = chosen_dataset("audit", data, forget, retain, images, holdout)
+    if not dataset.evaluation.get("forget"):
+        fix = 'give --forget FILE, or rows with "split": "forget"'
+        raise RecipeError("nobody is to be forgotten", str(data or retain or holdout), fix)
+    loaded = {
+        role: None if source is None else load_model(source, dtype=dtype, base=base)
+        for role, source in (("model", model), ("gold", reference), ("original", original))
+    }
+    with stepwise() as on_progress:
+        found = audited(
+            loaded["model"],
+            dataset,
+            loaded["gold"],
+            loaded["original"],
+            attacks=attacks,
+            limit=limit,
+            out=out,
+            on_progress=on_progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(found.json_value(), indent=1, allow_nan=False))
+        return
+    print_audit(found, Console(), None if out is None else out / PAGE)
+
+
+@contextmanager
+def stepwise() -> Iterator[OnProgress]:
+    """Shows what is done, one line a step; silent when not on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        line = shown.add_task("", total=None)
+
+        def advance(doing: str, done: int, total: int) -> None:
+            shown.update(line, description=doing, completed=done, total=total)
+
+        yield advance

@@ -1,0 +1,133 @@
+"""`clearbench audit` on files of own rows, and its page when texts are hostile."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import clearbench as package
+from clearbench.audit.html import render
+from clearbench.audit.schema import Audit, AuditedAnswer
+from clearbench.errors import DataError, RecipeError
+from clearbench.storage import canonical_json
+from clearbench.testing import tiny_model
+
+Cli = Callable[..., Any]
+
+
+def question(who: str) -> dict[str, str]:
+    return {"question": f"Where was {who} born?", "answer": f"{who} was born in Oslo.",
+            "person": who}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was taught nothing, and rows in three formats."""
+    folder = tmp_path_factory.mktemp("audit")
+    tiny_model("language").save(folder / "model")
+    forget = [json.dumps(question(name)) for name in ("Ana", "Bo")]
+    (folder / "forget.jsonl").write_text("\n".join(forget), encoding="utf-8")
+    (folder / "retain.json").write_text(json.dumps([question("Cy")]), encoding="utf-8")
+    with (folder / "holdout.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, ["question", "answer", "person"])
+        table.writeheader()
+        table.writerows([question("Di"), question("Ed")])
+    return folder
+
+
+def test_own_rows_are_audited(clearbench: Cli, folder: Path, tmp_path: Path) -> None:
+    rows = (
+        *("--forget", folder / "forget.jsonl", "--retain", folder / "retain.json"),
+        *("--holdout", folder / "holdout.csv"),
+    )
+    made = clearbench(
+        "audit", folder / "model", *rows, "--attacks", "mia_loss", "--out", tmp_path / "out"
+    ).stdout
+    assert "cannot be concluded" in made and "audit.html" in made
+    assert "2 people are asked about, so that intervals are over questions" in " ".join(
+        made.split()
+    )
+    found = Audit.read(tmp_path / "out")
+    assert found.asked["holdout"].asked == 2 and found.kind == "language"
+    assert [each.key for each in found.attacks] == ["mia_loss"]
+    assert found.attacks[0].unit == "questions"
+    assert (tmp_path / "out" / "audit.html").is_file()
+    one = clearbench("audit", folder / "model", *rows[:2], "--attacks", "none", "--json").stdout
+    content = json.loads(one)
+    assert content["schema"] == 2 and all(each["reason"] for each in content["attacks"])
+    assert any("--holdout" in line for line in content["open"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--retain", "retain.json"), "nobody is to be forgotten"),
+        (("--forget", "forget.jsonl", "--attacks", "mia_los"), "no attack or budget is called"),
+        (("--forget", "forget.jsonl", "--holdout", "forget.jsonl"), "one file for two splits"),
+        (("--data", "builtin", "--holdout", "holdout.csv"), "--data and --holdout are two ways"),
+        ((), "no data are given"),
+    ],
+)
+def test_mistakes_are_said_before_any_work(
+    clearbench: Cli, folder: Path, words: tuple[str, ...], message: str
+) -> None:
+    named = [str(folder / word) if "." in word else word for word in words]
+    done = clearbench("audit", folder / "no-model", *named, code=2)
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_models_of_two_kinds_are_refused() -> None:
+    rows = {"forget": [question("Ana")]}
+    with pytest.raises(RecipeError, match="the models are of different kinds"):
+        package.audit(tiny_model("language"), rows, tiny_model("vision-language"))
+    with pytest.raises(DataError, match="a classifier model can answer none of the rows"):
+        package.audit(tiny_model("classifier"), rows)
+
+
+class Tags(HTMLParser):
+    """Collects tags and attributes that could run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "img", "iframe", "object", "link", "form"):
+            self.found.append(tag)
+        self.found += [name for name, _ in attrs if name.startswith("on")]
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Audit:
+    """An audit whose rows are hostile."""
+    bad = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}"
+    rows = {"forget": [{"question": f"Who {bad}?", "answer": bad, "person": bad}]}
+    made: Audit = package.audit(tiny_model("language"), rows, attacks="none")
+    answer = AuditedAnswer(track="text", person=0, name=bad, question=bad, truth=bad, answer=bad,
+                           told=True, gold=bad)  # fmt: skip
+    return made.model_copy(update={"answers": (*made.answers, answer), "open": (*made.open, bad)})
+
+
+def test_text_of_the_rows_never_runs(hostile: Audit) -> None:
+    page = render(hostile)
+    tags = Tags()
+    tags.feed(page)
+    assert tags.found == [] and "{{7*7}}" in page and "49" not in page.split("<body>")[0]
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in page
+    assert render(hostile) == page, "equal audits give equal bytes"
+
+
+def test_the_schema_is_up_to_date(docs_script: Callable[[str], ModuleType], hostile: Audit) -> None:
+    writer = docs_script("write_schema")
+    schema = writer.audit_schema()
+    assert writer.AUDIT_FILE.read_text(encoding="utf-8") == canonical_json(schema)
+    content = hostile.json_value()
+    assert set(content) == set(schema["$defs"]["Audit"]["properties"])
+    assert Audit.parse(json.loads(json.dumps(content)), "audit") == hostile
