@@ -98,7 +98,8 @@ def ridge_world(models: int, seed: int, deleted: bool) -> tuple[Signals, float]:
 def judged(signals: Signals, evidence: Numbers, attacked: Mask) -> tuple[float, ...]:
     """Accuracy, area and rate at 1 %, and the half-widths of the first two's intervals."""
     people = np.broadcast_to(signals.people, attacked.shape)[attacked]
-    pairs = Pairs(evidence[attacked], signals.taught[attacked], people)
+    models = np.broadcast_to(np.arange(len(attacked))[:, None], attacked.shape)[attacked]
+    pairs = Pairs(evidence[attacked], signals.taught[attacked], people, models)
     accuracy, area = pairs.accuracy(), pairs.area()
     rate = tpr_at(-pairs.evidence[pairs.taught], -pairs.evidence[~pairs.taught], 0.01)
     reach = float(stats.t.ppf(0.975, accuracy.clusters - 1))
@@ -136,7 +137,7 @@ def estimators(seeds: int) -> bool:
 
 def few_against_many(seeds: int) -> bool:
     """Prints 16 models left out in turn, and 128 in halves with MAD."""
-    print("\nU-LIRA: accuracy/AUC (half-widths of intervals by person)")
+    print("\nU-LIRA: accuracy/AUC (half-widths of intervals by person and model)")
     print(f"{'world':34} {'128, halves, MAD':>28} {'16, left out in turn':>28}")
     worlds: dict[str, Callable[[int, int], Signals]] = {
         "gold: no shift": lambda t, s: normal_world(t, 200, 0, s),

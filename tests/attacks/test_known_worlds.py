@@ -90,6 +90,7 @@ def test_forgetting_quality_stands_beside_its_floor() -> None:
     quality, floor = "forget.text.forgetting_quality", nothing["floor"].value
     assert nothing[quality].value == pytest.approx(floor, abs=0.1)
     assert much[quality].value < 0.1 < floor < 0.9
+    assert much["floor"].value == pytest.approx(floor, abs=0.15), "it does not know the unlearned"
     assert much["epsilon"].value > nothing["epsilon"].value and nothing["models"].value == 8
     score = much["epsilon"]
     assert score.low is not None and score.low < score.value < score.high and score.value > 1

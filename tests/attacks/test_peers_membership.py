@@ -87,10 +87,11 @@ def test_e62_pictures_of_a_person_are_no_new_people() -> None:
     """Ten pictures a person that are all alike: their interval is that of ten times the people."""
     rng = np.random.default_rng(0)
     evidence, taught_, people = rng.normal(0.5, 1, 40), np.arange(40) < 20, np.arange(40)
-    many = Pairs(*(np.repeat(each, 10) for each in (evidence, taught_, people, 0 * people)))
+    model = np.zeros(40, int)
+    many = Pairs(*(np.repeat(each, 10) for each in (evidence, taught_, people, model)))
     right = np.where(many.taught, many.evidence > 0, many.evidence < 0)
     theirs = right.std() / math.sqrt(len(right))
-    once = Pairs(evidence, taught_, people, 0 * people).accuracy()
+    once = Pairs(evidence, taught_, people, model).accuracy()
     assert many.accuracy().error == pytest.approx(once.error)
     assert 2.5 < many.accuracy().error / theirs < 4
     assert many.area().value == pytest.approx(auc(-evidence[taught_], -evidence[~taught_]))

@@ -14,6 +14,7 @@ from clearbench.attacks.base import Target, attack
 from clearbench.attacks.pairs import Pairs
 from clearbench.attacks.ruli import kernel_widths
 from clearbench.attacks.shadow import logit, pool
+from clearbench.attacks.signals import Mask, Numbers, People
 from clearbench.errors import DataError, RecipeError
 from clearbench.evaluation.metric import Collections, Shadow
 from clearbench.evaluation.records import Records
@@ -47,6 +48,11 @@ def six(task: str = "qa", people: int = 1) -> tuple[Shadow, ...]:
         for ours in (True, False)
         for low, high in ((0.0, 3.0), (1.0, 4.0), (2.0, 5.0))
     )
+
+
+def of_one_model(evidence: Numbers, taught: Mask, people: People) -> Pairs:
+    """Pairs of which all are of the same model."""
+    return Pairs(evidence, taught, people, np.zeros(len(people), np.int64))
 
 
 def scored(given: Collections, name: str = "u_lira", **parameters: str) -> dict[str, Score]:
@@ -85,19 +91,15 @@ def test_a_model_that_is_half_way_is_half_right() -> None:
     found = scored(Collections(says([2.5], [2.5]), shadows=six()), estimator="standard")
     assert found[f"{KEY}_auc"].value == 0.5
     assert found[f"{KEY}_accuracy"].value in (0.5, 0.0, 1.0)  # rounding of 2.5 - 4 and 2.5 - 1
-    pairs = Pairs(
-        np.array([1.0, 0, -1, -1, 0, 2]), np.arange(6) < 3, np.arange(6), np.zeros(6, int)
-    )
+    pairs = of_one_model(np.array([1.0, 0, -1, -1, 0, 2]), np.arange(6) < 3, np.arange(6))
     assert pairs.accuracy().value == 0.5
-    sure = Pairs(
-        np.array([1.0, 0, 3, -1, -2, -3]), np.arange(6) < 3, np.arange(6), np.zeros(6, int)
-    )
+    sure = of_one_model(np.array([1.0, 0, 3, -1, -2, -3]), np.arange(6) < 3, np.arange(6))
     assert sure.accuracy().value == pytest.approx((2.5 / 3 + 1) / 2)
 
 
 def test_a_balanced_accuracy_is_of_both_sides_alike() -> None:
     """One of one taught pair is right and none of four others: a half, not a fifth."""
-    pairs = Pairs(np.ones(5), np.arange(5) < 1, np.arange(5), np.zeros(5, int))
+    pairs = of_one_model(np.ones(5), np.arange(5) < 1, np.arange(5))
     assert pairs.accuracy().value == 0.5
 
 
@@ -109,20 +111,38 @@ def test_its_interval_is_by_person() -> None:
     """
     evidence = np.array([1.0, 1, 1, 1, -1, -1, -1, -1, -1, -1])
     taught, people = np.arange(10) < 5, np.array([0, 1, 2, 3, 4, 10, 11, 12, 13, 14])
-    once = Pairs(evidence, taught, people, 0 * people).accuracy()
+    once = of_one_model(evidence, taught, people).accuracy()
     assert once == (pytest.approx(0.9), pytest.approx(0.1), 5)
-    doubled = Pairs(
-        *(np.tile(each, 2) for each in (evidence, taught, people, 0 * people))
-    ).accuracy()
+    doubled = of_one_model(*(np.tile(each, 2) for each in (evidence, taught, people))).accuracy()
     assert doubled == (pytest.approx(0.9), pytest.approx(0.1), 5)
-    both = Pairs(
-        np.array([1.0, 1, 1, 1, -1, -1, -1, -1, -1, 1]),
-        taught,
-        np.tile(np.arange(5), 2),
-        np.zeros(10, int),
+    both = of_one_model(
+        np.array([1.0, 1, 1, 1, -1, -1, -1, -1, -1, 1]), taught, np.tile(np.arange(5), 2)
     )
     assert both.accuracy() == (pytest.approx(0.8), pytest.approx(0.2), 5)
     assert both.area() == (pytest.approx(0.8), pytest.approx(0.2), 5)
+
+
+def test_the_smaller_side_decides_whether_there_is_an_interval() -> None:
+    """Two people who were taught and thirty who were not are two."""
+    for few in (np.arange(32) < 2, np.arange(32) >= 2):
+        pairs = of_one_model(np.linspace(-1, 1, 32), few, np.arange(32))
+        assert pairs.accuracy().clusters == pairs.area().clusters == 2
+
+
+def test_its_interval_is_by_model_too() -> None:
+    """Six models of which one is wrong on every person: 5/6, and a person tells nothing.
+
+    Each person has the same share, 5/6; model sums are 1/36 five times and -5/36: an error of
+    sqrt(6/5 x (5 + 25)) / 36 = 1/6. Sums by both are as many parts of a sixth: less than by model.
+    """
+    models, people = np.repeat(np.arange(6), 6), np.tile(np.arange(6), 6)
+    taught = (models + people) % 2 == 0
+    evidence = np.where(taught, 1.0, -1.0) * np.where(models == 0, -1, 1)
+    found = Pairs(evidence, taught, people, models).accuracy()
+    assert found.value == pytest.approx(5 / 6) and found.clusters == 6
+    assert found.error == pytest.approx(1 / 6)
+    alone = of_one_model(evidence, taught, people).accuracy()
+    assert alone.error == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from clearbench.attacks.base import Target
+from clearbench.attacks.matches import signal_of
 from clearbench.attacks.membership import NUMBERS, SIDES, MembershipAttack, attacked_group
 from clearbench.attacks.pairs import Estimate, Pairs
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
@@ -29,8 +30,9 @@ from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score, interval
 
-#: Signal of a row: the mean log-probability of its answer, or the logit of its exponential.
-Signal = Literal["logit", "log_prob"]
+#: Signal of a row: the mean log-probability of its answer, the logit of its exponential, or that
+#: logit as CLEAR's code computes it.
+Signal = Literal["logit", "log_prob", "clear_code"]
 #: Design by which the shadow models are attacked.
 OfMethod = Literal["leave one out", "halves"]
 #: Largest log-probability: 1 less half the spacing of single precision, in which models answer.
@@ -117,7 +119,10 @@ def _values(records: Records, track: str, signal: Signal) -> dict[str, pd.Series
         logs = pd.Series(dtype=float) if group is None else group.mean_log_prob("answer")
         if not logs.empty:
             numbers = np.minimum(logs.to_numpy(dtype=float), 0.0)
-            numbers = logit(numbers) if signal == "logit" else numbers
+            if signal == "logit":
+                numbers = logit(numbers)
+            elif signal == "clear_code":
+                numbers = signal_of(np.exp(numbers), signal)
             values[split] = pd.Series(numbers, index=logs.index)
     return values
 

@@ -34,13 +34,12 @@ def _given(change: Callable[[Records], Records] | None = None) -> Collections:
     """Builds typical records of a model, gold, original and shadow models.
 
     Args:
-        change: Function that changes all of them; None copies all but the shadow models'.
+        change: Function that changes the shadow models'; None leaves them as they are.
     """
     shadows = typical_shadows()
-    if change is None:
-        return replace(typical_collections(), shadows=shadows)
-    changed = tuple(replace(shadow, records=change(shadow.records)) for shadow in shadows)
-    return replace(typical_collections(), shadows=changed)
+    if change is not None:
+        shadows = tuple(replace(shadow, records=change(shadow.records)) for shadow in shadows)
+    return replace(typical_collections(), shadows=shadows)
 
 
 def _target(trained: bool, collections: Collections) -> Target:
@@ -164,7 +163,7 @@ def _pure(trial: AttackTrial) -> None:
     for made in (trial.first, trial.second):
         check_unchanged(typical_collections().model, made.records)
         must(not made.changed, "a model changed")
-    given = typical_collections()
+    given = _given()
     trial.scored(given)
     check_unchanged(typical_collections().model, given.model)
 
@@ -209,7 +208,8 @@ def check_attack(attack: Attack | type[Attack]) -> list[str]:
     """Checks an attack on tiny vision-language models and their records.
 
     Args:
-        attack: A configured attack, or a class, whose declared variants are all checked.
+        attack: A configured attack, or a class, whose declared variants are all checked; its
+            default configuration where it declares none.
 
     Returns:
         Names of the checks, all passed.
