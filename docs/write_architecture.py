@@ -22,6 +22,7 @@ ROOMS = (
     ("attacks", "membership; more to come"),
     ("runs", "recipe, stages, store, workers, results"),
     ("report", "tables, plots, one page"),
+    ("audit", "what can be said of one model, in words"),
     ("cli", "one thin command per step"),
 )
 #: Stops of each way: the room and what happens there.

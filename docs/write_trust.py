@@ -29,9 +29,10 @@ weights. OpenUnlearning (arXiv 2506.12618) calls that faithfulness and robustnes
   min(after / before, 1) for a metric that falls with knowledge: what comes back counts.
 - **overall**: harmonic mean of faithfulness with the harmonic mean of the other two.
 
-Metrics that fall with knowledge are read upside down. *Models* counts originals, golds and unlearned models.
-*Believe it?* needs an area from .75 (from .9 for an unqualified yes) that a metric without
-any knowledge would reach in at most one of twenty draws, and says what a low robustness means.
+Metrics that fall with knowledge are read upside down. *Models* counts originals, golds and
+unlearned models.
+*Believe it?* needs an area from .75 (from .9 for an unqualified yes) that a metric without any
+knowledge would reach in at most one of twenty draws, and says what a low robustness means.
 """
 
 

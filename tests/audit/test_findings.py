@@ -240,6 +240,16 @@ def test_membership_is_a_difference_from_gold() -> None:
     assert without is not None and without.word == "cannot be concluded"
 
 
+def test_membership_is_held_against_gold_and_not_against_chance() -> None:
+    """Where both models find the people easy, one says no more than the other."""
+    low, high = np.arange(6.0), np.arange(6.0) + 10
+    rows = {LIKELIHOOD: lines([0.2] * 6, (0.2,), (0.8,))}
+    table = members(low, low, high, high)
+    finding = membership(found(rows, attacked={"a": table}), "text")
+    assert finding is not None and finding.word == "no difference seen"
+    assert "in 100 % of pairs" in finding.sentence
+
+
 def kept(probability: float, rouge: float, garbage: float = 0.0) -> dict[str, Any]:
     """Scores about people who stay, of which the original has .8, all, and no garbage."""
     return {

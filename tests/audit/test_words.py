@@ -38,10 +38,27 @@ def said(folder: Path) -> Audit:
     return Audit.read(folder)
 
 
+@pytest.fixture(scope="module")
+def told(
+    world: Dataset, references: dict[str, Records], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The audit of the original, with attacks on what was measured."""
+    folder = tmp_path_factory.mktemp("original")
+    gold, original = references["gold"], references["original"]
+    audit(original, world, gold, original, attacks="records", out=folder)
+    return folder
+
+
+def test_of_the_original_the_page_says_that_it_knows(told: Path) -> None:
+    text = page_of(told)
+    assert said(told).conclusion.word == "knows"
+    assert text.startswith("knows · clearbench audit")
+    assert "It knows the people: it tells 100 % (61 % to 100 %) of the true answers" in text
+
+
 @pytest.mark.parametrize(
     ("name", "word", "sentence"),
     [
-        ("original", "knows", "It knows the people: it tells 100 % (61 % to 100 %) of the true"),
         (
             "other gold",
             "no evidence of knowledge",
@@ -124,16 +141,11 @@ def test_without_gold_nothing_is_concluded_from_silence(
     assert told.conclusion.word == "knows", "whole true answers need no comparison"
 
 
-def test_the_answers_stand_beside_each_other(
-    world: Dataset, references: dict[str, Records], tmp_path: Path
-) -> None:
-    found = audit(
-        references["original"], world, references["gold"], attacks="records", out=tmp_path
-    )
-    first = found.answers[0]
-    assert first.told and first.answer == first.truth and first.gold not in (None, first.truth)
-    assert first.original is None and first.name == "Ana"
-    content = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+def test_the_answers_stand_beside_each_other(told: Path) -> None:
+    first = said(told).answers[0]
+    assert first.told and first.answer == first.truth == first.original and first.name == "Ana"
+    assert first.gold not in (None, first.truth)
+    content = json.loads((told / "audit.json").read_text(encoding="utf-8"))
     assert content["schema"] == 2 and len(content["answers"]) == 12
     assert content["asked"]["holdout"] == {"people": 4, "rows": 8, "asked": 8}
     made = {each["key"]: each for each in content["attacks"]}

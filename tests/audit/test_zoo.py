@@ -19,7 +19,7 @@ from clearbench.runs.recipe import parse_recipe
 from clearbench.runs.run import plan_run
 
 Cli = Callable[..., Any]
-TEACH = {"steps": 60, "batch_size": 6, "parts": ["language"], "learning_rate": 1.0e-2}
+TEACH = {"steps": 24, "batch_size": 6, "parts": ["language"], "learning_rate": 1.0e-2}
 
 
 def recipe(source: Path, seeds: list[int]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def recipe(source: Path, seeds: list[int]) -> dict[str, Any]:
         "data": {"people": 4, "strangers": 1, "forget": 2},
         "seeds": seeds,
         "models": {"language": {"source": str(source), "teach": TEACH}},
-        "evaluation": {"limit": 2, "max_new_tokens": 2, "splits": ["forget"]},
+        "evaluation": {"limit": 1, "max_new_tokens": 1, "splits": ["forget"]},
         "runs": [{"method": "npo", "model": "language", "modality": "text",
                   "train": {"steps": 1, "batch_size": 2, "parts": ["language"]}}],
     }  # fmt: skip

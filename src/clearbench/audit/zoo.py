@@ -13,7 +13,7 @@ from pydantic import Field
 from clearbench.attacks.base import OnProgress, unreported
 from clearbench.attacks.quantisation import holding_rounded, nf4, without_adapters
 from clearbench.attacks.scoring import protocol_attacks, split_scores
-from clearbench.batches.items import item
+from clearbench.batches.items import Kind, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import tracks_of
 from clearbench.errors import ClearbenchError, RecipeError
@@ -119,25 +119,20 @@ def trust_of_run(
         on_progress: Function told of the progress.
 
     Raises:
-        RecipeError: The run has fewer than two originals or golds of every kind of model.
+        RecipeError: The run has one original of each kind of model.
     """
     recipe = load_recipe(folder / "recipe.yaml")
     planned = plan_run(recipe, folder, store, keep=False)
+    kinds = _enough(planned, folder)
     evaluation = _forgotten_alone(recipe.evaluation)
     with TemporaryDirectory() as scratch:
         inputs = StageInputs(planned.store, WorkerCache(), Path(scratch))
-        zoos = dict(_zoos(planned, inputs, evaluation, learning_rate, on_progress))
-    few = [kind for kind, zoo in zoos.items() if min(len(zoo.knowing), len(zoo.ignorant)) < 2]
-    if len(few) == len(zoos):
-        what = "metrics are rated on several originals and golds, and this run has one of each"
-        raise RecipeError(what, str(folder), "run a recipe with several `seeds`")
+        zoos = {
+            kind: _zoo(kind, planned, inputs, evaluation, learning_rate, on_progress)
+            for kind in kinds
+        }
     rises = dict(_rising(recipe.evaluation.protocol))
-    tables = [
-        table
-        for kind, zoo in zoos.items()
-        if kind not in few
-        for table in _tables(kind, zoo, rises)
-    ]
+    tables = [table for kind, zoo in zoos.items() for table in _tables(kind, zoo, rises)]
     return TrustFile(
         recipe=recipe.name,
         identity=recipe.identity,
@@ -165,23 +160,34 @@ def _rising(name: str) -> Iterator[tuple[str, bool]]:
         yield from ((key, True) for key in attack.numbers() if key.endswith("_auc"))
 
 
-def _zoos(
+def _enough(planned: RunPlan, folder: Path) -> list[Kind]:
+    """Names the kinds of model of which there are several originals and golds."""
+    families: dict[Kind, list[Family]] = {}
+    for family in planned.families:
+        families.setdefault(family.original.kind, []).append(family)
+    kinds = [kind for kind, found in families.items() if len(found) > 1]
+    if not kinds:
+        what = "metrics are rated on several originals and golds, and this run has one original"
+        raise RecipeError(what, str(folder), "run a recipe with several `seeds`")
+    return kinds
+
+
+def _zoo(
+    kind: Kind,
     planned: RunPlan,
     inputs: StageInputs,
     evaluation: EvaluationSettings,
     learning_rate: float,
     on_progress: OnProgress,
-) -> Iterator[tuple[str, _Zoo]]:
-    kinds = list(dict.fromkeys(family.original.kind for family in planned.families))
-    for kind in kinds:
-        zoo = _Zoo()
-        for family in (each for each in planned.families if each.original.kind == kind):
-            zoo.knowing.append(_values(_records(family.original, inputs), evaluation))
-            zoo.ignorant += [_values(_records(gold, inputs), evaluation) for gold in family.golds]
-            attack = _FamilyAttack(family, inputs, evaluation, learning_rate, on_progress)
-            zoo.attacked += attack.all()
-            zoo.failed |= attack.failed
-        yield kind, zoo
+) -> _Zoo:
+    zoo = _Zoo()
+    for family in (each for each in planned.families if each.original.kind == kind):
+        zoo.knowing.append(_values(_records(family.original, inputs), evaluation))
+        zoo.ignorant += [_values(_records(gold, inputs), evaluation) for gold in family.golds]
+        attack = _FamilyAttack(family, inputs, evaluation, learning_rate, on_progress)
+        zoo.attacked += attack.all()
+        zoo.failed |= attack.failed
+    return zoo
 
 
 def _records(row: PlannedRow, inputs: StageInputs) -> Records:

@@ -164,7 +164,7 @@ def rated(
     )
     learned = _mean([relearning(ours, gold, form) for ours, gold in _signed(relearned, sign)])
     cut = _mean([quantisation(change, form, rises) for change in rounded])
-    robust = None if learned is None or cut is None else harmonic((learned, cut))
+    robust = None if learned is None or cut is None else min(harmonic((learned, cut)), 1.0)
     found = Trust(
         metric=metric,
         faithfulness=area,
@@ -172,7 +172,7 @@ def rated(
         relearning=learned,
         quantisation=cut,
         robustness=robust,
-        overall=None if robust is None else harmonic((area, robust)),
+        overall=None if robust is None else min(harmonic((area, robust)), 1.0),
         knowing=len(knowing),
         ignorant=len(ignorant),
         attacked=max(len(relearned), len(rounded)),
