@@ -297,9 +297,10 @@ class _AttackPlanner:
     modality: str
 
     def scored(self, part: AttackPart, ours: MeasuredModel) -> ScoredAttack | None:
-        """Plans an attack; None where it learns from shadow models and this kind has none."""
+        """Plans an attack; None on further golds, or without the shadow models that it needs."""
         planner = self.shadows if part.learns else None
-        if part.learns and planner is None:
+        further = self.role == "gold" and ours.plain.key != self.compared[1].plain.key
+        if further or (part.learns and planner is None):
             return None
         if planner is not None and planner.part.heads:
             return planner.heads_attack(part, self.role, self.entry)

@@ -1,0 +1,203 @@
+"""Writes docs/attacks.md: which methods hide and which forget, from runs with attacks.
+
+python docs/write_attacks.py RUN [RUN ...]
+
+Each run's folder gives a part, with tables and a picture of its curves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from clearbench.attacks.base import Point
+from clearbench.evaluation.score import Score
+from clearbench.report.measures import known_descriptions, metric_words
+from clearbench.report.svg import colours
+from clearbench.report.words import method_label
+from clearbench.runs.schema import Results, Row, read_results
+
+DOCS = Path(__file__).parent
+#: Recovery that counts as something left, and that counts as most of it.
+LEFT, MOST = 0.2, 0.5
+#: Share of what was known of retained people under which a model counts as damaged.
+DAMAGED = 0.5
+#: The curve whose first point is the model as it is.
+PLAIN = "relearning"
+HEAD = """# What survives forgetting
+
+Written by `docs/write_attacks.py` from the runs named below. Every model is attacked in the same
+way as a gold, which never met the forgotten people, and as the original, which knows them.
+**Recovery** is where the attacked model lies between the attacked gold (0) and the attacked
+original (1); its 95 % interval is over people. A recovery says nothing of an attack that was not
+made.
+
+A method *did not forget* where the model as it is surely lies above {left:.0%}; *hides* where it
+does not, but some attack surely brings back more than {left:.0%}; *damages* where less than
+{damaged:.0%} of what was known of other people is left; *forgets, as far as these attacks see*
+where no attack may bring back more than {most:.0%}; and is *open* in all other cases. These words
+are of this page: the verdict of a run also counts what is said word for word (docs/verdict.md).
+"""
+
+
+def page(runs: Sequence[tuple[str, Results]]) -> Iterator[str]:
+    """Yields the parts of the page."""
+    yield HEAD.format(left=LEFT, damaged=DAMAGED, most=MOST)
+    for name, results in runs:
+        for model, track in _groups(results):
+            rows = [row for row in results.rows if row.model == model and _curves(row, track)]
+            yield _part(name, results, model, track, rows)
+
+
+def _groups(results: Results) -> list[tuple[str, str]]:
+    found = ((row.model, key.split(".")[1]) for row in results.rows for key in row.attack_curves)
+    return list(dict.fromkeys(found))
+
+
+def _curves(row: Row, track: str) -> dict[str, tuple[Point, ...]]:
+    return {
+        key.split(".")[2]: points
+        for key, points in row.attack_curves.items()
+        if key.split(".")[1] == track and not key.endswith("_all")
+    }
+
+
+def _part(name: str, results: Results, model: str, track: str, rows: Sequence[Row]) -> str:
+    attacks = list(dict.fromkeys(attack for row in rows for attack in _curves(row, track)))
+    titles = _titles(results, attacks)
+    picture = f"attacks-{name}-{model}-{track}.svg"
+    _draw(rows, track, attacks, titles, DOCS / "images" / picture)
+    golds = [row for row in rows if row.method == "gold"]
+    tried = [row for row in rows if not row.is_anchor]
+    lines = [
+        f"\n## {results.recipe.title}: {model}, {track}\n",
+        f"`clearbench run recipes/{results.recipe.name}.yaml`, seed {rows[0].seed}.\n",
+        f"![What is known at every level](images/{picture})\n",
+        "| method | as it is | " + " | ".join(titles[a] for a in attacks) + " | kept | it |",
+        "|---|" + "---|" * (len(attacks) + 3),
+    ]
+    original = next(row for row in rows if row.method == "original")
+    for row in tried:
+        cells = [_shown(_first(row, track))]
+        cells += [_shown(_last(_curves(row, track).get(attack, ()))) for attack in attacks]
+        kept = _kept(row, original, track)
+        cells += ["" if kept is None else f"{kept:.0%}", word(row, original, track)]
+        lines.append(f"| {method_label(row.method)} | " + " | ".join(cells) + " |")
+    if golds:
+        lines.append("\n" + _floor(golds[0], original, track, attacks, titles))
+    return "\n".join(lines)
+
+
+def _titles(results: Results, attacks: Sequence[str]) -> dict[str, str]:
+    known = known_descriptions(results)
+    titles = {a: metric_words(f"{a}_recovery", known).title.split(":")[0] for a in attacks}
+    return {attack: title[:1].lower() + title[1:] for attack, title in titles.items()}
+
+
+def _first(row: Row, track: str) -> Score | None:
+    """The recovery of the model as it is."""
+    points = _curves(row, track).get(PLAIN, ())
+    return points[0].recovery if points else None
+
+
+def _last(points: Sequence[Point]) -> Score | None:
+    """The largest recovery among attacked levels."""
+    known = [point.recovery for point in points[1:] if point.recovery is not None]
+    return max(known, key=lambda score: score.value, default=None)
+
+
+def _shown(score: Score | None) -> str:
+    if score is None:
+        return ""
+    interval = "" if score.low is None else f" ({score.low:.2f} to {score.high:.2f})"
+    return f"{score.value:.2f}{interval}"
+
+
+def _kept(row: Row, original: Row, track: str) -> float | None:
+    """The share of what the original knows of retained people that is left."""
+    ours, theirs = (
+        _curves(each, track).get(PLAIN, (Point.model_construct(retain=None),))[0].retain
+        for each in (row, original)
+    )
+    return None if ours is None or theirs is None else ours.value / theirs.value
+
+
+def word(row: Row, original: Row, track: str) -> str:
+    """The word for a row, by the rules of the page."""
+    kept, plain = _kept(row, original, track), _first(row, track)
+    found = [_last(points) for points in _curves(row, track).values()]
+    attacked = [score for score in found if score is not None and score.low is not None]
+    if kept is not None and kept < DAMAGED:
+        return "damages"
+    if plain is not None and plain.low is not None and plain.low > LEFT:
+        return "did not forget"
+    if any(score.low is not None and score.low > LEFT for score in attacked):
+        return "**hides**"
+    if attacked and all(score.high is not None and score.high < MOST for score in attacked):
+        return "**forgets**, as far as these attacks see"
+    return "open"
+
+
+def _floor(
+    gold: Row, original: Row, track: str, attacks: Sequence[str], titles: Mapping[str, str]
+) -> str:
+    """What gold and the original know as they are, and gold once attacked."""
+    points = {attack: _curves(gold, track).get(attack, ()) for attack in attacks}
+    floors = [
+        f"{titles[attack]} {max(p.value.value for p in known[1:]):.2f}"
+        for attack, known in points.items()
+        if len(known) > 1
+    ]
+    plain = [_curves(row, track)[PLAIN][0].value.value for row in (gold, original)]
+    return (
+        f"Probability of the truth: gold {plain[0]:.2f}, original {plain[1]:.2f}. Gold at the "
+        f"level of each attack at which it knows most: {', '.join(floors)}."
+    )
+
+
+def _draw(
+    rows: Sequence[Row], track: str, attacks: Sequence[str], titles: Mapping[str, str], file: Path
+) -> None:
+    palette = colours([row.method for row in rows if not row.is_anchor])
+    with mpl.rc_context({"font.size": 8, "svg.hashsalt": file.name, "axes.spines.top": False}):
+        columns = min(3, len(attacks))
+        lines = -(-len(attacks) // columns)
+        figure = Figure(figsize=(4.2 * columns, 2.9 * lines + 0.5), layout="constrained")
+        for place, attack in enumerate(attacks):
+            axes = figure.add_subplot(lines, columns, place + 1)
+            for row in rows:
+                points = _curves(row, track).get(attack, ())
+                thick = 2.4 if row.is_anchor else 1.3
+                style = "--" if row.method == "original" else "-"
+                axes.plot(
+                    [point.level for point in points],
+                    [point.value.value for point in points],
+                    style,
+                    marker="o",
+                    ms=3,
+                    lw=thick,
+                    color=palette[row.method],
+                    label=method_label(row.method),
+                )
+            axes.set_title(titles[attack])
+            axes.set_ylim(0, 1)
+            axes.tick_params(axis="x", rotation=35)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+        figure.savefig(file, metadata={"Date": None, "Creator": None})
+
+
+def main() -> None:
+    """Writes the page."""
+    runs = [
+        (read_results(Path(path)).recipe.name, read_results(Path(path))) for path in sys.argv[1:]
+    ]
+    (DOCS / "attacks.md").write_text("\n".join(page(runs)) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
