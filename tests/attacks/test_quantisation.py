@@ -55,7 +55,7 @@ def test_rounding_to_nearest_has_16_steps_in_groups_of_128() -> None:
     assert rounded[0, :4].tolist() == pytest.approx([-1.0, 2.0, 0.4, -0.2])
     assert rounded[0, 128:].tolist() == pytest.approx([0.3, 0.1])
     assert not rounded[1].any() and rounded.shape == weights.shape
-    positive = rtn4(torch.linspace(3.0, 4.5, 10)[None])  # 0 is a step: (0 to 4.5) / 15
+    positive = rtn4(torch.linspace(3.0, 4.5, 128)[None])  # 0 is a step: (0 to 4.5) / 15
     assert (positive / 0.3 - (positive / 0.3).round()).abs().max() < 1e-5
 
 

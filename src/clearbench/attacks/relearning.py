@@ -68,10 +68,12 @@ class Relearning(
     """What is known after steps of training on some of the forgotten rows, on a copy of the model.
 
     Measured are the rows that it was not trained on; the rows that it was are in a second curve.
-    The learning rate is constant, so that fewer steps are the beginning of more. Adapters are added
-    to the weights before they are trained. A guard stays on: training goes on below it, and what it
-    hides is hidden still (`guard_removed` takes it off). OpenUnlearning's protocol is one epoch on
-    all forgotten rows at a learning rate of 2e-5 (Dorna et al. 2025, arXiv 2506.12618).
+    All pictures of a person share the name: what some teach is known of the others, by gold as
+    well, which `divide: people` avoids. The learning rate is constant, so that fewer steps are the
+    beginning of more. Adapters are added to the weights before they are trained. A guard stays on:
+    training goes on below it, and what it hides is hidden still (`guard_removed` takes it off).
+    OpenUnlearning's protocol is one epoch on all forgotten rows at a learning rate of 2e-5 (Dorna
+    et al. 2025, arXiv 2506.12618).
 
     Attributes:
         steps: Numbers of steps after which is measured; 0 is before any.

@@ -66,6 +66,6 @@ class ShadowPart(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    models: int = Field(default=16, ge=4, multiple_of=2)
+    models: int = Field(default=16, ge=6, multiple_of=2)
     heads: bool = False
     teach: TrainSettings | None = None
