@@ -304,7 +304,9 @@ def test_what_was_not_given_is_said() -> None:
         assert any(option in line for line in said)
     assert "12 of 20 rows of 'forget' were not asked." in said
     nothing = Finding(topic="told", word="tells nothing", sentence="")
-    assert conclude(collected, (nothing,)).word == "cannot be concluded"
+    whole = conclude(collected, (nothing,))
+    assert whole.word == "cannot be concluded"
+    assert "there is no model that never met them to compare with" in whole.sentence
 
 
 def test_other_thresholds_are_another_version() -> None:

@@ -195,11 +195,11 @@ def _few(evidence: Evidence, findings: Sequence[Finding]) -> Iterator[str]:
         if finding.topic not in ("told", "known") or number is None or not evidence.gold:
             continue
         if (number.detectable or 0.0) > evidence.settings.clear:
-            what = "answers told" if finding.topic == "told" else "what is left"
+            what = "in what it tells" if finding.topic == "told" else "in what it knows"
             yield (
-                f"Whether {what} differ from a model that never met the people by less than "
-                f"{percent(number.detectable or 0.0)}: {count(number.people, 'person', 'people')} "
-                "do not show it in four of five repetitions."
+                f"A difference under {percent(number.detectable or 0.0)} from a model that never "
+                f"met the people, {what}: {count(number.people, 'person', 'people')} do not show "
+                "it in four of five repetitions."
             )
 
 
