@@ -12,8 +12,8 @@ _COLUMNS = (
     "forget.image.heads_accuracy",
     "holdout.image.heads_accuracy",
     "retain.image.heads_accuracy",
-    "forget.image.u_lira_mad_halves_method_accuracy",
-    "forget.image.u_mia_method_accuracy",
+    "forget.image.u_lira_halves_mad_method_accuracy",
+    "forget.image.u_mia_halves_method_accuracy",
 )
 #: Accuracies in percent, U-LIRA and U-MIA.
 _ROWS = {
@@ -31,7 +31,7 @@ _ROWS = {
 
 
 def _shares(numbers: tuple[float, ...]) -> dict[str, float]:
-    values = (*(number / 100 for number in numbers[:3]), *numbers[3:])
+    values = (*(round(number / 100, 6) for number in numbers[:3]), *numbers[3:])
     return dict(zip(_COLUMNS, values, strict=True))
 
 
