@@ -245,3 +245,17 @@ def test_the_width_of_a_kernel() -> None:
         quartiles = np.subtract(*np.quantile(own, [0.75, 0.25])) / 1.349
         assert silverman[row] == pytest.approx(0.9 * min(spread, quartiles) * len(own) ** -0.2)
         assert scott[row] == pytest.approx(1.06 * spread * len(own) ** -0.2)
+
+
+def test_what_a_model_s_rows_have_in_common_counts_once() -> None:
+    """Two models of each kind, three people; one of each kind is always right, one always wrong."""
+    models, people = np.repeat(np.arange(4), 3), np.tile(np.arange(3), 4)
+    taught = models < 2
+    evidence = np.where(models % 2 == 0, 1.0, -1.0) * np.where(taught, 1, -1)
+    found = Pairs(evidence, taught, people, models).accuracy()
+    # a pair's part is 1/24 of the accuracy, a model's 1/8; two models a side: 2 / (2 - 1) x 4 / 64
+    assert found.value == 0.5
+    assert found.error == pytest.approx(math.sqrt(0.125))
+    assert found.clusters == 2
+    one = Pairs(evidence, taught, people, 0 * models).accuracy()
+    assert one.error == 0 and one.clusters == 3

@@ -20,7 +20,7 @@ def content(folder: Path, *attacks: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": "attacks",
         "data": {"people": 6, "strangers": 2, "forget": 2},
-        "models": {"language": {"source": str(folder), "teach": TRAIN}},
+        "models": {"language": {"source": str(folder), "teach": TRAIN, "golds": 2}},
         "evaluation": {"limit": 4, "max_new_tokens": 2, "splits": ["forget", "holdout"]},
         "runs": [
             {"method": "npo", "model": "language", "modality": "text", "train": TRAIN},
@@ -35,7 +35,9 @@ def test_an_attack_is_scored_beside_gold_and_original(
 ) -> None:
     attack = {"attack": "mia_gradient_norm", "methods": ["npo"]}
     made = planner(content(tiny_folder, attack), tmp_path)
-    rows = {row.method: row for row in made.planned.families[0].rows}
+    first, gold, second, *tried = made.planned.families[0].rows
+    assert second.method == "gold" and second.attacks == {}
+    rows = {row.method: row for row in (first, gold, *tried)}
     assert {name: list(row.attacks) for name, row in rows.items()} == {
         "original": ["mia_gradient_norm"], "gold": ["mia_gradient_norm"],
         "npo": ["mia_gradient_norm"], "wga": [],
