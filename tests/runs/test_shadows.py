@@ -90,6 +90,8 @@ def test_heads_differ_by_seed_and_gold_never_met_the_forgotten(made: Any) -> Non
     assert len(weights) == 3 and not torch.equal(weights[0], weights[1])
     gold, _ = made.row("gold").attacks["u_lira"].ours.matched.halves
     assert gold.gold and not first.gold and gold.key != first.key
+    made.make(gold)
+    assert not torch.equal(gold.weights(made.inputs)["projection.weight"], weights)
     unlearned, _ = made.row("scrub_bio").attacks["u_lira"].ours.matched.halves
     assert isinstance(unlearned, UnlearnHeadsStage) and unlearned.start.key == first.key
 

@@ -97,7 +97,10 @@ def test_forgetting_at_once(taught: list[HeadModel], name: str, values: dict[str
     assert distance(alone, together) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["scrub_bio", "rmu", "fisher", "boundary_expand", "bad_teacher"])
+@pytest.mark.parametrize(
+    "name",
+    ["scrub_bio", "rmu", "fisher", "boundary_expand", "bad_teacher", "cf_k", "munba", "npo_sam"],
+)
 def test_methods_with_a_state_go_one_by_one(taught: list[HeadModel], name: str) -> None:
     assert not can_stack(method(name), FORGET)
     with pytest.raises(RecipeError, match="one by one"):
