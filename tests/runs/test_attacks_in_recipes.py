@@ -59,6 +59,10 @@ def test_an_attack_is_scored_beside_gold_and_original(
         name: result_row(row, [rows["gold"]], ended, evaluation, {}).attacks
         for name, row in rows.items()
     }
+    npo = result_row(rows["npo"], [rows["gold"]], ended, evaluation, {}).verdict
+    assert npo is not None
+    assert "mia_gradient_norm" in npo.rests_on.attacks
+    assert npo.rests_on.not_run[0] == "relearning"
     key = "forget.text.mia_gradient_norm_auc"
     assert shown["wga"] == {}
     assert shown["npo"][key].gold == shown["gold"][key].value

@@ -90,12 +90,15 @@ class Attack(Measure, ABC):
             model before unlearning), `gradients`, `shadow_models`, `media` (images that it may
             change), `training` (further training of a copy of the model).
         reads: Inputs that it is computed from, in words.
+        tries: What it tries, in the words of `evaluation.verdict.rests_on.NOT_RUN`; empty for
+            attacks that are not among them.
         written: Table that it writes.
     """
 
     directions: ClassVar[Mapping[str, Direction]] = {"*": "gold"}
     needs: ClassVar[tuple[str, ...]] = ("records",)
     reads: ClassVar[tuple[str, ...]] = ()
+    tries: ClassVar[str] = ""
     written: ClassVar[Table] = ATTACKED
 
     @classmethod

@@ -41,6 +41,7 @@ class Images(
     title="Other pictures",
     needs=("model", "media", "gradients"),
     reads=("answer", "images", "gold", "original"),
+    tries="changed images",
     paper="Madry et al. 2018, arXiv 1706.06083 (PGD)",
     baseline=OWN,
     shows=(

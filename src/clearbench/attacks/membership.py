@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from clearbench.evaluation.metric import Collections, main_group
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Range, Score, clustered_error, interval
 from clearbench.evaluation.tables import GroupKey
+from clearbench.evaluation.verdict.rests_on import MEMBERSHIP
 
 #: Splits of people who were in the training data, and of people who were not.
 SIDES: tuple[Split, ...] = ("forget", "holdout")
@@ -52,6 +54,8 @@ def attacked_group(records: Records | None, split: str, track: str) -> RecordGro
 
 class MembershipAttack(Attack):
     """AUC, true-positive rates and PrivLeak of a score per row, forget against holdout."""
+
+    tries: ClassVar[str] = MEMBERSHIP
 
     @abstractmethod
     def row_values(self, collections: Collections, group: RecordGroup) -> pd.Series:

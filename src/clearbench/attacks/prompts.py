@@ -38,6 +38,7 @@ class Prompts(
     title="Other prompts",
     needs=("model",),
     reads=("answer", "gold", "original"),
+    tries="other prompts and languages",
     paper="Lynch et al. 2024, arXiv 2402.16835",
     baseline=PLAIN,
     shows=(

@@ -44,6 +44,7 @@ class Quantisation(
     title="Quantisation",
     needs=("model",),
     reads=("answer", "gold", "original"),
+    tries="quantisation",
     paper="Zhang et al. 2024, arXiv 2410.16454",
     baseline=FULL,
     shows=(

@@ -31,6 +31,7 @@ class Relearning(
     title="Relearning",
     needs=("model", "training"),
     reads=("answer", "gold", "original"),
+    tries="relearning",
     paper="Lynch et al. 2024, arXiv 2402.16835",
     ordered=True,
     baseline="0",

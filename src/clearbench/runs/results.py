@@ -163,14 +163,16 @@ def _verdict(
     table = read_evidence(ended.store.finished(row.score.key))
     about = table[table["key"].str.startswith("forget.")]
     by_track = about.groupby(about["key"].str.split(".").str[1], sort=True)
-    attacks = _attacks(evaluation, scored)
+    scoring = _attacks(evaluation, scored)
+    made = [stage.ours.configured for stage in row.attacks.values() if ended.ok(stage)]
+    tried = {each.tries for each in made} | ({MEMBERSHIP} if scoring else set())
     rests_on = RestsOn(
         people_forgotten=len({*row.forget, *row.gone}),
         people_asked={str(track): int(n) for track, n in by_track["person"].nunique().items()},
         rows={str(track): int(n) for track, n in by_track["row"].nunique().items()},
         golds=len(golds),
-        attacks=attacks,
-        not_run=NOT_RUN if attacks else (MEMBERSHIP, *NOT_RUN),
+        attacks=tuple(sorted({*scoring, *(each.name for each in made)})),
+        not_run=tuple(words for words in (MEMBERSHIP, *NOT_RUN) if words not in tried),
     )
     return judge(
         table, row.modality, row.kind, evaluation.verdict, scored.worst_answers, rests_on, names
