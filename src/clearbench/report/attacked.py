@@ -9,12 +9,13 @@ from typing import Any
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from clearbench.attacks.base import Point
 from clearbench.evaluation.measure import Description
 from clearbench.evaluation.score import Score
 from clearbench.report.groups import Group, run_label
-from clearbench.report.measures import metric_words
+from clearbench.report.measures import measure, metric_words
 from clearbench.report.svg import LINE, MUTED, STYLE, finish, new_axes
 from clearbench.report.vision_track import VISION_TRACK
 from clearbench.runs.schema import AnyRow, Results, Row
@@ -110,6 +111,8 @@ def _about(key: str, group: Group) -> bool:
 def _column(key: str, known: Mapping[str, Description]) -> AttackColumn:
     split, track, name = key.split(".")
     words = metric_words(name, known)
+    if not words.group:
+        return AttackColumn(key, measure(key), "")
     where = track if split == "forget" else f"{split}, {track}"
     return AttackColumn(key, f"{words.title} ({where})", words.shows)
 
@@ -193,6 +196,8 @@ def _log_axes(axes: Axes) -> None:
     axes.set_xlabel("false positives")
     axes.set_ylabel("true positives")
     axes.minorticks_off()
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _images(key: str, rows: Sequence[Row], palette: Mapping[str, str]) -> str:

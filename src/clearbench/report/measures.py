@@ -32,6 +32,9 @@ _HEADINGS = {
     "retain.image.name_probability": "probability of others' names",
     "retain.image.name_choice_known": "names of others",
     "real_faces.image.probability": "well-known faces",
+    "forget.image.heads_accuracy": "Forgotten people recognised",
+    "holdout.image.heads_accuracy": "People never taught recognised",
+    "retain.image.heads_accuracy": "Others recognised",
     "real_world.text.probability": "world facts",
 }
 #: Ending of a score's name under a control.
