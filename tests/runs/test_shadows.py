@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +134,16 @@ def test_whole_models_are_shadows_of_a_half(
     holdout = made.planned.dataset.people("holdout")
     assert {shadow.taught for shadow in shadows[:3]} == {tuple(sorted(forget))}
     assert {shadow.taught for shadow in shadows[3:]} == {tuple(sorted(holdout))}
-    assert made.make(stage)["status"] == "ok"
-    scores = read_attack_scores(made.folder(stage))["scores"]
+    for other, models in (("gold", stage.gold.shadows), ("original", stage.original.shadows)):
+        assert {shadow.stage.key for shadow in models}.isdisjoint(
+            shadow.stage.key for shadow in shadows
+        ), other
+    alike = replace(stage, gold=stage.ours, original=stage.ours)  # a third of the models
+    assert made.make(alike)["status"] == "ok"
+    scores = read_attack_scores(made.folder(alike))["scores"]
     assert scores["forget.text.u_lira_shadow_models"]["value"] == 6
     own = scores["forget.text.u_lira_auc"]
-    assert own["clusters"] == 4 and own["gold"] is not None and own["original"] is not None
+    assert own["clusters"] == 4 and own["gold"] == own["original"] == own["value"]
     pairs = scores["forget.text.u_lira_method_auc"]
     assert pairs["n"] == 6 * own["n"]
     swapped = shadows[5].shadow(made.inputs)
