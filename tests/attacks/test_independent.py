@@ -142,9 +142,17 @@ def test_relative_likelihoods(slope: float, factor: float, design: Design) -> No
                 assert np.isnan(found[model, row])
                 continue
 
-            def ratio(k: int, model: int = model) -> float:
+            def references(k: int, model: int = model) -> list[float]:
+                """Chances under other shadow models that were never taught a row."""
                 others = range(1, MODELS) if design == "first" else _shadows(signals, k)
-                never = [chances[each, k] for each in others if not signals.taught[each, k]]
+                return [
+                    float(chances[each, k])
+                    for each in others
+                    if each != model and not signals.taught[each, k]
+                ]
+
+            def ratio(k: int, model: int = model) -> float:
+                never = references(k)
                 usual = ((1 + slope) * sum(never) / len(never) + 1 - slope) / 2
                 return float(chances[model, k] / usual)
 
@@ -152,6 +160,7 @@ def test_relative_likelihoods(slope: float, factor: float, design: Design) -> No
                 z
                 for z in range(ROWS)
                 if not signals.taught[model, z] and signals.people[z] != signals.people[row]
+                if references(z)
             ]
             wins = sum(ratio(row) / ratio(z) >= factor for z in population)
             assert found[model, row] == pytest.approx(wins / len(population))

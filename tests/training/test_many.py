@@ -11,8 +11,10 @@ from torch import Tensor
 
 from clearbench.batches.items import item
 from clearbench.errors import ModelError, RecipeError
-from clearbench.methods.base import method
-from clearbench.methods.losses import Term
+from clearbench.methods.base import Method, method
+from clearbench.methods.losses import Term, cross_entropy, uniform
+from clearbench.methods.retain_finetune import RetainFinetune
+from clearbench.methods.step import Step
 from clearbench.models.classifier import Classifier
 from clearbench.models.embedding_heads import (
     EmbeddingHead,
@@ -26,7 +28,7 @@ from clearbench.runs.stages.shadow_heads import stacked
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.finetune import finetune
 from clearbench.training.many import can_stack, clip_by_model, teach_many, unlearn_many
-from clearbench.training.settings import TrainSettings
+from clearbench.training.settings import Penalty, TrainSettings
 from clearbench.training.unlearn import unlearn
 from clearbench.training.watch import Diverged
 
@@ -124,11 +126,59 @@ def test_one_head_that_is_not_finite_is_said(features: Features) -> None:
         teach_many(stacked(heads), tiny_dataset().for_kind("classifier"), TEACH, SEEDS)
 
 
+class _Mixed(RetainFinetune):
+    """A loss whose one value is the mean over all rows of a batch."""
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        losses = cross_entropy(step.model.answers(step.retain)).values
+        return {"retain": uniform(losses.square().mean().reshape(1))}
+
+
+class _Norm(RetainFinetune):
+    """A loss of all weights that is no sum over heads."""
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        squares = [weight.square().sum() for weight in step.model.trainable().values()]
+        return {"retain": uniform(torch.stack(squares).sum().sqrt().reshape(1))}
+
+
+class _Broken(RetainFinetune):
+    """A finite loss with a gradient that is none."""
+
+    def loss(self, step: Step) -> dict[str, Term]:
+        losses = cross_entropy(step.model.answers(step.retain)).values
+        return {"retain": uniform(losses + (0 * losses).sqrt())}
+
+
+@pytest.mark.parametrize("mixed", [_Mixed, _Norm])
+def test_a_loss_that_mixes_heads_is_found(taught: list[HeadModel], mixed: type[Method]) -> None:
+    together, before = stacked(taught), stacked(taught)
+    dataset = tiny_dataset().for_kind("classifier")
+    assert can_stack(mixed(), FORGET)
+    with pytest.raises(RecipeError, match="mixes the rows"):
+        unlearn_many(together, dataset, mixed(), ("image",), FORGET, SEEDS)
+    for one, other in zip(together.module.parameters(), before.module.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_gradient_that_is_not_finite_is_said(taught: list[HeadModel]) -> None:
+    dataset = tiny_dataset().for_kind("classifier")
+    with pytest.raises(Diverged):
+        unlearn_many(stacked(taught), dataset, _Broken(), ("image",), FORGET, SEEDS)
+
+
+def test_settings_that_are_not_followed_are_refused_in_teaching(features: Features) -> None:
+    together = stacked([HeadModel.new(features, seed) for seed in SEEDS])
+    settings = TEACH.model_copy(update={"penalty": Penalty(strength=0.5, on="theta")})
+    with pytest.raises(RecipeError, match="not followed"):
+        teach_many(together, tiny_dataset().for_kind("classifier"), settings, SEEDS)
+
+
 def test_clipping_is_each_model_s_own() -> None:
     weights = [torch.zeros(2, 2, requires_grad=True), torch.zeros(2, 1, 1, requires_grad=True)]
     weights[0].grad = torch.tensor([[3.0, 0.0], [0.1, 0.0]])
     weights[1].grad = torch.tensor([[[4.0]], [[0.0]]])
-    clip_by_model(weights, 1.0)
+    assert clip_by_model(weights, 1.0).tolist() == pytest.approx([5.0, 0.1])
     torch.testing.assert_close(weights[0].grad, torch.tensor([[0.6, 0.0], [0.1, 0.0]]))
     torch.testing.assert_close(weights[1].grad, torch.tensor([[[0.8]], [[0.0]]]))
 

@@ -110,8 +110,10 @@ class Patching(
     predicted; everything else is the original's own. `patching_uds` is the unlearning depth score:
     with d_S(l) the loss of mean log-probability by the states of S after layer l, and the layers at
     which d_gold(l) > 0.05, sum_l d_gold(l) clip(d_model(l) / d_gold(l), 0, 1) / sum_l d_gold(l) for
-    each row that has such layers. The paper takes the mean over rows and scores hand-marked words;
-    here it is the mean over people and every token of the answer.
+    each row that has such layers. Published code differs (gnueaj/unlearning-depth-score): there the
+    mean is over rows, rows without such layers count as 0, states are replaced and scored only
+    where the marked entity is predicted, without the end of the answer, after a raw prompt, and the
+    last layer's state is taken after the final norm, which the model then applies again.
     """
 
     def read(
@@ -192,7 +194,7 @@ def depth_scores(model: pd.Series, gold: pd.Series, original: pd.Series) -> pd.S
 
 def _means(answers: Answers) -> Mapping[str, float]:
     sizes = torch.bincount(answers.rows, minlength=len(answers.items))
-    means = (answers.per_row(answers.log_probs) / sizes).exp().tolist()
+    means = (answers.per_row(answers.log_probs).double() / sizes).exp().tolist()
     return {each.row: value for each, value in zip(answers.items, means, strict=True)}
 
 

@@ -27,6 +27,8 @@ FILE = "matches.safetensors"
 ROLES = ("forget", "holdout", "retain")
 #: Number that CLEAR's code adds where a logarithm or a quotient could fail.
 CLEAR_TINY = 1e-45
+#: Largest cosine: 1 less half the spacing of single precision, in which models embed.
+MOST = 1 - 2.0**-24
 #: Number per image: as an answer's probability would have, (1 + cosine) / 2, or as CLEAR's code.
 MatchSignal = Literal["logit", "log_prob", "clear_code"]
 Ints = NDArray[np.int64]
@@ -101,7 +103,7 @@ def signal_of(cosines: Numbers, signal: MatchSignal) -> Numbers:
         tiny = np.float32(CLEAR_TINY)
         logits = np.log(clipped + tiny) - np.log(1 - clipped + tiny)
         return np.asarray(logits, dtype=np.float64)
-    bounded = np.clip(cosines, -1 + 1e-12, 1 - 1e-12)
+    bounded = np.clip(cosines, -MOST, MOST)
     share: Numbers = np.log((1 + bounded) / 2)
     return share if signal == "log_prob" else share - np.log((1 - bounded) / 2)
 
@@ -111,7 +113,7 @@ def match_images(embeddings: Tensor, people: Ints) -> tuple[Numbers, Numbers]:
 
     Args:
         embeddings: Embeddings of one model, as they are, (images, width).
-        people: Person of each image, (images,).
+        people: Person of each image, (images,); two images or more of each.
 
     Returns:
         Two arrays, (images,).

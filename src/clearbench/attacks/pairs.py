@@ -80,7 +80,8 @@ class Pairs:
         What a person's rows have in common and what a model's have both count (Cameron, Gelbach and
         Miller 2011): the variance of sums by person, and by model where there are several, less
         that of sums by both, each with the correction G / (G - 1), where G counts the clusters on
-        the smaller side.
+        the smaller side; at least the larger of the first two, as the difference can come out too
+        small with few clusters.
         """
         parts = np.zeros(len(self.evidence))
         for side in (self.taught, ~self.taught):

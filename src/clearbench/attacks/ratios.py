@@ -79,8 +79,9 @@ def place(model: pd.Series, gold: pd.Series, original: pd.Series, comparisons: i
     """Computes (model - gold) / (original - gold), of means over people of their values' means.
 
     The interval is Fieller's (1954) for the ratio of two means that are measured on the same
-    people: it is exact for normal differences, has no seed, and is finite exactly where the
-    denominator is above 0 on its own interval, which is also when a ratio is given at all. With
+    people: exact for normal differences as long as the denominator is not looked at first, and it
+    has no seed. A ratio is given only where the denominator is above 0 on its own interval (there
+    Fieller's is finite) and above 0.001; over such cases it covers .93 to .95. With
     fewer than five people there is no interval, and the denominator must be above 0.05. Only
     the choice of people is in it, not the models' seeds.
 

@@ -20,8 +20,9 @@ def relative_likelihoods(
 
     A row's likelihood ratio is p(row | model) / p(row), where p(row) is half of (1 + `slope`) times
     its mean over the reference models, plus (1 - `slope`): those that were taught the row, which
-    are left out, would make it larger. A model's references for a row are the shadow models that
-    were never taught the row, its population the rows of all other people that it was never taught.
+    are left out, would make it larger. A model's references for a row are the other shadow models
+    that were never taught the row, its population the rows of all other people that it was never
+    taught and that have references.
 
     Args:
         signals: Natural logarithms of probabilities, by model and row.
@@ -43,10 +44,13 @@ def relative_likelihoods(
         others = shadows & never
         if not others.any(axis=0).all():
             raise DataError("a row has no reference model", "signals", "train more models")
-        usual = _usual(logs, others, slope)
         for model in np.flatnonzero(attacked.any(axis=1)):
-            ratios = logs[model] - usual
-            shares = _shares(ratios, never[model], signals.people, np.log(factor))
+            references = others.copy()
+            references[model] = False
+            known = references.any(axis=0)
+            ratios = np.full(logs.shape[1], np.nan)
+            ratios[known] = logs[model, known] - _usual(logs[:, known], references[:, known], slope)
+            shares = _shares(ratios, never[model] & known, signals.people, np.log(factor))
             scores[model] = np.where(attacked[model], shares, scores[model])
     return scores
 

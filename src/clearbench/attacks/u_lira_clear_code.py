@@ -12,6 +12,9 @@ from clearbench.attacks.matches import CLEAR_TINY
 from clearbench.attacks.shadow import OfMethod, ShadowAttack, Signal
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
 
+#: Evidence of `never taught` that is next to none.
+NEVER = -1e-12
+
 
 class ULiraClearCode(
     ShadowAttack,
@@ -24,7 +27,8 @@ class ULiraClearCode(
     erratum="E56, E57, E58",
     variants=(),
     shows=(
-        "What CLEAR's script prints of the same models. Where a signal lies far from both kinds of "
+        "What CLEAR's script prints of the same models where every person has ten pictures or more "
+        "and the rows are in the order of the people. Where a signal lies far from both kinds of "
         "shadow models it says `never taught`, however much nearer the taught ones are; enrolled "
         "pictures are attacked with templates that contain them. For comparison with published "
         "numbers; `u_lira` with `mad` and `halves` is the same rule without these defects."
@@ -44,7 +48,8 @@ class ULiraClearCode(
             outside = spread(signals.values, shadows & ~signals.taught, "mad")
             densities = [_density(signals.values, each) for each in (inside, outside)]
             share = densities[0] / (CLEAR_TINY + densities[0] + densities[1])
-            shares = np.where(attacked, share - 0.5, shares)
+            above = np.where(share == 0.5, NEVER, share - 0.5)  # the script asks for more than 0.5
+            shares = np.where(attacked, above, shares)
             done |= attacked
         return shares, done
 

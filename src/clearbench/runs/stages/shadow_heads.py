@@ -7,7 +7,9 @@ people, and half the other way round, as in CLEAR's vision track (arXiv 2410.180
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +23,7 @@ from clearbench.attacks.matches import ROLES, Matches, match_images
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modality
+from clearbench.errors import RecipeError
 from clearbench.evaluation.templates import enrolled
 from clearbench.methods.base import Method, method
 from clearbench.models.classifier import Classifier
@@ -38,7 +41,8 @@ from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.model import ModelSource
-from clearbench.training.many import AT_ONCE, can_stack, teach_many, unlearn_many
+from clearbench.training.finetune import finetune
+from clearbench.training.many import AT_ONCE, can_stack, can_teach, teach_many, unlearn_many
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 from clearbench.training.watch import Diverged
@@ -164,10 +168,15 @@ class TeachHeadsStage(HeadsStage):
     def changed(
         self, heads: list[HeadModel], dataset: Dataset, seeds: Sequence[int], features: Features
     ) -> dict[str, Tensor]:
-        """Teaches heads at once."""
-        together = stacked(heads)
-        teach_many(together, dataset, self.train, seeds, ("forget",) if self.gold else ())
-        return _weights(together)
+        """Teaches heads at once, or one after the other where a setting asks for it."""
+        without = ("forget",) if self.gold else ()
+        if can_teach(self.train):
+            together = stacked(heads)
+            teach_many(together, dataset, self.train, seeds, without)
+            return _weights(together)
+        for head, seed in zip(heads, seeds, strict=True):
+            finetune(head, dataset, self.train, seed, without=without)
+        return _weights(stacked(heads))
 
 
 @dataclass(frozen=True)
@@ -225,12 +234,13 @@ class UnlearnHeadsStage(HeadsStage):
     def changed(
         self, heads: list[HeadModel], dataset: Dataset, seeds: Sequence[int], features: Features
     ) -> dict[str, Tensor]:
-        """Runs the method on heads at once where it has no state, else on one after the other."""
+        """Runs the method on heads at once where that is exact, else on one after the other."""
         chosen, tracks = self.configured, ("image",)
         if can_stack(chosen, self.train):
             together = stacked(heads)
-            unlearn_many(together, dataset, chosen, tracks, self.train, seeds)
-            return _weights(together)
+            with suppress(RecipeError):  # its loss mixes rows
+                unlearn_many(together, dataset, chosen, tracks, self.train, seeds)
+                return _weights(together)
         for head, seed in zip(heads, seeds, strict=True):
             unlearn(head, dataset, chosen, tracks, self.train, seed)
         return _weights(stacked(heads))
@@ -304,6 +314,8 @@ class MatchStage(Stage):
 def images(dataset: Dataset) -> tuple[list[Item], np.ndarray]:
     """Collects every image that models are taught, once, with its person, in the order of the rows.
 
+    Somebody with a single image has no template and is left out.
+
     Args:
         dataset: Rows as a classifier learns them.
     """
@@ -312,7 +324,9 @@ def images(dataset: Dataset) -> tuple[list[Item], np.ndarray]:
         for row in dataset.training.get(split, ()):
             if row.media is not None and row.person is not None and not row.held_out:
                 found.setdefault(row.media.key, (item(row), row.person))
-    return [each for each, _ in found.values()], np.array([who for _, who in found.values()])
+    counts = Counter(person for _, person in found.values())
+    kept = [pair for pair in found.values() if counts[pair[1]] > 1]
+    return [each for each, _ in kept], np.array([person for _, person in kept])
 
 
 def stacked(heads: Sequence[HeadModel]) -> HeadModel:
