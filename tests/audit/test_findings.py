@@ -115,11 +115,13 @@ def test_what_is_told_is_held_against_gold(told: Values, gold: Values, word: str
         (0.34, "knows a part"),
         (0.49, "knows a part"),
         (0.51, "knows"),
-        (-0.12, "shuns the truth"),
+        (-0.12, "less than a model that never met them"),
+        (0.13, "less than a model that never met them"),
+        (0.15, "no more than a model that never met them"),
     ],
 )
 def test_what_is_known_is_what_is_left_between_gold_and_original(run: float, word: str) -> None:
-    """Gold .2 and original .8: a fifth left is .32, half is .5, half below gold is -.1."""
+    """Gold .2 and original .8: a fifth left is .32, half is .5, a tenth below gold is .14."""
     finding = knowledge.known(found({LIKELIHOOD: lines([run] * 8, (0.2,), (0.8,))}), "text")
     assert finding is not None and finding.word == word
 
@@ -137,7 +139,7 @@ def test_wide_intervals_conclude_nothing() -> None:
     [
         (0.35, (0.2,), NONE, "knows a part"),
         (0.25, (0.2,), NONE, "no more than a model that never met them"),
-        (0.05, (0.2,), NONE, "shuns the truth"),
+        (0.05, (0.2,), NONE, "less than a model that never met them"),
         (0.6, NONE, NONE, "knows"),
         (0.4, NONE, NONE, "cannot be concluded"),
         (0.4, NONE, (0.45,), "knows"),
@@ -294,7 +296,56 @@ def test_a_refusal_hides_only_what_is_there() -> None:
     finding = knowledge.refusals(
         found({LIKELIHOOD: lines([0.2] * 8, (0.2,), (0.8,))} | golds), "text"
     )
-    assert finding is not None and finding.word == "does not answer", "gold refuses as often"
+    assert finding is not None and finding.word == "answers", "gold refuses as often"
+
+
+@pytest.mark.parametrize(
+    ("garbled", "refused", "gold", "word", "whole"),
+    [
+        (3, 4, 0, "does not answer", "does not answer"),
+        (8, 0, 0, "does not answer", "does not answer"),
+        (0, 8, 0, "refuses", "refuses"),
+        (0, 4, 0, "answers unlike gold", "leaves a trace"),
+        (0, 0, 8, "answers unlike gold", "leaves a trace"),
+        (0, 8, 8, "answers", "no evidence of knowledge"),
+        (0, 1, 0, "answers", "no evidence of knowledge"),
+        (0, 0, 0, "answers", "no evidence of knowledge"),
+    ],
+)
+def test_who_answers_unlike_gold_has_no_clean_bill(
+    garbled: int, refused: int, gold: int, word: str, whole: str
+) -> None:
+    """Of ten people: garbled and refused answers of the model, the first, and refusals of gold."""
+    place = range(10)
+    collected = found(
+        {
+            LIKELIHOOD: lines([0.2] * 10, (0.2,), (0.8,)),
+            "forget.text.garbage_rate": lines([float(k < garbled) for k in place], (0.0,), (0.0,)),
+            REFUSALS: lines(
+                [float(garbled <= k < garbled + refused) for k in place],
+                [float(k < gold) for k in place],
+                (0.0,),
+            ),
+        }
+    )
+    findings = [find(collected, "text") for find in (knowledge.known, knowledge.refusals)]
+    assert findings[1] is not None and findings[1].word == word
+    assert conclude(collected, [each for each in findings if each]).word == whole
+
+
+def test_less_than_gold_is_worded_as_less() -> None:
+    """.1 against .2 and .8 is a sixth of the way, on the other side."""
+    collected = found({LIKELIHOOD: lines([0.1] * 8, (0.2,), (0.8,))})
+    finding = knowledge.known(collected, "text")
+    assert finding is not None and conclude(collected, (finding,)).word == "leaves a trace"
+    assert "the true answers are less likely than in a model that never met" in finding.sentence
+    assert "is left" not in finding.sentence and "-17 % (-17 % to -17 %)" in finding.sentence
+
+
+def test_one_score_under_two_names_is_one_test() -> None:
+    rows = lines([0.5, 0.4, 0.6, 0.5, 0.5, 0.3], (0.2,), (0.8,))
+    finding = knowledge.known(found({PROBABILITY: rows, LIKELIHOOD: rows}), "text")
+    assert finding is not None and [number.name for number in finding.numbers] == ["Probability"]
 
 
 def test_what_was_not_given_is_said() -> None:
@@ -310,5 +361,5 @@ def test_what_was_not_given_is_said() -> None:
 
 
 def test_other_thresholds_are_another_version() -> None:
-    assert AuditSettings().version == "1"
-    assert AuditSettings(left=0.3).version.startswith("1-")
+    assert AuditSettings().version == "2"
+    assert AuditSettings(left=0.3).version.startswith("2-")

@@ -63,6 +63,30 @@ class Evidence:
         return {key: rows for key, rows in found if rows is not None}
 
 
+def either(rates: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Joins rates of the same rows: 1 where any of them is, so that nothing is counted twice."""
+    every = pd.concat(list(rates), ignore_index=True)
+    models = ["run", "gold", "original"]
+    return every.groupby(["person", "row"], sort=False, as_index=False)[models].max()
+
+
+def distinct(lines: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Drops scores that have the values of one before them: they are one test, not two."""
+    kept: dict[str, pd.DataFrame] = {}
+    for key, rows in lines.items():
+        if not any(_same(rows, other) for other in kept.values()):
+            kept[key] = rows
+    return kept
+
+
+def _same(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    values = [
+        rows.sort_values("row")[["row", "run", "gold", "original"]].reset_index(drop=True)
+        for rows in (first, second)
+    ]
+    return values[0].equals(values[1])
+
+
 @dataclass(frozen=True)
 class Tested:
     """A number, and the bounds by which it is judged, wider than the interval that is shown."""
