@@ -11,10 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
+from rich.console import Console
 
 import clearbench as package
 from clearbench.audit.html import render
 from clearbench.audit.schema import Audit, AuditedAnswer
+from clearbench.audit.summary import print_audit
 from clearbench.errors import DataError, RecipeError
 from clearbench.storage import canonical_json
 from clearbench.testing import tiny_model
@@ -89,6 +92,26 @@ def test_models_of_two_kinds_are_refused() -> None:
         package.audit(tiny_model("language"), rows, tiny_model("vision-language"))
     with pytest.raises(DataError, match="a classifier model can answer none of the rows"):
         package.audit(tiny_model("classifier"), rows)
+
+
+def test_gold_is_another_model_than_those_it_is_compared_with() -> None:
+    rows, model, other = {"forget": [question("Ana")]}, *(tiny_model("language") for _ in range(2))
+    with torch.no_grad():
+        next(other.module.parameters()).add_(0.1)
+    with pytest.raises(RecipeError, match="gold is the audited model"):
+        package.audit(model, rows, model.duplicate())
+    with pytest.raises(RecipeError, match="gold is the model before unlearning"):
+        package.audit(model, rows, other, other.duplicate())
+
+
+def test_doubts_are_printed_after_the_word(hostile: Audit) -> None:
+    shown, words = Console(record=True, width=200), tuple(f"doubt {k}" for k in range(10))
+    print_audit(hostile.model_copy(update={"doubts": words}), shown)
+    text = shown.export_text()
+    assert text.index("doubt 0") < text.index("What cannot be concluded")
+    assert "doubt 7" in text and "and 2 more" in text and "doubt 8" not in text
+    page = render(hostile.model_copy(update={"doubts": words}))
+    assert page.index("doubt 9") < page.index("What cannot be concluded")
 
 
 class Tags(HTMLParser):

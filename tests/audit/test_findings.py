@@ -360,6 +360,15 @@ def test_what_was_not_given_is_said() -> None:
     assert "there is no model that never met them to compare with" in whole.sentence
 
 
+@pytest.mark.parametrize(("gold", "original", "doubts"), [(0.8, 0.2, 1), (0.2, 0.8, 0)])
+def test_gold_and_the_original_in_each_other_s_place_are_noticed(
+    gold: float, original: float, doubts: int
+) -> None:
+    collected = found({LIKELIHOOD: lines([0.2] * 8, (gold,), (original,))})
+    said = list(evidence.misplaced(collected))
+    assert len(said) == doubts and all("in each other's place" in line for line in said)
+
+
 def test_other_thresholds_are_another_version() -> None:
     assert AuditSettings().version == "2"
     assert AuditSettings(left=0.3).version.startswith("2-")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ from scipy import stats
 from clearbench.audit.schema import MadeAttack, Number, Scale, Unit
 from clearbench.audit.settings import AuditSettings
 from clearbench.evaluation.verdict import estimates
+from clearbench.evaluation.verdict.evidence import LIKELIHOOD
 from clearbench.evaluation.verdict.tests import LEAST_GAP
 
 #: Chance with which a difference of the smallest size that could be seen is seen.
@@ -148,6 +149,22 @@ def share_left(
         return None
     above = (rows["run"] - rows["gold"]).to_numpy(float)
     return _tested(name, rows, above, gap, settings, tests, "place")
+
+
+def misplaced(evidence: Evidence) -> Iterator[str]:
+    """Yields tracks on which gold surely finds the true answers likelier than the original does."""
+    for track in evidence.tracks:
+        rows = evidence.of(f"forget.{track}.{LIKELIHOOD}", "gold", "original")
+        if rows is None:
+            continue
+        before = rows.assign(run=rows["original"])
+        if difference("", before, "gold", evidence.settings).high < 0:
+            levels = " and ".join(f"{rows[column].mean():.3g}" for column in ("gold", "original"))
+            yield (
+                "gold finds the true answers about the people likelier than the model before "
+                f"unlearning does ({track}: {levels}); --reference and --original may be in each "
+                "other's place"
+            )
 
 
 def ratio(

@@ -11,7 +11,7 @@ import pandas as pd
 from clearbench.attacks.base import OnProgress, unreported
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.conclusion import conclude, limits
-from clearbench.audit.evidence import Evidence
+from clearbench.audit.evidence import Evidence, misplaced
 from clearbench.audit.measure import (
     Attacked,
     Subject,
@@ -30,7 +30,7 @@ from clearbench.data.modality import modality, readable_by, spell_modalities
 from clearbench.errors import DataError, RecipeError
 from clearbench.evaluation import scoring
 from clearbench.evaluation.checks import check_records
-from clearbench.evaluation.comparable import check_same_questions, swapped
+from clearbench.evaluation.comparable import check_no_copy, check_same_questions, swapped
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.metrics.leaks import WHOLE
 from clearbench.evaluation.metrics.rouge import rouge
@@ -96,6 +96,7 @@ def audit(
     if not dataset.evaluation.get("forget"):
         raise RecipeError("nobody is to be forgotten", "audit", "give --forget FILE")
     rows = dataset.for_kind(kind)
+    _check_different(models)
     _check(models, rows)
     subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
     chosen = settings or AuditSettings()
@@ -121,6 +122,22 @@ def _kind(models: dict[str, Model | Records | None]) -> str:
             media = [track for track in tracks if modality(track).media is not None]
             return "vision-language" if media else "language"
     return next(iter(kinds.values()))
+
+
+def _check_different(models: dict[str, Model | Records | None]) -> None:
+    """Refuses a gold that is the audited model itself, or the original."""
+    gold = models["gold"]
+    for name, whom in (("model", "the audited model"), ("original", "the model before unlearning")):
+        other = models[name]
+        if isinstance(gold, Model) and isinstance(other, Model):
+            same = gold is other or gold.fingerprint == other.fingerprint
+        else:
+            same = gold is other is not None
+        if same:
+            what = f"gold is {whom}: it has the same weights, so that nothing could be compared"
+            raise RecipeError(what, "--reference", "give a model that never met the people")
+        if isinstance(gold, Records) and isinstance(other, Records):
+            check_no_copy(other, gold, "--reference", "reference")
 
 
 def _check(models: dict[str, Model | Records | None], rows: Dataset) -> None:
@@ -174,7 +191,7 @@ def _audit(
         conclusion=conclude(collected, findings),
         findings=findings,
         open=limits(collected, findings, asked),
-        doubts=(*dataset.doubts, *doubts, *_compared(subjects), *problems),
+        doubts=(*_compared(subjects, collected), *doubts, *dataset.doubts, *problems),
         answers=tuple(_answers(subjects, dataset)),
         attacks=found.attacks,
         verdict=_verdict(collected, subjects, dataset),
@@ -204,17 +221,15 @@ def _evidence(found: Attacked, kind: str, settings: AuditSettings) -> Evidence:
     )
 
 
-def _compared(subjects: Subjects) -> Iterator[str]:
-    """Yields what is doubtful about gold: that it knows the people, or is the audited model."""
-    gold, audited = subjects.gold, subjects.audited
-    if gold is None:
-        return
-    yield from (sentence for _, sentence in swapped(audited.records, gold.records))
-    if gold.fingerprint == audited.fingerprint != "":
-        yield (
-            "the model that never met the people is the audited model itself: no difference could "
-            "have been found"
-        )
+def _compared(subjects: Subjects, collected: Evidence) -> Iterator[str]:
+    """Yields what is doubtful about gold and the original: that they are in another's place."""
+    gold, audited, original = subjects.gold, subjects.audited, subjects.original
+    if gold is not None:
+        whose = "the audited model"
+        yield from (sentence for _, sentence in swapped(audited.records, gold.records, whose))
+    if original is not None and original.fingerprint == audited.fingerprint != "":
+        yield "the model before unlearning is the audited model itself: nothing was unlearned"
+    yield from misplaced(collected)
 
 
 def _findings(collected: Evidence, kind: str) -> Iterator[Finding]:
