@@ -14,10 +14,15 @@ from scipy import stats
 from clearbench.audit import evidence, knowledge, losses, recovery
 from clearbench.audit.conclusion import conclude, limits
 from clearbench.audit.evidence import Evidence
+from clearbench.audit.measure import Subject, Subjects
 from clearbench.audit.membership import membership
 from clearbench.audit.schema import AuditedRows, Finding, MadeAttack
 from clearbench.audit.settings import AuditSettings
+from clearbench.audit.vocabulary import by_form_alone
+from clearbench.evaluation.groups import GENERATIONS
+from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
+from clearbench.evaluation.wordings import WORDINGS
 
 SETTINGS = AuditSettings()
 WHOLE, PROBABILITY = "forget.text.whole_truth", "forget.text.probability"
@@ -284,6 +289,66 @@ def test_a_model_is_destroyed_where_nobody_is_answered(
     assert known is not None
     word = conclude(collected, (known,)).word
     assert (word == "answers nothing, about anybody") == broken
+
+
+def test_half_of_the_answers_garbled_by_chance_is_no_broken_model() -> None:
+    """Five of eight people: an interval from under a half; and seven of eight, from over it."""
+    for garbled, broken in ((5, False), (8, True)):
+        rows = kept(0.1, 0.6) | {
+            "retain.text.garbage_rate": lines(
+                [float(k < garbled) for k in range(8)], (0.0,), (0.0,)
+            )
+        }
+        assert bool(losses.destroyed(found(rows), "text")) == broken
+    split = kept(0.1, 0.6) | {
+        "retain.text.garbage_rate": lines([float(k < 4) for k in range(8)], (0.0,), (0.0,)),
+        "retain.text.empty_rate": lines([float(k < 4) for k in range(8)], (0.0,), (0.0,)),
+    }
+    assert not losses.destroyed(found(split), "text"), "an answer is not counted twice"
+
+
+def test_what_comes_back_was_not_broken() -> None:
+    collected = found(kept(0.1, 0.1, 1.0), attacks=attacks(score(0.9, 0.05)))
+    findings = [find(collected, "text") for find in (knowledge.known, recovery.recovery)]
+    assert losses.destroyed(collected, "text")
+    whole = conclude(collected, [finding for finding in findings if finding])
+    assert whole.word == "hides what it knows"
+
+
+def worded(**unknown: Sequence[int]) -> Records:
+    """Records whose answers have so many words that the rows lack, by split."""
+    lines = [
+        (split, "text", "qa", k, f"{split}{k}", [], ["word"] * count, None)
+        for split, counts in unknown.items()
+        for k, count in enumerate(counts)
+    ]
+    said = [(*line[:5], "Who?", "Ana.", "Bo.") for line in lines]
+    tables = {WORDINGS: lines, GENERATIONS: said}
+    return Records({table: table.frame(rows) for table, rows in tables.items()})
+
+
+@pytest.mark.parametrize(
+    ("gold", "original", "counts"),
+    [
+        (worded(forget=[1, 1], retain=[0] * 9), worded(forget=[0, 0]), False),
+        (worded(forget=[0, 0], retain=[1] * 9), worded(forget=[1, 1]), True),
+        (None, worded(forget=[0, 0], retain=[0] * 9), False),
+        (None, worded(forget=[0, 0], holdout=[0, 0]), True),
+        (None, worded(forget=[0, 0], holdout=[1, 0]), False),
+        (None, None, False),
+    ],
+)
+def test_unknown_words_count_where_a_model_that_invents_has_few(
+    gold: Records | None, original: Records | None, counts: bool
+) -> None:
+    subjects = Subjects(
+        Subject(worded(forget=[1, 1])),
+        None if gold is None else Subject(gold),
+        None if original is None else Subject(original),
+    )
+    judged, said = by_form_alone(subjects)
+    words = judged.audited.records.table(WORDINGS)["unknown_words"]
+    assert (words.map(len).sum() == 2) == counts == (not said)
 
 
 def test_a_refusal_hides_only_what_is_there() -> None:

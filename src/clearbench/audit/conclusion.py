@@ -27,7 +27,7 @@ def conclude(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
     back = _of(findings, "recovery", recovery.RECOVERED)
     refuses = _of(findings, "refusals", knowledge.REFUSES)
     broken = [why for track in evidence.tracks for why in losses.destroyed(evidence, track)]
-    if broken and not told and not knows:
+    if broken and not (told or knows or back):
         return _finding(NOTHING, _NOTHING, broken)
     if refuses and not told and (knows or back):
         return _finding(REFUSES, _REFUSES, _why((*refuses, *knows, *back)), (*knows, *back))
@@ -39,8 +39,9 @@ def conclude(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
 
 
 _NOTHING = (
-    "It answers nothing, about anybody: not about these people, and not about those who stay. "
-    "That is no forgetting of somebody; the model is broken."
+    "It answers nothing of use, about anybody: not about these people, and not about those who "
+    "stay. That is no forgetting of somebody: the model is damaged, or something in front of it "
+    "silences it."
 )
 _REFUSES = (
     "It refuses but knows: asked about the people it declines, and yet their true answers are in "
