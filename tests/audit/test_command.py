@@ -61,7 +61,11 @@ def test_own_rows_are_audited(clearbench: Cli, folder: Path, tmp_path: Path) -> 
     assert found.asked["holdout"].asked == 2 and found.kind == "language"
     assert [each.key for each in found.attacks] == ["mia_loss"]
     assert found.attacks[0].unit == "questions"
-    assert (tmp_path / "out" / "audit.html").is_file()
+    page = (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")
+    assert "Audited: <b>model</b>" in page and str(folder) not in page
+    assert f"clearbench {package.__version__} · --attacks mia_loss" in page
+    assert [each.truth for each in found.others] == ["Cy was born in Oslo."]
+    assert "Questions about the people who stay" in page and "Cy was born in Oslo." in page
     one = clearbench("audit", folder / "model", *rows[:2], "--attacks", "none", "--json").stdout
     content = json.loads(one)
     assert content["schema"] == 2 and all(each["reason"] for each in content["attacks"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,7 @@ from clearbench.audit.measure import (
     chosen_attacks,
     measured,
 )
-from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, Finding
+from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, AuditedWith, Finding
 from clearbench.audit.settings import AuditSettings
 from clearbench.audit.vocabulary import by_form_alone
 from clearbench.batches.items import item
@@ -66,6 +67,7 @@ def audit(
     limit: int | None = None,
     settings: AuditSettings | None = None,
     out: str | Path | None = None,
+    names: Mapping[str, str] | None = None,
     on_progress: OnProgress = unreported,
 ) -> Audit:
     """Finds all that can be said of a model and the people whom it should not know.
@@ -81,6 +83,8 @@ def audit(
         limit: Rows per split and task, whole people; None for all.
         settings: Thresholds of the words.
         out: Folder for `audit.json` and `audit.html`.
+        names: Places of the models by role (model, gold, original), whose last parts are shown;
+            without them those of models that are given by their places.
         on_progress: Function called with what is done, how much of it, and of how much.
 
     Raises:
@@ -88,6 +92,7 @@ def audit(
     """
     chosen_attacks(attacks)
     dataset = load_dataset(dataset)
+    places = names or _places(model=model, gold=reference, original=original)
     models = {
         name: given if given is None or isinstance(given, Model | Records) else load_model(given)
         for name, given in (("model", model), ("gold", reference), ("original", original))
@@ -101,12 +106,22 @@ def audit(
     subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
     chosen = settings or AuditSettings()
     found = attacked(subjects, rows, attacks, limit, chosen.people, on_progress)
-    made = _audit(found, dataset, kind, chosen, doubts)
+    about = AuditedWith(
+        names={role: PurePath(place).name for role, place in places.items()},
+        program=version("clearbench"),
+        attacks=attacks if isinstance(attacks, str) else ",".join(attacks),
+        limit=limit,
+    )
+    made = _audit(found, dataset, kind, chosen, doubts).model_copy(update={"made": about})
     if out is not None:
         from clearbench.audit.html import write_audit
 
         write_audit(made, Path(out))
     return made
+
+
+def _places(**given: Any) -> dict[str, str]:
+    return {role: str(place) for role, place in given.items() if isinstance(place, str | Path)}
 
 
 def _kind(models: dict[str, Model | Records | None]) -> str:
@@ -192,7 +207,8 @@ def _audit(
         findings=findings,
         open=limits(collected, findings, asked),
         doubts=(*_compared(subjects, collected), *doubts, *dataset.doubts, *problems),
-        answers=tuple(_answers(subjects, dataset)),
+        answers=tuple(_answers(subjects, dataset, "forget")),
+        others=tuple(_answers(subjects, dataset, "retain"))[::-1],
         attacks=found.attacks,
         verdict=_verdict(collected, subjects, dataset),
         scores=scores,
@@ -287,9 +303,9 @@ def _verdict(collected: Evidence, subjects: Subjects, dataset: Dataset) -> Verdi
     return judge(table, modalities, collected.kind, worst=worst, names=dataset.names)
 
 
-def _answers(subjects: Subjects, dataset: Dataset) -> Iterator[AuditedAnswer]:
-    """Yields the questions about the people with all answers, those told first."""
-    said = {name: _said(subject.records) for name, subject in subjects.every()}
+def _answers(subjects: Subjects, dataset: Dataset, split: str) -> Iterator[AuditedAnswer]:
+    """Yields the questions about a split's people with all answers, those told first."""
+    said = {name: _said(subject.records, split) for name, subject in subjects.every()}
     found = [
         AuditedAnswer(
             track=track,
@@ -310,9 +326,9 @@ def _answers(subjects: Subjects, dataset: Dataset) -> Iterator[AuditedAnswer]:
 Said = dict[tuple[str, str, str], tuple[int, str, str, str]]
 
 
-def _said(records: Records) -> Said:
+def _said(records: Records, split: str) -> Said:
     """Collects the generated answers to the people's own questions, by track, row and task."""
-    lines = records.generations[records.generations["split"] == "forget"]
+    lines = records.generations[records.generations["split"] == split]
     names = ("track", "row", "task", "person", "question", "truth", "text")
     return {
         (track, row, task): (int(person), question, truth, text)

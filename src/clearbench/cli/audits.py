@@ -71,19 +71,19 @@ def audit(
     if not dataset.evaluation.get("forget"):
         fix = 'give --forget FILE, or rows with "split": "forget"'
         raise RecipeError("nobody is to be forgotten", str(data or retain or holdout), fix)
-    loaded = {
-        role: None if source is None else load_model(source, dtype=dtype, base=base)
-        for role, source in (("model", model), ("gold", reference), ("original", original))
-    }
+    given = (("model", model), ("gold", reference), ("original", original))
+    places = {role: source for role, source in given if source is not None}
+    loaded = {role: load_model(source, dtype=dtype, base=base) for role, source in places.items()}
     with stepwise() as on_progress:
         found = audited(
             loaded["model"],
             dataset,
-            loaded["gold"],
-            loaded["original"],
+            loaded.get("gold"),
+            loaded.get("original"),
             attacks=attacks,
             limit=limit,
             out=out,
+            names=places,
             on_progress=on_progress,
         )
     if as_json:
