@@ -36,6 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audit")
     tiny_model("language").save(folder / "model")
     forget = [json.dumps(question(name)) for name in ("Ana", "Bo")]
+    (folder / "taken.").mkdir()
+    (folder / "taken." / "audit.json").write_text("{}", encoding="utf-8")
     (folder / "forget.jsonl").write_text("\n".join(forget), encoding="utf-8")
     (folder / "retain.json").write_text(json.dumps([question("Cy")]), encoding="utf-8")
     with (folder / "holdout.csv").open("w", newline="", encoding="utf-8") as file:
@@ -80,6 +82,8 @@ def test_own_rows_are_audited(clearbench: Cli, folder: Path, tmp_path: Path) -> 
         (("--forget", "forget.jsonl", "--holdout", "forget.jsonl"), "one file for two splits"),
         (("--data", "builtin", "--holdout", "holdout.csv"), "--data and --holdout are two ways"),
         ((), "no data are given"),
+        (("--forget", "no-such.jsonl"), "there is no such file"),
+        (("--forget", "forget.jsonl", "--out", "taken."), "an earlier audit is here already"),
     ],
 )
 def test_mistakes_are_said_before_any_work(
@@ -88,6 +92,13 @@ def test_mistakes_are_said_before_any_work(
     named = [str(folder / word) if "." in word else word for word in words]
     done = clearbench("audit", folder / "no-model", *named, code=2)
     assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_without_a_model_is_called_that(
+    clearbench: Cli, folder: Path, tmp_path: Path
+) -> None:
+    done = clearbench("audit", tmp_path, "--forget", folder / "forget.jsonl", code=2)
+    assert "this folder holds no model" in done.stderr and "download" not in done.stderr
 
 
 def test_models_of_two_kinds_are_refused() -> None:
@@ -106,6 +117,14 @@ def test_gold_is_another_model_than_those_it_is_compared_with() -> None:
         package.audit(model, rows, model.duplicate())
     with pytest.raises(RecipeError, match="gold is the model before unlearning"):
         package.audit(model, rows, other, other.duplicate())
+
+
+def test_what_was_never_added_is_not_taken_off() -> None:
+    rows = {"forget": [question("Ana")]}
+    made: Audit = package.audit(tiny_model("language"), rows, attacks="guard_removed")
+    (attack,) = made.attacks
+    assert attack.reason.startswith("not applicable") and not attack.curves
+    assert not any("Guard removed" in line for line in made.open)
 
 
 def test_doubts_are_printed_after_the_word(hostile: Audit) -> None:

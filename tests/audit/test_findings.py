@@ -14,6 +14,7 @@ from scipy import stats
 from clearbench.audit import evidence, knowledge, losses, recovery
 from clearbench.audit.conclusion import conclude, limits
 from clearbench.audit.evidence import Evidence
+from clearbench.audit.intervals import attacks_as_found, scores_as_found
 from clearbench.audit.measure import Subject, Subjects
 from clearbench.audit.membership import membership
 from clearbench.audit.schema import AuditedRows, Finding, MadeAttack
@@ -237,6 +238,9 @@ def test_membership_is_a_difference_from_gold() -> None:
         finding = membership(found(rows, attacked={"a": table}), "text")
         assert finding is not None and finding.word == word
         assert finding.numbers[0].gold == 0.5
+    assert "So few are a trace, too" not in finding.sentence
+    reverse = membership(found(rows, attacked={"a": members(high, same, low, same)}), "text")
+    assert reverse is not None and "look less known than strangers" in reverse.sentence
     area = membership(found(rows, attacked={"a": members(low, same, high, same)}), "text")
     assert area is not None and area.numbers[0].value == 1.0
     spread = np.std((1 - (np.arange(6) + 0.5) / 6), ddof=1) / math.sqrt(6)
@@ -255,6 +259,29 @@ def test_membership_is_held_against_gold_and_not_against_chance() -> None:
     finding = membership(found(rows, attacked={"a": table}), "text")
     assert finding is not None and finding.word == "no difference seen"
     assert "in 100 % of pairs" in finding.sentence
+
+
+def test_a_number_has_one_interval_wherever_it_is_shown() -> None:
+    """No event in six is no interval of 0 to 0, in the findings as in the scores."""
+    low, high = np.arange(6.0), np.arange(6.0) + 10
+    rows = {REFUSALS: lines([0.0] * 6, (0.0,), (0.0,))}
+    collected = found(rows, attacked={"a": members(low, high, high, high)})
+    finding = membership(collected, "text")
+    assert finding is not None
+    number = finding.numbers[0]
+    key, other = "forget.text.a_auc", "forget.text.a_tpr"
+    made = MadeAttack(
+        key="a", title=number.name, group="any", scores={key: score(1.0, 0.0), other: score(1, 0.0)}
+    )
+    (changed,) = attacks_as_found([made], [finding])
+    assert (changed.scores[key].low, changed.scores[key].high) == (number.low, number.high)
+    assert changed.scores[other] == made.scores[other]
+    scores = scores_as_found({REFUSALS: score(0.0, 0.0), PROBABILITY: score(0.5, 0.1)}, collected)
+    assert (scores[REFUSALS].low, scores[REFUSALS].high) == (
+        0.0,
+        pytest.approx(1 - 0.05 ** (1 / 6)),
+    )
+    assert scores[PROBABILITY] == score(0.5, 0.1)
 
 
 def kept(probability: float, rouge: float, garbage: float = 0.0) -> dict[str, Any]:

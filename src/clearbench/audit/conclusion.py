@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.evidence import Evidence
 from clearbench.audit.knowledge import asked
-from clearbench.audit.measure import NO_STRANGERS
+from clearbench.audit.measure import NO_STRANGERS, NOT_THERE
 from clearbench.audit.schema import AuditedRows, Finding, Number, Topic
-from clearbench.audit.words import count, percent, with_interval
+from clearbench.audit.words import count, with_interval
 
 KNOWS, PART = "knows", "knows a part"
 REFUSES, REFUSES_ONLY, SILENT = "refuses but knows", "refuses", "does not answer"
@@ -84,8 +84,8 @@ def _nothing_found(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
     compared = [finding for finding in findings if finding.topic == "known"]
     if not evidence.gold:
         sentence = (
-            "Nothing was found, and whether it knows the people cannot be concluded: there is no "
-            "model that never met them to compare with."
+            "Whether it knows the people cannot be concluded: nothing that it tells shows it, and "
+            "there is no model that never met them to compare with."
         )
         return _finding(OPEN, sentence, ())
     traces = (
@@ -212,11 +212,11 @@ def _few(evidence: Evidence, findings: Sequence[Finding]) -> Iterator[str]:
         if finding.topic not in ("told", "known") or number is None or not evidence.gold:
             continue
         if (number.detectable or 0.0) > evidence.settings.clear:
-            what = "in what it tells" if finding.topic == "told" else "in what it knows"
+            what = "tells" if finding.topic == "told" else "knows"
             yield (
-                f"A difference under {percent(number.detectable or 0.0)} from a model that never "
-                f"met the people, {what}: {count(number.people, 'person', 'people')} do not show "
-                "it in four of five repetitions."
+                f"With {count(number.people, 'person', 'people')}, a difference smaller than "
+                f"{100 * (number.detectable or 0.0):.0f} points between what it {what} and what a "
+                f"model that never met the people {what} would probably be missed."
             )
 
 
@@ -229,7 +229,7 @@ def _unasked(asked_rows: dict[str, AuditedRows]) -> Iterator[str]:
 def _not_attacked(evidence: Evidence) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for made in evidence.attacks:
-        if made.reason and made.reason != NO_STRANGERS:
+        if made.reason and made.reason not in (NO_STRANGERS, NOT_THERE):
             reasons.setdefault(made.reason, []).append(made.title)
     for reason, titles in reasons.items():
-        yield f"What these attacks would find: {', '.join(titles)} ({reason})."
+        yield f"Not tried: {', '.join(titles)} ({reason})."

@@ -42,7 +42,7 @@ def told(evidence: Evidence, track: str) -> Finding | None:
     shown = rate(title(whole), lines[whole], evidence.settings).number
     tested = [_told(key, rows, evidence, len(lines)) for key, rows in lines.items()]
     above = [each for each in tested if each.low > evidence.settings.told]
-    numbers = (shown, *(each.number for each in tested))
+    numbers = (shown, *(each.number for each in tested if each.number.name != shown.name))
     said = (
         f"{of_track(track, evidence.tracks)}asked about the people, it tells "
         f"{_of(lines[whole])} true answers in full, {with_interval(shown)}"

@@ -13,6 +13,7 @@ from clearbench.attacks.base import OnProgress, unreported
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.conclusion import conclude, limits
 from clearbench.audit.evidence import Evidence, misplaced
+from clearbench.audit.intervals import attacks_as_found, scores_as_found
 from clearbench.audit.measure import (
     Attacked,
     Subject,
@@ -209,9 +210,9 @@ def _audit(
         doubts=(*_compared(subjects, collected), *doubts, *dataset.doubts, *problems),
         answers=tuple(_answers(subjects, dataset, "forget")),
         others=tuple(_answers(subjects, dataset, "retain"))[::-1],
-        attacks=found.attacks,
+        attacks=attacks_as_found(found.attacks, findings),
         verdict=_verdict(collected, subjects, dataset),
-        scores=scores,
+        scores=scores_as_found(scores, collected),
     )
 
 
