@@ -425,6 +425,15 @@ def test_who_answers_unlike_gold_has_no_clean_bill(
     assert conclude(collected, [each for each in findings if each]).word == whole
 
 
+def test_a_trace_does_not_hide_that_nothing_is_answered() -> None:
+    shunned = {LIKELIHOOD: lines([0.0] * 8, (0.2,), (0.8,))}
+    collected = found(shunned | {REFUSALS: lines([1.0] * 8, (0.0,), (0.0,))})
+    findings = [find(collected, "text") for find in (knowledge.known, knowledge.refusals)]
+    whole = conclude(collected, [each for each in findings if each])
+    assert whole.word == "leaves a trace"
+    assert any("refuses 100 %" in line for line in whole.because)
+
+
 def test_less_than_gold_is_worded_as_less() -> None:
     """.1 against .2 and .8 is a sixth of the way, on the other side."""
     collected = found({LIKELIHOOD: lines([0.1] * 8, (0.2,), (0.8,))})
