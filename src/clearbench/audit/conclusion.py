@@ -97,9 +97,8 @@ def _nothing_found(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
             "It leaves a trace: it tells nothing of the people, and yet it can be told from a "
             "model that never met them."
         )
-        besides = _of(findings, "refusals", *_UNLIKE_GOLD)
-        why = [finding.sentence for finding in (*traces, *besides)]
-        return _finding(TRACE, sentence, why, traces)
+        shown = (*traces, *_of(findings, "refusals", *_UNLIKE_GOLD))
+        return _finding(TRACE, sentence, [finding.sentence for finding in shown], traces)
     undecided = [finding for finding in compared if finding.word == knowledge.OPEN]
     if undecided or not compared:
         sentence = (
