@@ -11,10 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
+from rich.console import Console
 
 import clearbench as package
 from clearbench.audit.html import render
 from clearbench.audit.schema import Audit, AuditedAnswer
+from clearbench.audit.summary import print_audit
 from clearbench.errors import DataError, RecipeError
 from clearbench.storage import canonical_json
 from clearbench.testing import tiny_model
@@ -33,6 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audit")
     tiny_model("language").save(folder / "model")
     forget = [json.dumps(question(name)) for name in ("Ana", "Bo")]
+    (folder / "taken.").mkdir()
+    (folder / "taken." / "audit.json").write_text("{}", encoding="utf-8")
     (folder / "forget.jsonl").write_text("\n".join(forget), encoding="utf-8")
     (folder / "retain.json").write_text(json.dumps([question("Cy")]), encoding="utf-8")
     with (folder / "holdout.csv").open("w", newline="", encoding="utf-8") as file:
@@ -58,7 +63,11 @@ def test_own_rows_are_audited(clearbench: Cli, folder: Path, tmp_path: Path) -> 
     assert found.asked["holdout"].asked == 2 and found.kind == "language"
     assert [each.key for each in found.attacks] == ["mia_loss"]
     assert found.attacks[0].unit == "questions"
-    assert (tmp_path / "out" / "audit.html").is_file()
+    page = (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")
+    assert "Audited: <b>model</b>" in page and str(folder) not in page
+    assert f"clearbench {package.__version__} · --attacks mia_loss" in page
+    assert [each.truth for each in found.others] == ["Cy was born in Oslo."]
+    assert "Questions about the people who stay" in page and "Cy was born in Oslo." in page
     one = clearbench("audit", folder / "model", *rows[:2], "--attacks", "none", "--json").stdout
     content = json.loads(one)
     assert content["schema"] == 2 and all(each["reason"] for each in content["attacks"])
@@ -73,6 +82,8 @@ def test_own_rows_are_audited(clearbench: Cli, folder: Path, tmp_path: Path) -> 
         (("--forget", "forget.jsonl", "--holdout", "forget.jsonl"), "one file for two splits"),
         (("--data", "builtin", "--holdout", "holdout.csv"), "--data and --holdout are two ways"),
         ((), "no data are given"),
+        (("--forget", "no-such.jsonl"), "there is no such file"),
+        (("--forget", "forget.jsonl", "--out", "taken."), "an earlier audit is here already"),
     ],
 )
 def test_mistakes_are_said_before_any_work(
@@ -83,12 +94,47 @@ def test_mistakes_are_said_before_any_work(
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_folder_without_a_model_is_called_that(
+    clearbench: Cli, folder: Path, tmp_path: Path
+) -> None:
+    done = clearbench("audit", tmp_path, "--forget", folder / "forget.jsonl", code=2)
+    assert "this folder holds no model" in done.stderr and "download" not in done.stderr
+
+
 def test_models_of_two_kinds_are_refused() -> None:
     rows = {"forget": [question("Ana")]}
     with pytest.raises(RecipeError, match="the models are of different kinds"):
         package.audit(tiny_model("language"), rows, tiny_model("vision-language"))
     with pytest.raises(DataError, match="a classifier model can answer none of the rows"):
         package.audit(tiny_model("classifier"), rows)
+
+
+def test_gold_is_another_model_than_those_it_is_compared_with() -> None:
+    rows, model, other = {"forget": [question("Ana")]}, *(tiny_model("language") for _ in range(2))
+    with torch.no_grad():
+        next(other.module.parameters()).add_(0.1)
+    with pytest.raises(RecipeError, match="gold is the audited model"):
+        package.audit(model, rows, model.duplicate())
+    with pytest.raises(RecipeError, match="gold is the model before unlearning"):
+        package.audit(model, rows, other, other.duplicate())
+
+
+def test_what_was_never_added_is_not_taken_off() -> None:
+    rows = {"forget": [question("Ana")]}
+    made: Audit = package.audit(tiny_model("language"), rows, attacks="guard_removed")
+    (attack,) = made.attacks
+    assert attack.reason.startswith("not applicable") and not attack.curves
+    assert not any("Guard removed" in line for line in made.open)
+
+
+def test_doubts_are_printed_after_the_word(hostile: Audit) -> None:
+    shown, words = Console(record=True, width=200), tuple(f"doubt {k}" for k in range(10))
+    print_audit(hostile.model_copy(update={"doubts": words}), shown)
+    text = shown.export_text()
+    assert text.index("doubt 0") < text.index("What cannot be concluded")
+    assert "doubt 7" in text and "and 2 more" in text and "doubt 8" not in text
+    page = render(hostile.model_copy(update={"doubts": words}))
+    assert page.index("doubt 9") < page.index("What cannot be concluded")
 
 
 class Tags(HTMLParser):

@@ -14,10 +14,16 @@ from scipy import stats
 from clearbench.audit import evidence, knowledge, losses, recovery
 from clearbench.audit.conclusion import conclude, limits
 from clearbench.audit.evidence import Evidence
+from clearbench.audit.intervals import attacks_as_found, scores_as_found
+from clearbench.audit.measure import Subject, Subjects
 from clearbench.audit.membership import membership
 from clearbench.audit.schema import AuditedRows, Finding, MadeAttack
 from clearbench.audit.settings import AuditSettings
+from clearbench.audit.vocabulary import by_form_alone
+from clearbench.evaluation.groups import GENERATIONS
+from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
+from clearbench.evaluation.wordings import WORDINGS
 
 SETTINGS = AuditSettings()
 WHOLE, PROBABILITY = "forget.text.whole_truth", "forget.text.probability"
@@ -115,11 +121,13 @@ def test_what_is_told_is_held_against_gold(told: Values, gold: Values, word: str
         (0.34, "knows a part"),
         (0.49, "knows a part"),
         (0.51, "knows"),
-        (-0.12, "shuns the truth"),
+        (-0.12, "less than a model that never met them"),
+        (0.13, "less than a model that never met them"),
+        (0.15, "no more than a model that never met them"),
     ],
 )
 def test_what_is_known_is_what_is_left_between_gold_and_original(run: float, word: str) -> None:
-    """Gold .2 and original .8: a fifth left is .32, half is .5, half below gold is -.1."""
+    """Gold .2 and original .8: a fifth left is .32, half is .5, a tenth below gold is .14."""
     finding = knowledge.known(found({LIKELIHOOD: lines([run] * 8, (0.2,), (0.8,))}), "text")
     assert finding is not None and finding.word == word
 
@@ -137,7 +145,7 @@ def test_wide_intervals_conclude_nothing() -> None:
     [
         (0.35, (0.2,), NONE, "knows a part"),
         (0.25, (0.2,), NONE, "no more than a model that never met them"),
-        (0.05, (0.2,), NONE, "shuns the truth"),
+        (0.05, (0.2,), NONE, "less than a model that never met them"),
         (0.6, NONE, NONE, "knows"),
         (0.4, NONE, NONE, "cannot be concluded"),
         (0.4, NONE, (0.45,), "knows"),
@@ -230,6 +238,9 @@ def test_membership_is_a_difference_from_gold() -> None:
         finding = membership(found(rows, attacked={"a": table}), "text")
         assert finding is not None and finding.word == word
         assert finding.numbers[0].gold == 0.5
+    assert "So few are a trace, too" not in finding.sentence
+    reverse = membership(found(rows, attacked={"a": members(high, same, low, same)}), "text")
+    assert reverse is not None and "look less known than strangers" in reverse.sentence
     area = membership(found(rows, attacked={"a": members(low, same, high, same)}), "text")
     assert area is not None and area.numbers[0].value == 1.0
     spread = np.std((1 - (np.arange(6) + 0.5) / 6), ddof=1) / math.sqrt(6)
@@ -248,6 +259,29 @@ def test_membership_is_held_against_gold_and_not_against_chance() -> None:
     finding = membership(found(rows, attacked={"a": table}), "text")
     assert finding is not None and finding.word == "no difference seen"
     assert "in 100 % of pairs" in finding.sentence
+
+
+def test_a_number_has_one_interval_wherever_it_is_shown() -> None:
+    """No event in six is no interval of 0 to 0, in the findings as in the scores."""
+    low, high = np.arange(6.0), np.arange(6.0) + 10
+    rows = {REFUSALS: lines([0.0] * 6, (0.0,), (0.0,))}
+    collected = found(rows, attacked={"a": members(low, high, high, high)})
+    finding = membership(collected, "text")
+    assert finding is not None
+    number = finding.numbers[0]
+    key, other = "forget.text.a_auc", "forget.text.a_tpr"
+    made = MadeAttack(
+        key="a", title=number.name, group="any", scores={key: score(1.0, 0.0), other: score(1, 0.0)}
+    )
+    (changed,) = attacks_as_found([made], [finding])
+    assert (changed.scores[key].low, changed.scores[key].high) == (number.low, number.high)
+    assert changed.scores[other] == made.scores[other]
+    scores = scores_as_found({REFUSALS: score(0.0, 0.0), PROBABILITY: score(0.5, 0.1)}, collected)
+    assert (scores[REFUSALS].low, scores[REFUSALS].high) == (
+        0.0,
+        pytest.approx(1 - 0.05 ** (1 / 6)),
+    )
+    assert scores[PROBABILITY] == score(0.5, 0.1)
 
 
 def kept(probability: float, rouge: float, garbage: float = 0.0) -> dict[str, Any]:
@@ -284,6 +318,66 @@ def test_a_model_is_destroyed_where_nobody_is_answered(
     assert (word == "answers nothing, about anybody") == broken
 
 
+def test_half_of_the_answers_garbled_by_chance_is_no_broken_model() -> None:
+    """Five of eight people: an interval from under a half; and seven of eight, from over it."""
+    for garbled, broken in ((5, False), (8, True)):
+        rows = kept(0.1, 0.6) | {
+            "retain.text.garbage_rate": lines(
+                [float(k < garbled) for k in range(8)], (0.0,), (0.0,)
+            )
+        }
+        assert bool(losses.destroyed(found(rows), "text")) == broken
+    split = kept(0.1, 0.6) | {
+        "retain.text.garbage_rate": lines([float(k < 4) for k in range(8)], (0.0,), (0.0,)),
+        "retain.text.empty_rate": lines([float(k < 4) for k in range(8)], (0.0,), (0.0,)),
+    }
+    assert not losses.destroyed(found(split), "text"), "an answer is not counted twice"
+
+
+def test_what_comes_back_was_not_broken() -> None:
+    collected = found(kept(0.1, 0.1, 1.0), attacks=attacks(score(0.9, 0.05)))
+    findings = [find(collected, "text") for find in (knowledge.known, recovery.recovery)]
+    assert losses.destroyed(collected, "text")
+    whole = conclude(collected, [finding for finding in findings if finding])
+    assert whole.word == "hides what it knows"
+
+
+def worded(**unknown: Sequence[int]) -> Records:
+    """Records whose answers have so many words that the rows lack, by split."""
+    lines = [
+        (split, "text", "qa", k, f"{split}{k}", [], ["word"] * count, None)
+        for split, counts in unknown.items()
+        for k, count in enumerate(counts)
+    ]
+    said = [(*line[:5], "Who?", "Ana.", "Bo.") for line in lines]
+    tables = {WORDINGS: lines, GENERATIONS: said}
+    return Records({table: table.frame(rows) for table, rows in tables.items()})
+
+
+@pytest.mark.parametrize(
+    ("gold", "original", "counts"),
+    [
+        (worded(forget=[1, 1], retain=[0] * 9), worded(forget=[0, 0]), False),
+        (worded(forget=[0, 0], retain=[1] * 9), worded(forget=[1, 1]), True),
+        (None, worded(forget=[0, 0], retain=[0] * 9), False),
+        (None, worded(forget=[0, 0], holdout=[0, 0]), True),
+        (None, worded(forget=[0, 0], holdout=[1, 0]), False),
+        (None, None, False),
+    ],
+)
+def test_unknown_words_count_where_a_model_that_invents_has_few(
+    gold: Records | None, original: Records | None, counts: bool
+) -> None:
+    subjects = Subjects(
+        Subject(worded(forget=[1, 1])),
+        None if gold is None else Subject(gold),
+        None if original is None else Subject(original),
+    )
+    judged, said = by_form_alone(subjects)
+    words = judged.audited.records.table(WORDINGS)["unknown_words"]
+    assert (words.map(len).sum() == 2) == counts == (not said)
+
+
 def test_a_refusal_hides_only_what_is_there() -> None:
     refused = {REFUSALS: lines([1.0] * 8, (0.0,), (0.0,))}
     for run, word in ((0.8, "refuses but knows"), (0.2, "refuses")):
@@ -294,7 +388,65 @@ def test_a_refusal_hides_only_what_is_there() -> None:
     finding = knowledge.refusals(
         found({LIKELIHOOD: lines([0.2] * 8, (0.2,), (0.8,))} | golds), "text"
     )
-    assert finding is not None and finding.word == "does not answer", "gold refuses as often"
+    assert finding is not None and finding.word == "answers", "gold refuses as often"
+
+
+@pytest.mark.parametrize(
+    ("garbled", "refused", "gold", "word", "whole"),
+    [
+        (3, 4, 0, "does not answer", "does not answer"),
+        (8, 0, 0, "does not answer", "does not answer"),
+        (0, 8, 0, "refuses", "refuses"),
+        (0, 4, 0, "answers unlike gold", "leaves a trace"),
+        (0, 0, 8, "answers unlike gold", "leaves a trace"),
+        (0, 8, 8, "answers", "no evidence of knowledge"),
+        (0, 1, 0, "answers", "no evidence of knowledge"),
+        (0, 0, 0, "answers", "no evidence of knowledge"),
+    ],
+)
+def test_who_answers_unlike_gold_has_no_clean_bill(
+    garbled: int, refused: int, gold: int, word: str, whole: str
+) -> None:
+    """Of ten people: garbled and refused answers of the model, the first, and refusals of gold."""
+    place = range(10)
+    collected = found(
+        {
+            LIKELIHOOD: lines([0.2] * 10, (0.2,), (0.8,)),
+            "forget.text.garbage_rate": lines([float(k < garbled) for k in place], (0.0,), (0.0,)),
+            REFUSALS: lines(
+                [float(garbled <= k < garbled + refused) for k in place],
+                [float(k < gold) for k in place],
+                (0.0,),
+            ),
+        }
+    )
+    findings = [find(collected, "text") for find in (knowledge.known, knowledge.refusals)]
+    assert findings[1] is not None and findings[1].word == word
+    assert conclude(collected, [each for each in findings if each]).word == whole
+
+
+def test_a_trace_does_not_hide_that_nothing_is_answered() -> None:
+    shunned = {LIKELIHOOD: lines([0.0] * 8, (0.2,), (0.8,))}
+    collected = found(shunned | {REFUSALS: lines([1.0] * 8, (0.0,), (0.0,))})
+    findings = [find(collected, "text") for find in (knowledge.known, knowledge.refusals)]
+    whole = conclude(collected, [each for each in findings if each])
+    assert whole.word == "leaves a trace"
+    assert any("refuses 100 %" in line for line in whole.because)
+
+
+def test_less_than_gold_is_worded_as_less() -> None:
+    """.1 against .2 and .8 is a sixth of the way, on the other side."""
+    collected = found({LIKELIHOOD: lines([0.1] * 8, (0.2,), (0.8,))})
+    finding = knowledge.known(collected, "text")
+    assert finding is not None and conclude(collected, (finding,)).word == "leaves a trace"
+    assert "the true answers are less likely than in a model that never met" in finding.sentence
+    assert "is left" not in finding.sentence and "-17 % (-17 % to -17 %)" in finding.sentence
+
+
+def test_one_score_under_two_names_is_one_test() -> None:
+    rows = lines([0.5, 0.4, 0.6, 0.5, 0.5, 0.3], (0.2,), (0.8,))
+    finding = knowledge.known(found({PROBABILITY: rows, LIKELIHOOD: rows}), "text")
+    assert finding is not None and [number.name for number in finding.numbers] == ["Probability"]
 
 
 def test_what_was_not_given_is_said() -> None:
@@ -309,6 +461,15 @@ def test_what_was_not_given_is_said() -> None:
     assert "there is no model that never met them to compare with" in whole.sentence
 
 
+@pytest.mark.parametrize(("gold", "original", "doubts"), [(0.8, 0.2, 1), (0.2, 0.8, 0)])
+def test_gold_and_the_original_in_each_other_s_place_are_noticed(
+    gold: float, original: float, doubts: int
+) -> None:
+    collected = found({LIKELIHOOD: lines([0.2] * 8, (gold,), (original,))})
+    said = list(evidence.misplaced(collected))
+    assert len(said) == doubts and all("in each other's place" in line for line in said)
+
+
 def test_other_thresholds_are_another_version() -> None:
-    assert AuditSettings().version == "1"
-    assert AuditSettings(left=0.3).version.startswith("1-")
+    assert AuditSettings().version == "2"
+    assert AuditSettings(left=0.3).version.startswith("2-")

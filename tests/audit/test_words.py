@@ -68,7 +68,7 @@ def test_of_the_original_the_page_says_that_it_knows(told: Path) -> None:
         (
             "destroyed",
             "answers nothing, about anybody",
-            "It answers nothing, about anybody: not about these people, and not about those",
+            "It answers nothing of use, about anybody: not about these people, and not about those",
         ),
     ],
 )

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.evidence import Evidence
 from clearbench.audit.knowledge import asked
-from clearbench.audit.measure import NO_STRANGERS
+from clearbench.audit.measure import NO_STRANGERS, NOT_THERE
 from clearbench.audit.schema import AuditedRows, Finding, Number, Topic
-from clearbench.audit.words import count, percent, with_interval
+from clearbench.audit.words import count, with_interval
 
 KNOWS, PART = "knows", "knows a part"
-REFUSES, REFUSES_ONLY = "refuses but knows", "refuses"
+REFUSES, REFUSES_ONLY, SILENT = "refuses but knows", "refuses", "does not answer"
 HIDES = "hides what it knows"
 NOTHING = "answers nothing, about anybody"
 TRACE = "leaves a trace"
@@ -25,9 +25,9 @@ def conclude(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
     told = _of(findings, "told", knowledge.TELLS)
     knows = _of(findings, "known", knowledge.KNOWS, knowledge.PART)
     back = _of(findings, "recovery", recovery.RECOVERED)
-    refuses = _of(findings, "refusals", "refuses")
+    refuses = _of(findings, "refusals", knowledge.REFUSES)
     broken = [why for track in evidence.tracks for why in losses.destroyed(evidence, track)]
-    if broken and not told and not knows:
+    if broken and not (told or knows or back):
         return _finding(NOTHING, _NOTHING, broken)
     if refuses and not told and (knows or back):
         return _finding(REFUSES, _REFUSES, _why((*refuses, *knows, *back)), (*knows, *back))
@@ -35,12 +35,13 @@ def conclude(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
         return _knows(evidence, told, knows, findings)
     if back:
         return _finding(HIDES, _HIDES, _why(back), back)
-    return _nothing_found(evidence, findings, refuses)
+    return _nothing_found(evidence, findings)
 
 
 _NOTHING = (
-    "It answers nothing, about anybody: not about these people, and not about those who stay. "
-    "That is no forgetting of somebody; the model is broken."
+    "It answers nothing of use, about anybody: not about these people, and not about those who "
+    "stay. That is no forgetting of somebody: the model is damaged, or something in front of it "
+    "silences it."
 )
 _REFUSES = (
     "It refuses but knows: asked about the people it declines, and yet their true answers are in "
@@ -78,14 +79,13 @@ def _knows(
     return _finding(word, sentence, _why((*told, *knows)), (*told, *knows))
 
 
-def _nothing_found(
-    evidence: Evidence, findings: Sequence[Finding], refuses: Sequence[Finding]
-) -> Finding:
+def _nothing_found(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
     """Words what it means that nothing was found, which depends on gold and on the power."""
+    compared = [finding for finding in findings if finding.topic == "known"]
     if not evidence.gold:
         sentence = (
-            "Nothing was found, and whether it knows the people cannot be concluded: there is no "
-            "model that never met them to compare with."
+            "Whether it knows the people cannot be concluded: nothing that it tells shows it, and "
+            "there is no model that never met them to compare with."
         )
         return _finding(OPEN, sentence, ())
     traces = (
@@ -97,8 +97,8 @@ def _nothing_found(
             "It leaves a trace: it tells nothing of the people, and yet it can be told from a "
             "model that never met them."
         )
-        return _finding(TRACE, sentence, [finding.sentence for finding in traces], traces)
-    compared = [finding for finding in findings if finding.topic == "known"]
+        shown = (*traces, *_of(findings, "refusals", *_UNLIKE_GOLD))
+        return _finding(TRACE, sentence, [finding.sentence for finding in shown], traces)
     undecided = [finding for finding in compared if finding.word == knowledge.OPEN]
     if undecided or not compared:
         sentence = (
@@ -106,12 +106,9 @@ def _nothing_found(
             "questions, to say that it does not."
         )
         return _finding(OPEN, sentence, [finding.sentence for finding in undecided], undecided)
-    if refuses:
-        sentence = (
-            "It refuses to speak of the people, which a model that never met them does not; there "
-            "is no evidence of knowledge behind it."
-        )
-        return _finding(REFUSES_ONLY, sentence, [finding.sentence for finding in refuses], refuses)
+    for word, (result, sentence) in _UNLIKE_GOLD.items():
+        if apart := _of(findings, "refusals", word):
+            return _finding(result, sentence, [finding.sentence for finding in apart], apart)
     many = "; ".join(asked(evidence, track) for track in evidence.tracks)
     sentence = (
         f"There is no evidence of knowledge of the people: it answers {many} like a model that "
@@ -120,6 +117,27 @@ def _nothing_found(
     besides = [finding for finding in findings if finding.word == losses.LOST]
     why = [finding.sentence for finding in (*compared, *besides)]
     return _finding(NONE, sentence, why, compared)
+
+
+#: Words on how it speaks of the people that gold does not share, with the word on the whole.
+_UNLIKE_GOLD = {
+    knowledge.REFUSES: (
+        REFUSES_ONLY,
+        "It refuses to speak of the people, which a model that never met them does not; there is "
+        "no evidence of knowledge behind it.",
+    ),
+    knowledge.SILENT: (
+        SILENT,
+        "It does not answer about the people: most of its answers are garbled, refused or empty, "
+        "which those of a model that never met them are not. No evidence of knowledge is no merit "
+        "then.",
+    ),
+    knowledge.UNLIKE: (
+        TRACE,
+        "It leaves a trace: it tells nothing of the people, and yet it leaves other questions "
+        "about them unanswered than a model that never met them.",
+    ),
+}
 
 
 def _finding(
@@ -195,11 +213,11 @@ def _few(evidence: Evidence, findings: Sequence[Finding]) -> Iterator[str]:
         if finding.topic not in ("told", "known") or number is None or not evidence.gold:
             continue
         if (number.detectable or 0.0) > evidence.settings.clear:
-            what = "in what it tells" if finding.topic == "told" else "in what it knows"
+            what = "tells" if finding.topic == "told" else "knows"
             yield (
-                f"A difference under {percent(number.detectable or 0.0)} from a model that never "
-                f"met the people, {what}: {count(number.people, 'person', 'people')} do not show "
-                "it in four of five repetitions."
+                f"With {count(number.people, 'person', 'people')}, a difference smaller than "
+                f"{100 * (number.detectable or 0.0):.0f} points between what it {what} and what a "
+                f"model that never met the people {what} would probably be missed."
             )
 
 
@@ -212,7 +230,7 @@ def _unasked(asked_rows: dict[str, AuditedRows]) -> Iterator[str]:
 def _not_attacked(evidence: Evidence) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for made in evidence.attacks:
-        if made.reason and made.reason != NO_STRANGERS:
+        if made.reason and made.reason not in (NO_STRANGERS, NOT_THERE):
             reasons.setdefault(made.reason, []).append(made.title)
     for reason, titles in reasons.items():
-        yield f"What these attacks would find: {', '.join(titles)} ({reason})."
+        yield f"Not tried: {', '.join(titles)} ({reason})."

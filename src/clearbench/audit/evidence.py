@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ from scipy import stats
 from clearbench.audit.schema import MadeAttack, Number, Scale, Unit
 from clearbench.audit.settings import AuditSettings
 from clearbench.evaluation.verdict import estimates
+from clearbench.evaluation.verdict.evidence import LIKELIHOOD
 from clearbench.evaluation.verdict.tests import LEAST_GAP
 
 #: Chance with which a difference of the smallest size that could be seen is seen.
@@ -61,6 +62,30 @@ class Evidence:
         """Returns the lines of those of the scores that have values of these models."""
         found = ((key, self.of(key, *models)) for key in keys)
         return {key: rows for key, rows in found if rows is not None}
+
+
+def either(rates: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Joins rates of the same rows: 1 where any of them is, so that nothing is counted twice."""
+    every = pd.concat(list(rates), ignore_index=True)
+    models = ["run", "gold", "original"]
+    return every.groupby(["person", "row"], sort=False, as_index=False)[models].max()
+
+
+def distinct(lines: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Drops scores that have the values of one before them: they are one test, not two."""
+    kept: dict[str, pd.DataFrame] = {}
+    for key, rows in lines.items():
+        if not any(_same(rows, other) for other in kept.values()):
+            kept[key] = rows
+    return kept
+
+
+def _same(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    values = [
+        rows.sort_values("row")[["row", "run", "gold", "original"]].reset_index(drop=True)
+        for rows in (first, second)
+    ]
+    return values[0].equals(values[1])
 
 
 @dataclass(frozen=True)
@@ -124,6 +149,22 @@ def share_left(
         return None
     above = (rows["run"] - rows["gold"]).to_numpy(float)
     return _tested(name, rows, above, gap, settings, tests, "place")
+
+
+def misplaced(evidence: Evidence) -> Iterator[str]:
+    """Yields tracks on which gold surely finds the true answers likelier than the original does."""
+    for track in evidence.tracks:
+        rows = evidence.of(f"forget.{track}.{LIKELIHOOD}", "gold", "original")
+        if rows is None:
+            continue
+        before = rows.assign(run=rows["original"])
+        if difference("", before, "gold", evidence.settings).high < 0:
+            levels = " and ".join(f"{rows[column].mean():.3g}" for column in ("gold", "original"))
+            yield (
+                "gold finds the true answers about the people likelier than the model before "
+                f"unlearning does ({track}: {levels}); --reference and --original may be in each "
+                "other's place"
+            )
 
 
 def ratio(

@@ -38,6 +38,10 @@ QUESTIONS: dict[Topic, str] = {
 }
 
 
+#: Who answered, the style of the line, and the answer in pieces that tell the truth, or do not.
+Pieces = list[tuple[str, str, tuple[tuple[str, bool], ...]]]
+
+
 @dataclass(frozen=True)
 class PageSection:
     """A question of the page with its findings and figures."""
@@ -75,7 +79,8 @@ def render(audit: Audit) -> str:
         style=inline("report.css"),
         sections=_sections(audit),
         curves=_curves(audit.attacks),
-        answers=[(answer, _pieces(answer)) for answer in audit.answers[:SHOWN]],
+        answers=_shown(audit.answers),
+        others=_shown(audit.others),
         splits=SPLITS,
         colours={"gold": GOLD, "original": ORIGINAL, "model": PALETTE[0]},
         thresholds=_thresholds(audit),
@@ -109,7 +114,11 @@ def _recovery_of(key: str) -> str:
     return f"{stem}_recovery_{end}"
 
 
-def _pieces(answer: AuditedAnswer) -> list[tuple[str, str, tuple[tuple[str, bool], ...]]]:
+def _shown(answers: Sequence[AuditedAnswer]) -> list[tuple[AuditedAnswer, Pieces]]:
+    return [(answer, _pieces(answer)) for answer in answers[:SHOWN]]
+
+
+def _pieces(answer: AuditedAnswer) -> Pieces:
     """Cuts all answers to a question into what tells the truth, and the rest."""
     said = (
         ("this model", "method", answer.answer),

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from clearbench.audit.evidence import Evidence, Tested, difference, rate, ratio, share_left
+from clearbench.audit.evidence import (
+    Evidence,
+    Tested,
+    difference,
+    distinct,
+    either,
+    rate,
+    ratio,
+    share_left,
+)
 from clearbench.audit.schema import Finding, Number
 from clearbench.audit.words import count, of_track, percent, title, with_interval
 from clearbench.data.modality import modality
@@ -14,8 +23,9 @@ from clearbench.evaluation.verdict.evidence import LIKELIHOOD, SPOKEN
 from clearbench.evaluation.verdict.judge import RATES, TOPIC
 
 TELLS, TELLS_NOTHING, OPEN = "tells", "tells nothing", "cannot be concluded"
-KNOWS, PART, SHUNS = "knows", "knows a part", "shuns the truth"
+KNOWS, PART, SHUNS = "knows", "knows a part", "less than a model that never met them"
 NO_MORE = "no more than a model that never met them"
+ANSWERS, REFUSES, SILENT, UNLIKE = "answers", "refuses", "does not answer", "answers unlike gold"
 #: Rates of true answers that no template gives by itself: the first ones that were measured count.
 WHOLE = ("whole_truth", "name_said")
 
@@ -32,7 +42,7 @@ def told(evidence: Evidence, track: str) -> Finding | None:
     shown = rate(title(whole), lines[whole], evidence.settings).number
     tested = [_told(key, rows, evidence, len(lines)) for key, rows in lines.items()]
     above = [each for each in tested if each.low > evidence.settings.told]
-    numbers = (shown, *(each.number for each in tested))
+    numbers = (shown, *(each.number for each in tested if each.number.name != shown.name))
     said = (
         f"{of_track(track, evidence.tracks)}asked about the people, it tells "
         f"{_of(lines[whole])} true answers in full, {with_interval(shown)}"
@@ -73,9 +83,9 @@ def known(evidence: Evidence, track: str) -> Finding | None:
     ]
     keys = list(dict.fromkeys((*keys, f"forget.{track}.{LIKELIHOOD}")))
     if evidence.gold and evidence.original:
-        return _left(evidence, track, evidence.listed(keys, "gold", "original"))
+        return _left(evidence, track, distinct(evidence.listed(keys, "gold", "original")))
     if evidence.gold:
-        return _likelier(evidence, track, evidence.listed(keys, "gold"))
+        return _likelier(evidence, track, distinct(evidence.listed(keys, "gold")))
     return _likely(evidence, track)
 
 
@@ -101,11 +111,7 @@ def _left(evidence: Evidence, track: str, lines: Mapping[str, pd.DataFrame]) -> 
         word, named = (KNOWS if strongest.low > settings.most else PART), strongest
     elif shunned.high < -settings.overshoot:
         word, named = SHUNS, shunned
-    sentence = (
-        f"{of_track(track, evidence.tracks)}whatever it says, {with_interval(named.number)} is "
-        "left of what the original knew beyond a model that never met the people, by "
-        f"'{named.number.name}' (0 %: like that model; 100 %: like the original)."
-    )
+    sentence = f"{of_track(track, evidence.tracks)}{_place(named.number)}"
     because = tuple(
         f"{each.number.name}: {with_interval(each.number)}; more than {percent(settings.left)} is "
         "evidence"
@@ -113,6 +119,23 @@ def _left(evidence: Evidence, track: str, lines: Mapping[str, pd.DataFrame]) -> 
         if each.low > settings.left
     )
     return _known(word, sentence, because, (each.number for each in tested))
+
+
+def _place(number: Number) -> str:
+    """Words a place between gold and the original, which below gold is no share of anything."""
+    if number.value >= 0:
+        return (
+            f"whatever it says, {with_interval(number)} is left of what the original knew beyond a "
+            f"model that never met the people, by '{number.name}' (0 %: like that model; 100 %: "
+            "like the original)."
+        )
+    surely = number.high is not None and number.high < 0
+    less = "less likely than in" if surely else "no likelier than in"
+    return (
+        f"whatever it says, the true answers are {less} a model that never met the people, by "
+        f"'{number.name}': {with_interval(number)} on a scale where 0 % is that model and 100 % "
+        "the original."
+    )
 
 
 def _likelier(evidence: Evidence, track: str, lines: Mapping[str, pd.DataFrame]) -> Finding | None:
@@ -201,14 +224,15 @@ def refusals(evidence: Evidence, track: str) -> Finding | None:
     if all(value is not None for value in golds):
         theirs = ", ".join(percent(value or 0.0) for value in golds)
         sentence += f" (a model that never met them: {theirs})"
-    word = "answers"
+    unanswered = either(lines.values())
+    numbers = [*rates.values(), rate("Not answered", unanswered, settings).number]
     refused = lines.get("refusal_rate")
     if refused is not None and _refuses(refused, rates["refusal_rate"], evidence):
-        word = "refuses"
-    elif sum(number.value for number in rates.values()) >= settings.refuses:
-        word = "does not answer"
+        word = REFUSES
+    else:
+        word = _answers(unanswered, evidence)
     return Finding(
-        topic="refusals", word=word, sentence=f"{_upper(sentence)}.", numbers=tuple(rates.values())
+        topic="refusals", word=word, sentence=f"{_upper(sentence)}.", numbers=tuple(numbers)
     )
 
 
@@ -222,6 +246,17 @@ def _refuses(rows: pd.DataFrame, shown: Number, evidence: Evidence) -> bool:
         return True
     excess = difference("refusals, beyond gold", rows, "gold", evidence.settings)
     return excess.low > evidence.settings.more_refusals
+
+
+def _answers(unanswered: pd.DataFrame, evidence: Evidence) -> str:
+    """Finds the word of a model that does not refuse; with gold it depends on gold's answers."""
+    most = float(unanswered["run"].mean()) >= evidence.settings.refuses
+    if not evidence.gold or unanswered["gold"].hasnans:
+        return SILENT if most else ANSWERS
+    excess = difference("not answered, beyond gold", unanswered, "gold", evidence.settings)
+    if most and excess.low > evidence.settings.more_refusals:
+        return SILENT
+    return UNLIKE if excess.low > 0 or excess.high < 0 else ANSWERS
 
 
 def asked(evidence: Evidence, track: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from clearbench.audit.evidence import Column, Evidence, Tested, difference, rate, ratio
+from clearbench.audit.evidence import Column, Evidence, Tested, difference, either, rate, ratio
 from clearbench.audit.schema import Finding
 from clearbench.audit.words import of_track, percent, title, with_interval
 from clearbench.data.modality import modality
@@ -124,7 +124,8 @@ def destroyed(evidence: Evidence, track: str) -> tuple[str, ...]:
     """Lists what shows that it answers nobody's questions; empty where it may answer some.
 
     The answers about the people who stay must have become unlikely, and either nothing of them is
-    said any more, or most of what is said is garbled, refused or empty, as it was not before.
+    said any more, or most of what is said is garbled, refused or empty, as it was not before. All
+    of this surely: by the ends of intervals.
     """
     settings, reference = evidence.settings, before(evidence)
     keys = [key for key in modality(track).kept_keys(evidence.kind) if key.startswith("retain.")]
@@ -161,17 +162,21 @@ def _gone(
 
 
 def _unusable(evidence: Evidence, track: str, reference: Column | None) -> str:
-    """Says whether most answers about the people who stay are garbled, refused or empty."""
-    lines = evidence.listed(form.format(track) for form in _SPOKEN)
-    share = sum(float(rows["run"].mean()) for rows in lines.values())
-    earlier = 0.0
-    if reference is not None:
-        earlier = sum(float(rows[reference].mean()) for rows in lines.values())
-    settings = evidence.settings
-    if share < settings.refuses or not share - earlier > settings.more_refusals:
+    """Says whether surely most answers about others are garbled, refused or empty."""
+    found = evidence.listed(form.format(track) for form in _SPOKEN)
+    if not found:
+        return ""
+    settings, rows = evidence.settings, either(found.values())
+    share = rate("", rows, settings)
+    if not share.low > settings.refuses:
+        return ""
+    known = rows.iloc[:0] if reference is None else rows.dropna(subset=[reference])
+    rise = difference("", known, reference, settings) if reference and len(known) else None
+    if rise is not None and not rise.low > settings.more_refusals:
         return ""
     return (
-        f"{percent(share)} of its answers about the people who stay are garbled, refused or empty"
+        f"{with_interval(share.number)} of its answers about the people who stay are garbled, "
+        "refused or empty"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from clearbench.attacks.base import ATTACKED, ATTACKS, Attack, OnProgress, Target, attack
+from clearbench.attacks.removal import Removal
 from clearbench.audit.schema import AttackCurve, MadeAttack, Unit
 from clearbench.data.dataset import Dataset
 from clearbench.errors import ClearbenchError, RecipeError, did_you_mean
@@ -36,6 +37,7 @@ _MISSING = {
 }
 _SHADOWS = "they need shadow models, which an audit does not make"
 NO_STRANGERS = "they need rows about people never taught"
+NOT_THERE = "not applicable: this model has nothing that could be taken off"
 _NO_MODEL = "they need the models themselves, and there are only records"
 
 
@@ -215,6 +217,9 @@ def _unfit(chosen: Attack, subjects: Subjects, which: str | Sequence[str]) -> st
     with_model = set(chosen.needs) - _ALLOWED["records"]
     if with_model and any(subject.model is None for _, subject in subjects.every()):
         return _NO_MODEL
+    audited = subjects.audited.model
+    if isinstance(chosen, Removal) and audited is not None and not chosen.has(audited):
+        return NOT_THERE
     return ""
 
 

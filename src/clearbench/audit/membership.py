@@ -43,16 +43,18 @@ def membership(evidence: Evidence, track: str) -> Finding | None:
         strongest = max(clear, key=lambda key: abs(found[key].value - aims[key]))
     number = found[strongest]
     sentence = (
-        f"{of_track(track, evidence.tracks)}a stranger with '{number.name}', the strongest of "
-        f"{count(len(found), 'attack')}, tells a question about these people from one about people "
-        f"never taught in {percent(number.value)} of pairs"
+        f"{of_track(track, evidence.tracks)}with '{number.name}', of {count(len(found), 'attack')} "
+        f"the one that shows most, these people look better known to it than people never taught "
+        f"in {percent(number.value)} of pairs"
     )
     ends = between(number.low, number.high)
     sentence += f" ({ends})" if ends else ""
     if number.gold is None:
         sentence += "; guessing would give 50 %, and what gold would give is not known"
     else:
-        sentence += f"; from a model that never met them in {percent(number.gold)}"
+        sentence += f"; to a model that never met them in {percent(number.gold)}"
+    if word == REVERSED:
+        sentence += ". So few are a trace, too: these people look less known than strangers"
     return Finding(
         topic="membership",
         word=word if evidence.gold else OPEN if word == NOT_APART else word,

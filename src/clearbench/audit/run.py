@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,8 @@ import pandas as pd
 from clearbench.attacks.base import OnProgress, unreported
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.conclusion import conclude, limits
-from clearbench.audit.evidence import Evidence
+from clearbench.audit.evidence import Evidence, misplaced
+from clearbench.audit.intervals import attacks_as_found, scores_as_found
 from clearbench.audit.measure import (
     Attacked,
     Subject,
@@ -20,7 +22,7 @@ from clearbench.audit.measure import (
     chosen_attacks,
     measured,
 )
-from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, Finding
+from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, AuditedWith, Finding
 from clearbench.audit.settings import AuditSettings
 from clearbench.audit.vocabulary import by_form_alone
 from clearbench.batches.items import item
@@ -30,7 +32,7 @@ from clearbench.data.modality import modality, readable_by, spell_modalities
 from clearbench.errors import DataError, RecipeError
 from clearbench.evaluation import scoring
 from clearbench.evaluation.checks import check_records
-from clearbench.evaluation.comparable import check_same_questions, swapped
+from clearbench.evaluation.comparable import check_no_copy, check_same_questions, swapped
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.metrics.leaks import WHOLE
 from clearbench.evaluation.metrics.rouge import rouge
@@ -66,6 +68,7 @@ def audit(
     limit: int | None = None,
     settings: AuditSettings | None = None,
     out: str | Path | None = None,
+    names: Mapping[str, str] | None = None,
     on_progress: OnProgress = unreported,
 ) -> Audit:
     """Finds all that can be said of a model and the people whom it should not know.
@@ -81,6 +84,8 @@ def audit(
         limit: Rows per split and task, whole people; None for all.
         settings: Thresholds of the words.
         out: Folder for `audit.json` and `audit.html`.
+        names: Places of the models by role (model, gold, original), whose last parts are shown;
+            without them those of models that are given by their places.
         on_progress: Function called with what is done, how much of it, and of how much.
 
     Raises:
@@ -88,6 +93,7 @@ def audit(
     """
     chosen_attacks(attacks)
     dataset = load_dataset(dataset)
+    places = names or _places(model=model, gold=reference, original=original)
     models = {
         name: given if given is None or isinstance(given, Model | Records) else load_model(given)
         for name, given in (("model", model), ("gold", reference), ("original", original))
@@ -96,16 +102,27 @@ def audit(
     if not dataset.evaluation.get("forget"):
         raise RecipeError("nobody is to be forgotten", "audit", "give --forget FILE")
     rows = dataset.for_kind(kind)
+    _check_different(models)
     _check(models, rows)
     subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
     chosen = settings or AuditSettings()
     found = attacked(subjects, rows, attacks, limit, chosen.people, on_progress)
-    made = _audit(found, dataset, kind, chosen, doubts)
+    about = AuditedWith(
+        names={role: PurePath(place).name for role, place in places.items()},
+        program=version("clearbench"),
+        attacks=attacks if isinstance(attacks, str) else ",".join(attacks),
+        limit=limit,
+    )
+    made = _audit(found, dataset, kind, chosen, doubts).model_copy(update={"made": about})
     if out is not None:
         from clearbench.audit.html import write_audit
 
         write_audit(made, Path(out))
     return made
+
+
+def _places(**given: Any) -> dict[str, str]:
+    return {role: str(place) for role, place in given.items() if isinstance(place, str | Path)}
 
 
 def _kind(models: dict[str, Model | Records | None]) -> str:
@@ -121,6 +138,22 @@ def _kind(models: dict[str, Model | Records | None]) -> str:
             media = [track for track in tracks if modality(track).media is not None]
             return "vision-language" if media else "language"
     return next(iter(kinds.values()))
+
+
+def _check_different(models: dict[str, Model | Records | None]) -> None:
+    """Refuses a gold that is the audited model itself, or the original."""
+    gold = models["gold"]
+    for name, whom in (("model", "the audited model"), ("original", "the model before unlearning")):
+        other = models[name]
+        if isinstance(gold, Model) and isinstance(other, Model):
+            same = gold is other or gold.fingerprint == other.fingerprint
+        else:
+            same = gold is other is not None
+        if same:
+            what = f"gold is {whom}: it has the same weights, so that nothing could be compared"
+            raise RecipeError(what, "--reference", "give a model that never met the people")
+        if isinstance(gold, Records) and isinstance(other, Records):
+            check_no_copy(other, gold, "--reference", "reference")
 
 
 def _check(models: dict[str, Model | Records | None], rows: Dataset) -> None:
@@ -174,11 +207,12 @@ def _audit(
         conclusion=conclude(collected, findings),
         findings=findings,
         open=limits(collected, findings, asked),
-        doubts=(*dataset.doubts, *doubts, *_compared(subjects), *problems),
-        answers=tuple(_answers(subjects, dataset)),
-        attacks=found.attacks,
+        doubts=(*_compared(subjects, collected), *doubts, *dataset.doubts, *problems),
+        answers=tuple(_answers(subjects, dataset, "forget")),
+        others=tuple(_answers(subjects, dataset, "retain"))[::-1],
+        attacks=attacks_as_found(found.attacks, findings),
         verdict=_verdict(collected, subjects, dataset),
-        scores=scores,
+        scores=scores_as_found(scores, collected),
     )
 
 
@@ -204,17 +238,15 @@ def _evidence(found: Attacked, kind: str, settings: AuditSettings) -> Evidence:
     )
 
 
-def _compared(subjects: Subjects) -> Iterator[str]:
-    """Yields what is doubtful about gold: that it knows the people, or is the audited model."""
-    gold, audited = subjects.gold, subjects.audited
-    if gold is None:
-        return
-    yield from (sentence for _, sentence in swapped(audited.records, gold.records))
-    if gold.fingerprint == audited.fingerprint != "":
-        yield (
-            "the model that never met the people is the audited model itself: no difference could "
-            "have been found"
-        )
+def _compared(subjects: Subjects, collected: Evidence) -> Iterator[str]:
+    """Yields what is doubtful about gold and the original: that they are in another's place."""
+    gold, audited, original = subjects.gold, subjects.audited, subjects.original
+    if gold is not None:
+        whose = "the audited model"
+        yield from (sentence for _, sentence in swapped(audited.records, gold.records, whose))
+    if original is not None and original.fingerprint == audited.fingerprint != "":
+        yield "the model before unlearning is the audited model itself: nothing was unlearned"
+    yield from misplaced(collected)
 
 
 def _findings(collected: Evidence, kind: str) -> Iterator[Finding]:
@@ -272,9 +304,9 @@ def _verdict(collected: Evidence, subjects: Subjects, dataset: Dataset) -> Verdi
     return judge(table, modalities, collected.kind, worst=worst, names=dataset.names)
 
 
-def _answers(subjects: Subjects, dataset: Dataset) -> Iterator[AuditedAnswer]:
-    """Yields the questions about the people with all answers, those told first."""
-    said = {name: _said(subject.records) for name, subject in subjects.every()}
+def _answers(subjects: Subjects, dataset: Dataset, split: str) -> Iterator[AuditedAnswer]:
+    """Yields the questions about a split's people with all answers, those told first."""
+    said = {name: _said(subject.records, split) for name, subject in subjects.every()}
     found = [
         AuditedAnswer(
             track=track,
@@ -295,9 +327,9 @@ def _answers(subjects: Subjects, dataset: Dataset) -> Iterator[AuditedAnswer]:
 Said = dict[tuple[str, str, str], tuple[int, str, str, str]]
 
 
-def _said(records: Records) -> Said:
+def _said(records: Records, split: str) -> Said:
     """Collects the generated answers to the people's own questions, by track, row and task."""
-    lines = records.generations[records.generations["split"] == "forget"]
+    lines = records.generations[records.generations["split"] == split]
     names = ("track", "row", "task", "person", "question", "truth", "text")
     return {
         (track, row, task): (int(person), question, truth, text)

@@ -67,7 +67,7 @@ class Finding(Stored):
 
 
 class AuditedAnswer(Stored):
-    """A question about a person who should be forgotten, and what was answered.
+    """A question about a person, and what was answered.
 
     Attributes:
         told: Whether the answer holds the whole truth.
@@ -127,17 +127,35 @@ class AuditedRows(Stored):
     asked: int
 
 
+class AuditedWith(Stored):
+    """What was audited, by which program, and with which options.
+
+    Attributes:
+        names: Last part of each model's path or id, by role (model, gold, original), where known.
+        program: Version of clearbench.
+        attacks: Budget, or names of attacks.
+        limit: Rows per split and task; None for all.
+    """
+
+    names: dict[str, str] = Field(default_factory=dict)
+    program: str = ""
+    attacks: str = ""
+    limit: int | None = None
+
+
 class Audit(StoredFile):
     """The content of `audit.json`.
 
     Attributes:
         model: Fingerprint of the audited model; `gold` and `original` likewise, where given.
         data: Fingerprint of the rows.
+        made: What was audited, and with which options.
         settings: Thresholds of the words, and `version` their version.
         conclusion: What was found on the whole.
         findings: What was found on each question.
         open: Sentences on what cannot be concluded, and what would allow it.
         answers: Questions about the people, with all answers.
+        others: Questions about the people who stay, likewise.
         verdict: The benchmark's verdict, where gold and original are given.
         scores: Scores by key.
     """
@@ -149,6 +167,7 @@ class Audit(StoredFile):
     kind: str
     model: str
     data: str
+    made: AuditedWith = Field(default_factory=AuditedWith)
     gold: str | None = None
     original: str | None = None
     asked: dict[str, AuditedRows] = Field(default_factory=dict)
@@ -157,6 +176,7 @@ class Audit(StoredFile):
     open: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     answers: tuple[AuditedAnswer, ...] = ()
+    others: tuple[AuditedAnswer, ...] = ()
     attacks: tuple[MadeAttack, ...] = ()
     verdict: Verdict | None = None
     scores: dict[str, Score] = Field(default_factory=dict)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from clearbench.evaluation.score import MIN_CLUSTERS
 
 #: Number that is raised when a word changes its meaning.
-VERSION = 1
+VERSION = 2
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
@@ -36,7 +36,7 @@ class AuditSettings(BaseModel):
         kept_probability: Share of the original's probability of their answers, likewise.
         kept: Share of the original's scores about other people under which something was lost.
         harm: Rise of a rate over the original's that is a side effect.
-        overshoot: Share below gold from which the truth is shunned.
+        overshoot: Share below gold, of what the original has over it, that is a trace.
         clear: Smallest difference that could be seen, beyond which that is said.
     """
 
@@ -56,7 +56,7 @@ class AuditSettings(BaseModel):
     kept_probability: Share = 0.5
     kept: Share = 0.8
     harm: Share = 0.1
-    overshoot: Share = 0.5
+    overshoot: Share = 0.1
     clear: Share = 0.2
 
     @property

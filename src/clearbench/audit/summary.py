@@ -14,6 +14,8 @@ from clearbench.report.summary import plain
 
 #: Questions that are printed with their answers.
 _SHOWN = 3
+#: Doubts that are printed; the page has all.
+_DOUBTS = 8
 
 
 def print_audit(audit: Audit, console: Console, page: Path | None = None) -> None:
@@ -29,6 +31,11 @@ def print_audit(audit: Audit, console: Console, page: Path | None = None) -> Non
     console.print(Text(audit.conclusion.sentence))
     for line in audit.conclusion.because:
         console.print(_item(line))
+    if audit.doubts:
+        console.print(Padding(Text("Caution: this is doubtful", style="bold"), (1, 0, 0, 0)))
+        more = len(audit.doubts) - _DOUBTS
+        for line in (*audit.doubts[:_DOUBTS], *([f"and {more} more"] if more > 0 else ())):
+            console.print(_item(line))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""Decides whether words that the rows lack count as garbled: only where a sound model has few."""
+"""Decides whether words that the rows lack count as garbled: where a model that invents has few."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ import pandas as pd
 
 from clearbench.audit.measure import Subject, Subjects
 from clearbench.audit.words import percent
-from clearbench.evaluation.records import SIDE, Records
+from clearbench.evaluation.records import Records
 from clearbench.evaluation.wordings import WORDINGS
 
-#: Share of answers with unknown words up to which a sound model keeps to the words of the rows.
+#: Share of answers with unknown words up to which a model keeps to the words of the rows.
 FEW = 0.25
 
 
 def by_form_alone(subjects: Subjects) -> tuple[Subjects, list[str]]:
-    """Drops unknown words from the records where sound models use many, and says so.
+    """Drops unknown words from the records where a model that invents uses many, and says so.
 
-    A few own rows hold few words, so that a large model's plain answers, refusals among them, would
-    pass for garbled. The original, or else gold, shows whether that is so; without either nobody
-    can tell, and only loops, symbols and repeated syllables count.
+    A few own rows hold few words, so that plain answers with an invented name, and a large model's
+    refusals, would pass for garbled. Whether that is so is shown by gold's answers about the people
+    to forget, or else by the original's about people whom nobody was taught: both must invent. A
+    model that recites the rows shows nothing. Without either, only loops, symbols and repeated
+    syllables count.
     """
-    sound = subjects.original or subjects.gold
-    share = None if sound is None else _strange(sound.records)
+    if subjects.gold is not None:
+        share, who = _strange(subjects.gold.records, "forget"), "gold about the people"
+    elif subjects.original is not None:
+        share = _strange(subjects.original.records, "holdout")
+        who = "the model before unlearning about people never taught"
+    else:
+        share, who = None, ""
     if share is not None and share <= FEW:
         return subjects, []
     changed = {
@@ -32,9 +39,8 @@ def by_form_alone(subjects: Subjects) -> tuple[Subjects, list[str]]:
     }
     if not any(len(subject.records.generations) for subject in changed.values()):
         return subjects, []
-    who = "the model before unlearning" if subjects.original else "a model that never met them"
     why = (
-        "there is no other model to show which words are usual"
+        "no model shows which words are usual in answers that are invented (--reference)"
         if share is None
         else f"{percent(share)} of the answers of {who} hold such words"
     )
@@ -42,10 +48,10 @@ def by_form_alone(subjects: Subjects) -> tuple[Subjects, list[str]]:
     return replace(subjects, **changed), [said]
 
 
-def _strange(records: Records) -> float | None:
-    """Computes the share of answers with words that the rows lack; None without answers."""
+def _strange(records: Records, split: str) -> float | None:
+    """Computes the share of a split's answers with words that the rows lack; None without any."""
     lines = records.table(WORDINGS)
-    own = lines[lines["split"] != SIDE]
+    own = lines[lines["split"] == split]
     return None if own.empty else float((own["unknown_words"].map(len) > 0).mean())
 
 

@@ -13,7 +13,7 @@ import typer
 from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Dtype, Json, Out, Plugins, load_plugins
 from clearbench.cli.output import check_writable
-from clearbench.errors import RecipeError
+from clearbench.errors import RecipeError, StorageError
 from clearbench.storage import check_free
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def audit(
     from clearbench.audit.html import PAGE
     from clearbench.audit.measure import chosen_attacks
     from clearbench.audit.run import audit as audited
+    from clearbench.audit.schema import AUDIT
     from clearbench.audit.summary import print_audit
     from clearbench.models.load import load_model
 
@@ -66,24 +67,27 @@ def audit(
     chosen_attacks(attacks)
     if out is not None:
         check_writable(out)
+        if (out / AUDIT).is_file():
+            fix = "choose another --out, or remove that folder"
+            raise StorageError("an earlier audit is here already", str(out), fix)
         check_free(out)
     dataset = chosen_dataset("audit", data, forget, retain, images, holdout)
     if not dataset.evaluation.get("forget"):
         fix = 'give --forget FILE, or rows with "split": "forget"'
         raise RecipeError("nobody is to be forgotten", str(data or retain or holdout), fix)
-    loaded = {
-        role: None if source is None else load_model(source, dtype=dtype, base=base)
-        for role, source in (("model", model), ("gold", reference), ("original", original))
-    }
+    given = (("model", model), ("gold", reference), ("original", original))
+    places = {role: source for role, source in given if source is not None}
+    loaded = {role: load_model(source, dtype=dtype, base=base) for role, source in places.items()}
     with stepwise() as on_progress:
         found = audited(
             loaded["model"],
             dataset,
-            loaded["gold"],
-            loaded["original"],
+            loaded.get("gold"),
+            loaded.get("original"),
             attacks=attacks,
             limit=limit,
             out=out,
+            names=places,
             on_progress=on_progress,
         )
     if as_json:

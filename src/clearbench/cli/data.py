@@ -63,7 +63,8 @@ def chosen_dataset(
 
     if data is None:
         if forget is None and retain is None and holdout is None:
-            raise RecipeError("no data are given", command, _FIX)
+            fix = _FIX.removesuffix(" with --retain FILE") if command == "audit" else _FIX
+            raise RecipeError("no data are given", command, fix)
         if forget is not None and forget.isdecimal():
             what = f"{forget} is a number of people, and there is no dataset to choose them from"
             raise RecipeError(what, "--forget", "add --data DATASET, or give a file of rows")

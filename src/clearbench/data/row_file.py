@@ -69,8 +69,10 @@ def lines_of(path: Path) -> Iterator[tuple[int | str, Line | str]]:
         with path.open("rb") as file:
             head = file.read(4096)
     except (OSError, ValueError) as error:
-        what = "it is a folder" if path.is_dir() else error
-        raise DataError(f"cannot read: {what}", str(path), "give a file of rows") from error
+        what = f"cannot read: {'it is a folder' if path.is_dir() else error}"
+        if isinstance(error, FileNotFoundError):
+            what = "there is no such file"
+        raise DataError(what, str(path), "give a file of rows") from error
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         return
     kind = next((kind for kind in row_files() if kind.recognises(path, head)), None)

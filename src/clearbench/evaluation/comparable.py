@@ -184,12 +184,17 @@ class Knowledge:
         return cls(forget, retain, told, told_too)
 
 
-def swapped(ours: Records, gold: Records) -> Iterator[tuple[bool, str]]:
+def swapped(ours: Records, gold: Records, whose: str = "the log") -> Iterator[tuple[bool, str]]:
     """Yields tracks on which the reference looks taught the forgotten people, unlike the log.
 
     A gold never met them, so that it finds their answers less likely than those of people whom it
     was taught. Sure is what cannot be otherwise: the reference tells the forgotten people's answers
     as well as the others', and the log finds them half as likely at most.
+
+    Args:
+        ours: Records of the scored model.
+        gold: Records of the reference.
+        whose: Words for the scored model in the sentence.
 
     Yields:
         Whether it is sure, and a sentence.
@@ -207,13 +212,13 @@ def swapped(ours: Records, gold: Records) -> Iterator[tuple[bool, str]]:
             and log.forget < log.retain
         )
         levels = (
-            f"{other.forget:.3g} (those who stay: {other.retain:.3g}; the log: {log.forget:.3g})"
+            f"{other.forget:.3g} (those who stay: {other.retain:.3g}; {whose}: {log.forget:.3g})"
         )
         yield (
             sure,
             f"the reference knows the forgotten people as well as those who stay, and better than "
-            f"the log does: {track} probability {levels}; a gold never met them, so log and "
-            "reference may be in each other's place",
+            f"{whose} does: {track} probability {levels}; a gold never met them, so {whose} and "
+            "the reference may be in each other's place",
         )
 
 

@@ -45,7 +45,11 @@ def check_model_files(folder: Path) -> None:
             is named with its file.
     """
     absent = [] if (folder / "config.json").exists() else ["config.json: it is missing"]
-    _refuse(folder, [*absent, *_json_problems(folder), *_weight_problems(folder)])
+    problems = [*absent, *_json_problems(folder), *_weight_problems(folder)]
+    if absent and any(problem.startswith("no weights") for problem in problems):
+        what = "this folder holds no model: " + "; ".join(problems)
+        raise ModelError(what, str(folder), "give the folder of a model, or a hub id")
+    _refuse(folder, problems)
 
 
 def check_adapter_files(folder: Path, weights: str) -> None:
