@@ -19,7 +19,7 @@ from clearbench.report.html import PAGE, _spot, refresh_page
 from clearbench.report.private import public_facts, without_paths
 from clearbench.report.rows import Cell, TableRow, columns, interval, main_table
 from clearbench.report.sections import section
-from clearbench.report.summary import _judged, _plain, print_summary
+from clearbench.report.summary import _judged, plain, print_summary
 from clearbench.report.svg import colours
 from clearbench.report.tables import methods
 from clearbench.report.tradeoff import _place
@@ -217,4 +217,4 @@ def test_nothing_private_is_a_fact() -> None:
 
 
 def test_names_cannot_move_the_cursor() -> None:
-    assert _plain("Ann\x1b[2J\n Lee\x07") == "Ann [2J Lee"
+    assert plain("Ann\x1b[2J\n Lee\x07") == "Ann [2J Lee"
