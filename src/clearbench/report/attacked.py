@@ -138,8 +138,10 @@ def _figures(
 
 def _title(key: str, known: Mapping[str, Description], number: str) -> str:
     _, track, name = key.split(".")
-    title = metric_words(f"{name}_{number}", known).title
-    return f"{title.split(':')[0]} ({track})"
+    own = name.removesuffix("_all")
+    title = metric_words(f"{own}_{number}", known).title
+    shown = "" if own == name else ", with the rows that it was shown"
+    return f"{title.split(':')[0]} ({track}){shown}"
 
 
 def _line(row: AnyRow, palette: Mapping[str, str]) -> dict[str, Any]:
