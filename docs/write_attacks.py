@@ -77,7 +77,7 @@ def _curves(row: Row, track: str) -> dict[str, tuple[Point, ...]]:
 def _part(name: str, results: Results, model: str, track: str, rows: Sequence[Row]) -> str:
     attacks = list(dict.fromkeys(attack for row in rows for attack in _curves(row, track)))
     titles = _titles(results, attacks)
-    picture = f"attacks-{name}-{model}-{track}.svg"
+    picture = f"attacks-{name}-{model}-{track}.png"
     _draw(rows, track, attacks, titles, DOCS / "images" / picture)
     golds = [row for row in rows if row.method == "gold"]
     tried = [row for row in rows if not row.is_anchor]
@@ -191,7 +191,7 @@ def _draw(
     rows: Sequence[Row], track: str, attacks: Sequence[str], titles: Mapping[str, str], file: Path
 ) -> None:
     palette = colours([row.method for row in rows if not row.is_anchor])
-    with mpl.rc_context({"font.size": 8, "svg.hashsalt": file.name, "axes.spines.top": False}):
+    with mpl.rc_context({"font.size": 8, "axes.spines.top": False}):
         columns = min(3, len(attacks))
         lines = -(-len(attacks) // columns)
         figure = Figure(figsize=(4.2 * columns, 2.9 * lines + 0.5), layout="constrained")
@@ -204,11 +204,11 @@ def _draw(
                 thick = 2.4 if row.is_anchor else 1.3
                 numbered = points[-1].level[0].isdigit() or attack.startswith("quantisation")
                 style = "--" if row.method == "original" else "-"
-                style = style if numbered else ""
+                style = style if numbered else "none"
                 axes.plot(
                     [point.level for point in points],
                     [point.value.value for point in points],
-                    style,
+                    linestyle=style,
                     marker="o",
                     ms=3,
                     lw=thick,
@@ -220,7 +220,7 @@ def _draw(
             axes.tick_params(axis="x", rotation=35)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-        figure.savefig(file, metadata={"Date": None, "Creator": None})
+        figure.savefig(file, dpi=90, metadata={"Software": None})
 
 
 def main() -> None:

@@ -16,10 +16,10 @@ from clearbench.attacks.signals import Signals
 from clearbench.errors import RecipeError
 from clearbench.runs.code import modules_of
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
+from clearbench.runs.stages.attack import SCORES, read_attack_scores
 from clearbench.runs.stages.shadow_heads import MatchStage
-from clearbench.storage import read_json, write_json
+from clearbench.storage import write_json
 
-SCORES = "scores.json"
 #: Last part of the keys of accuracies, after the split of the people and the track.
 ACCURACY = "heads_accuracy"
 
@@ -86,7 +86,7 @@ class HeadsAttackStage(Stage):
 
     def found(self, inputs: StageInputs) -> dict[str, Any]:
         """Reads what the finished stage wrote."""
-        return dict(read_json(inputs.store.finished(self.key) / SCORES))
+        return read_attack_scores(inputs.store.finished(self.key))
 
 
 @dataclass(frozen=True)
