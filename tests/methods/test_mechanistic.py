@@ -210,7 +210,7 @@ def entering(model: TokenModel, batch: Batch, layer: int) -> Tensor:
     block = model._layers[layer]
     handle = block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
-        model.answers([batch])
+        model.answers([batch.whole()])
     handle.remove()
     return seen[-1]
 

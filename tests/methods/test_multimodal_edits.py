@@ -43,7 +43,7 @@ def hidden_units(model: Model, batches: Any, where: Callable[[Any], Tensor]) -> 
 
         blocks = [(n, m) for n, m in model.module.named_modules() if n.endswith(".mlp")]
         handles = [block.register_forward_hook(keep(path)) for path, block in blocks]
-        model.answers([batch])
+        model.answers([batch.whole()])
         for handle in handles:
             handle.remove()
         for path, entered in seen.items():

@@ -163,8 +163,9 @@ def test_a_loss_that_mixes_heads_is_found(taught: list[HeadModel], mixed: type[M
 
 def test_a_gradient_that_is_not_finite_is_said(taught: list[HeadModel]) -> None:
     dataset = tiny_dataset().for_kind("classifier")
-    with pytest.raises(Diverged):
+    with pytest.raises(Diverged) as caught:
         unlearn_many(stacked(taught), dataset, _Broken(), ("image",), FORGET, SEEDS)
+    assert "gradient_norm" in caught.value.what, "said in the step in which it was computed"
 
 
 def test_settings_that_are_not_followed_are_refused_in_teaching(features: Features) -> None:

@@ -23,7 +23,7 @@ class Batch:
         owners: Index of the item that each answer token belongs to, (tokens,).
         items: Items of the batch; several may share a row.
         media: Keys of the media, in the order of their tensors.
-        trees: Trees it was collated from; none where its media were replaced.
+        trees: Trees it was collated from; none where its media were replaced, or it is read whole.
     """
 
     inputs: dict[str, Tensor]
@@ -54,6 +54,10 @@ class Batch:
     def showing(self, pixels: Tensor) -> Batch:
         """Replaces the images, given as the network takes them, and keeps the questions."""
         return replace(self, inputs=self.inputs | {"pixel_values": pixels}, media=(), trees=())
+
+    def whole(self) -> Batch:
+        """Returns a batch that is read in one pass, for those who look at what its layers do."""
+        return replace(self, trees=())
 
     def to(self, device: torch.device) -> Batch:
         """Moves the batch to another device."""

@@ -271,7 +271,7 @@ class Model(Weights, ABC):
         try:
             for batch in batches:
                 entered.clear()
-                self.answers([batch])
+                self.answers([batch.whole()])
                 for name, values in entered.items():
                     patches = values.dim() > 2 and self.part_of(name) == "vision"
                     seen = batch.inputs.get("attention_mask") if everywhere else None

@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
 from clearbench.batches.collate import collate
-from clearbench.batches.items import Item
+from clearbench.batches.items import Item, cut_padding
 from clearbench.batches.trees import Tree, merge
 from clearbench.data.modality import modalities, modality
 from clearbench.methods.guard import FittedGuard
@@ -172,9 +172,23 @@ class TokenReader(Model):
         self.forwards += len(batches)
         parts = []
         for batch in batches:
-            logits = self._logits(batch, batch.places)
+            logits = self._answer_logits(batch)
             parts.append(Answers(logits, batch.targets, batch.owners, batch.items))
         return Answers.join(parts)
+
+    def _answer_logits(self, batch: Batch) -> Tensor:
+        """Computes (tokens, vocabulary) answer logits; short rows are read apart from long ones."""
+        apart = not self.guards and all(len(tree.items) == 1 for tree in batch.trees)
+        groups = cut_padding([len(tree) for tree in batch.trees]) if apart else []
+        if len(groups) < 2 or not self._is_fast(batch):
+            return self._logits(batch, batch.places)
+        parts, places = [], []
+        for group in groups:
+            (part,) = self.collate([batch.trees[row] for row in group])
+            parts.append(self._logits(part, part.places))
+            mine = torch.isin(batch.owners, torch.tensor(group, device=batch.owners.device))
+            places.append(mine.nonzero()[:, 0])
+        return torch.cat(parts)[torch.cat(places).argsort()]
 
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
         """Yields (tokens, vocabulary) logits at flat places, some tokens at a time."""

@@ -133,7 +133,7 @@ class TokenStates(TokenReader):
 
         handle = self._layers[layer - 1].register_forward_hook(put)
         try:
-            return self.answers([batch])
+            return self.answers([batch.whole()])
         finally:
             handle.remove()
 
