@@ -13,14 +13,11 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from torch import Tensor
 
 from clearbench.attacks.signals import Numbers, Signals
 from clearbench.evaluation.score import Score, mean_score
-from clearbench.evaluation.templates import enrolled
 
 FILE = "matches.safetensors"
 #: Roles of people in a half, whose images have an accuracy each.
@@ -106,29 +103,3 @@ def signal_of(cosines: Numbers, signal: MatchSignal) -> Numbers:
     bounded = np.clip(cosines, -MOST, MOST)
     share: Numbers = np.log((1 + bounded) / 2)
     return share if signal == "log_prob" else share - np.log((1 - bounded) / 2)
-
-
-def match_images(embeddings: Tensor, people: Ints) -> tuple[Numbers, Numbers]:
-    """Computes every image's cosine to its own template and the largest to another's.
-
-    Args:
-        embeddings: Embeddings of one model, as they are, (images, width).
-        people: Person of each image, (images,); two images or more of each.
-
-    Returns:
-        Two arrays, (images,).
-    """
-    known, owner = np.unique(people, return_inverse=True)
-    places, chosen = torch.from_numpy(owner), torch.from_numpy(enrolled(people))
-    sums = embeddings.new_zeros(len(known), embeddings.shape[1])
-    sums.index_add_(0, places[chosen], embeddings[chosen])
-    cosines = _unit(embeddings) @ _unit(sums).T  # a sum points where its mean does
-    rows = torch.arange(len(places))
-    own = cosines[rows, places].clone()
-    cosines[rows, places] = -1.0
-    other = cosines.max(dim=1).values
-    return own.double().numpy(), other.double().numpy()
-
-
-def _unit(vectors: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(vectors, dim=-1)

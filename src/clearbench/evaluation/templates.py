@@ -64,10 +64,8 @@ def match(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Matches every image that is not enrolled with the templates.
 
-    Enrolled images are left out (errata E56: templates contain the images they match).
-
-    A template is the mean of a person's enrolled embeddings, as they are, then brought to length 1.
-    Somebody with a single image has none and is left out.
+    Enrolled images are left out (errata E56: templates contain the images they match), and the
+    images of somebody who has only one.
 
     Args:
         vectors: Embeddings, (images, width).
@@ -77,18 +75,38 @@ def match(
         Indices of the images, their cosine to their own person's template, and the
         largest to any other person's (-1 where there is no other person), all (scored,).
     """
-    precise: NDArray[np.float64] = vectors.astype(np.float64)
     chosen = enrolled(people)
-    known = np.unique(people[chosen])
-    scored = np.flatnonzero(~chosen & np.isin(people, known))
+    kept = np.flatnonzero(np.isin(people, people[chosen]))
+    scored = np.flatnonzero(~chosen[kept])
     if not len(scored):
         return scored, np.zeros(0), np.zeros(0)
+    own, other = template_cosines(vectors[kept], people[kept])
+    return kept[scored], own[scored], other[scored]
+
+
+def template_cosines(
+    vectors: Floats, people: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Computes every image's cosine to its own person's template and the largest to another's.
+
+    A template is the mean of a person's enrolled embeddings, as they are, then brought to length 1.
+
+    Args:
+        vectors: Embeddings, (images, width).
+        people: Person on each image, (images,); two images or more of each.
+
+    Returns:
+        Two arrays, (images,); -1 in the second where there is no other person.
+    """
+    precise: NDArray[np.float64] = vectors.astype(np.float64)
+    chosen = enrolled(people)
+    known, owners = np.unique(people, return_inverse=True)
     means = [precise[chosen & (people == person)].mean(axis=0) for person in known]
-    cosines = _unit(precise[scored]) @ _unit(np.stack(means)).T
-    places = (np.arange(len(scored)), np.searchsorted(known, people[scored]))
+    cosines = _unit(precise) @ _unit(np.stack(means)).T
+    places = (np.arange(len(people)), owners)
     own = cosines[places].copy()
     cosines[places] = -1.0
-    return scored, own, cosines.max(axis=1)
+    return own, cosines.max(axis=1)
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

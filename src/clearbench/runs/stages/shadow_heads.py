@@ -19,12 +19,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clearbench.attacks.matches import ROLES, Matches, match_images
+from clearbench.attacks.matches import ROLES, Matches
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modality
 from clearbench.errors import RecipeError
-from clearbench.evaluation.templates import enrolled
+from clearbench.evaluation.templates import enrolled, template_cosines
 from clearbench.methods.base import Method, method
 from clearbench.models.classifier import Classifier
 from clearbench.models.embedding_heads import (
@@ -302,7 +302,8 @@ class MatchStage(Stage):
         for number, role in enumerate(ROLES):
             roles[np.isin(people, sorted(dataset.people(role)))] = number
         projections = half.weights(inputs)["projection.weight"]
-        found = [match_images(seen @ weight.T, people) for weight in projections]
+        embedded = ((seen @ weight.T).cpu().numpy() for weight in projections)
+        found = [template_cosines(vectors, people) for vectors in embedded]
         own, other = (np.stack(arrays) for arrays in zip(*found, strict=True))
         return own, other, np.broadcast_to(roles, own.shape)
 
