@@ -82,6 +82,19 @@ def test_the_page_shows_them_beside_published_numbers(run: Json) -> None:
     assert page.count(">CLEAR ") == 2  # of original and gold; it has no plain ascent
 
 
+@pytest.mark.parametrize("worst", [0.25, 0.5])
+def test_the_worst_level_has_a_column_where_it_is_not_the_only_one(run: Json, worst: float) -> None:
+    key = f"{RECOVERY}_worst"
+    for row in run["rows"]:
+        row["attacks"][key] = a_score(0.25, 0.125, 0.375)
+    run["rows"][-1]["attacks"][key]["value"] = worst
+    results = Results.parse(run, "test")
+    (group,) = groups(results)
+    found = attacked(group, results, colours(methods([group])), known_descriptions(results))
+    assert found is not None
+    assert (key in {column.key for column in found.columns}) is (worst != 0.25)
+
+
 def test_no_attack_no_section(run: Json) -> None:
     for row in run["rows"]:
         for name in ("attack_curves", "attack_drawings", "failed_attacks"):

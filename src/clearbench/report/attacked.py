@@ -94,7 +94,8 @@ def attacked(
     )
     if not keys and not failed:
         return None
-    columns = tuple(_column(key, known) for key in keys if _about(key, group))
+    shown = [key for key in keys if _about(key, group) and not _repeats(key, rows)]
+    columns = tuple(_column(key, known) for key in shown)
     published = VISION_TRACK if group.model == "classifier" else {}
     figures = tuple(_figures(rows, group, palette, known))
     return Attacked(columns, scores, published, figures, failed)
@@ -106,6 +107,13 @@ def _single(results: Results) -> Any:
 
 def _about(key: str, group: Group) -> bool:
     return key.split(".")[1] in group.tracks
+
+
+def _repeats(key: str, rows: Sequence[Row]) -> bool:
+    """Whether a number at the worst level is that of the only level, for every row."""
+    plain = key.removesuffix("_worst")
+    mine = [(row.attacks.get(key), row.attacks.get(plain)) for row in rows]
+    return key != plain and all(worst == only for worst, only in mine)
 
 
 def _column(key: str, known: Mapping[str, Description]) -> AttackColumn:
