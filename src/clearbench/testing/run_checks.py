@@ -163,4 +163,5 @@ def saves_without_pickles(bench: Bench) -> None:
                 load_adapter(again, Path(folder))
             ours = model.answers(model.batch(batch)).logits
             theirs = again.answers(again.batch(batch)).logits
-        must(torch.allclose(ours, theirs, atol=1e-6), "other logits after saving and loading")
+        alike = torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+        must(alike, "other logits after saving and loading")
