@@ -15,8 +15,8 @@ from clearbench.data.modality import modalities, modality_of
 Kind = Literal["language", "vision-language", "classifier"]
 #: Number of logits that fit into a core's cache, with what is computed from them.
 CACHED = 2**17
-#: Share of a batch's padded tokens for which its short rows are read apart: a further pass through
-#: the network costs about as much.
+#: Smallest share of a batch's padded tokens for which its short rows are read apart. Chosen, not
+#: measured: where a quarter is padding, reading apart saves 8 to 13 % of a pass.
 LEAST_SAVED = 0.05
 
 
@@ -115,12 +115,11 @@ def cut(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return groups
 
 
-def cut_padding(lengths: Sequence[int], least: float = LEAST_SAVED) -> list[list[int]]:
-    """Groups indices into short and long rows, where padding each apart saves tokens.
+def cut_padding(lengths: Sequence[int]) -> list[list[int]]:
+    """Groups indices into short and long rows, where padding each apart saves `LEAST_SAVED`.
 
     Args:
         lengths: Number of tokens of each row.
-        least: Smallest share of the padded tokens that must be saved.
 
     Returns:
         One group or two, each in increasing order; none of no rows.
@@ -131,6 +130,6 @@ def cut_padding(lengths: Sequence[int], least: float = LEAST_SAVED) -> list[list
     longest, rows = lengths[order[-1]], len(order)
     padded = [k * lengths[order[k - 1]] + (rows - k) * longest for k in range(1, rows)]
     best = min(range(len(padded)), key=padded.__getitem__, default=None)
-    if best is None or padded[best] > (1 - least) * rows * longest:
+    if best is None or padded[best] > (1 - LEAST_SAVED) * rows * longest:
         return [list(range(rows))]
     return [sorted(order[: best + 1]), sorted(order[best + 1 :])]

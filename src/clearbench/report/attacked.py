@@ -110,7 +110,7 @@ def _about(key: str, group: Group) -> bool:
 
 
 def _repeats(key: str, rows: Sequence[Row]) -> bool:
-    """Whether a number at the worst level is that of the only level, for every row."""
+    """Whether a number at the worst level is the attack's plain number, for every row."""
     plain = key.removesuffix("_worst")
     mine = [(row.attacks.get(key), row.attacks.get(plain)) for row in rows]
     return key != plain and all(worst == only for worst, only in mine)
