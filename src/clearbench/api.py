@@ -319,7 +319,7 @@ def run_recipe(
         store: Folder of stages that several runs share; None for one in `out`.
         console: Console for the progress; None for standard error.
     """
-    from clearbench.report.html import refresh_page
+    from clearbench.report.refresh import refresh_page
     from clearbench.runs.run import run
 
     resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)

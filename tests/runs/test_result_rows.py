@@ -16,6 +16,7 @@ from clearbench.runs import results as assembling
 from clearbench.runs import upkeep
 from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime
+from clearbench.runs.files import RECIPE
 from clearbench.runs.folders import differences
 from clearbench.runs.plan import Family, PlannedRow, plan
 from clearbench.runs.recipe import dump_recipe, parse_recipe
@@ -24,7 +25,7 @@ from clearbench.runs.schema import Row, Scored
 from clearbench.runs.stage import StageOutcome
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.store import Store
-from clearbench.runs.written import RECIPE, refuse_other_recipe
+from clearbench.runs.written import refuse_other_recipe
 from clearbench.storage import new_folder
 from clearbench.testing import tiny_dataset
 

@@ -105,7 +105,7 @@ def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
     plugin: Plugins = None,
 ) -> None:
-    """Writes the page of a run again from its results; plugins bring the words of their metrics."""
+    """Writes the page of a run again from its results, with the words that the run kept."""
     from clearbench.report.html import write_page
     from clearbench.runs.schema import read_results
 
@@ -134,8 +134,8 @@ def view(
 
 def _summary(folder: Path) -> Path:
     """Prints the summary of a run, and returns its page, which is written where it is missing."""
-    from clearbench.report.html import refresh_page
     from clearbench.report.measures import failed_metrics
+    from clearbench.report.refresh import refresh_page
     from clearbench.report.summary import print_summary
     from clearbench.runs.schema import read_details, read_results
 

@@ -22,6 +22,7 @@ from clearbench.runs.schema import Results, read_results
 from clearbench.runs.stage import Stage
 from clearbench.runs.stages.data import DataStage, stored_data
 from clearbench.runs.store import Store
+from clearbench.runs.wording import wording
 from clearbench.runs.written import (
     damaged_files,
     refuse_other_recipe,
@@ -153,7 +154,7 @@ def run(
         outcomes = execute(planned.stages, planned.store, runtime, console)
         ended = EndedRun(planned.store, outcomes)
         results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
-        shown = details(planned.dataset, planned.families, ended)
+        shown = details(planned.dataset, planned.families, ended, wording(results))
         return write_results(results, shown, recipe, out)
 
 

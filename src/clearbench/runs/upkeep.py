@@ -9,12 +9,13 @@ from typing import Any
 
 from clearbench.errors import ClearbenchError, RecipeError, StorageError
 from clearbench.runs.execute import with_parents
+from clearbench.runs.files import RECIPE
 from clearbench.runs.reasons import changes_since
 from clearbench.runs.recipe import Recipe, load_recipe
 from clearbench.runs.run import STAGES, data_stage, plan_run
 from clearbench.runs.stages.model import ModelSource
 from clearbench.runs.store import Store
-from clearbench.runs.written import RECIPE, damaged_files
+from clearbench.runs.written import damaged_files
 from clearbench.storage import MANIFEST
 from clearbench.writing import remove
 

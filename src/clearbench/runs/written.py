@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from clearbench.errors import StorageError
+from clearbench.runs.files import PAGE, RECIPE
 from clearbench.runs.recipe import WORDS, Recipe, dump_recipe
 from clearbench.runs.schema import DETAILS, RESULTS, Details, Results, read_details, read_results
 from clearbench.storage import (
@@ -22,7 +23,6 @@ from clearbench.storage import (
 )
 from clearbench.writing import remove_leftovers
 
-RECIPE, PAGE = "recipe.yaml", "report.html"
 #: Files of a run's folder besides its stages.
 FILES = (RECIPE, DETAILS, RESULTS, PAGE, MANIFEST)
 
