@@ -67,11 +67,13 @@ def _default_folder(name: str) -> Path:
 
 def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     """Prints every stage, whether it will be made, and why."""
+    from clearbench.runs.data_part import data_stage
+    from clearbench.runs.files import STAGES
     from clearbench.runs.reasons import reasons
-    from clearbench.runs.run import STAGES, data_stage, plan_run
+    from clearbench.runs.run import plan_run
     from clearbench.runs.store import Store
 
-    listed = reasons([data_stage(recipe)], Store(store or out / STAGES))
+    listed = reasons([data_stage(recipe.data, recipe.seed)], Store(store or out / STAGES))
     planned = plan_run(recipe, out, store, keep=False)
     listed += reasons(planned.stages, planned.store)
     for reason in listed:
