@@ -19,8 +19,8 @@ from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.load import load_model
 from clearbench.people.shipped import builtin_pool
+from clearbench.runs.files import RECIPE, STAGES
 from clearbench.runs.recipe import load_recipe
-from clearbench.runs.run import RECIPE, STAGES
 
 
 def main(run: Path) -> None:

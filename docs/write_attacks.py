@@ -14,12 +14,14 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from clearbench.attacks.base import Point
+from clearbench.attacks.point import Point
 from clearbench.evaluation.score import Score
-from clearbench.report.measures import known_descriptions, metric_words
+from clearbench.methods.base import METHODS
+from clearbench.report.measures import metric_words
 from clearbench.report.svg import colours
-from clearbench.report.words import method_label
+from clearbench.report.words import label
 from clearbench.runs.schema import Results, Row, read_results
+from clearbench.runs.wording import wording
 
 DOCS = Path(__file__).parent
 #: Recovery that counts as something left, and that counts as most of it.
@@ -94,14 +96,19 @@ def _part(name: str, results: Results, model: str, track: str, rows: Sequence[Ro
         cells += [_shown(_last(_curves(row, track).get(attack, ()))) for attack in attacks]
         kept = _kept(row, original, track)
         cells += ["" if kept is None else f"{kept:.0%}", word(row, original, track)]
-        lines.append(f"| {method_label(row.method)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {_label(row.method)} | " + " | ".join(cells) + " |")
     if golds:
         lines.append("\n" + _floor(golds[0], original, track, attacks, titles))
     return "\n".join(lines)
 
 
+def _label(name: str) -> str:
+    """A method's or an anchor's name in print."""
+    return METHODS[name].title() if name in METHODS else label(name)
+
+
 def _titles(results: Results, attacks: Sequence[str]) -> dict[str, str]:
-    known = known_descriptions(results)
+    known = wording(results).scores
     titles = {a: metric_words(f"{a}_recovery", known).title.split(":")[0] for a in attacks}
     return {attack: _short(title[:1].lower() + title[1:]) for attack, title in titles.items()}
 
@@ -213,7 +220,7 @@ def _draw(
                     ms=3,
                     lw=thick,
                     color=palette[row.method],
-                    label=method_label(row.method),
+                    label=_label(row.method),
                 )
             axes.set_title(titles[attack])
             axes.set_ylim(0, 1)

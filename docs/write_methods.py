@@ -20,7 +20,7 @@ from method_pages.measured import Setting, dump, load, measured
 from method_pages.page import WRITTEN, page
 
 from clearbench.methods.base import Method, methods
-from clearbench.runs.run import STAGES
+from clearbench.runs.files import STAGES
 from clearbench.runs.schema import read_results
 
 FOLDER = Path(__file__).parent / "methods"

@@ -16,7 +16,9 @@ from typing import Literal
 from claims.figures import Estimate, over_seeds
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from clearbench.evaluation.verdict.judge import Verdict, shown_keys
+from clearbench.evaluation.verdict.judged import shown_keys
+from clearbench.evaluation.verdict.titles import metric_titles
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.evaluation.verdict.words import subject
 from clearbench.runs.choose import shortfall
 from clearbench.runs.schema import Cost, Results, Row
@@ -222,7 +224,7 @@ def _judged(row: Row, verdict: Verdict) -> Judged:
         shortfall=rounded(shortfall(verdict)),
         distance=rounded(verdict.distance),
         kept=rounded(min(verdict.kept.values(), default=None)),
-        failing=tuple(subject(finding) for finding in verdict.of("fails")),
+        failing=tuple(subject(finding, metric_titles()) for finding in verdict.of("fails")),
         scores=dict(_scores(row, verdict)),
     )
 

@@ -15,10 +15,10 @@ from clearbench.attacks import run as attacks
 from clearbench.attacks import scoring
 from clearbench.attacks.base import attack as named_attack
 from clearbench.batches.items import item
-from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.data.modality import parse_modalities
+from clearbench.data.write_clear import write_dataset
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.checks import check_records
@@ -319,7 +319,7 @@ def run_recipe(
         store: Folder of stages that several runs share; None for one in `out`.
         console: Console for the progress; None for standard error.
     """
-    from clearbench.report.html import refresh_page
+    from clearbench.report.refresh import refresh_page
     from clearbench.runs.run import run
 
     resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)

@@ -117,15 +117,17 @@ def _protocols() -> Rows:
 
 
 def _recipes() -> Rows:
-    from clearbench.runs.recipe import builtin_recipes, load_recipe
+    from clearbench.runs.grid import expand
+    from clearbench.runs.recipe_file import builtin_recipes, read_recipe
 
     rows = []
     for name in builtin_recipes():
-        recipe = load_recipe(name)
-        runs = sum(len(entry.modalities) for entry in recipe.runs)
-        rows.append(
-            {"name": name, "title": recipe.title, "models": list(recipe.models), "runs": runs}
-        )
+        recipe = read_recipe(name)
+        runs = [run for entry in recipe.get("runs", ()) for run in expand(entry)]
+        asked = (run.get("modality") for run in runs)
+        count = sum(len(each) if isinstance(each, list) else 1 for each in asked)
+        about = {"title": recipe.get("title", ""), "models": list(recipe["models"]), "runs": count}
+        rows.append({"name": name, **about})
     return rows
 
 

@@ -12,8 +12,7 @@ from clearbench.evaluation.doubts import doubts
 from clearbench.evaluation.over_forgetting import over_forgetting, over_forgotten
 from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import Score
-from clearbench.evaluation.statistics import Band
+from clearbench.evaluation.score import Band, Score
 from clearbench.testing.records import records
 
 

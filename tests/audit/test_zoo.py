@@ -13,10 +13,10 @@ import yaml
 from clearbench.audit.zoo import TrustFile, trust_of_run
 from clearbench.errors import RecipeError
 from clearbench.runs.cache import WorkerCache
-from clearbench.runs.execute import with_parents
 from clearbench.runs.making import make_stage
 from clearbench.runs.recipe import parse_recipe
 from clearbench.runs.run import plan_run
+from clearbench.runs.stage import with_parents
 
 Cli = Callable[..., Any]
 TEACH = {"steps": 24, "batch_size": 6, "parts": ["language"], "learning_rate": 1.0e-2}

@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from clearbench.cli import app
-from clearbench.data.clear import write_dataset
+from clearbench.data.write_clear import write_dataset
 from clearbench.testing import tiny_dataset, tiny_model
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import datasets
 import pytest
 
-from clearbench.data.clear import ABOUT, COLUMNS, read_dataset, write_dataset
+from clearbench.data.clear import ABOUT, read_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
+from clearbench.data.write_clear import COLUMNS, write_dataset
 from clearbench.errors import DataError
 from clearbench.testing import tiny_dataset
 

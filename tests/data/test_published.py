@@ -335,7 +335,7 @@ def test_images_survive_as_they_are(found: Dataset) -> None:
 
 def test_it_becomes_a_folder_of_ours(found: Dataset, tmp_path: Path) -> None:
     """Runs keep their data as a built folder: nothing is lost on the way."""
-    from clearbench.data.clear import write_dataset
+    from clearbench.data.write_clear import write_dataset
 
     write_dataset(found, tmp_path)
     again = load_dataset(tmp_path)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clearbench.data.clear import write_dataset
 from clearbench.data.load import load_dataset
 from clearbench.data.store_folder import ABOUT, MEDIA, ROWS, read_rows, write_rows
+from clearbench.data.write_clear import write_dataset
 from clearbench.errors import DataError
 from clearbench.testing.world import tiny_dataset
 

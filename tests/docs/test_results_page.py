@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clearbench.evaluation.verdict.judge import Verdict
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.methods.base import methods
 from clearbench.runs.choose import shortfall
 from clearbench.runs.recipe import load_recipe

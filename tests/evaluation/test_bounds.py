@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from clearbench.errors import DataError
-from clearbench.evaluation.score import Range, Score
+from clearbench.evaluation.score import Band, Range, Score
 from clearbench.evaluation.scoring import _checked
-from clearbench.evaluation.statistics import Band, band
+from clearbench.evaluation.statistics import band
 from clearbench.evaluation.verdict.evidence import worst_answers
 from clearbench.testing.records import records
 

@@ -15,6 +15,7 @@ from clearbench.errors import DataError
 from clearbench.evaluation import engine
 from clearbench.evaluation.engine import KNOWN_NAMES, evaluate, variants
 from clearbench.evaluation.groups import RecordGroup
+from clearbench.evaluation.intervals import mean_score, within
 from clearbench.evaluation.logs.fields import number, rows
 from clearbench.evaluation.metrics.forget_quality import ForgetQuality, aligned, shared_histogram
 from clearbench.evaluation.metrics.keywords import Cloze
@@ -22,7 +23,6 @@ from clearbench.evaluation.metrics.letter_choice import lettered
 from clearbench.evaluation.metrics.template_accuracy import MATCHES, TemplateAccuracy
 from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.protocols import CLEAR
-from clearbench.evaluation.score import mean_score, within
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.tables import GroupKey
 from clearbench.testing import tiny_dataset

@@ -18,13 +18,13 @@ from scipy import stats
 from clearbench.attacks.scoring import score
 from clearbench.errors import DataError
 from clearbench.evaluation.engine import sample
+from clearbench.evaluation.intervals import clusters, mean_score
 from clearbench.evaluation.metric import metric
 from clearbench.evaluation.metrics.forget_quality import aligned, shared_histogram
 from clearbench.evaluation.metrics.outputs import kind_of_output
 from clearbench.evaluation.protocol import harmonic_mean
 from clearbench.evaluation.protocols import CLEAR
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import clusters, mean_score
 from clearbench.evaluation.scoring import truth_ratios
 from clearbench.evaluation.wordings import WORDINGS
 from clearbench.testing import tiny_dataset

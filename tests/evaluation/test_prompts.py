@@ -10,7 +10,7 @@ import pytest
 
 from clearbench import evaluate, score
 from clearbench.cli import scores, steps
-from clearbench.data.clear import write_dataset
+from clearbench.data.write_clear import write_dataset
 from clearbench.errors import RecipeError
 from clearbench.evaluation.metrics.keywords import blanked
 from clearbench.evaluation.prompts import in_letters, in_other_words, with_a_blank

@@ -12,11 +12,13 @@ from scipy import stats
 
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.verdict import estimates, tests
-from clearbench.evaluation.verdict.evidence import COLUMNS, ShownAnswer, evidence, worst_answers
-from clearbench.evaluation.verdict.judge import RestsOn, Verdict, judge, word_of
+from clearbench.evaluation.verdict.evidence import COLUMNS, evidence, worst_answers
+from clearbench.evaluation.verdict.finding import Finding
+from clearbench.evaluation.verdict.judge import RestsOn, judge
 from clearbench.evaluation.verdict.seeds import over_seeds
 from clearbench.evaluation.verdict.settings import VerdictSettings
-from clearbench.evaluation.verdict.tests import Finding
+from clearbench.evaluation.verdict.titles import metric_titles
+from clearbench.evaluation.verdict.verdict import ShownAnswer, Verdict, word_of
 from clearbench.evaluation.verdict.words import subject
 from clearbench.evaluation.wordings import WORDINGS, key_words, unknown_words
 from clearbench.testing.controls import control_models, destroyed, mixed
@@ -282,7 +284,7 @@ def test_the_worst_answers_are_leaks(models: tuple[Records, Records, Records]) -
     ],
 )
 def test_a_finding_is_named_in_words(key: str, words: str) -> None:
-    assert subject(tests.missing(key, "left", 1 / 3)) == words
+    assert subject(tests.missing(key, "left", 1 / 3), metric_titles()) == words
 
 
 def test_people_who_were_not_asked_leave_it_open(models: tuple[Records, Records, Records]) -> None:

@@ -13,10 +13,10 @@ from scipy import stats
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.verdict import tests
 from clearbench.evaluation.verdict.evidence import COLUMNS, evidence
-from clearbench.evaluation.verdict.judge import Verdict, word_of
+from clearbench.evaluation.verdict.finding import Finding
 from clearbench.evaluation.verdict.seeds import over_seeds
 from clearbench.evaluation.verdict.settings import VerdictSettings
-from clearbench.evaluation.verdict.tests import Finding
+from clearbench.evaluation.verdict.verdict import Verdict, word_of
 from clearbench.testing.records import records
 
 SETTINGS = VerdictSettings()
@@ -216,11 +216,11 @@ def test_the_verdict_on_one_modality() -> None:
     leaked = finding("forget.image.likelihood", "person", "fails", who=(3,), estimate=0.9, rows=4)
     text, kept = finding("forget.text.probability"), finding("retain.image.rouge_l", "kept")
     both = made("did not", leaked, text, kept, people={3: "Ada Lim"})
-    assert both.on("both") is both
-    on_text = both.on("text")
+    assert both.on("both", {}) is both
+    on_text = both.on("text", {})
     assert (on_text.word, on_text.modality) == ("forgot", "text")
     assert on_text.findings == (text, kept) and on_text.reasons == ("every test holds",)
-    on_image = both.on("image")
+    on_image = both.on("image", {})
     assert on_image.word == "did not" and on_image.findings == (leaked, kept)
     assert on_image.reasons[0].startswith("Each person, image: Ada Lim: 90% left")
 
@@ -270,6 +270,6 @@ def test_words_name_the_model_that_is_compared_with() -> None:
                    estimate=0.3, rows=9)  # fmt: skip
     for reference, words in (("gold", "gold 20%"), ("original", "the original 10%")):
         chosen = rate.model_copy(update={"reference": reference})
-        assert f"50% of answers, {words}" in sentence(chosen, {})
+        assert f"50% of answers, {words}" in sentence(chosen, {}, {})
     kept = finding("retain.text.rouge_l", "kept", "fails", estimate=0.5, rows=9, reference="gold")
-    assert "50% of gold's kept" in sentence(kept, {})
+    assert "50% of gold's kept" in sentence(kept, {}, {})

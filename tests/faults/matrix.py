@@ -30,7 +30,7 @@ sys.path.insert(0, str(HERE))
 from rich.console import Console  # noqa: E402
 
 from clearbench.errors import ClearbenchError  # noqa: E402
-from clearbench.report.html import refresh_page  # noqa: E402
+from clearbench.report.refresh import refresh_page  # noqa: E402
 from clearbench.runs import execute, work  # noqa: E402
 from clearbench.runs.cache import WorkerCache  # noqa: E402
 from clearbench.runs.recipe import parse_recipe  # noqa: E402

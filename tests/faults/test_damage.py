@@ -13,7 +13,7 @@ import yaml
 from clearbench.cli import main
 from clearbench.errors import StorageError
 from clearbench.runs.folders import list_runs, show_run
-from clearbench.runs.upkeep import verify_run
+from clearbench.runs.verify import verify_run
 
 
 def test_a_damaged_file_of_every_kind_is_named_and_made_again(

@@ -28,7 +28,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.methods.base import methods
 from clearbench.models.base import Model
 from clearbench.storage import write_json

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from clearbench.batches.items import Item, Kind
+from clearbench.batches.items import Item
+from clearbench.batches.kind import Kind
 from clearbench.errors import ModelError
 from clearbench.methods.base import method
 from clearbench.methods.mllm_eraser import MLLMEraser

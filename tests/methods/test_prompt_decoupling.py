@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.errors import RecipeError
 from clearbench.methods.base import method
 from clearbench.methods.decoupling import decoupling_term

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from clearbench.batches.items import Kind, item
+from clearbench.batches.items import item
+from clearbench.batches.kind import Kind
 from clearbench.errors import ModelError
 from clearbench.models.load import load_model
 from clearbench.models.model_files import UNSAFE

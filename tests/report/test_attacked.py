@@ -10,11 +10,11 @@ import pytest
 from clearbench.report.attacked import attacked
 from clearbench.report.groups import groups
 from clearbench.report.html import render
-from clearbench.report.measures import known_descriptions
 from clearbench.report.svg import colours
 from clearbench.report.tables import methods
 from clearbench.report.vision_track import VISION_TRACK
 from clearbench.runs.schema import Details, Results
+from clearbench.runs.wording import wording
 
 Json = dict[str, Any]
 KEY = "forget.image.u_lira_halves_mad_method_accuracy"
@@ -53,8 +53,8 @@ def run(results: Json) -> Json:
 
 def test_the_table_has_titles_numbers_and_what_failed(run: Json) -> None:
     results = Results.parse(run, "test")
-    (group,) = groups(results)
-    found = attacked(group, results, colours(methods([group])), known_descriptions(results))
+    (group,) = groups(results, wording(results))
+    found = attacked(group, results, colours(methods([group])), wording(results).scores)
     assert found is not None
     assert {column.key: column.title for column in found.columns} == {
         KEY: "U-LIRA (halves, median and MAD): balanced accuracy of the method (image)",
@@ -89,8 +89,8 @@ def test_the_worst_level_has_a_column_where_it_is_not_the_only_one(run: Json, wo
         row["attacks"][key] = a_score(0.25, 0.125, 0.375)
     run["rows"][-1]["attacks"][key]["value"] = worst
     results = Results.parse(run, "test")
-    (group,) = groups(results)
-    found = attacked(group, results, colours(methods([group])), known_descriptions(results))
+    (group,) = groups(results, wording(results))
+    found = attacked(group, results, colours(methods([group])), wording(results).scores)
     assert found is not None
     assert (key in {column.key for column in found.columns}) is (worst != 0.25)
 
@@ -101,7 +101,7 @@ def test_no_attack_no_section(run: Json) -> None:
             row.pop(name, None)
         row["attacks"] = {}
     results = Results.parse(run, "test")
-    (group,) = groups(results)
+    (group,) = groups(results, wording(results))
     assert attacked(group, results, {}, {}) is None
     assert "What attacks bring back" not in render(results, Details())
 

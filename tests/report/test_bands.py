@@ -19,8 +19,9 @@ from clearbench.report.ranks import rank_table
 from clearbench.report.rows import main_table
 from clearbench.report.summary import print_summary
 from clearbench.report.tables import seed_table
-from clearbench.runs.compare import combined, null_gaps
+from clearbench.runs.compare import combined
 from clearbench.runs.schema import Details, RankCorrelation, Results, Row
+from clearbench.runs.wording import wording
 
 Json = dict[str, Any]
 JUDGED = ("forget.text.probability", "forget.image.probability", "forget.image.name_choice")
@@ -42,7 +43,8 @@ def checked(results: Json, details: Json) -> tuple[Results, Details]:
 
 
 def grouped(results: Json) -> tuple[Group, ...]:
-    return groups(Results.parse(results, "results"))
+    parsed = Results.parse(results, "results")
+    return groups(parsed, wording(parsed))
 
 
 def page_of(results: Json, details: Json) -> str:
@@ -190,5 +192,7 @@ def few_ranks(banded: Json) -> Json:
 
 
 def test_gaps_are_those_of_the_golds_band(banded: Json) -> None:
-    bands = Results.parse(banded, "results").null_bands
-    assert null_gaps(bands, bands[0].golds[1]) == dict.fromkeys(JUDGED, 0.06)
+    results = Results.parse(banded, "results")
+    second = results.null_bands[0].golds[1]
+    assert results.null_gaps(second) == dict.fromkeys(JUDGED, 0.06)
+    assert results.null_gaps("another gold") == {}

@@ -13,6 +13,7 @@ from clearbench.report.groups import groups
 from clearbench.report.html import render
 from clearbench.report.summary import print_summary
 from clearbench.runs.schema import Details, Results
+from clearbench.runs.wording import wording
 
 Json = dict[str, Any]
 TEXT = {
@@ -31,7 +32,8 @@ def measured(results: Json) -> Json:
 
 
 def test_a_table_for_each_track_with_what_was_measured(results: Json) -> None:
-    both = next(g for g in groups(Results.parse(measured(results), "r")) if g.modality == "both")
+    parsed = Results.parse(measured(results), "r")
+    both = next(g for g in groups(parsed, wording(parsed)) if g.modality == "both")
     text, image = benchmark_tables(both)
     assert (text.track, image.track) == ("text", "image")
     assert [*text.columns] == [
@@ -67,5 +69,6 @@ def test_what_verdicts_rest_on_is_said_once(results: Json) -> None:
     for row in results["rows"]:
         if row.get("verdict"):
             row["verdict"]["rests_on"] = row["verdict"]["rests_on"] | asked
-    language = next(g for g in groups(Results.parse(results, "r")) if g.model == "language")
+    parsed = Results.parse(results, "r")
+    language = next(g for g in groups(parsed, wording(parsed)) if g.model == "language")
     assert answers_and_people(language) == "text: 20 answers about 3 of 4 forgotten people"

@@ -15,8 +15,9 @@ from clearbench.report.answers import answered_questions
 from clearbench.report.benchmark import least
 from clearbench.report.curves import ks_note
 from clearbench.report.groups import Group, groups
-from clearbench.report.html import PAGE, _spot, refresh_page
+from clearbench.report.html import PAGE, _spot
 from clearbench.report.private import public_facts, without_paths
+from clearbench.report.refresh import refresh_page
 from clearbench.report.rows import Cell, TableRow, columns, interval, main_table
 from clearbench.report.sections import section
 from clearbench.report.summary import _judged, plain, print_summary
@@ -24,6 +25,7 @@ from clearbench.report.svg import colours
 from clearbench.report.tables import methods
 from clearbench.report.tradeoff import _place
 from clearbench.runs.schema import Details, Results
+from clearbench.runs.wording import wording
 
 Json = dict[str, Any]
 
@@ -41,7 +43,7 @@ def checked(results: Json) -> Results:
 @pytest.fixture
 def group(checked: Results) -> Group:
     """The vision-language model that was to forget both tracks."""
-    return next(each for each in groups(checked) if each.modality == "both")
+    return next(each for each in groups(checked, wording(checked)) if each.modality == "both")
 
 
 def by_method(group: Group) -> dict[str, TableRow]:
@@ -156,7 +158,7 @@ def test_ratios_are_of_their_own_track_and_answers_of_the_reference(
     text, image = (shown.ratios(run.id, track) for track in ("text", "image"))
     assert text != image and len(text) == len(image) == 40
     assert ks_note(shown, group, run, "text") != ks_note(shown, group, run, "image")
-    palette = colours(methods(groups(checked)))
+    palette = colours(methods(groups(checked, wording(checked))))
     part = section(group, checked, shown, palette)
     for question in answered_questions(shown.questions, [part]):
         for _, answers in question.answers:
@@ -170,7 +172,12 @@ def test_the_example_is_of_the_best_run(checked: Results, details: Json) -> None
     shown = Details.parse(details, "details")
     console = Console(file=out, width=160)
     print_summary(checked, shown, Path("report.html"), console)
-    rows = [row for each in groups(checked) for row in main_table(each) if row.kind == "method"]
+    rows = [
+        row
+        for each in groups(checked, wording(checked))
+        for row in main_table(each)
+        if row.kind == "method"
+    ]
     named = {row.outcome for row in rows if f"after {row.name} " in out.getvalue()}
     assert named and "forgot" in named
     told = [row for row in rows if f"after {row.name} " in out.getvalue()]

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from clearbench.errors import StorageError
+from clearbench.methods.base import METHODS
 from clearbench.report import curves
 from clearbench.report.answers import revealed
 from clearbench.report.groups import Group, groups
@@ -25,7 +26,8 @@ from clearbench.report.rows import main_table
 from clearbench.report.summary import print_summary
 from clearbench.report.tables import scoreboard, sentence
 from clearbench.report.words import label, method_label, seconds
-from clearbench.runs.schema import Details, Results, ShownQuestion
+from clearbench.runs.schema import Details, Results, ShownQuestion, WordedMethod, Wording
+from clearbench.runs.wording import wording
 
 Json = dict[str, Any]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %}$\\frac{1}"
@@ -43,7 +45,8 @@ def checked(results: Json, details: Json) -> tuple[Results, Details]:
 
 
 def grouped(results: Json) -> tuple[Group, ...]:
-    return groups(Results.parse(results, "results"))
+    parsed = Results.parse(results, "results")
+    return groups(parsed, wording(parsed))
 
 
 def summary(results: Json, details: Json) -> str:
@@ -283,9 +286,10 @@ def test_words() -> None:
 
 
 def test_methods_are_called_as_their_papers_call_them() -> None:
-    called = {name: method_label(name) for name in ("munba", "kl_minimization", "bad_teacher")}
-    assert list(called.values()) == ["MUNBa", "KL minimization", "Bad teacher"]
-    assert method_label("of_somebody") == "OF somebody"
+    names = ("munba", "kl_minimization", "bad_teacher")
+    worded = {name: WordedMethod(title=METHODS[name].title()) for name in names}
+    called = [method_label(name, Wording(methods=worded)) for name in (*names, "of_somebody")]
+    assert called == ["MUNBa", "KL minimization", "Bad teacher", "OF somebody"]
 
 
 def test_many_failures_are_told_without_their_reasons(few: Json) -> None:

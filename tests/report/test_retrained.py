@@ -14,6 +14,7 @@ from clearbench.report.groups import groups
 from clearbench.report.rows import main_table
 from clearbench.report.summary import print_summary
 from clearbench.runs.schema import Details, Results
+from clearbench.runs.wording import wording
 
 Json = dict[str, Any]
 
@@ -28,7 +29,7 @@ def test_the_example_is_of_no_retrained_run(results: Json, details: Json, best: 
             for finding in row["verdict"]["findings"]:
                 finding |= {"estimate": 0.0} if finding["kind"] == "left" else {}
     checked = Results.parse(content, "results")
-    tables = [row for group in groups(checked) for row in main_table(group)]
+    tables = [row for group in groups(checked, wording(checked)) for row in main_table(group)]
     assert {row.run.method for row in tables if row.retrained} == {"retrain"}
     out = io.StringIO()
     shown = Details.parse(details, "details")

@@ -11,10 +11,11 @@ import pytest
 from clearbench.evaluation.metric import metrics
 from clearbench.report.groups import groups
 from clearbench.report.html import render
-from clearbench.report.measures import known_descriptions, metric_words
+from clearbench.report.measures import metric_words
 from clearbench.report.rows import main_table
 from clearbench.report.scores import score_tables
 from clearbench.runs.schema import Details, Results
+from clearbench.runs.wording import wording
 
 Json = dict[str, Any]
 #: Scores that were computed and found nowhere on the page before there was this section.
@@ -72,8 +73,8 @@ def page_of(results: Json) -> str:
 
 def test_every_score_of_every_run_is_there_once(results: Json) -> None:
     checked = Results.parse(results, "results")
-    for group in groups(checked):
-        tables = score_tables(main_table(group), known_descriptions(checked))
+    for group in groups(checked, wording(checked)):
+        tables = score_tables(main_table(group), wording(checked).scores)
         shown = [
             (row.run.id, line.key, cell[0], cell[1])
             for table in tables
@@ -87,7 +88,7 @@ def test_every_score_of_every_run_is_there_once(results: Json) -> None:
             for key, score in run.scores.items()
         ]
         assert sorted(shown, key=str) == sorted(computed, key=str)
-    assert {run.id for group in groups(checked) for run in group.everything} == {
+    assert {run.id for group in groups(checked, wording(checked)) for run in group.everything} == {
         row.id for row in checked.rows
     }, "every run belongs to a group"
 
@@ -108,8 +109,8 @@ def test_a_score_stands_with_all_that_belongs_to_it(more: Json) -> None:
 def test_runs_measured_on_other_rows_have_a_line_of_their_own(more: Json) -> None:
     """The fifth row was measured on 62 rows, the others on 61."""
     checked = Results.parse(more, "results")
-    (group,) = groups(checked)
-    tables = score_tables(main_table(group), known_descriptions(checked))
+    (group,) = groups(checked, wording(checked))
+    tables = score_tables(main_table(group), wording(checked).scores)
     (table,) = (t for t in tables if (t.split, t.track) == ("all", "text"))
     lines = [line for line in table.lines if line.key == "all.text.clear_forget"]
     runs = {line.score.n: sum(cell is not None for cell in line.cells) for line in lines}
@@ -142,7 +143,7 @@ def test_configured_metrics_have_their_words(more: Json) -> None:
             {"name": "of_a_plugin"},
         ],
     }
-    known = known_descriptions(Results.parse(more, "results"))
+    known = wording(Results.parse(more, "results")).scores
     plain = metric_words("min_k", known)
     assert plain.shows and plain.group
     for name in ("min_k_share_0_2", "hardest"):

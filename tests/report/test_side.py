@@ -10,6 +10,7 @@ from clearbench.report.measures import measure
 from clearbench.report.rows import columns
 from clearbench.report.tables import SIDE_EFFECTS, side_columns
 from clearbench.runs.schema import Details, Results
+from clearbench.runs.wording import wording
 
 #: Told apart from every other number on the page.
 SEEN = {"side.text.kl_from_original": 3.57, "side.image.false_recognition": 0.6875}
@@ -24,7 +25,8 @@ def page_of(results: dict[str, Any], details: dict[str, Any]) -> str:
 
 
 def grouped(results: dict[str, Any]) -> tuple[Group, ...]:
-    return groups(Results.parse(results, "results"))
+    parsed = Results.parse(results, "results")
+    return groups(parsed, wording(parsed))
 
 
 def test_every_side_effect_has_its_column(results: dict[str, Any], details: dict[str, Any]) -> None:

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from clearbench.runs.cache import WorkerCache
-from clearbench.runs.execute import with_parents
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import PlannedRow
 from clearbench.runs.recipe import parse_recipe
 from clearbench.runs.run import RunPlan, plan_run
-from clearbench.runs.stage import OnProgress, Stage, StageInputs, read_outcome
+from clearbench.runs.stage import OnProgress, Stage, StageInputs, read_outcome, with_parents
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from clearbench.errors import RecipeError
-from clearbench.evaluation.verdict.judge import Verdict, Word
-from clearbench.evaluation.verdict.tests import Finding
+from clearbench.evaluation.verdict.finding import Finding
+from clearbench.evaluation.verdict.verdict import Verdict, Word
 from clearbench.runs.choose import as_recipe_runs, badness, best_runs, shortfall
 from clearbench.runs.schema import Results, Row
 

@@ -15,8 +15,15 @@ import pytest
 from clearbench.methods.base import method
 from clearbench.runs import stage as stages
 from clearbench.runs.code import changed_modules, code_digests, modules_of
-from clearbench.runs.execute import critical_weights, with_parents
-from clearbench.runs.stage import Stage, StageInputs, Status, read_outcome, write_outcome
+from clearbench.runs.execute import critical_weights
+from clearbench.runs.stage import (
+    Stage,
+    StageInputs,
+    Status,
+    read_outcome,
+    with_parents,
+    write_outcome,
+)
 from clearbench.storage import content_hash
 
 

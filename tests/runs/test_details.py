@@ -13,6 +13,7 @@ import pytest
 
 from clearbench.data.dataset import Dataset
 from clearbench.runs.cost import metered
+from clearbench.runs.data_part import data_stage
 from clearbench.runs.details import (
     SHOWN_FACES,
     SHOWN_KEPT,
@@ -24,7 +25,7 @@ from clearbench.runs.details import (
 from clearbench.runs.plan import Family
 from clearbench.runs.recipe import parse_recipe
 from clearbench.runs.results import EndedRun, _cost
-from clearbench.runs.run import data_stage
+from clearbench.runs.schema import Wording
 from clearbench.testing import tiny_dataset
 
 
@@ -87,7 +88,8 @@ def test_who_is_shown_as_forgotten_and_as_kept() -> None:
     """Everybody who was forgotten by some request, and the first of the others."""
     data = tiny_dataset()
     families = [SimpleNamespace(original=SimpleNamespace(forget=(f,)), rows=()) for f in (5, 2)]
-    found = details(data.forgetting([5]), cast(list[Family], families), cast(EndedRun, None))
+    rows = cast(list[Family], families)
+    found = details(data.forgetting([5]), rows, cast(EndedRun, None), Wording())
     assert [each.id for each in found.people["forget"]] == ["2", "5"]
     kept = [each.id for each in found.people["retain"]]
     assert kept == [str(k) for k in (0, 1, 3, 4, 6, 7)][:SHOWN_KEPT]
@@ -115,7 +117,8 @@ def test_measuring_is_not_counted_as_training() -> None:
 
 def test_the_people_of_a_recipe_are_asked_for_as_it_says(small_recipe: dict[str, Any]) -> None:
     part = {"source": "builtin", "people": 9, "strangers": 3, "forget": 4, "half": "first"}
-    stage = data_stage(parse_recipe(small_recipe | {"data": part, "seed": 5}, "test"))
+    recipe = parse_recipe(small_recipe | {"data": part, "seed": 5}, "test")
+    stage = data_stage(recipe.data, recipe.seed)
     assert vars(stage).items() >= (part | {"seed": 5}).items()
     request = stage.request
     asked = (request.source, request.people, request.strangers, request.forget, request.seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clearbench.data.clear import write_dataset
+from clearbench.data.write_clear import write_dataset
 from clearbench.runs.materials import content_digest
 from clearbench.runs.stages.data import DataStage
 from clearbench.testing import tiny_dataset

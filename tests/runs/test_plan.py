@@ -17,10 +17,11 @@ from clearbench.errors import RecipeError
 from clearbench.methods.stages import Train
 from clearbench.models.base import Model
 from clearbench.runs.cache import WorkerCache
+from clearbench.runs.data_part import data_stage
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedRow, forget_requests, null_bands, plan
 from clearbench.runs.recipe import GOLD_SEED_STEP, parse_recipe
-from clearbench.runs.run import RunPlan, data_stage
+from clearbench.runs.run import RunPlan
 from clearbench.runs.schema import (
     RESULTS,
     Details,
@@ -195,7 +196,8 @@ def test_everything_that_decides_a_stage_is_in_its_name(content: dict[str, Any])
     (family,) = families(content)
     (run,) = family.unlearned
     measure = run.measured.plain
-    people = data_stage(parse_recipe(content, "test"))
+    recipe = parse_recipe(content, "test")
+    people = data_stage(recipe.data, recipe.seed)
     for stage in (family.golds[0].model, run.model, measure, people):
         keys = {"": stage.key} | {name: other.key for name, other in changed(stage)}
         assert len(keys) > 4 and len(set(keys.values())) == len(keys), keys
@@ -359,7 +361,11 @@ def test_results_are_kept_only_where_nothing_in_them_has_changed(
     """A row that failed and is well now is written; another environment alone is none."""
     recipe = parse_recipe(content, "test")
     planned = RunPlan(
-        Store(tmp_path), data_stage(recipe), tiny_dataset(), tuple(families(content)), ()
+        Store(tmp_path),
+        data_stage(recipe.data, recipe.seed),
+        tiny_dataset(),
+        tuple(families(content)),
+        (),
     )
     failed, well = results(planned, "failed"), results(planned, "ok")
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from clearbench.errors import RecipeError
-from clearbench.runs.recipe import Recipe, builtin_recipes, dump_recipe, load_recipe, parse_recipe
+from clearbench.runs.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
+from clearbench.runs.recipe_file import builtin_recipes
 
 PLAIN: dict[str, Any] = {
     "name": "plain",

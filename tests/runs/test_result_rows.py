@@ -12,10 +12,11 @@ import pytest
 
 from clearbench.errors import StorageError
 from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.runs import prune
 from clearbench.runs import results as assembling
-from clearbench.runs import upkeep
 from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime
+from clearbench.runs.files import RECIPE
 from clearbench.runs.folders import differences
 from clearbench.runs.plan import Family, PlannedRow, plan
 from clearbench.runs.recipe import dump_recipe, parse_recipe
@@ -24,7 +25,7 @@ from clearbench.runs.schema import Row, Scored
 from clearbench.runs.stage import StageOutcome
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.store import Store
-from clearbench.runs.written import RECIPE, refuse_other_recipe
+from clearbench.runs.written import refuse_other_recipe
 from clearbench.storage import new_folder
 from clearbench.testing import tiny_dataset
 
@@ -200,13 +201,13 @@ def test_a_shared_store_keeps_what_any_run_needs(
 ) -> None:
     keys = {letter: f"measure-{letter}-{letter * 8}" for letter in "abcd"}
     needed = {"first": [keys["a"], keys["b"]], "second": [keys["b"], keys["c"]]}
-    monkeypatch.setattr(upkeep, "_needed", lambda folder, store: iter(needed[folder.name]))
+    monkeypatch.setattr(prune, "_needed", lambda folder, store: iter(needed[folder.name]))
     for key in keys.values():
         with new_folder(tmp_path / "store" / key, {}) as folder:
             (folder / "result").write_text("x")
     runs = [tmp_path / name for name in needed]
-    assert upkeep.prune_runs(runs, tmp_path / "store", really=False) == [keys["d"]]
+    assert prune.prune_runs(runs, tmp_path / "store", really=False) == [keys["d"]]
     assert (tmp_path / "store" / keys["d"]).is_dir()
-    assert upkeep.prune_runs(runs, tmp_path / "store", really=True) == [keys["d"]]
+    assert prune.prune_runs(runs, tmp_path / "store", really=True) == [keys["d"]]
     left = {path.name for path in (tmp_path / "store").glob("measure-*")}
     assert left == {keys[letter] for letter in "abc"}

@@ -17,7 +17,7 @@ from clearbench.runs.execute import Runtime
 from clearbench.runs.folders import differences
 from clearbench.runs.recipe import parse_recipe
 from clearbench.runs.run import run
-from clearbench.runs.upkeep import verify_run
+from clearbench.runs.verify import verify_run
 
 KEY = re.compile(
     r"(forget|retain|holdout|real_faces|real_authors|real_world|all|side)\.(text|image)\.[a-z0-9_]+"

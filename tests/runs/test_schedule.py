@@ -12,8 +12,8 @@ from rich.console import Console
 
 from clearbench.runs import execute
 from clearbench.runs.display import LineDisplay
-from clearbench.runs.execute import Runtime, _Schedule, with_parents
-from clearbench.runs.stage import Stage, StageInputs, StageOutcome, Status
+from clearbench.runs.execute import Runtime, _Schedule
+from clearbench.runs.stage import Stage, StageInputs, StageOutcome, Status, with_parents
 from clearbench.runs.worker import Ended
 
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 import clearbench
 from clearbench import api
 from clearbench.errors import RecipeError, StorageError
-from clearbench.report.html import refresh_page, render
+from clearbench.report.html import render
+from clearbench.report.refresh import refresh_page
 from clearbench.runs.choose import as_recipe_runs, badness, best_runs, shortfall
 from clearbench.runs.folders import differences, list_runs, show_run
 from clearbench.runs.schema import (

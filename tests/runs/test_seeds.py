@@ -12,10 +12,9 @@ import yaml
 from scipy import stats
 
 from clearbench.errors import RecipeError
-from clearbench.evaluation.statistics import Band
-from clearbench.runs.compare import combined, null_gaps, ranks
+from clearbench.runs.compare import combined, ranks
 from clearbench.runs.recipe import parse_recipe
-from clearbench.runs.schema import NullBand, Row
+from clearbench.runs.schema import Row
 
 KEY = "forget.text.probability"
 
@@ -119,13 +118,6 @@ def test_ranks_of_runs_that_were_to_forget_the_track() -> None:
     assert found.metrics == (KEY, "all.text.model_utility")
     assert found.spearman[0] == pytest.approx([1.0, -1.0])
     assert ranks(rows[:4]) == (), "four runs rank nothing"
-
-
-def test_a_gold_without_rivals_has_no_gaps() -> None:
-    band = Band(low=0.5, high=0.75, gap=0.25, pairs=2)
-    bands = [NullBand(model="language", share=0.1, golds=("a", "b"), bands={KEY: band})]
-    assert null_gaps(bands, "b") == {KEY: 0.25}
-    assert null_gaps(bands, "c") == {}
 
 
 @pytest.mark.parametrize(

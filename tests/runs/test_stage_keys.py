@@ -44,15 +44,16 @@ import pyarrow.parquet as pq
 from clearbench.plugins import load_plugin
 from clearbench.quiet import quiet_libraries
 from clearbench.runs.cache import WorkerCache
-from clearbench.runs.execute import with_parents
+from clearbench.runs.stage import with_parents
 from clearbench.runs.making import make_stage
 from clearbench.runs.reasons import reasons
 from clearbench.runs.recipe import load_recipe
-from clearbench.runs.run import data_stage, plan_run
+from clearbench.runs.data_part import data_stage
+from clearbench.runs.run import plan_run
 from clearbench.runs.store import Store
 
 def made(recipe, out):
-    people = reasons([data_stage(recipe)], Store(out / "stages"))
+    people = reasons([data_stage(recipe.data, recipe.seed)], Store(out / "stages"))
     planned = plan_run(recipe, out)
     found = people + reasons(planned.stages, planned.store)
     return {r.stage.key.rpartition("-")[0]: r.why for r in found if r.action == "make"}

@@ -10,9 +10,10 @@ import pytest
 from clearbench.errors import StorageError
 from clearbench.methods.base import METHODS, methods
 from clearbench.plugins import load_plugin
+from clearbench.runs.prune import prune_runs
 from clearbench.runs.recipe import dump_recipe, load_recipe
 from clearbench.runs.store import Store, stage_key
-from clearbench.runs.upkeep import prune_runs, verify_run
+from clearbench.runs.verify import verify_run
 from clearbench.storage import new_folder
 
 

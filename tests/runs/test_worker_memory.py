@@ -19,7 +19,7 @@ import psutil, torch
 from clearbench.quiet import quiet_libraries
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.cost import release_memory
-from clearbench.runs.execute import with_parents
+from clearbench.runs.stage import with_parents
 from clearbench.runs.making import make_stage
 from clearbench.runs.recipe import load_recipe
 from clearbench.runs.run import plan_run

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.errors import ClearbenchError
 from clearbench.methods.base import method
 from clearbench.models.sharding import shard

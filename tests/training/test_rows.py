@@ -11,7 +11,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from clearbench.batches.items import Item, Kind
+from clearbench.batches.items import Item
+from clearbench.batches.kind import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.testing import tiny_dataset, tiny_model

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
+from clearbench.attacks.point import Point
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError
-from clearbench.evaluation.measure import Description, Measure, configured
+from clearbench.evaluation.description import Description
+from clearbench.evaluation.measure import Measure, configured
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.score import Direction, Score
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
@@ -29,31 +30,6 @@ OnProgress = Callable[[str, int, int], None]
 
 def unreported(doing: str, done: int, total: int) -> None:
     """Reports no progress."""
-
-
-class Point(BaseModel):
-    """One level of an attack on a curve.
-
-    Attributes:
-        level: Name of the level, such as a number of steps.
-        value: What the attacked model knows of the forgotten people.
-        recovery: Its place between gold (0) and the original (1), all three attacked alike; None
-            where it cannot be said.
-        gold: What gold knows; None without gold.
-        original: What the original knows; None without it.
-        retain: What the attacked model knows of the retained people; None where not measured.
-        why: Reason why there is no recovery; empty where there is one.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    level: str
-    value: Score
-    recovery: Score | None = None
-    gold: Score | None = None
-    original: Score | None = None
-    retain: Score | None = None
-    why: str = ""
 
 
 @dataclass(frozen=True)

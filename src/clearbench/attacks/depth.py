@@ -18,7 +18,7 @@ from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import cut, item
 from clearbench.errors import ModelError, RecipeError
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score

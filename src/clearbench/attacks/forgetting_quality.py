@@ -13,9 +13,10 @@ from clearbench.attacks.membership import attacked_group
 from clearbench.attacks.shadow import Pool, pool
 from clearbench.attacks.signals import Mask, Numbers, Signals
 from clearbench.errors import RecipeError
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.description import Description
+from clearbench.evaluation.intervals import mean_score
 from clearbench.evaluation.metric import Collections
-from clearbench.evaluation.score import Range, Score, mean_score
+from clearbench.evaluation.score import Range, Score
 
 #: Chance that differential privacy may fail by, as in the contest.
 DELTA = 1e-5

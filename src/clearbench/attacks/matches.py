@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from clearbench.attacks.signals import Numbers, Signals
-from clearbench.evaluation.score import Score, mean_score
+from clearbench.evaluation.intervals import mean_score
+from clearbench.evaluation.score import Score
 
 FILE = "matches.safetensors"
 #: Roles of people in a half, whose images have an accuracy each.

@@ -17,11 +17,12 @@ from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.roc import above, attack_numbers, auc
 from clearbench.data.dataset import Split
 from clearbench.data.modality import modalities, modality
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.groups import RecordGroup
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.intervals import clustered_error, interval
 from clearbench.evaluation.metric import Collections, main_group
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import Range, Score, clustered_error, interval
+from clearbench.evaluation.score import Range, Score
 from clearbench.evaluation.tables import GroupKey
 from clearbench.evaluation.verdict.rests_on import MEMBERSHIP
 

@@ -9,9 +9,9 @@ from clearbench.attacks.base import Attack
 from clearbench.errors import DataError
 from clearbench.evaluation.metric import Collections, Shadow
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import Score
+from clearbench.evaluation.score import Band, Score
 from clearbench.evaluation.scoring import with_gold_and_original
-from clearbench.evaluation.statistics import Band, band
+from clearbench.evaluation.statistics import band
 
 
 def scores_of(chosen: Attack, collections: Collections) -> dict[str, Score]:

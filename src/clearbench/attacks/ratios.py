@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from clearbench.evaluation.score import MIN_CLUSTERS, Range, interval
+from clearbench.evaluation.intervals import MIN_CLUSTERS, interval
+from clearbench.evaluation.score import Range
 
 #: Least gap between the original and gold where there are too few people for an interval, and where
 #: there are enough.

@@ -16,14 +16,15 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from clearbench.attacks.base import Attack, Point, Target
+from clearbench.attacks.base import Attack, Target
+from clearbench.attacks.point import Point
 from clearbench.attacks.ratios import Place, cells, mean_by_person, place
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset, Split
 from clearbench.data.example import Example
 from clearbench.data.modality import modality
 from clearbench.errors import DataError, RecipeError
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Direction, Range, Score

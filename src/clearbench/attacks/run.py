@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from clearbench.attacks.base import Attack, OnProgress, Point, Target, unreported
+from clearbench.attacks.base import Attack, OnProgress, Target, unreported
 from clearbench.attacks.membership import SIDES
+from clearbench.attacks.point import Point
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError
 from clearbench.evaluation.engine import evaluate, sample

@@ -12,14 +12,14 @@ from clearbench.attacks.base import ATTACKS, Attack, attack
 from clearbench.errors import DataError
 from clearbench.evaluation import scoring
 from clearbench.evaluation.aggregates import AGGREGATES
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.metric import METRICS, Collections, Comparison, Metric, Shadow
 from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import Score
+from clearbench.evaluation.score import Band, Score
 from clearbench.evaluation.scoring import Failures, Scores
-from clearbench.evaluation.statistics import Band, band
+from clearbench.evaluation.statistics import band
 
 FurtherMetrics = tuple[Metric | Comparison, ...]
 

@@ -24,11 +24,12 @@ from clearbench.attacks.membership import NUMBERS, SIDES, MembershipAttack, atta
 from clearbench.attacks.pairs import Estimate, Pairs
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
 from clearbench.errors import RecipeError
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.groups import RecordGroup
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.intervals import interval
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import Score, interval
+from clearbench.evaluation.score import Score
 
 #: Signal of a row: the mean log-probability of its answer, the logit of its exponential, or that
 #: logit as CLEAR's code computes it.

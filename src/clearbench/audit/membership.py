@@ -13,7 +13,7 @@ from clearbench.attacks.roc import above, auc
 from clearbench.audit.evidence import Evidence, units
 from clearbench.audit.schema import Finding, Number
 from clearbench.audit.words import between, count, of_track, percent
-from clearbench.evaluation.score import clustered_error
+from clearbench.evaluation.intervals import clustered_error
 
 APART, REVERSED, NOT_APART = "can be told apart", "is conspicuously unknown", "no difference seen"
 OPEN = "cannot be concluded"

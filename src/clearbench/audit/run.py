@@ -39,9 +39,10 @@ from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.verdict.evidence import ShownAnswer, worst_answers
 from clearbench.evaluation.verdict.evidence import evidence as paired
-from clearbench.evaluation.verdict.judge import Verdict, judge
+from clearbench.evaluation.verdict.evidence import worst_answers
+from clearbench.evaluation.verdict.judge import judge
+from clearbench.evaluation.verdict.verdict import ShownAnswer, Verdict
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.models.pictures import check_pictures

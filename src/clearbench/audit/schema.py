@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from clearbench.attacks.base import Point
+from clearbench.attacks.point import Point
 from clearbench.audit.settings import AuditSettings
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.verdict.judge import Verdict
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.runs.stored import Stored, StoredFile
 
 AUDIT = "audit.json"

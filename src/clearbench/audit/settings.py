@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clearbench.evaluation.score import MIN_CLUSTERS
+from clearbench.evaluation.intervals import MIN_CLUSTERS
 
 #: Number that is raised when a word changes its meaning.
 VERSION = 2

@@ -13,7 +13,8 @@ from pydantic import Field
 from clearbench.attacks.base import OnProgress, unreported
 from clearbench.attacks.quantisation import holding_rounded, nf4, without_adapters
 from clearbench.attacks.scoring import protocol_attacks, split_scores
-from clearbench.batches.items import Kind, item
+from clearbench.batches.items import item
+from clearbench.batches.kind import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import tracks_of
 from clearbench.errors import ClearbenchError, RecipeError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from torch import Tensor
 
@@ -12,7 +11,6 @@ from clearbench.data.example import Example
 from clearbench.data.media import EncodedImage, Media
 from clearbench.data.modality import modalities, modality_of
 
-Kind = Literal["language", "vision-language", "classifier"]
 #: Number of logits that fit into a core's cache, with what is computed from them.
 CACHED = 2**17
 #: Smallest share of a batch's padded tokens for which its short rows are read apart. Chosen, not

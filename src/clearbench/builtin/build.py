@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from clearbench.builtin.pool import render_pool
-from clearbench.data.clear import write_dataset
 from clearbench.data.made_up import divide, make_world
+from clearbench.data.write_clear import write_dataset
 from clearbench.errors import DataError
 from clearbench.people.portraits import Portrait, read_pool
 from clearbench.people.shipped import IDENTITIES, PUBLIC_IDENTITIES, SWAPPED, builtin_pool

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import cast
 
 import torch
 from transformers import LlamaForCausalLM
 
+from clearbench.builtin.folder import base_folder
 from clearbench.builtin.tiny import make_classifier
 from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.models.token_model import LanguageModel
 from clearbench.models.vision_language import VisionLanguageModel
-
-
-def base_folder() -> Path:
-    """Returns the folder of the shipped base."""
-    return Path(str(files("clearbench.builtin"))) / "base"
 
 
 def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model:

@@ -36,7 +36,7 @@ def validate(
     plugin: Plugins = None,
 ) -> None:
     """Checks a recipe or a dataset against what it should be: exit status 0, or 2 if it is not."""
-    from clearbench.runs.recipe import builtin_recipes
+    from clearbench.runs.recipe_file import builtin_recipes
 
     load_plugins(plugin)
     if source in builtin_recipes() or (source or "").endswith((".yaml", ".yml")):

@@ -67,11 +67,13 @@ def _default_folder(name: str) -> Path:
 
 def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     """Prints every stage, whether it will be made, and why."""
+    from clearbench.runs.data_part import data_stage
+    from clearbench.runs.files import STAGES
     from clearbench.runs.reasons import reasons
-    from clearbench.runs.run import STAGES, data_stage, plan_run
+    from clearbench.runs.run import plan_run
     from clearbench.runs.store import Store
 
-    listed = reasons([data_stage(recipe)], Store(store or out / STAGES))
+    listed = reasons([data_stage(recipe.data, recipe.seed)], Store(store or out / STAGES))
     planned = plan_run(recipe, out, store, keep=False)
     listed += reasons(planned.stages, planned.store)
     for reason in listed:
@@ -105,7 +107,7 @@ def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
     plugin: Plugins = None,
 ) -> None:
-    """Writes the page of a run again from its results; plugins bring the words of their metrics."""
+    """Writes the page of a run again from its results, with the words that the run kept."""
     from clearbench.report.html import write_page
     from clearbench.runs.schema import read_results
 
@@ -134,8 +136,8 @@ def view(
 
 def _summary(folder: Path) -> Path:
     """Prints the summary of a run, and returns its page, which is written where it is missing."""
-    from clearbench.report.html import refresh_page
     from clearbench.report.measures import failed_metrics
+    from clearbench.report.refresh import refresh_page
     from clearbench.report.summary import print_summary
     from clearbench.runs.schema import read_details, read_results
 

@@ -68,7 +68,7 @@ def runs_verify(
     Says too what the stages were made of that has changed since.
     """
     from clearbench.runs.folders import differences
-    from clearbench.runs.upkeep import verify_run
+    from clearbench.runs.verify import verify_run
 
     load_plugins(plugin)
     if same:
@@ -99,7 +99,7 @@ def runs_prune(
     store: Store = None,
 ) -> None:
     """Removes stages that the recipes of these runs no longer need."""
-    from clearbench.runs.upkeep import prune_runs
+    from clearbench.runs.prune import prune_runs
 
     load_plugins(plugin)
     for name in prune_runs(folders, store, really=yes):

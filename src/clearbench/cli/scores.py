@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from clearbench.evaluation.metric import Comparison, Metric
     from clearbench.evaluation.protocol import Protocol
     from clearbench.evaluation.records import Records
-    from clearbench.evaluation.score import Score
-    from clearbench.evaluation.statistics import Band
+    from clearbench.evaluation.score import Band, Score
 
 
 def score(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.protocols import protocols
 from clearbench.evaluation.score import Direction

@@ -10,8 +10,7 @@ from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.over_forgetting import over_forgetting
 from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.records import SIDE, Records
-from clearbench.evaluation.score import Score
-from clearbench.evaluation.statistics import Band
+from clearbench.evaluation.score import Band, Score
 
 
 def doubts(

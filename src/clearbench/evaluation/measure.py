@@ -12,7 +12,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clearbench.errors import RecipeError, did_you_mean, explain
-from clearbench.evaluation.score import Direction, Range, Score, mean_score
+from clearbench.evaluation.description import Description
+from clearbench.evaluation.intervals import mean_score
+from clearbench.evaluation.score import Direction, Range, Score
 from clearbench.plugins import Registry
 
 _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
@@ -37,28 +39,6 @@ class Case:
     erratum: str = ""
     range: Range | None = None
     pooled: bool = False
-
-
-@dataclass(frozen=True)
-class Description:
-    """Title, group and meaning of a configured metric or attack, for tables and lists.
-
-    Attributes:
-        key: Last part of its score keys.
-        title: Name in print.
-        group: Heading under which a page lists it.
-        shows: Paragraph on what it shows and what it does not.
-        erratum: Published defect that it reproduces; empty for a right one.
-    """
-
-    key: str
-    title: str
-    group: str
-    shows: str
-    paper: str
-    erratum: str
-    range: Range
-    version: int
 
 
 class Measure(BaseModel):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from clearbench.evaluation.score import Score
-from clearbench.evaluation.statistics import Band
+from clearbench.evaluation.score import Band, Score
 
 #: End of the keys of an attack's area: 1/2 where it finds nothing, less where it is reversed.
 AREA = "_auc"

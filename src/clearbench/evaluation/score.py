@@ -1,25 +1,19 @@
-"""Defines scores: a value with interval, counts, direction, gold's value and version."""
+"""Defines scores: of one run, over several seeds, and the band of golds of different seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
 Direction = Literal["up", "down", "gold"]
 #: Lower and upper bound; None where there is no bound.
 Range = tuple[float | None, float | None]
-#: Number of people below which there is no interval, rather than one by independent rows.
-MIN_CLUSTERS = 5
 
 
 class Score(BaseModel):
-    """One measured number.
+    """One measured number, with its interval, counts, direction and version.
 
     Attributes:
         low: Lower end of the 95 % interval, clustered by person; None under 5 people.
@@ -47,65 +41,38 @@ class Score(BaseModel):
     version: int = 1
 
 
-def mean_score(
-    values: pd.Series,
-    people: Mapping[str, int],
-    direction: Direction,
-    version: int = 1,
-    range: Range = (0.0, 1.0),
-) -> Score:
-    """Computes the mean of per-row values with an interval clustered by person."""
-    mean = float(values.to_numpy(dtype=float).mean())
-    error, count = clustered_error(values, people)
-    low, high = interval(mean, error, count, range)
-    return Score(
-        value=mean,
-        low=low,
-        high=high,
-        n=len(values),
-        clusters=count,
-        direction=direction,
-        range=range,
-        version=version,
-    )
+class Combined(Score):
+    """A score over several seeds: the mean of `value`, `gold` and `original`.
 
-
-def clustered_error(values: pd.Series, people: Mapping[str, int]) -> tuple[float, int]:
-    """Computes the standard error of a mean and the number of people.
-
-    The variance is that of cluster sums of residuals, with the correction G / (G - 1) (CR1). It is
-    0 where there is only one person, and means nothing there.
+    Attributes:
+        seeds: Number of seeds.
+        spread: Standard deviation over seeds; None for one.
+        low: Lower end of a 95 % interval; None under three seeds or five people.
     """
-    numbers = values.to_numpy(dtype=float)
-    groups, index = np.unique(clusters(values, people), return_inverse=True)
-    count = len(groups)
-    sums = np.bincount(index, weights=numbers - numbers.mean(), minlength=count)
-    spread = count / max(1, count - 1) * float((sums**2).sum())
-    return float(np.sqrt(spread)) / len(numbers), count
+
+    seeds: int
+    spread: float | None = None
 
 
-def interval(
-    value: float, error: float, count: int, range: Range = (None, None)
-) -> tuple[float | None, float | None]:
-    """Computes the 95 % interval by a t quantile on `count` - 1, within `range`."""
-    if count < MIN_CLUSTERS:
-        return None, None
-    return within(value, float(stats.t.ppf(0.975, count - 1)) * error, range)
+@dataclass(frozen=True)
+class Band:
+    """The range of a score between golds of different seeds, where nothing is left to forget.
 
+    Of n golds the gap holds one more retrained model with a probability of at least 1 - 1/n: as
+    draws of one distribution, each is equally often the one farthest from the reference.
 
-def within(value: float, reach: float, range: Range) -> tuple[float, float]:
-    """Computes `value` - `reach` and `value` + `reach`, cut to the range."""
-    least, most = range
-    low, high = value - reach, value + reach
-    return (
-        low if least is None else max(least, low),
-        high if most is None else min(most, high),
-    )
+    Attributes:
+        low: Smallest value over the pairs.
+        high: Largest value over the pairs.
+        gap: Largest distance between two golds' values.
+        pairs: Ordered pairs behind it.
+    """
 
+    low: float
+    high: float
+    gap: float
+    pairs: int
 
-def clusters(values: pd.Series, people: Mapping[str, int]) -> NDArray[np.int64]:
-    """Returns the person of each value; every row about the world is a cluster of its own."""
-    numbers = np.array([people.get(str(row), -1) for row in values.index], dtype=np.int64)
-    alone = numbers < 0
-    numbers[alone] = -1 - np.arange(int(alone.sum()))
-    return numbers
+    def holds(self, value: float, gold: float) -> bool:
+        """Whether a model is as near to gold as another gold is."""
+        return abs(value - gold) <= self.gap

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from clearbench.data.modality import modality
+from clearbench.evaluation.intervals import within
 from clearbench.evaluation.metrics.truth_ratio import known
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import Score, within
+from clearbench.evaluation.score import Band, Combined, Score
 
 #: Number of seeds below which there is no interval.
 MIN_SEEDS = 3
 
 Scores = Mapping[str, Score]
-
-
-class Combined(Score):
-    """A score over several seeds: the mean of `value`, `gold` and `original`.
-
-    Attributes:
-        seeds: Number of seeds.
-        spread: Standard deviation over seeds; None for one.
-        low: Lower end of a 95 % interval; None under three seeds or five people.
-    """
-
-    seeds: int
-    spread: float | None = None
 
 
 def combine(runs: Sequence[Scores]) -> dict[str, Combined]:
@@ -84,30 +71,6 @@ def _ends(
 def _mean(numbers: Sequence[float | None]) -> float | None:
     known = [number for number in numbers if number is not None]
     return float(np.mean(known)) if known and len(known) == len(numbers) else None
-
-
-@dataclass(frozen=True)
-class Band:
-    """The range of a score between golds of different seeds, where nothing is left to forget.
-
-    Of n golds the gap holds one more retrained model with a probability of at least 1 - 1/n: as
-    draws of one distribution, each is equally often the one farthest from the reference.
-
-    Attributes:
-        low: Smallest value over the pairs.
-        high: Largest value over the pairs.
-        gap: Largest distance between two golds' values.
-        pairs: Ordered pairs behind it.
-    """
-
-    low: float
-    high: float
-    gap: float
-    pairs: int
-
-    def holds(self, value: float, gold: float) -> bool:
-        """Whether a model is as near to gold as another gold is."""
-        return abs(value - gold) <= self.gap
 
 
 def band(scores: Sequence[Score]) -> Band:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.data.modality import spell_modalities
 from clearbench.errors import RecipeError, did_you_mean, explain, number_or_other
 from clearbench.methods.losses import Term

@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 from pydantic import Field
 
-from clearbench.batches.items import Item, Kind
+from clearbench.batches.items import Item
+from clearbench.batches.kind import Kind
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.eco import ECO
 from clearbench.methods.guard import FittedGuard, as_tensor, as_text

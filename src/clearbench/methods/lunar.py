@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from clearbench.batches.items import Item, Kind
+from clearbench.batches.items import Item
+from clearbench.batches.kind import Kind
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper

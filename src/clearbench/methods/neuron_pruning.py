@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import neuron_means, perceptrons, scale_neurons
 from clearbench.methods.paper import Paper

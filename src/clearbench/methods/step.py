@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
-from clearbench.batches.items import Item, Kind
+from clearbench.batches.items import Item
+from clearbench.batches.kind import Kind
 from clearbench.errors import RecipeError
 from clearbench.methods.losses import Term
 

@@ -15,7 +15,8 @@ from torch.utils.hooks import RemovableHandle
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
-from clearbench.batches.items import Item, Kind, by_medium, cut
+from clearbench.batches.items import Item, by_medium, cut
+from clearbench.batches.kind import Kind
 from clearbench.batches.trees import Tree
 from clearbench.data.modality import modalities
 from clearbench.methods.guard import FittedGuard

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.errors import ClearbenchError, ModelError, did_you_mean
 from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
 from clearbench.models.adapters import refuse_prompts

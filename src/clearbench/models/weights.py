@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.errors import ModelError
 from clearbench.models.families.base import Family, Part
 from clearbench.processes import whole

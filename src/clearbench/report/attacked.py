@@ -11,8 +11,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from clearbench.attacks.base import Point
-from clearbench.evaluation.measure import Description
+from clearbench.attacks.point import Point
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.score import Score
 from clearbench.report.groups import Group, run_label
 from clearbench.report.measures import measure, metric_words
@@ -88,7 +88,7 @@ def attacked(
     scores = {row.id: row.attacks for row in rows}
     keys = dict.fromkeys(key for row in rows for key in row.attacks if key.endswith(_SHOWN))
     failed = tuple(
-        (run_label(row, group.runs), name, why)
+        (run_label(row, group), name, why)
         for row in rows
         for name, why in row.failed_attacks.items()
     )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clearbench.data.modality import modalities, tracks_of
-from clearbench.evaluation.verdict.judge import Verdict
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.report.private import without_paths
 from clearbench.report.words import label, method_label, model_name, shown
-from clearbench.runs.compare import null_gaps
-from clearbench.runs.schema import AnyRow, CombinedRow, Results, Row
+from clearbench.runs.schema import AnyRow, CombinedRow, Results, Row, Wording
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Group:
         golds: Models retrained without the forgotten people; the first is the reference.
         note: Words that distinguish it from groups of other shares.
         gaps: Largest distance between golds, by score key.
+        wording: Words of methods and scores.
     """
 
     model: str
@@ -32,6 +32,7 @@ class Group:
     runs: tuple[AnyRow, ...]
     note: str = ""
     gaps: Mapping[str, float] = field(default_factory=dict)
+    wording: Wording = field(default_factory=Wording)
 
     @property
     def key(self) -> str:
@@ -80,7 +81,7 @@ class Group:
 
         An anchor is judged on all that its model reads, and here on this group's part of it.
         """
-        return None if run.verdict is None else run.verdict.on(self.modality)
+        return None if run.verdict is None else run.verdict.on(self.modality, self.wording.titles)
 
     @property
     def null_distance(self) -> float | None:
@@ -90,17 +91,25 @@ class Group:
         return max(found, default=None)
 
 
-def groups(results: Results) -> tuple[Group, ...]:
+def groups(results: Results, wording: Wording) -> tuple[Group, ...]:
     """Groups runs by kind of model, modality and forgotten share, in the order of the results.
 
     Where there were several seeds, the rows are those over the seeds.
+
+    Args:
+        results: Results of a run.
+        wording: Words of its methods and scores.
     """
     rows: Sequence[AnyRow] = results.combined or results.rows
     tried = [row for row in rows if not row.is_anchor]
     keys = dict.fromkeys((row.model, row.modality, row.share) for row in tried)
     several = len({share for *_, share in keys}) > 1
     return tuple(
-        _group(results, rows, [row for row in tried if _key(row) == key], several) for key in keys
+        replace(
+            _group(results, rows, [row for row in tried if _key(row) == key], several),
+            wording=wording,
+        )
+        for key in keys
     )
 
 
@@ -115,7 +124,7 @@ def _group(
     same = [row for row in rows if row.model == model]
     golds = tuple(row for row in same if row.method == "gold")
     golds = tuple(gold for gold in golds if gold.share == share) or golds
-    gaps = (null_gaps(results.null_bands, gold.id) for gold in golds)
+    gaps = (results.null_gaps(gold.id) for gold in golds)
     return Group(
         model,
         modality,
@@ -127,10 +136,15 @@ def _group(
     )
 
 
-def run_label(run: AnyRow, among: Sequence[AnyRow]) -> str:
-    """Writes a run's method, and what distinguishes it from other runs of that method."""
-    twins = [twin for twin in among if twin.method == run.method and twin.id != run.id]
-    words = [method_label(run.method)]
+def run_label(run: AnyRow, group: Group) -> str:
+    """Writes a run's method, and what distinguishes it from the group's other runs of that method.
+
+    Args:
+        run: Run, one of the group's or of a seed of one.
+        group: Compared runs.
+    """
+    twins = [twin for twin in group.runs if twin.method == run.method and twin.id != run.id]
+    words = [method_label(run.method, group.wording)]
     own, others = _settings(run), [_settings(twin) for twin in twins]
     words += [
         f"{label(key).lower()} {shown(value)}"

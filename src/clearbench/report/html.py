@@ -15,16 +15,17 @@ from clearbench.evaluation.verdict.words import basis, subject
 from clearbench.report import tables, words
 from clearbench.report.answers import SPLITS, answered_questions
 from clearbench.report.groups import groups, settings_line
-from clearbench.report.measures import failed_metrics, known_descriptions, measure
+from clearbench.report.measures import failed_metrics, measure
 from clearbench.report.page import inline, templates
 from clearbench.report.private import image, public_facts, without_paths
 from clearbench.report.ranks import rank_table
 from clearbench.report.scores import glossary
 from clearbench.report.sections import Section, section
 from clearbench.report.svg import colours
-from clearbench.runs.schema import DETAILS, RESULTS, Details, Results, read_details, read_results
-from clearbench.runs.written import PAGE
-from clearbench.storage import MANIFEST, is_sealed, seal_more, write_bytes
+from clearbench.report.wording import wording_of
+from clearbench.runs.files import PAGE
+from clearbench.runs.schema import Details, Results, Wording, read_details, read_results
+from clearbench.storage import MANIFEST, seal_more, write_bytes
 
 _COUNTED = {
     "known": "Only rows that the original knew count.",
@@ -73,21 +74,6 @@ def write_page(folder: Path) -> Path:
     return page
 
 
-def refresh_page(folder: Path) -> Path:
-    """Writes the page of a run's folder where it is missing, damaged or older than the results."""
-    page = folder / PAGE
-    if (folder / MANIFEST).is_file():
-        return page if is_sealed(page) else write_page(folder)
-    sources = [folder / name for name in (RESULTS, DETAILS)]
-    if page.is_file() and all(_written(page) >= _written(source) for source in sources):
-        return page
-    return write_page(folder)
-
-
-def _written(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.is_file() else 0
-
-
 def render(results: Results, details: Details) -> str:
     """Renders the report as text.
 
@@ -95,13 +81,14 @@ def render(results: Results, details: Details) -> str:
         results: Results of a run.
         details: People, questions with answers, and truth ratios of the run.
     """
-    all_groups = groups(results)
+    wording = wording_of(results, details)
+    all_groups = groups(results, wording)
     palette = colours(tables.methods(all_groups))
     sections = [section(group, results, details, palette) for group in all_groups]
     script, style = (inline(name) for name in ("report.js", "report.css"))
-    recipe, known = results.recipe, known_descriptions(results)
+    recipe, known = results.recipe, wording.scores
     return (
-        _environment()
+        _environment(wording)
         .get_template("report.html.j2")
         .render(
             script=script,
@@ -131,8 +118,8 @@ def _first(sections: Sequence[Section]) -> str:
     return next((section.group.key for section in (*both, *sections)), "")
 
 
-def _environment() -> Environment:
-    environment = templates()
+def _environment(wording: Wording) -> Environment:
+    environment, titles = templates(), wording.titles
     environment.filters |= {
         "decimals": words.decimals,
         "digits": words.digits,
@@ -142,9 +129,9 @@ def _environment() -> Environment:
         "amount": words.amount,
         "measure": measure,
         "image": image,
-        "label": words.method_label,
+        "label": lambda name: words.method_label(name, wording),
         "settings": settings_line,
-        "subject": subject,
+        "subject": lambda finding: subject(finding, titles),
         "basis": basis,
         "spot": lambda value: f"{_spot(value):.1f}",
         "width": lambda band: f"{max(_spot(band[1]) - _spot(band[0]), 2.0):.1f}",

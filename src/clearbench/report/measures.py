@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from clearbench.attacks.base import attack
-from clearbench.attacks.scoring import descriptions
-from clearbench.errors import RecipeError
-from clearbench.evaluation.measure import Description
-from clearbench.evaluation.metric import Comparison, Metric, metric
+from clearbench.evaluation.description import Description
 from clearbench.runs.schema import Results
 
 #: Headings of the columns that runs are judged by, as questions about people.
@@ -71,32 +65,12 @@ def measure(key: str) -> str:
     return " ".join(key.split(".")).replace("_", " ")
 
 
-def known_descriptions(results: Results) -> Mapping[str, Description]:
-    """Collects the descriptions of every score of a run, by the last part of its keys.
-
-    Metrics of plugins that are not loaded have none.
-    """
-    evaluation = results.recipe.evaluation
-    entries = (evaluation.model_extra or {}).get("metrics", ())
-    known = descriptions(evaluation.protocol, tuple(_loaded(entries)))
-    for entry in (results.recipe.model_extra or {}).get("attacks", ()):
-        with suppress(RecipeError):  # of a plugin that is not loaded
-            known |= attack(entry["attack"], **entry.get("parameters", {})).numbers()
-    return known
-
-
 def failed_metrics(results: Results) -> list[tuple[str, str]]:
     """Lists the metrics of plugins that failed on a run, each with its first reason."""
     reasons: dict[str, str] = {}
     for row in results.rows:
         reasons = row.failed_metrics | reasons
     return sorted(reasons.items())
-
-
-def _loaded(entries: Iterable[Mapping[str, Any]]) -> Iterator[Metric | Comparison]:
-    for entry in entries:
-        with suppress(RecipeError):
-            yield metric(**entry)
 
 
 def metric_words(name: str, known: Mapping[str, Description]) -> MetricWords:

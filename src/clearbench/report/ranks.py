@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.description import Description
 from clearbench.report.measures import in_sentence, metric_words
 from clearbench.report.words import model_name
 from clearbench.runs.schema import RankCorrelation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clearbench.evaluation.score import Score
-from clearbench.evaluation.verdict.judge import Verdict, shown_keys
-from clearbench.methods.base import methods
+from clearbench.evaluation.verdict.judged import shown_keys
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.report.groups import Group, run_label
 from clearbench.report.measures import CONTROLS
 from clearbench.report.private import without_paths
@@ -142,7 +142,7 @@ def why(run: AnyRow, verdict: Verdict | None) -> str:
 def row_name(group: Group, run: AnyRow) -> str:
     """Names a row within its group."""
     if not run.is_anchor:
-        return run_label(run, group.runs)
+        return run_label(run, group)
     twin = run.method == "gold" and run is not group.gold
     name = _ANCHOR_NAMES[run.method]
     return f"{name}, seed {run.first_seed}" if twin else name
@@ -155,8 +155,7 @@ def _row(group: Group, run: AnyRow) -> TableRow:
     outcome = outcome_of(run, verdict)
     if run.is_anchor:
         return TableRow(name, run.method, run, cells, verdict, outcome, why(run, verdict))
-    known = methods().get(run.method)
-    retrained = known is not None and known.from_base
+    retrained = group.wording.retrains(run.method)
     return TableRow(name, "method", run, cells, verdict, outcome, why(run, verdict), retrained)
 
 

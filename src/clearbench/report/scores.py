@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from clearbench.data.dataset import Split
-from clearbench.evaluation.measure import Description
+from clearbench.evaluation.description import Description
 from clearbench.evaluation.score import Score
 from clearbench.report.measures import MetricWords, metric_words
 from clearbench.report.rows import TableRow, interval

@@ -11,7 +11,6 @@ from clearbench.report import curves, tables
 from clearbench.report.attacked import Attacked, attacked
 from clearbench.report.benchmark import BenchmarkTable, benchmark_tables
 from clearbench.report.groups import Group, curve_row, run_label
-from clearbench.report.measures import known_descriptions
 from clearbench.report.rows import TableRow, columns, main_table
 from clearbench.report.scores import ScoreTable, score_tables
 from clearbench.report.tradeoff import tradeoff
@@ -82,7 +81,7 @@ def section(group: Group, results: Results, details: Details, palette: dict[str,
     rows = main_table(group)
     runs = [row.run for row in rows if row.kind == "method"]
     trained = (curves.training_curve(curve_row(results, run), palette) for run in runs)
-    known = known_descriptions(results)
+    known = group.wording.scores
     truths = ((track, _truths(group, runs, details, track, palette)) for track in group.tracks)
     return Section(
         group=group,
@@ -115,7 +114,7 @@ def _panels(
 ) -> tuple[Panel, ...]:
     """Builds figures with the names of their runs. Matplotlib has escaped every text in them."""
     return tuple(
-        Panel(run_label(run, group.runs), run, Markup(figure))  # noqa: S704
+        Panel(run_label(run, group), run, Markup(figure))  # noqa: S704
         for run, figure in zip(runs, figures, strict=True)
         if figure
     )

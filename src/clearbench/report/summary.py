@@ -14,6 +14,7 @@ from clearbench.data.modality import modality, tracks_of
 from clearbench.report.benchmark import answers_and_people, least
 from clearbench.report.groups import Group, groups
 from clearbench.report.rows import TableRow, main_table
+from clearbench.report.wording import wording_of
 from clearbench.report.words import person_words
 from clearbench.runs.schema import AnyRow, CombinedRow, Details, Results, ShownQuestion
 
@@ -31,7 +32,7 @@ def print_summary(results: Results, details: Details, report_path: Path, console
         report_path: Path of its page.
         console: Console to print on.
     """
-    all_groups = groups(results)
+    all_groups = groups(results, wording_of(results, details))
     names = [plain(person.name) for person in details.people.get("forget", ())]
     console.print()
     console.print(Text(person_words(names), style="bold"))

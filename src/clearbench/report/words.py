@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clearbench.methods.base import methods
+from clearbench.runs.schema import Wording
 
 #: Text printed where there is no number.
 NONE = "\N{EN DASH}"
@@ -21,10 +21,10 @@ def model_name(kind: str) -> str:
     return _MODELS.get(kind, kind)
 
 
-def method_label(name: str) -> str:
-    """Spells a method's name as its paper does; an unknown method's name is made readable."""
-    known = methods().get(name)
-    return label(name) if known is None else known.title()
+def method_label(name: str, wording: Wording) -> str:
+    """Spells a method's name as its paper does; the name of one without words is made readable."""
+    known = wording.methods.get(name)
+    return label(name) if known is None else known.title
 
 
 def label(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from clearbench.attacks.base import Attack, attack
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.errors import RecipeError
 from clearbench.training.settings import TrainSettings
 

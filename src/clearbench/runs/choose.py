@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clearbench.errors import RecipeError
-from clearbench.evaluation.verdict.judge import Verdict
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.runs.schema import AnyRow, read_results
 
 #: Weight of a missing percent of what should be kept, relative to the distance to gold.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
 
@@ -10,7 +10,7 @@ from clearbench.data.modality import modalities, tracks_of
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.statistics import combine, rank_correlations
 from clearbench.evaluation.verdict.seeds import over_seeds
-from clearbench.runs.schema import AnyRow, CombinedRow, Cost, NullBand, RankCorrelation, Row
+from clearbench.runs.schema import AnyRow, CombinedRow, Cost, RankCorrelation, Row
 
 #: Fields that are equal in the runs of one setting; only their seeds differ.
 SETTING = ("method", "model", "modality", "share", "variant", "hyperparameters", "training")
@@ -26,17 +26,6 @@ RANKED = {
 }
 #: Number of runs below which a rank correlation is noise.
 MIN_RANKED = 5
-
-
-def null_gaps(bands: Iterable[NullBand], gold: str) -> dict[str, float]:
-    """Returns the largest distance between golds by score key, from the first band with a gold.
-
-    Args:
-        bands: Null bands of a run.
-        gold: Id of the gold's row.
-    """
-    band = next((band for band in bands if gold in band.golds), None)
-    return {key: entry.gap for key, entry in band.bands.items()} if band else {}
 
 
 def combined(rows: Sequence[Row]) -> tuple[CombinedRow, ...]:

@@ -13,7 +13,7 @@ from clearbench.data.modality import modalities
 from clearbench.evaluation.records import Records
 from clearbench.runs.plan import Family, PlannedRow
 from clearbench.runs.results import EndedRun
-from clearbench.runs.schema import Details, ShownPerson, ShownQuestion
+from clearbench.runs.schema import Details, ShownPerson, ShownQuestion, Wording
 
 #: Questions about forgotten and about kept people, per track.
 SHOWN_QUESTIONS, SHOWN_OF_KEPT = 6, 2
@@ -23,13 +23,16 @@ SHOWN_FACES, SHOWN_KEPT = 24, 8
 Spoken = Mapping[str, pd.DataFrame]
 
 
-def details(dataset: Dataset, families: Sequence[Family], ended: EndedRun) -> Details:
+def details(
+    dataset: Dataset, families: Sequence[Family], ended: EndedRun, wording: Wording
+) -> Details:
     """Collects the content of `details.json`.
 
     Args:
         dataset: People of the run.
         families: All rows.
         ended: Stages of the run.
+        wording: Words of the methods and scores.
     """
     forgotten = sorted({person for family in families for person in family.original.forget})
     kept = sorted(dataset.people("retain") - set(forgotten))
@@ -43,6 +46,7 @@ def details(dataset: Dataset, families: Sequence[Family], ended: EndedRun) -> De
         },
         truth_ratios={id: entry.truth_ratios for id, entry in scored.items() if entry},
         questions=tuple(_questions(dataset, spoken)) if spoken else (),
+        wording=wording,
     )
 
 

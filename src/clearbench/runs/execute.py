@@ -14,7 +14,7 @@ from rich.console import Console
 from clearbench.errors import WriteError
 from clearbench.runs.display import Display, display_for
 from clearbench.runs.making import finished_outcome
-from clearbench.runs.stage import Stage, StageOutcome
+from clearbench.runs.stage import Stage, StageOutcome, with_parents
 from clearbench.runs.store import Store
 from clearbench.runs.work import CannotWrite, Progress
 from clearbench.runs.worker import Worker
@@ -38,16 +38,6 @@ class Runtime(BaseModel):
     workers: int = Field(default_factory=lambda: max(1, min(8, os.cpu_count() or 1)), ge=1)
     threads: int = Field(default=1, ge=1)
     plugins: tuple[str, ...] = ()
-
-
-def with_parents(stages: Iterable[Stage]) -> dict[str, Stage]:
-    """Collects stages and all that they start from, by key, parents first."""
-    stages_by_key: dict[str, Stage] = {}
-    for stage in stages:
-        if stage.key not in stages_by_key:
-            stages_by_key |= with_parents(stage.parents.values())
-            stages_by_key[stage.key] = stage
-    return stages_by_key
 
 
 def execute(

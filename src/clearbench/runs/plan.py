@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modalities, spell_modalities
 from clearbench.errors import RecipeError

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from clearbench.runs.code import changed_modules
-from clearbench.runs.execute import with_parents
-from clearbench.runs.stage import Ingredients, Stage, package_versions
+from clearbench.runs.stage import Ingredients, Stage, package_versions, with_parents
 from clearbench.runs.store import Store
 
 #: Number of differences that are named one by one.

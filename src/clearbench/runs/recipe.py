@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,16 +15,17 @@ from pydantic import (
     model_validator,
 )
 
-from clearbench.batches.items import Kind
-from clearbench.data.halves import Half
+from clearbench.batches.kind import Kind
 from clearbench.data.modality import parse_modalities, readable_by, spellings
-from clearbench.errors import RecipeError, did_you_mean, explain
+from clearbench.errors import RecipeError, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
 from clearbench.methods.base import methods
 from clearbench.models.heads import Head
 from clearbench.runs.attack_part import AttackPart, ShadowPart
+from clearbench.runs.data_part import DataPart
 from clearbench.runs.grid import expand
-from clearbench.runs.stored import is_empty, is_none
+from clearbench.runs.recipe_file import read_recipe, recipe_path
+from clearbench.runs.stored import is_empty
 from clearbench.storage import content_hash
 from clearbench.training.checks import check_method, check_teaching, named_method
 from clearbench.training.settings import LARGEST_SEED, TrainSettings
@@ -39,34 +38,6 @@ WORDS = ("title", "description")
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataPart(_Part):
-    """People of an experiment.
-
-    Attributes:
-        source: `builtin`, a folder or file of rows, a hub id, or the name of a plugin's source
-            (`clearbench list datasets`).
-        people: Number of people who are taught; None for all, and for 40 of the built-in ones.
-        strangers: Number of people who are kept for the holdout.
-        forget: Number of people who are forgotten, or one of TOFU's splits (`forget10`); None for
-            the data's own split, and 8 for the built-in people.
-        fold: Who is forgotten: the `reported` people, or as many others (`validation`), on whom
-            settings are chosen. The original model is the same.
-        requests: Sizes of forget requests that arrive one after another; they sum to `forget`.
-        half: Half of CLEAR's vision track: the people to forget, as many strangers, and half of the
-            rest; in the other half the strangers are forgotten. None for all people.
-        images: Folder of the pictures that own rows name; None for the folder of the rows.
-    """
-
-    source: str = "builtin"
-    people: int | None = Field(default=None, ge=2)
-    strangers: int = Field(default=8, ge=0)
-    forget: int | str | None = None
-    fold: Literal["reported", "validation"] = "reported"
-    requests: tuple[int, ...] = ()
-    half: Half | None = None
-    images: str | None = Field(default=None, exclude_if=is_none)
 
 
 class ModelPart(_Part):
@@ -228,42 +199,13 @@ class Recipe(_Part):
         return content_hash(self.model_dump(mode="json", exclude=set(WORDS)))
 
 
-def builtin_recipes() -> dict[str, Path]:
-    """Returns the recipes that ship, by name."""
-    packaged = Path(str(files("clearbench"))) / "recipes"
-    folder = packaged if packaged.is_dir() else Path(__file__).parents[3] / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
 def load_recipe(source: str | Path, changes: list[str] | None = None) -> Recipe:
     """Reads a recipe file or a built-in recipe by name, with `key.sub=value` changes.
 
     Raises:
         RecipeError: The recipe has problems; all are listed at once.
     """
-    known = builtin_recipes()
-    path = known.get(str(source), Path(source))
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-        _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader), path)
-    except FileNotFoundError as error:
-        raise RecipeError(
-            "no such recipe", str(source), did_you_mean(str(source), known)
-        ) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise RecipeError(f"not valid YAML: {error}", str(path), "correct the file") from error
-    except OSError as error:
-        what = f"cannot read: {error.strerror}"
-        raise RecipeError(what, str(path), "give a YAML file") from error
-    except RecursionError as error:
-        what = "nested too deeply for a recipe"
-        raise RecipeError(what, str(path), "see recipes/demo.yaml") from error
-    if not isinstance(content, dict):
-        raise RecipeError("a recipe is a mapping of keys", str(path), "see recipes/demo.yaml")
-    for change in changes or []:
-        _apply(content, change)
-    return parse_recipe(content, str(path))
+    return parse_recipe(read_recipe(source, changes), str(recipe_path(source)))
 
 
 def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
@@ -286,49 +228,9 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
         raise RecipeError(explain(error, known), where, "correct these keys") from error
 
 
-def _apply(content: dict[str, Any], change: str) -> None:
-    """Sets one `key.sub=value`; numbers in a key index lists.
-
-    What lies on the way is copied: where an anchor gave several runs the same part, one changes.
-    """
-    key, separator, text = change.partition("=")
-    if not separator:
-        raise RecipeError(f"'{change}' is not key=value", "command line", "write data.people=20")
-    place: Any = content
-    *path, last = key.split(".")
-    try:
-        value = yaml.safe_load(text)
-        for part in path:
-            name = int(part) if isinstance(place, list) else part
-            if isinstance(place, dict):
-                place.setdefault(name, {})
-            place[name] = copy.copy(place[name])
-            place = place[name]
-        place[int(last) if isinstance(place, list) else last] = value
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"{change[:60]}: not valid YAML: {error}", "command line") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RecipeError(
-            f"{change}: there is no '{key}' to set", "command line", "see the recipe's keys"
-        ) from error
-
-
 def dump_recipe(recipe: Recipe) -> str:
     """Writes the resolved recipe as YAML that runs again."""
     text: str = yaml.safe_dump(
         recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
     )
     return text
-
-
-def _refuse_twice(node: yaml.Node | None, path: Path) -> None:
-    """Refuses a key that stands twice in one mapping, of which YAML keeps the last alone."""
-    if isinstance(node, yaml.MappingNode):
-        keys = [(key.value, key.start_mark.line + 1) for key, _ in node.value]
-        names = [name for name, _ in keys if name != "<<"]
-        for name, line in keys:
-            if isinstance(name, str) and names.count(name) > 1:
-                raise RecipeError(f"'{name}' is there twice", f"{path}:{line}", "keep one of them")
-    for child in getattr(node, "value", ()) if node and not isinstance(node.value, str) else ():
-        for each in child if isinstance(child, tuple) else (child,):
-            _refuse_twice(each, path)

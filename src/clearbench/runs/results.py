@@ -16,8 +16,9 @@ from clearbench.attacks.scoring import protocol_attacks
 from clearbench.data.dataset import Dataset
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.settings import EvaluationSettings
-from clearbench.evaluation.verdict.judge import Verdict, judge
+from clearbench.evaluation.verdict.judge import judge
 from clearbench.evaluation.verdict.rests_on import MEMBERSHIP, NOT_RUN, RestsOn
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.methods.base import method
 from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime

@@ -9,11 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from clearbench.attacks.base import Point
-from clearbench.evaluation.score import Score
-from clearbench.evaluation.statistics import Combined
-from clearbench.evaluation.verdict.evidence import ShownAnswer
-from clearbench.evaluation.verdict.judge import Verdict, Word
+from clearbench.attacks.point import Point
+from clearbench.evaluation.score import Combined, Score
+from clearbench.evaluation.verdict.verdict import ShownAnswer, Verdict, Word
 from clearbench.runs.stored import Stored, is_empty, is_none
 from clearbench.training.settings import Penalty, TrainSettings
 

@@ -11,8 +11,10 @@ from rich.console import Console
 from clearbench.data.dataset import Dataset
 from clearbench.errors import StorageError
 from clearbench.runs.cache import WorkerCache
+from clearbench.runs.data_part import data_stage
 from clearbench.runs.details import details
 from clearbench.runs.execute import Runtime, execute, set_aside
+from clearbench.runs.files import STAGES, damaged_files
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
 from clearbench.runs.plan_shadows import HalfData, ShadowPeople
@@ -22,16 +24,14 @@ from clearbench.runs.schema import Results, read_results
 from clearbench.runs.stage import Stage
 from clearbench.runs.stages.data import DataStage, stored_data
 from clearbench.runs.store import Store
+from clearbench.runs.wording import wording
 from clearbench.runs.written import (
-    damaged_files,
     refuse_other_recipe,
     remove_unfinished,
     write_recipe,
     write_results,
 )
 from clearbench.writing import writing
-
-STAGES = "stages"
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,6 @@ class RunPlan:
         return (*(row.score for row in self.rows), *attacks, *(band.stage for band in self.bands))
 
 
-def data_stage(recipe: Recipe) -> DataStage:
-    """Builds the stage of a recipe's people."""
-    part = recipe.data
-    return DataStage(
-        *(part.source, part.people, part.strangers, part.forget, part.half),
-        seed=recipe.seed,
-        images=part.images,
-    )
-
-
 def plan_run(recipe: Recipe, out: Path, store: Path | None = None, *, keep: bool = True) -> RunPlan:
     """Plans a run; its people are made on the way.
 
@@ -83,7 +73,7 @@ def plan_run(recipe: Recipe, out: Path, store: Path | None = None, *, keep: bool
         store: Folder for the stages; one below `out` where none is given.
         keep: True to keep the people in the store; else nothing is written there.
     """
-    place, people = Store(store or out / STAGES), data_stage(recipe)
+    place, people = Store(store or out / STAGES), data_stage(recipe.data, recipe.seed)
     if keep or place.holds(people.key):
         return _planned(recipe, people, place, place)
     with TemporaryDirectory() as folder:
@@ -144,7 +134,7 @@ def run(
         place.tidy()
         for line in damaged_files(out):
             console.print(f"{line}; written again", markup=False, highlight=False, soft_wrap=True)
-        set_aside([data_stage(recipe).key], place, console)
+        set_aside([data_stage(recipe.data, recipe.seed).key], place, console)
         planned = plan_run(recipe, out, store)
         anew = _made_anew(planned, out)
         if anew:
@@ -153,7 +143,7 @@ def run(
         outcomes = execute(planned.stages, planned.store, runtime, console)
         ended = EndedRun(planned.store, outcomes)
         results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
-        shown = details(planned.dataset, planned.families, ended)
+        shown = details(planned.dataset, planned.families, ended, wording(results))
         return write_results(results, shown, recipe, out)
 
 

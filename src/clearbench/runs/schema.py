@@ -9,16 +9,17 @@ from pathlib import Path
 
 from pydantic import Field
 
-from clearbench.evaluation.statistics import Band
+from clearbench.evaluation.description import Description
+from clearbench.evaluation.score import Band
 from clearbench.runs.rows import AnyRow, CombinedRow, Cost, CurvePoint, Drawn, Row, Scored, Variant
-from clearbench.runs.stored import SCHEMA, Open, Stored, StoredFile, schema_in
+from clearbench.runs.stored import SCHEMA, Open, Stored, StoredFile, is_none, schema_in
 from clearbench.storage import read_json
 
 __all__ = [
     "DETAILS", "RESULTS", "SCHEMA", "AnyRow", "CombinedRow", "Cost", "CurvePoint", "Details",
     "Environment", "NullBand", "Plugin", "RankCorrelation", "RecordedRecipe", "Results", "Row",
-    "Scored", "ShownPerson", "ShownQuestion", "Variant", "read_details", "read_results",
-    "schema_of",
+    "Scored", "ShownPerson", "ShownQuestion", "Variant", "WordedMethod", "Wording", "read_details",
+    "read_results", "schema_of",
 ]  # fmt: skip
 
 RESULTS, DETAILS = "results.json", "details.json"
@@ -127,6 +128,15 @@ class Results(StoredFile):
         """Finds the run of an id."""
         return next((row for row in self.rows if row.id == id), None)
 
+    def null_gaps(self, gold: str) -> dict[str, float]:
+        """Returns the largest distance between golds by score key, of the first band with a gold.
+
+        Args:
+            gold: Id of the gold's row.
+        """
+        band = next((band for band in self.null_bands if gold in band.golds), None)
+        return {key: entry.gap for key, entry in band.bands.items()} if band else {}
+
 
 class ShownPerson(Stored):
     """A fictitious person with some portraits in base64."""
@@ -154,12 +164,46 @@ class ShownQuestion(Stored):
     answers: dict[str, str] = Field(default_factory=dict)
 
 
+class WordedMethod(Stored):
+    """A method in words.
+
+    Attributes:
+        title: Name in print.
+        retrains: True if it is retraining, which is gold by another name.
+    """
+
+    title: str
+    retrains: bool = False
+
+
+class Wording(Stored):
+    """Words of a run's methods and scores at the time of the run.
+
+    Attributes:
+        methods: Methods by name.
+        scores: Descriptions of scores by the last part of their keys.
+    """
+
+    methods: dict[str, WordedMethod] = Field(default_factory=dict)
+    scores: dict[str, Description] = Field(default_factory=dict)
+
+    def retrains(self, method: str) -> bool:
+        """Whether a method is retraining; False for one without words."""
+        return method in self.methods and self.methods[method].retrains
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of scores by the last part of their keys."""
+        return {name: described.title for name, described in self.scores.items()}
+
+
 class Details(StoredFile):
     """The content of `details.json`: what the page shows besides numbers.
 
     Attributes:
         people: Forgotten (`forget`) and kept (`retain`) people.
         truth_ratios: Truth ratios by row id and `forget.<track>`.
+        wording: Words of methods and scores; None in files of versions that kept none.
     """
 
     file_name = DETAILS
@@ -167,6 +211,7 @@ class Details(StoredFile):
     people: dict[str, tuple[ShownPerson, ...]] = Field(default_factory=dict)
     truth_ratios: dict[str, dict[str, tuple[Drawn, ...]]] = Field(default_factory=dict)
     questions: tuple[ShownQuestion, ...] = ()
+    wording: Wording | None = Field(default=None, exclude_if=is_none)
 
     def ratios(self, id: str, track: str) -> list[float]:
         """Returns a run's finite truth ratios on the forgotten people."""

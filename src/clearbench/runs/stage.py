@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from clearbench.runs.cache import WorkerCache
 from clearbench.runs.code import code_digests
 from clearbench.runs.store import Store, stage_key
 from clearbench.storage import canonical_json, read_json, write_json
+
+if TYPE_CHECKING:  # what a worker shares holds tensors
+    from clearbench.runs.cache import WorkerCache
 
 #: Libraries whose version decides the numbers.
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "rouge-score")
@@ -140,6 +142,16 @@ class Stage(ABC):
     def key(self) -> str:
         """Name of its folder: kind, label and a hash of the ingredients."""
         return stage_key(self.kind, self.label, vars(self.ingredients))
+
+
+def with_parents(stages: Iterable[Stage]) -> dict[str, Stage]:
+    """Collects stages and all that they start from, by key, parents first."""
+    stages_by_key: dict[str, Stage] = {}
+    for stage in stages:
+        if stage.key not in stages_by_key:
+            stages_by_key |= with_parents(stage.parents.values())
+            stages_by_key[stage.key] = stage
+    return stages_by_key
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from clearbench.errors import StorageError
+from clearbench.runs.files import PAGE, RECIPE
 from clearbench.runs.recipe import WORDS, Recipe, dump_recipe
 from clearbench.runs.schema import DETAILS, RESULTS, Details, Results, read_details, read_results
 from clearbench.storage import (
@@ -22,7 +22,6 @@ from clearbench.storage import (
 )
 from clearbench.writing import remove_leftovers
 
-RECIPE, PAGE = "recipe.yaml", "report.html"
 #: Files of a run's folder besides its stages.
 FILES = (RECIPE, DETAILS, RESULTS, PAGE, MANIFEST)
 
@@ -81,15 +80,6 @@ def write_recipe(recipe: Recipe, out: Path) -> None:
         seal_more(out, RECIPE)
     else:
         seal(out, {"recipe": recipe.identity}, [RECIPE])
-
-
-def damaged_files(out: Path) -> Iterator[str]:
-    """Yields a line for every file of a run's folder that is not what the run wrote."""
-    if (out / MANIFEST).is_file() or (out / RESULTS).is_file():
-        try:
-            yield from (f"{name}: changed or missing" for name in changed_files(out))
-        except StorageError as error:
-            yield f"{MANIFEST}: {error.what}"
 
 
 def remove_unfinished(out: Path) -> None:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from clearbench.batches.items import Item, Kind, item
+from clearbench.batches.items import Item, item
+from clearbench.batches.kind import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import readable_by
 from clearbench.methods.base import Method, Step, Train

@@ -11,7 +11,7 @@ import pandas as pd
 from clearbench.evaluation.groups import ANSWERS, GENERATIONS
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import Table
-from clearbench.evaluation.verdict.judge import Word
+from clearbench.evaluation.verdict.verdict import Word
 from clearbench.evaluation.wordings import WORDINGS
 from clearbench.people.refusals import TEXT_REFUSALS
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
-from clearbench.batches.items import Item, Kind
+from clearbench.batches.items import Item
+from clearbench.batches.kind import Kind
 from clearbench.methods.step import ROLES, Batches, NoReference, Step
 from clearbench.testing.by_hand import Array, log_softmax, negative_log_likelihoods
 

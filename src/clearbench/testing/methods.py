@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.methods.base import Method
 from clearbench.testing.bench import Bench
 from clearbench.testing.loss_checks import (

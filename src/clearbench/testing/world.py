@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPVisionConfig, LlavaForConditionalGeneration
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.builtin.tiny import tiny_model
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example

@@ -7,7 +7,8 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from clearbench.batches.items import Item, Kind, item
+from clearbench.batches.items import Item, item
+from clearbench.batches.kind import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import readable_by, spell_modalities

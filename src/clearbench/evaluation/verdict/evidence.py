@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 from clearbench.data.modality import modalities, modality
+from clearbench.evaluation.intervals import clusters
 from clearbench.evaluation.metric import METRICS, Metric, main_group
 from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.metrics.truth_ratio import ratios
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import clusters
 from clearbench.evaluation.tables import GroupKey
 
 #: Columns of evidence: score key, row, its person (each row about the world is one of its own), and
@@ -30,23 +29,6 @@ SPOKEN = ("garbage_rate", "refusal_rate", "empty_rate")
 REAL = "real"
 #: Number of answers that are shown for each score, and with a verdict.
 SHOWN = 3
-
-
-class ShownAnswer(BaseModel):
-    """An answer of a run beside the truth and gold's answer.
-
-    Attributes:
-        person: Number of the person; -1 for the world.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: str
-    person: int
-    question: str
-    truth: str
-    answer: str
-    gold: str
 
 
 def evidence(ours: Records, gold: Records, original: Records, kind: str) -> pd.DataFrame:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
-from clearbench.data.modality import Modality, modalities, parse_modalities, readable_by, tracks_of
+from clearbench.data.modality import Modality, modalities, readable_by
 from clearbench.evaluation.verdict import tests
-from clearbench.evaluation.verdict.evidence import LIKELIHOOD, ORDER, SHOWN, SPOKEN, ShownAnswer
+from clearbench.evaluation.verdict.evidence import LIKELIHOOD, ORDER, SHOWN, SPOKEN
+from clearbench.evaluation.verdict.finding import Finding, Kind
+from clearbench.evaluation.verdict.judged import judged_tracks
 from clearbench.evaluation.verdict.rests_on import RestsOn
 from clearbench.evaluation.verdict.settings import VerdictSettings
-from clearbench.evaluation.verdict.tests import Finding, Kind
+from clearbench.evaluation.verdict.titles import metric_titles
+from clearbench.evaluation.verdict.verdict import ShownAnswer, Verdict, word_of
 from clearbench.evaluation.verdict.words import reasons
 
-Word = Literal["forgot", "did not", "undecided"]
 #: Rates that are compared with gold's; other scores are judged by what is left of them.
 RATES = ("whole_truth", "near_truth", "key_facts", "name_said", *SPOKEN)
 #: Last part of the key of the score of answers that are about what was asked.
@@ -41,74 +41,6 @@ _TESTS: dict[Kind, Test] = {
     "kept": tests.kept,
     "harm": tests.harm,
 }
-
-
-class Verdict(BaseModel):
-    """The word on a run, and the tests that it was found by.
-
-    Attributes:
-        word: `forgot` if every test holds, `did not` if one fails, else `undecided`.
-        version: Version of the tests and their thresholds.
-        modality: Modality that the run was judged on.
-        findings: Outcomes of the tests.
-        worst: Worst answers beside gold's.
-        people: Names of the people whom findings name, by number.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    word: Word
-    version: str
-    modality: str
-    findings: tuple[Finding, ...]
-    reasons: tuple[str, ...] = ()
-    rests_on: RestsOn = RestsOn()
-    worst: tuple[ShownAnswer, ...] = ()
-    people: dict[int, str] = Field(default_factory=dict)
-
-    def of(self, outcome: tests.Outcome) -> tuple[Finding, ...]:
-        """Returns the findings with an outcome."""
-        return tuple(finding for finding in self.findings if finding.outcome == outcome)
-
-    @property
-    def distance(self) -> float | None:
-        """Mean distance to gold of what is judged by what is left: 0 is gold, 1 the original."""
-        shares = [f.estimate for f in self.findings if f.kind == "left" and f.estimate is not None]
-        return sum(map(abs, shares)) / len(shares) if shares else None
-
-    @property
-    def kept(self) -> dict[str, float]:
-        """Ratios to the original's of what must survive."""
-        return {
-            finding.key: finding.estimate
-            for finding in self.findings
-            if finding.kind == "kept" and finding.estimate is not None
-        }
-
-    def on(self, modality: str) -> Verdict:
-        """Returns the verdict on a modality alone: a gold is judged like the runs beside it."""
-        tracks, own = tracks_of(modality), set(tracks_of(self.modality))
-        if set(tracks) >= own:
-            return self
-        chosen = tuple(
-            finding
-            for finding in self.findings
-            if not finding.key.startswith("forget.") or finding.key.split(".")[1] in tracks
-        )
-        about = {"word": word_of(chosen), "findings": chosen, "modality": modality}
-        return self.model_copy(update=about | {"reasons": reasons(chosen, self.people)})
-
-
-def judged_tracks(modality: str, model: str) -> tuple[str, ...]:
-    """Lists the tracks that a run is judged on: those it was to forget and its model can read."""
-    able = readable_by(model)
-    return tuple(name for name in parse_modalities(modality) if name in able) or able
-
-
-def shown_keys(modality: str, model: str) -> tuple[str, ...]:
-    """Lists the scores that stand for a run in tables."""
-    tracks = judged_tracks(modality, model)
-    return tuple(key for name in tracks for key in modalities()[name].shown_keys(model))
 
 
 def _of_kind(model: str) -> list[Modality]:
@@ -145,19 +77,11 @@ def judge(
         version=chosen.version,
         modality=modality,
         findings=findings,
-        reasons=reasons(findings, names or {}),
+        reasons=reasons(findings, names or {}, metric_titles()),
         rests_on=basis,
         worst=_shown(findings, worst or {}),
         people={number: name for number, name in (names or {}).items() if number in named},
     )
-
-
-def word_of(findings: Iterable[Finding]) -> Word:
-    """Returns `did not` if a test fails, `undecided` if one is open, else `forgot`."""
-    outcomes = {finding.outcome for finding in findings}
-    if "fails" in outcomes:
-        return "did not"
-    return "undecided" if "open" in outcomes or not outcomes else "forgot"
 
 
 def _findings(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from clearbench.evaluation.verdict.judge import Verdict
-from clearbench.evaluation.verdict.tests import Finding, Outcome
+from clearbench.evaluation.verdict.finding import Finding, Outcome
+from clearbench.evaluation.verdict.titles import metric_titles
+from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.evaluation.verdict.words import reasons
 
 _MEANS = ("run", "gold", "original", "estimate")
@@ -31,7 +32,7 @@ def over_seeds(verdicts: Sequence[Verdict]) -> Verdict:
         update={
             "word": words.pop() if len(words) == 1 else "undecided",
             "findings": findings,
-            "reasons": reasons(findings, people),
+            "reasons": reasons(findings, people, metric_titles()),
             "people": people,
             "rests_on": first.rests_on.model_copy(update={"seeds": len(verdicts)}),
         }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from clearbench.evaluation.metric import METRICS
+from clearbench.evaluation.verdict.finding import Finding
 from clearbench.evaluation.verdict.rests_on import RestsOn
-from clearbench.evaluation.verdict.tests import Finding
 
 #: Names of people by number.
 Names = Mapping[int, str]
+#: Titles of scores by the last part of their keys.
+Titles = Mapping[str, str]
+#: Titles of what is tested and is no metric's score.
+_TESTED = {"likelihood": "Each person", "order": "Truth ratios"}
 _GROUPS = {
     "retain": "the other people",
     "real": "real people and the world",
@@ -17,41 +20,38 @@ _GROUPS = {
 }
 
 
-def reasons(findings: Iterable[Finding], names: Names) -> tuple[str, ...]:
+def reasons(findings: Iterable[Finding], names: Names, titles: Titles) -> tuple[str, ...]:
     """Writes why the word is not `forgot`: failing tests, then open ones; else what holds.
 
     Args:
         findings: Outcomes of all tests.
         names: Names of the people.
+        titles: Titles of scores by the last part of their keys.
     """
     listed = tuple(findings)
     failing = [finding for finding in listed if finding.outcome == "fails"]
     undecided = [finding for finding in listed if finding.outcome == "open"]
     unmeasured = [finding for finding in undecided if not finding.rows]
-    words = [sentence(finding, names) for finding in failing]
-    words += [f"open: {sentence(finding, names)}" for finding in undecided if finding.rows]
+    words = [sentence(finding, names, titles) for finding in failing]
+    words += [f"open: {sentence(finding, names, titles)}" for finding in undecided if finding.rows]
     if unmeasured:
         missing = ", ".join(finding.key for finding in unmeasured)
         words.append(f"open: not measured: {missing}")
     return tuple(words) or ("every test holds",)
 
 
-def sentence(finding: Finding, names: Names) -> str:
+def sentence(finding: Finding, names: Names, titles: Titles) -> str:
     """Writes a finding in words: the score, its number and interval, the margin."""
     if finding.estimate is None and finding.reason:
-        return f"{subject(finding)}: {finding.reason}"
-    return f"{subject(finding)}: {_WORDS[finding.kind](finding, names)}{_doubt(finding)}"
+        return f"{subject(finding, titles)}: {finding.reason}"
+    found = f"{_WORDS[finding.kind](finding, names)}{_doubt(finding)}"
+    return f"{subject(finding, titles)}: {found}"
 
 
-def subject(finding: Finding) -> str:
+def subject(finding: Finding, titles: Titles) -> str:
     """Names the score of a finding: `Whole truth, text`."""
     split, track, name = finding.key.split(".")
-    configured = (
-        metric for metric_class in METRICS.values() for metric in metric_class.configured()
-    )
-    titles = {metric.score_key: metric.description.title for metric in configured}
-    titles |= {"likelihood": "Each person", "order": "Truth ratios"}
-    title = titles.get(name, name)
+    title = _TESTED.get(name) or titles.get(name, name)
     about = () if split == "forget" else (_GROUPS.get(split, split),)
     return ", ".join((title, *about, track))
 

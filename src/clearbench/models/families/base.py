@@ -31,7 +31,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from clearbench.batches.batch import Batch
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.data.media import Media
 from clearbench.data.modality import Modality
 from clearbench.errors import ModelError

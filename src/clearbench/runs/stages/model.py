@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from clearbench.batches.items import Kind
-from clearbench.builtin.models import base_folder, builtin_model
+from clearbench.batches.kind import Kind
+from clearbench.builtin.folder import BUILTIN, base_folder
+from clearbench.builtin.models import builtin_model
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modality
 from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
@@ -33,7 +34,6 @@ from clearbench.storage import content_hash
 from clearbench.training.checkpoint import History
 from clearbench.training.settings import TrainSettings
 
-BUILTIN = "builtin"
 #: Number of points of a training curve kept for the report.
 CURVE_POINTS = 60
 #: Rough seconds of a training step by kind of model, on one core with the built-in ones.
