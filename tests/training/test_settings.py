@@ -28,6 +28,7 @@ from clearbench.training.checks import check_seed
 from clearbench.training.loop import StageContext, train
 from clearbench.training.masks import Masks, intersect
 from clearbench.training.settings import TrainSettings
+from clearbench.training.unlearn import unlearn
 from clearbench.training.watch import Diverged
 
 Seen = list[tuple[float, float]]
@@ -169,6 +170,20 @@ def test_an_adapter_adds_alpha_over_rank_of_its_product(alpha: int | None) -> No
     assert changes
     for name, change in changes.items():
         torch.testing.assert_close(merged[name], before[name] + scale * change)
+
+
+@pytest.mark.parametrize(("alpha", "scale"), [(None, 2.0), (8, 4.0)])
+def test_adapters_of_a_run_are_scaled_by_alpha_over_rank(alpha: int | None, scale: float) -> None:
+    given = settings(steps=1, batch_size=2, lora_rank=2, lora_alpha=alpha)
+    model = tiny_model()
+    unlearn(model, tiny_dataset(), method("gradient_ascent"), ("text",), given)
+    layers = [layer for layer in model.module.modules() if hasattr(layer, "lora_A")]
+    assert layers and {layer.scaling["default"] for layer in layers} == {scale}
+
+
+def test_alpha_without_adapters_is_refused() -> None:
+    with pytest.raises(RecipeError, match="lora_alpha needs lora_rank"):
+        TrainSettings.of(steps=1, lora_alpha=8)
 
 
 def test_adapters_are_drawn_from_the_seed_alone() -> None:

@@ -94,7 +94,13 @@ def _untie(core: Any) -> None:
             config.tie_word_embeddings = False
 
 
-def choose_parameters(model: Model, parts: Sequence[str], lora_rank: int | None, seed: int) -> None:
+def choose_parameters(
+    model: Model,
+    parts: Sequence[str],
+    lora_rank: int | None,
+    seed: int,
+    lora_alpha: int | None = None,
+) -> None:
     """Makes the given parts trainable: their weights, or adapters of the given rank on them.
 
     Adapters begin at random values, which `seed` fixes. Adapters that the model has are merged into
@@ -103,7 +109,7 @@ def choose_parameters(model: Model, parts: Sequence[str], lora_rank: int | None,
     merge_adapters(model)
     if lora_rank is not None:
         torch.manual_seed(seed)
-        add_lora(model, parts, lora_rank)
+        add_lora(model, parts, lora_rank, lora_alpha)
     model.train_only(parts)
     if not model.trainable():
         raise ModelError(

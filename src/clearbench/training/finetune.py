@@ -65,7 +65,7 @@ def finetune(
     rows = [row for split in splits for row in dataset.train_rows(split)]
     check_rows(model, [*rows, *(dataset.train_rows("replay") if settings.replay else ())])
     check_pictures(model, map(item, rows))
-    choose_parameters(model, settings.parts, settings.lora_rank, seed)
+    choose_parameters(model, settings.parts, settings.lora_rank, seed, settings.lora_alpha)
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
     stage = Train(Retrain().loss)
     history, _ = train(model, stage, feed, settings, seed, checkpoints=checkpoints, on_step=on_step)

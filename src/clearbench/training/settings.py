@@ -124,6 +124,7 @@ class TrainSettings(BaseModel):
         clip: Largest norm of the gradient.
         parts: Parts of the model that are trained.
         lora_rank: Rank of adapters on those parts; None trains the weights themselves.
+        lora_alpha: Scale of what adapters add, over their rank; None for twice the rank.
         saliency: Share of all weights that are trained, those on which the forget loss depends most
             (SalUn's mask); None for all.
         rule: Rule that mixes the gradients of a method's forget and retain terms; None sums them.
@@ -156,6 +157,7 @@ class TrainSettings(BaseModel):
     clip: float = Field(default=1.0, gt=0)
     parts: tuple[Literal["vision", "projector", "language"], ...] = ("projector", "language")
     lora_rank: int | None = Field(default=None, ge=1)
+    lora_alpha: int | None = Field(default=None, ge=1, exclude_if=lambda alpha: alpha is None)
     saliency: float | None = Field(default=None, gt=0, lt=1)
     rule: Literal["projection", "pcgrad", "bargaining", "gru"] | None = None
     retain_average: float = Field(default=0.8, gt=0, le=1)
@@ -177,6 +179,8 @@ class TrainSettings(BaseModel):
         """Refuses settings without effect, or that leave a micro-batch without rows."""
         if self.accumulate > min(self.rows.values()):
             raise ValueError(f"accumulate {self.accumulate} is more than the rows of a batch")
+        if self.lora_alpha is not None and self.lora_rank is None:
+            raise ValueError("lora_alpha needs lora_rank; give both or neither")
         if self.penalty and self.penalty.on == "adapter" and self.lora_rank is None:
             raise ValueError("penalty on 'adapter' needs lora_rank; or choose 'delta' or 'theta'")
         if self.retain_average != 0.8 and self.rule != "gru":

@@ -65,7 +65,7 @@ def unlearn(
             on_step=on_step,
         )
     with shadow_label(model, seed) if "shadow" in chosen.needs else nullcontext():
-        choose_parameters(model, settings.parts, settings.lora_rank, seed)
+        choose_parameters(model, settings.parts, settings.lora_rank, seed, settings.lora_alpha)
         roles = Roles(model, dataset)
         needs = (*chosen.needed, *(("decoupled",) if settings.prompt_decoupling else ()))
         feed = unlearning_feed(dataset, tracks, settings.rows, settings.replay, roles, needs)
