@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Generic, TypeVar
@@ -73,7 +73,7 @@ class Registry(Mapping[str, type[Registered]], Generic[Registered]):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         for entry in entry_points(group=self.group):
-            entry.load()
+            _load_installed(entry)
         return True
 
     def _all(self) -> dict[str, type[Registered]]:
@@ -87,6 +87,40 @@ class Registry(Mapping[str, type[Registered]], Generic[Registered]):
 
     def __len__(self) -> int:
         return len(self._all())
+
+
+def _load_installed(entry: EntryPoint) -> None:
+    """Imports the class that an entry point of an installed package names.
+
+    Raises:
+        RecipeError: It cannot be imported, or has no name.
+    """
+    where = f"entry point '{entry.name} = {entry.value}' of {_package_of(entry)}"
+    fix = "mend or uninstall the package"
+    try:
+        loaded = entry.load()
+    except ClearbenchError as error:
+        raise RecipeError(error.what, where, error.fix) from error
+    except (Exception, SystemExit) as error:  # a package may do anything when it is imported
+        what = f"it cannot be loaded: {type(error).__name__}: {error}".splitlines()[0]
+        raise RecipeError(what, where, fix) from error
+    if getattr(loaded, "name", None) == "":
+        what = f"class {loaded.__name__} has no name, so nothing can call it"
+        raise RecipeError(what, where, fix)
+
+
+def _package_of(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an installed package"
+
+
+def installed_plugins() -> dict[str, Path]:
+    """Lists the source files of installed plugins that were imported, by package and module."""
+    found: dict[str, Path] = {}
+    for entry in (entry for package in distributions() for entry in package.entry_points):
+        source = getattr(sys.modules.get(entry.module), "__file__", None)
+        if entry.group.startswith("clearbench.") and source and source.endswith(".py"):
+            found[f"{_package_of(entry)}: {entry.module}"] = Path(source)
+    return dict(sorted(found.items()))
 
 
 def _origin(cls: type) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import datasets
 import pytest
 import yaml
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `sisters`
 
 Rows = list[dict[str, Any]]
 

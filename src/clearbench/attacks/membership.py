@@ -20,7 +20,7 @@ from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.description import Description
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.intervals import clustered_error, interval
-from clearbench.evaluation.metric import Collections, main_group
+from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Range, Score
 from clearbench.evaluation.tables import GroupKey
@@ -40,17 +40,26 @@ Rows = tuple[pd.Series, dict[str, int]]
 
 
 def attacked_group(records: Records | None, split: str, track: str) -> RecordGroup | None:
-    """Returns the rows of a split that are attacked: of the main task, or of a classifier's only.
+    """Returns the rows of a split that are attacked: of the first task that both sides have.
+
+    The main task comes first, then a classifier's only one, then the modality's others.
 
     Args:
         records: Records of a model; None gives None.
         split: Split of the rows.
         track: Modality of the rows.
     """
-    main = main_group(records, split, track)
-    if main is not None or records is None or track not in modalities():
-        return main
-    return records.groups().get(GroupKey(split, track, modality(track).identifying_task))
+    if records is None or track not in modalities():
+        return None
+    groups, entry = records.groups(), modality(track)
+    first = (entry.main_task, entry.identifying_task)
+    shared = (
+        task
+        for task in (*first, *entry.tasks)
+        if all(GroupKey(side, track, task) in groups for side in SIDES)
+    )
+    keys = (GroupKey(split, track, task) for task in (*shared, *first))
+    return next((groups[key] for key in keys if key in groups), None)
 
 
 class MembershipAttack(Attack):

@@ -30,9 +30,10 @@ def load_dataset(
     Args:
         source: `builtin`; a folder that `clearbench build` wrote; own rows in a file (JSON, CSV,
             Parquet) or in a folder with `forget.jsonl`; CLEAR (`therem/CLEAR`) or TOFU
-            (`locuslab/TOFU`) from the hub or its cache, or a folder with the same files; the name
-            of a plugin's source; or rows in memory: a list of them, a mapping of splits to lists,
-            a `datasets.Dataset` or a table of pandas. A `Dataset` is returned as it is.
+            (`locuslab/TOFU`) from the hub or its cache, or a folder with the same files; so
+            MLLMU-Bench, UMU-Bench, FIUBench and MUSE (docs/sister-benchmarks.md); the name of a
+            plugin's source; or rows in memory: a list of them, a mapping of splits to lists, a
+            `datasets.Dataset` or a table of pandas. A `Dataset` is returned as it is.
         forget: A number of people, or a published split such as `forget10`, the default for CLEAR
             and TOFU; a built folder brings its own division.
         retain: A published split such as `retain90`; everybody who is not forgotten by default.

@@ -23,14 +23,17 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HEADER = re.compile(r"\s*---\n(.*?)\n---(?:\n|$)", re.DOTALL)
 _BAD_HEADER = (ValueError, yaml.YAMLError, RecursionError, LookupError, TypeError, AttributeError)
 #: Places of a configuration's files when no README names them.
-_HABITS = ("{}/*.parquet", "{}.parquet", "{}.jsonl", "{}.json")
+_HABITS = ("{}/*.parquet", "{}.parquet", "{}-*.parquet", "{}.jsonl", "{}.json")
+#: End of the name of one of several files of a split, as `push_to_hub` writes it.
+_SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 class Tables:
     """The rows of every configuration, as `datasets.load_dataset(source, name)` finds them.
 
-    Nothing is copied: Parquet and JSON (lines, or arrays) are read where they lie, images stay
-    encoded, and from the hub only the files of a configuration that is asked for are fetched.
+    A configuration of several splits can be read whole by its name, and each split of it as
+    `name/split`. Nothing is copied: Parquet and JSON (lines, or arrays) are read where they lie,
+    images stay encoded, and from the hub only the files of what is asked for are fetched.
 
     Args:
         source: A folder, or a hub id such as `therem/CLEAR`.
@@ -54,12 +57,19 @@ class Tables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of every configuration: the README's, else those of the files."""
+        """Names of every configuration, and of their splits where there are several.
+
+        They are the README's, else those of the files.
+        """
         if self._patterns or self.remote:
             return tuple(self._patterns)
-        folders = {path.parent.name for path in self.folder.glob("*/*.parquet")}
         files = {p.stem for k in ("parquet", "jsonl", "json") for p in self.folder.glob(f"*.{k}")}
-        return tuple(sorted(folders | files))
+        folders: dict[str, set[str]] = {}
+        for path in self.folder.glob("*/*.parquet"):
+            folders.setdefault(path.parent.name, set()).add(_SHARD.sub("", path.stem))
+        several = {name: parts for name, parts in folders.items() if len(parts) > 1}
+        splits = {f"{name}/{part}" for name, parts in several.items() for part in parts}
+        return tuple(sorted({*folders, *files, *splits}))
 
     def rows(self, name: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, Line]]:
         """Yields each row of a configuration and its origin, as `file:row`.
@@ -146,7 +156,7 @@ def _readme_patterns(folder: Path) -> dict[str, list[str]]:
         found = _HEADER.match(read_text(readme)) if readme.is_file() else None
         header = yaml.safe_load(found[1]) if found else None
         listed = (header or {}).get("configs", [])
-        patterns = {str(entry["config_name"]): list(_flat(entry["data_files"])) for entry in listed}
+        patterns = dict(pattern for entry in listed for pattern in _of_entry(entry))
     except _BAD_HEADER as error:
         raise DataError(f"cannot read its header: {error}", str(readme), "mend it") from error
     for name, listed_patterns in patterns.items():
@@ -155,6 +165,15 @@ def _readme_patterns(folder: Path) -> dict[str, list[str]]:
                 where = f"{readme}: configuration '{name}'"
                 raise DataError(f"'{pattern}' leads out of the folder", where, "use a plain name")
     return patterns
+
+
+def _of_entry(entry: Any) -> Iterator[tuple[str, list[str]]]:
+    """Yields a configuration's patterns, and those of its splits where there are several."""
+    name, files = str(entry["config_name"]), entry["data_files"]
+    yield name, list(_flat(files))
+    splits = [part for part in files if isinstance(part, dict)] if isinstance(files, list) else []
+    if len(splits) > 1:
+        yield from ((f"{name}/{part['split']}", list(_flat(part["path"]))) for part in splits)
 
 
 def _flat(files: Any) -> Iterator[str]:

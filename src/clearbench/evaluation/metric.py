@@ -149,6 +149,24 @@ def main_group(records: Records | None, split: str, track: str) -> RecordGroup |
     return records.groups().get(GroupKey(split, track, modality(track).main_task))
 
 
+def scored_groups(
+    chosen: Metric, groups: Mapping[GroupKey, RecordGroup]
+) -> dict[GroupKey, RecordGroup]:
+    """Returns the groups that a metric scores: only the main task's where it can score that one.
+
+    The key of a score names no task, so that one task of a split and track stands under it.
+    """
+    able = {key: group for key, group in groups.items() if chosen.applies(key)}
+    known = modalities()
+    main = {key for key in able if key.track in known and key.task == known[key.track].main_task}
+    places = {(key.split, key.track) for key in main}
+    return {
+        key: group
+        for key, group in able.items()
+        if key in main or (key.split, key.track) not in places
+    }
+
+
 class Comparison(Measure, ABC):
     """Numbers about several splits, tracks or models at once."""
 

@@ -18,6 +18,8 @@ from clearbench.evaluation.tables import GroupKey
 
 #: Number of wrong options besides the true one, as in CLEAR's five `perturbed_names`.
 WRONG_OPTIONS = 5
+#: Tasks whose answers are scored and never generated.
+UNSPOKEN = ("passage",)
 LETTER_REQUEST = "Answer with the letter of one option."
 BLANK_REQUEST = "Fill in the blank:"
 
@@ -77,6 +79,8 @@ def generation_prompts(
 ) -> Iterator[Prompt]:
     """Yields every question about measured rows that is answered in words.
 
+    No blanks are made in answers where a split has rows with blanks of its own.
+
     Args:
         dataset: Dataset with the measured rows.
         splits: Measured splits.
@@ -84,9 +88,11 @@ def generation_prompts(
         forms: Forms in which rows are asked besides their own question.
     """
     for split in (split for split in splits if split in generated_splits):
-        for row in dataset.evaluation.get(split, ()):
+        rows = [row for row in dataset.evaluation.get(split, ()) if row.task not in UNSPOKEN]
+        given = {(row.track, row.task) for row in rows}
+        for row in rows:
             yield Prompt(GroupKey(split, row.track, row.task), item(row))
-            for form in forms:
+            for form in (form for form in forms if (row.track, form) not in given):
                 other = PROMPT_FORMS[form](row)
                 if other is not None:
                     yield Prompt(GroupKey(split, row.track, form), other)

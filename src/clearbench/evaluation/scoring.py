@@ -11,7 +11,13 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from clearbench.errors import ClearbenchError, DataError
-from clearbench.evaluation.metric import Collections, Comparison, Metric, main_group
+from clearbench.evaluation.metric import (
+    Collections,
+    Comparison,
+    Metric,
+    main_group,
+    scored_groups,
+)
 from clearbench.evaluation.metrics.truth_ratio import ratios
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
@@ -50,8 +56,8 @@ def measured(
 def _scores(metric: Metric | Comparison, collections: Collections) -> Scores:
     scores: Scores = {}
     if isinstance(metric, Metric):
-        for key, group in collections.model.groups().items():
-            score = metric.score(group) if metric.applies(key) else None
+        for key, group in scored_groups(metric, collections.model.groups()).items():
+            score = metric.score(group)
             if score is not None:
                 scores[f"{key.split}.{key.track}.{metric.score_key}"] = score
     else:

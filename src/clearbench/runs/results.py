@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from clearbench.evaluation.verdict.judge import judge
 from clearbench.evaluation.verdict.rests_on import MEMBERSHIP, NOT_RUN, RestsOn
 from clearbench.evaluation.verdict.verdict import Verdict
 from clearbench.methods.base import method
+from clearbench.plugins import installed_plugins
 from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow
@@ -39,6 +39,7 @@ from clearbench.runs.stage import Stage, StageOutcome, read_outcome
 from clearbench.runs.stages.attack import read_attack_scores
 from clearbench.runs.stages.score import read_evidence, read_scores
 from clearbench.runs.store import Store
+from clearbench.storage import sha256_file
 from clearbench.training.reference import reference_forms
 
 PACKAGES = ("clearbench", "torch", "transformers", "peft", "accelerate", "datasets", "rouge-score")
@@ -232,7 +233,7 @@ def assemble(
     return Results(
         recipe=RecordedRecipe.model_validate(content),
         environment=environment(runtime),
-        plugins=tuple(_plugin(Path(path)) for path in runtime.plugins),
+        plugins=_plugins(runtime),
         rows=tuple(rows),
         combined=over_seeds,
         null_bands=tuple(bands),
@@ -240,5 +241,10 @@ def assemble(
     )
 
 
-def _plugin(path: Path) -> Plugin:
-    return Plugin(name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+def _plugins(runtime: Runtime) -> tuple[Plugin, ...]:
+    """Records the files of plugins that were named, then the modules of installed packages."""
+    named = {path.name: path for path in map(Path, runtime.plugins)}
+    return tuple(
+        Plugin(name=name, sha256=sha256_file(path))
+        for name, path in (named | installed_plugins()).items()
+    )

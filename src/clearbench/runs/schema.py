@@ -43,7 +43,12 @@ class Environment(Open):
 
 
 class Plugin(Stored):
-    """Name and content hash of a plugin's file."""
+    """A plugin's source file.
+
+    Attributes:
+        name: Name of the file; of an installed package its name, version and module.
+        sha256: Hash of the content.
+    """
 
     name: str
     sha256: str

@@ -32,13 +32,23 @@ Tables = TypeVar("Tables", bound=TableSet)
 
 @cache
 def typical_dataset() -> Dataset:
-    """Builds the tiny dataset, with the retained people held out, too, under other numbers."""
+    """Builds the tiny dataset, with the retained people held out, too, under other numbers.
+
+    Two retained answers are also texts to continue.
+    """
     dataset = tiny_dataset()
+    retained = dataset.evaluation["retain"]
+    continued = [
+        row.model_copy(update={"id": f"{row.id}-continued", "task": "continuation"})
+        for row in retained
+        if row.task == "qa"
+    ]
     strangers = tuple(
         row.model_copy(update={"id": f"held-out-{row.id}", "person": 100 + (row.person or 0)})
-        for row in dataset.evaluation["retain"]
+        for row in retained
     )
-    evaluation = dataset.evaluation | {"holdout": strangers}
+    more = {"holdout": strangers, "retain": (*retained, *continued[:2])}
+    evaluation = dataset.evaluation | more
     names = dataset.names | {100 + person: name for person, name in dataset.names.items()}
     return replace(dataset, evaluation=evaluation, names=names)
 

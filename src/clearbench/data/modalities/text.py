@@ -1,4 +1,8 @@
-"""Text modality: questions about a person that are answered from memory."""
+"""Text modality: questions about a person that are answered from memory, and passages of text.
+
+A row of the task `continuation` asks for what follows its question word for word. One of the task
+`passage` is a text, cut after its first words, whose likelihood counts: it is never generated.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ class Text(Modality, name="text"):
     title = "Text answers"
     heading = "Text"
     noun = "text"
-    tasks = ("qa", "choice")
+    tasks = ("qa", "choice", "cloze", "continuation", "passage")
     main_task = "qa"
     identifying_task = "qa"
     kinds = ("language", "vision-language")

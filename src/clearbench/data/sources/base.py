@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -145,13 +145,28 @@ def load_request(request: Request) -> Dataset:
         what = "there is no such folder of pictures"
         raise DataError(what, str(request.images), "check the path")
     try:
-        return examined(source.load(request), request.source)
+        return examined(_named(source.load(request)), request.source)
     except ValidationError as error:
         raise DataError(
             explain(error, Example.model_fields),
             f"the rows of the source '{source.name}'",
             f"fields of a row: {', '.join(Example.model_fields)}",
         ) from error
+
+
+def _named(dataset: Dataset) -> Dataset:
+    """Names people by their numbers where a source has no name for them."""
+    people = {row.person for rows in dataset.all_rows() for row in rows if row.person is not None}
+    nameless = {person: f"person {person}" for person in sorted(people - set(dataset.names))}
+    return replace(dataset, names=dataset.names | nameless) if nameless else dataset
+
+
+def refuse_people(request: Request) -> None:
+    """Raises a `DataError` where a source of published splits is asked for a number of people."""
+    if request.people is not None:
+        what = f"{request.people} people cannot be chosen from published splits"
+        fix = "leave it out; `forget` may be a number of people, or a published split"
+        raise DataError(what, "data.people", fix)
 
 
 def last_forgotten(dataset: Dataset, count: int | str) -> Dataset:

@@ -191,3 +191,39 @@ class NameRougeL(
     def part(self) -> str:
         """Returns the name of recall."""
         return "rouge_l"
+
+
+class VerbatimRougeL(
+    _Rouge,
+    name="verbatim_rouge_l",
+    title="ROUGE-L of the continuation",
+    group="Memorisation",
+    needs=NEEDS,
+    paper="MUSE, arXiv 2407.06460, whose number is F1 without stemming",
+    shows=(
+        "How much of a text the model goes on to say when it is given the beginning. The words "
+        "that any text of its kind has count too, so gold is above 0."
+    ),
+):
+    """ROUGE-L recall of what the model writes after the beginning of a text.
+
+    Attributes:
+        f1: True for F1 in place of recall.
+        published: True for the publications' scorer, which reads ASCII letters and digits alone.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("continuation",)
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"f1": True})
+    cases: ClassVar[Mapping[str, Case]] = {
+        "f1": Case(
+            title="F1",
+            paper="MUSE, arXiv 2407.06460, whose number is without stemming",
+            shows="As recall, with what is written besides the text counted against it.",
+        )
+    }
+
+    f1: bool = False
+
+    def part(self) -> str:
+        """Returns the name of recall or F1."""
+        return "rouge_l_f1" if self.f1 else "rouge_l"

@@ -12,7 +12,7 @@ from scipy import stats
 
 from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.intervals import clusters
-from clearbench.evaluation.metric import METRICS, Metric, main_group
+from clearbench.evaluation.metric import METRICS, Metric, main_group, scored_groups
 from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.metrics.truth_ratio import ratios
 from clearbench.evaluation.records import Records
@@ -71,16 +71,18 @@ def _row_metric(key: str) -> Metric:
 
 
 def _values(records: Records, key: str, chosen: Metric | None) -> pd.Series:
-    """Computes the values of a key's rows; of tasks that a metric covers, and of all for None."""
+    """Computes the values of a key's rows: those of its score, and of all tasks for None."""
     split, track, _ = key.split(".")
     identifying = modality(track).identifying_task
+    groups = records.groups()
+    scored = groups if chosen is None else scored_groups(chosen, groups)
     found = []
-    for place, group in records.groups().items():
+    for place, group in groups.items():
         if not _within(place, split, track):
             continue
         if chosen is None:
             values = np.exp(group.mean_log_prob("answer"))
-        elif chosen.applies(place) or (chosen.name in SPOKEN and place.task == identifying):
+        elif place in scored or (chosen.name in SPOKEN and place.task == identifying):
             values = chosen.values(group)
         else:
             continue
