@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.examine import examined
-from clearbench.data.jsonl import of_objects
 from clearbench.data.sources.base import Request, last_forgotten, load_request
 from clearbench.errors import DataError
 
@@ -53,9 +51,11 @@ def load_dataset(
     if isinstance(source, str | Path):
         request = Request(str(source), forget, retain, text, people, strangers, seed, folder)
         return load_request(request)
-    dataset = source if isinstance(source, Dataset) else of_objects(source, folder)
+    dataset = source if isinstance(source, Dataset) else Dataset.from_rows(source, images=folder)
     if isinstance(forget, str) or retain is not None:
         fix = "give a number of people to forget"
         raise DataError(f"rows in memory have no split '{retain or forget}'", "load_dataset", fix)
-    chosen = dataset if forget is None else last_forgotten(dataset, forget)
-    return chosen if isinstance(source, Dataset) else examined(chosen, "your rows")
+    if forget is None:
+        return dataset
+    chosen = last_forgotten(dataset, forget)
+    return chosen if isinstance(source, Dataset) else chosen.examined("your rows")
