@@ -168,7 +168,10 @@ class Dataset:
         return self.naming() if kind == "classifier" else self
 
     def naming(self) -> Dataset:
-        """Returns the same media with the person's name as the answer: what a classifier learns."""
+        """Returns the same media with the person's name as the answer: what a classifier learns.
+
+        Rows that ask for the name are measured, where there are some; else those that are learned.
+        """
         main = {name: modality(name).main_task for name in readable_by("classifier")}
 
         def named(splits: Rows, tasks: Mapping[str, str]) -> Rows:
@@ -181,9 +184,12 @@ class Dataset:
                 for split, rows in splits.items()
             }
 
-        training = named(self.training, main)
+        asked = any(row.task == "name" for rows in self.evaluation.values() for row in rows)
+        measured = dict.fromkeys(main, "name") if asked else main
         return replace(
-            self, training=training, evaluation=named(self.evaluation, dict.fromkeys(main, "name"))
+            self,
+            training=named(self.training, main),
+            evaluation=named(self.evaluation, measured),
         )
 
     @cached_property
