@@ -27,6 +27,7 @@ _PUBLIC = {
     "Step": "methods.base",
     "Term": "methods.losses",
     "TrainSettings": "training.settings",
+    "UnlearningTrainer": "training.trainer",
     "attack": "api",
     "audit": "audit.run",
     "build_dataset": "benchmark",
