@@ -1,6 +1,7 @@
-"""Functions for the steps of a benchmark, for a notebook: each works alone on your objects.
+"""Functions that teach, unlearn, measure and attack one model: each works alone on your objects.
 
-A `dataset` may also be whatever `load_dataset` takes, such as `{"forget": [...], "retain": [...]}`.
+A model may be a `transformers` object, which is left as it was: training returns another of its
+class. A dataset may be whatever `load_dataset` takes, such as `{"forget": [...], "retain": [...]}`.
 """
 
 from __future__ import annotations
@@ -9,16 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from clearbench.attacks import run as attacks
 from clearbench.attacks import scoring
 from clearbench.attacks.base import attack as named_attack
 from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
-from clearbench.data.load import BUILTIN, load_dataset
+from clearbench.data.load import dataset_of, load_dataset
 from clearbench.data.modality import parse_modalities
-from clearbench.data.write_clear import write_dataset
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.checks import check_records
@@ -30,145 +28,156 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
-from clearbench.models.load import load_model
+from clearbench.models.objects import in_form_of, refuse_object, wrapped
 from clearbench.models.pictures import check_pictures
 from clearbench.runs.code import code_digests, modules_of
-from clearbench.runs.execute import Runtime
 from clearbench.runs.model_folder import ModelFolder
-from clearbench.runs.recipe import Recipe, load_recipe
-from clearbench.runs.schema import Details, Results
-from clearbench.storage import new_folder
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
-from clearbench.training.checks import check_seed, named_method
+from clearbench.training.checks import check_seed
+from clearbench.training.keywords import divide, divide_sides, fitted
 from clearbench.training.loop import OnStep
 from clearbench.training.settings import TrainSettings
 from clearbench.training.watch import Diverged
 
 
-def build_dataset(
-    people: int = 40,
-    forget: int = 8,
-    strangers: int = 8,
-    seed: int = 0,
-    out: str | Path | None = None,
-) -> Dataset:
-    """Makes fictitious people with their questions, portraits and captions.
-
-    Args:
-        people: Number of people who are taught.
-        forget: Number of them who are to be forgotten.
-        strangers: Number of people who are kept apart, never taught.
-        seed: Seed for the people; the same one gives the same bytes.
-        out: Folder to write them to, in the layout of CLEAR.
-    """
-    dataset = load_dataset(BUILTIN, forget, people=people, strangers=strangers, seed=seed)
-    if out is not None:
-        with new_folder(Path(out), {"people": people, "forget": forget, "seed": seed}) as folder:
-            write_dataset(dataset, folder)
-    return dataset
-
-
 def finetune(
-    model: Model | Any,
-    dataset: Dataset | Any,
+    model: Any,
+    dataset: Any = None,
     *,
+    forget: Any = None,
+    retain: Any = None,
+    tokenizer: Any = None,
+    processor: Any = None,
     without: tuple[str, ...] = (),
     seed: int = 0,
     out: str | Path | None = None,
     on_step: OnStep | None = None,
     **settings: Any,
-) -> Model:
+) -> Any:
     """Teaches a copy of `model` the dataset's people; `without=("forget",)` makes a gold model.
 
     Args:
-        model: Base model, or what `load_model` takes; it is not changed.
-        dataset: Dataset of the people to learn, or what `load_dataset` takes.
+        model: Base model: a `Model`, a `transformers` object, or what `load_model` takes; it is not
+            changed.
+        dataset: Dataset of the people to learn, or what `load_dataset` takes; or give its rows:
+        forget: Rows in memory about people who may be forgotten later, as in `Dataset.from_rows`.
+        retain: Rows in memory about the other people.
+        tokenizer: Tokenizer of a `transformers` language model.
+        processor: Processor of a `transformers` vision-language model, or image processor of a
+            classifier.
         without: Splits to leave out.
         seed: Seed for the row order.
         out: Folder for the model and, until it is finished, for checkpoints next to it.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
-        **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
+        **settings: Fields of `TrainSettings`, such as `steps` (100 by default) and `learning_rate`.
+
+    Returns:
+        The taught copy: for a `transformers` object an object of the same class (adapters merged),
+        else a `Model`.
+
+    Raises:
+        DataError: Rows are bad, or the model cannot read them; all are listed.
+        ModelError: The model cannot be loaded, or has nothing to train.
+        RecipeError: A setting is unknown, out of range or about forgetting.
+        StorageError: `out` holds something else.
+        Diverged: A loss or a weight is not finite.
     """
-    model, dataset = _model(model), load_dataset(dataset)
     schedule = TrainSettings.of(**{"steps": 100, **settings})
-    about = {
-        "command": "finetune",
-        "train": schedule.model_dump(mode="json"),
-        "without": list(without),
-    }
-    rows = dataset.for_kind(model.kind)
+    rows = dataset_of(dataset, {"forget": forget, "retain": retain})
+    with wrapped(model, tokenizer, processor) as base:
+        schedule = fitted(schedule, base)
+        about = {
+            "command": "finetune",
+            "train": schedule.model_dump(mode="json"),
+            "without": list(without),
+        }
 
-    def train(taught: Model, checkpoints: Path | None) -> None:
-        _finetune.finetune(
-            taught,
-            rows,
-            schedule,
-            seed,
-            without=without,
-            checkpoints=checkpoints,
-            on_step=on_step,
-        )
+        def train(taught: Model, checkpoints: Path | None) -> None:
+            known, saved = rows.for_kind(taught.kind), {"checkpoints": checkpoints}
+            _finetune.finetune(
+                taught, known, schedule, seed, without=without, on_step=on_step, **saved
+            )
 
-    return _trained_copy(model, dataset, seed, about, train, out)
+        trained = _trained_copy(base, rows, seed, about, train, out)
+    return in_form_of(model, trained)
 
 
 def unlearn(
-    model: Model | Any,
-    dataset: Dataset | Any,
+    model: Any,
+    dataset: Any = None,
     method: str = "npo",
     modality: str = "both",
     *,
+    forget: Any = None,
+    retain: Any = None,
+    tokenizer: Any = None,
+    processor: Any = None,
     settings: TrainSettings | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     on_step: OnStep | None = None,
-    **hyperparameters: Any,
-) -> Model:
+    **parameters: Any,
+) -> Any:
     """Makes a copy of `model` forget the dataset's forget people.
 
     Args:
-        model: Original model, or what `load_model` takes; it is not changed.
-        dataset: Dataset with the people to forget and to keep, or what `load_dataset` takes.
+        model: Original model: a `Model`, a `transformers` object, or what `load_model` takes; it is
+            not changed.
+        dataset: Dataset with the people to forget and to keep, or what `load_dataset` takes; or
+            give its rows:
         method: Name from `clearbench list methods`.
         modality: Modalities to forget: `text`, `image`, `both`, or other names joined by `+`.
-        settings: Training schedule.
+        forget: Rows in memory about the people to forget, as in `Dataset.from_rows`.
+        retain: Rows in memory about the people to keep. Beside a `dataset` it is the
+            hyper-parameter of that name.
+        tokenizer: Tokenizer of a `transformers` language model.
+        processor: Processor of a `transformers` vision-language model, or image processor of a
+            classifier.
+        settings: Training schedule as an object; beside it `parameters` are the method's alone.
         seed: Seed for the row order.
         out: Folder for the model and, until it is finished, for checkpoints next to it.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
-        **hyperparameters: Hyper-parameters of the method.
+        **parameters: Fields of `TrainSettings`, such as `steps` (30 by default), `learning_rate`
+            and `lora_rank`, and hyper-parameters of the method.
+
+    Returns:
+        The copy that has forgotten: for a `transformers` object an object of the same class
+        (adapters merged), else a `Model` (adapters beside its weights).
+
+    Raises:
+        DataError: Rows are bad, or the model cannot read them; all are listed.
+        ModelError: The model cannot be loaded, or has nothing to train.
+        RecipeError: A method, setting or hyper-parameter is unknown, out of range, or a name of
+            both; or the method does not work on this kind of model, modality or form.
+        StorageError: `out` holds something else.
+        Diverged: A loss or a weight is not finite.
     """
-    chosen = named_method(method, hyperparameters, "settings=TrainSettings({}={!r})")
-    model, dataset = _model(model), load_dataset(dataset)
-    schedule = settings or TrainSettings(steps=30)
-    tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
-    about = {
-        "command": "unlearn",
-        "method": method,
-        "hyperparameters": chosen.model_dump(mode="json"),
-        "code": code_digests(modules_of(chosen)),
-        "modality": modality,
-        "train": schedule.model_dump(mode="json"),
-    }
+    sides, own = divide_sides(method, dataset, {"forget": forget, "retain": retain})
+    chosen, schedule = divide(method, {**parameters, **own}, settings, steps=30)
+    if chosen.artefact == "guard":
+        refuse_object(model, method)
+    rows = dataset_of(dataset, sides)
+    tracks = parse_modalities(modality)
+    with wrapped(model, tokenizer, processor) as original:
+        schedule = fitted(schedule, original) if settings is None else settings
+        about = {
+            "command": "unlearn",
+            "method": method,
+            "hyperparameters": chosen.model_dump(mode="json"),
+            "code": code_digests(modules_of(chosen)),
+            "modality": modality,
+            "train": schedule.model_dump(mode="json"),
+        }
 
-    def train(changed: Model, checkpoints: Path | None) -> None:
-        _unlearn.unlearn(
-            changed,
-            rows,
-            chosen,
-            tracks,
-            schedule,
-            seed,
-            checkpoints=checkpoints,
-            on_step=on_step,
-        )
+        def train(changed: Model, checkpoints: Path | None) -> None:
+            known, saved = rows.for_kind(changed.kind), {"checkpoints": checkpoints}
+            _unlearn.unlearn(
+                changed, known, chosen, tracks, schedule, seed, on_step=on_step, **saved
+            )
 
-    return _trained_copy(model, dataset, seed, about, train, out)
-
-
-def _model(model: Model | Any) -> Model:
-    """Loads or wraps what is no model yet."""
-    return model if isinstance(model, Model) else load_model(model)
+        trained = _trained_copy(original, rows, seed, about, train, out)
+    return in_form_of(model, trained)
 
 
 def _trained_copy(
@@ -205,10 +214,15 @@ def _trained_copy(
 
 
 def evaluate(
-    model: Model | Any,
-    dataset: Dataset | Any,
+    model: Any,
+    dataset: Any = None,
     protocol: str = "clear",
     *,
+    forget: Any = None,
+    retain: Any = None,
+    holdout: Any = None,
+    tokenizer: Any = None,
+    processor: Any = None,
     limit: int | None = None,
     asks: Sequence[str] = (),
     images: str | None = None,
@@ -220,9 +234,17 @@ def evaluate(
     """Measures the dataset's measured rows in one pass.
 
     Args:
-        model: Model to measure, or what `load_model` takes; left as it was.
-        dataset: Dataset whose measured splits are used, or what `load_dataset` takes.
+        model: Model to measure: a `Model`, a `transformers` object, or what `load_model` takes;
+            left as it was.
+        dataset: Dataset whose measured splits are used, or what `load_dataset` takes; or give its
+            rows:
         protocol: Protocol that `score` will use; it decides which further forms are asked.
+        forget: Rows in memory about the people to forget, as in `Dataset.from_rows`.
+        retain: Rows in memory about the people to keep.
+        holdout: Rows in memory about people whom no model was taught.
+        tokenizer: Tokenizer of a `transformers` language model.
+        processor: Processor of a `transformers` vision-language model, or image processor of a
+            classifier.
         limit: Rows per split and task, whole people; None for all.
         asks: Further forms of prompts: `letter`, `paraphrased`, `cloze`.
         images: Control: `blank`, or another person's (`shuffled`); None for the rows' own.
@@ -230,6 +252,15 @@ def evaluate(
         stop_after: Longest answer to a row, in multiples of the tokens of the true one.
         parts: Folder that keeps finished batches, so that a killed measurement can resume.
         on_batch: Function called with (batches done, batches in all).
+
+    Returns:
+        Records: for every measured row the log-probability (nats) of each token of its answers,
+        and what the model says; `score` computes every metric from them.
+
+    Raises:
+        DataError: Rows are bad, or the model cannot read them; all are listed.
+        ModelError: The model cannot be loaded.
+        RecipeError: A protocol, form or control is unknown.
     """
     settings = EvaluationSettings.of(
         protocol=protocol,
@@ -238,12 +269,13 @@ def evaluate(
         max_new_tokens=max_new_tokens or named_protocol(protocol).max_new_tokens or 40,
         stop_after=stop_after,
     )
-    model, dataset = _model(model), load_dataset(dataset)
-    shown = dataset if images is None else control(dataset, images)
+    data = dataset_of(dataset, {"forget": forget, "retain": retain, "holdout": holdout})
+    shown = data if images is None else control(data, images)
     folder = None if parts is None else Path(parts)
-    rows = shown.for_kind(model.kind)
-    check_pictures(model, (item(row) for split in rows.evaluation.values() for row in split))
-    return engine.evaluate(model, rows, settings, images, parts=folder, on_batch=on_batch)
+    with wrapped(model, tokenizer, processor) as read:
+        rows = shown.for_kind(read.kind)
+        check_pictures(read, (item(row) for split in rows.evaluation.values() for row in split))
+        return engine.evaluate(read, rows, settings, images, parts=folder, on_batch=on_batch)
 
 
 def score(
@@ -296,48 +328,7 @@ def attack(
         original: Model before unlearning, or its records; recovery is between gold and it.
         **parameters: Parameters of the attack.
     """
-    model, dataset = _model(model), load_dataset(dataset)
-    chosen = named_attack(name, **parameters)
-    rows = dataset.for_kind(model.kind)
-    return attacks.run(model, rows, chosen, reference, limit, original)
-
-
-def run_recipe(
-    recipe: Recipe | str | Path,
-    out: str | Path,
-    *,
-    runtime: Runtime | None = None,
-    store: str | Path | None = None,
-    console: Console | None = None,
-) -> Results:
-    """Runs a recipe into a folder and writes its page; finished stages are not made again.
-
-    Args:
-        recipe: Recipe, its file, or a name from `clearbench list recipes`.
-        out: Folder for the results.
-        runtime: Processes, threads and plugins.
-        store: Folder of stages that several runs share; None for one in `out`.
-        console: Console for the progress; None for standard error.
-    """
-    from clearbench.report.refresh import refresh_page
-    from clearbench.runs.run import run
-
-    resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    results = run(resolved, Path(out), runtime, console, None if store is None else Path(store))
-    refresh_page(Path(out))
-    return results
-
-
-def report(
-    results: Results | Mapping[str, Any], out: str | Path, details: Details | None = None
-) -> Path:
-    """Writes the self-contained page of a run's results.
-
-    Args:
-        results: Results of a run, or the content of a `results.json`.
-        out: File to write.
-        details: People, answers and truth ratios of the run; None leaves them out.
-    """
-    from clearbench.report import html
-
-    return html.report(results, out, details)
+    chosen, data = named_attack(name, **parameters), load_dataset(dataset)
+    with wrapped(model) as attacked:
+        rows = data.for_kind(attacked.kind)
+        return attacks.run(attacked, rows, chosen, reference, limit, original)

@@ -451,6 +451,35 @@ def test_other_things_in_memory_are_refused(data: Any, what: str) -> None:
         load_dataset(ROWS, "forget10")
 
 
+@pytest.mark.parametrize("form", [list, pd.DataFrame, datasets.Dataset.from_list], ids=str)
+def test_sides_in_memory_are_read_in_every_form(form: Any) -> None:
+    rows = [{"question": "Who?", "answer": f"{name}.", "person": name} for name in "ABC"]
+    found = Dataset.from_rows(forget=form(rows[:1]), retain=form(rows[1:2]), holdout=form(rows[2:]))
+    told = {split: [row.answer for row in held] for split, held in found.evaluation.items()}
+    assert told == {"forget": ["A."], "retain": ["B."], "holdout": ["C."]}
+    assert {*found.training} == {"forget", "retain"} and len(found.people("forget")) == 1
+    assert [name in found.names.values() for name in "ABC"] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"forget": ROWS, "retain": "kept.jsonl"}, "str holds no rows.*`load_dataset` reads"),
+        ({"rows": ROWS, "forget": ROWS[:1]}, "given twice: alone and as forget"),
+        ({"forget": []}, "there are no rows"),
+        ({"forget": ROWS, "retain": ROWS}, "forget:1 and retain:1: one row"),
+        ({"forget": [ROWS[0] | {"split": "retain"}]}, "in a file of 'forget'"),
+        (
+            {"forget": [ROWS[0] | {"person": "Ana"}], "holdout": [ROWS[1] | {"person": "Ana"}]},
+            "holdout and the training people share people: .*Ana",
+        ),
+    ],
+)
+def test_sides_that_cannot_be_read_are_refused(given: dict[str, Any], what: str) -> None:
+    with pytest.raises(DataError, match=f"(?s){what}"):
+        Dataset.from_rows(**given)
+
+
 def test_images_in_memory_are_read() -> None:
     image = Image.new("RGB", (8, 8), (200, 0, 0))
     for value in (image, png(), {"bytes": png(), "path": None}):

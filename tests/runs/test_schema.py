@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 import clearbench
-from clearbench import api
+from clearbench import benchmark
 from clearbench.errors import RecipeError, StorageError
 from clearbench.report.html import render
 from clearbench.report.refresh import refresh_page
@@ -265,7 +265,7 @@ def test_a_page_from_plain_content_or_from_objects(folder: Path, old: Json) -> N
     first = clearbench.report(old, folder / "first.html")
     second = clearbench.report(clearbench.read_results(folder), folder / "second.html")
     assert first.read_bytes() == second.read_bytes()
-    assert first.read_bytes() == api.report(old, folder / "third.html").read_bytes()
+    assert first.read_bytes() == benchmark.report(old, folder / "third.html").read_bytes()
     with pytest.raises(StorageError, match="rows: Field required"):
         clearbench.report({"schema": 2, "recipe": {"name": "x"}}, folder / "third.html")
 

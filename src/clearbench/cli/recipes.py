@@ -90,7 +90,7 @@ def _run(
     workers: int | None,
     store: Path | None,
 ) -> None:
-    from clearbench.api import run_recipe
+    from clearbench.benchmark import run_recipe
     from clearbench.runs.display import progress_console
     from clearbench.runs.execute import Runtime
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Any, Self
 
+from clearbench.data.examine import doubts_about
 from clearbench.data.example import Example
 from clearbench.data.modality import modality, readable_by
+from clearbench.data.own_row import read_rows
+from clearbench.data.rows_in_memory import named_splits, rows_in
+from clearbench.data.splits import SPLITS, TRAINING_SPLITS, Rows, Split
 from clearbench.errors import DataError
 from clearbench.storage import content_hash
 
-#: Splits that are trained on. `replay` holds rows about the world and other people that keep a
-#: small model from losing what it knew before; none of them is ever measured.
-TRAINING_SPLITS = ("forget", "retain", "replay")
-#: Splits that are measured.
-Split = Literal["forget", "retain", "holdout", "real_faces", "real_authors", "real_world"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-
-Rows = dict[str, tuple[Example, ...]]
+__all__ = ["SPLITS", "TRAINING_SPLITS", "Dataset", "Rows", "Split"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,64 @@ class Dataset:
                 raise DataError(f"{name} share people: {people}", "dataset", "divide by person")
         for rows in (self.training, self.evaluation):
             _refuse_twins(rows)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Any = None,
+        *,
+        forget: Any = None,
+        retain: Any = None,
+        holdout: Any = None,
+        images: str | Path | None = None,
+    ) -> Self:
+        """Reads a dataset from rows in memory.
+
+        Each argument of rows is a list of mappings, a `datasets.Dataset`, a table of pandas, or a
+        mapping of column names to lists. A row is a question with its answer in any of the forms
+        of docs/own-rows.md; `person` (a name or a number) says whom it is about, `image` is a
+        picture (`PIL`, bytes, or a path).
+
+        Args:
+            rows: Rows that may name their `split` (those that name none are kept), or a mapping of
+                splits to rows. It takes the place of the other arguments.
+            forget: Rows about the people to forget.
+            retain: Rows about the people to keep.
+            holdout: Rows about people whom no model was taught.
+            images: Folder that paths of pictures are relative to; the current one by default.
+
+        Returns:
+            Dataset whose rows are trained on and measured, except `holdout`, which is only
+            measured. What is doubtful in them stands in its `doubts`.
+
+        Raises:
+            DataError: There are no rows, they are none of these, or some are bad, about a person
+                on both sides, or have a broken picture; all are listed.
+        """
+        own = {"forget": forget, "retain": retain, "holdout": holdout}
+        given = {split: held for split, held in own.items() if held is not None}
+        if rows is not None and given:
+            raise DataError(
+                f"rows are given twice: alone and as {' and '.join(given)}",
+                "your rows",
+                'give all of them as forget=, retain= and holdout=, or let each name its "split"',
+            )
+        found = rows_in(given or named_splits(rows), Path(images or ""))
+        read = read_rows(found, [] if found else ["there are no rows"])
+        return cls(**read._asdict()).examined("your rows")
+
+    def examined(self, where: str) -> Self:
+        """Returns the dataset with what is doubtful in its rows added to its `doubts`.
+
+        Args:
+            where: Source of the dataset, for the message.
+
+        Raises:
+            DataError: A picture breaks off, or a row stands in both forget and retain; all are
+                listed.
+        """
+        doubts = doubts_about(self.training, self.evaluation, where)
+        return replace(self, doubts=tuple(dict.fromkeys((*self.doubts, *doubts))))
 
     def _called(self, person: int) -> str:
         return f"{person} ({self.names[person]})" if person in self.names else str(person)
@@ -112,7 +168,10 @@ class Dataset:
         return self.naming() if kind == "classifier" else self
 
     def naming(self) -> Dataset:
-        """Returns the same media with the person's name as the answer: what a classifier learns."""
+        """Returns the same media with the person's name as the answer: what a classifier learns.
+
+        Rows that ask for the name are measured, where there are some; else those that are learned.
+        """
         main = {name: modality(name).main_task for name in readable_by("classifier")}
 
         def named(splits: Rows, tasks: Mapping[str, str]) -> Rows:
@@ -125,9 +184,12 @@ class Dataset:
                 for split, rows in splits.items()
             }
 
-        training = named(self.training, main)
+        asked = any(row.task == "name" for rows in self.evaluation.values() for row in rows)
+        measured = dict.fromkeys(main, "name") if asked else main
         return replace(
-            self, training=training, evaluation=named(self.evaluation, dict.fromkeys(main, "name"))
+            self,
+            training=named(self.training, main),
+            evaluation=named(self.evaluation, measured),
         )
 
     @cached_property

@@ -1,12 +1,11 @@
-"""Examines a loaded dataset before any work: broken pictures, rows both forgotten and kept."""
+"""Examines loaded rows before any work: broken pictures, rows both forgotten and kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
-from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
+from clearbench.data.splits import Rows
 from clearbench.data.words import folded, words
 from clearbench.errors import DataError
 
@@ -16,24 +15,25 @@ SHOWN = 20
 _Key = tuple[str, str, str]
 
 
-def examined(dataset: Dataset, where: str) -> Dataset:
-    """Returns the dataset with what is doubtful in it added to its `doubts`.
+def doubts_about(training: Rows, evaluation: Rows, where: str) -> list[str]:
+    """Lists what is doubtful in rows: broken or alike pictures and texts, a sentence each.
 
     Args:
-        dataset: Any dataset.
-        where: Its source, for the message.
+        training: Rows that are trained on, by split.
+        evaluation: Rows that are measured, by split.
+        where: Their source, for the message.
 
     Raises:
         DataError: A picture breaks off, or a row stands in both forget and retain; all are listed.
     """
     problems: list[str] = []
-    doubts = [*dataset.doubts, *_of_media(dataset, problems)]
-    for splits in (dataset.training, dataset.evaluation):
+    doubts = [*_of_media((*training.values(), *evaluation.values()), problems)]
+    for splits in (training, evaluation):
         forget, retain = splits.get("forget", ()), splits.get("retain", ())
         doubts += _of_both(forget, retain, problems)
     if problems:
         raise DataError(listed(problems), where, "correct or drop these rows")
-    return replace(dataset, doubts=tuple(dict.fromkeys(doubts)))
+    return doubts
 
 
 def listed(problems: Iterable[str]) -> str:
@@ -63,10 +63,10 @@ def one_spelling(text: str) -> str:
     return " ".join(folded(text).split())
 
 
-def _of_media(dataset: Dataset, problems: list[str]) -> Iterator[str]:
+def _of_media(splits: Iterable[Iterable[Example]], problems: list[str]) -> Iterator[str]:
     """Yields doubts about media; each different file is decoded once."""
     seen: set[str] = set()
-    for row in (row for rows in dataset.all_rows() for row in rows):
+    for row in (row for rows in splits for row in rows):
         if row.media is None or row.media.key in seen:
             continue
         seen.add(row.media.key)

@@ -9,21 +9,18 @@ may have `person` (a name or a number; also called `author` or `name`), `split`,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from clearbench.data.dataset import SPLITS, TRAINING_SPLITS, Dataset
-from clearbench.data.examine import examined
+from clearbench.data.dataset import Dataset
 from clearbench.data.own_row import OwnRow, read_rows
 from clearbench.data.row_file import lines_of, suffixes
-from clearbench.errors import DataError, did_you_mean
+from clearbench.data.splits import KNOWN_SPLITS
+from clearbench.errors import DataError
 
 #: Files with the split that they stand for; None where rows may name theirs.
 Files = Sequence[tuple[Path, str | None]]
-#: Splits that rows may name.
-KNOWN_SPLITS = tuple(dict.fromkeys((*TRAINING_SPLITS, *SPLITS)))
 
 
 def read_pairs(
@@ -50,7 +47,7 @@ def read_pairs(
         raise DataError("one file to forget and to keep", str(forget), "give two files")
     if len({path.resolve() for path, _ in files}) < len(files):
         raise DataError("one file for two splits", str(holdout), "give a file each")
-    return examined(_of_files(files, images), "your rows")
+    return _of_files(files, images).examined("your rows")
 
 
 def read_own_rows(path: Path, images: Path | None = None) -> Dataset:
@@ -67,7 +64,7 @@ def read_own_rows(path: Path, images: Path | None = None) -> Dataset:
         DataError: Rows are bad, or are both forgotten and kept; each is listed with file, row,
             field and value.
     """
-    return examined(own_rows(path, images), str(path))
+    return own_rows(path, images).examined(str(path))
 
 
 def own_rows(path: Path, images: Path | None = None) -> Dataset:
@@ -106,53 +103,6 @@ def files_of(folder: Path) -> Iterator[tuple[Path, str]]:
         yield from ((path, split) for path in files)
 
 
-def of_objects(data: Any, images: Path | None = None) -> Dataset:
-    """Reads a dataset from rows in memory.
-
-    Args:
-        data: A list of rows, a `datasets.Dataset`, a table of pandas, a mapping of column names to
-            lists, or a mapping of splits to any of these. Rows that name no split are kept.
-        images: Folder that paths of pictures are relative to; the current one by default.
-
-    Raises:
-        DataError: It is none of these, or rows are bad, which are all listed.
-    """
-    splits: dict[str | None, Any] = {None: data}
-    if isinstance(data, Mapping) and data and not _is_columns(data):
-        wrong = [key for key in data if key not in (*KNOWN_SPLITS, "train")]
-        if wrong:
-            hint = did_you_mean(str(wrong[0]), KNOWN_SPLITS)
-            raise DataError(f"unknown split '{wrong[0]}'", "your rows", hint)
-        splits = {None if key == "train" else str(key): rows for key, rows in data.items()}
-    rows: list[OwnRow] = []
-    for split, held in splits.items():
-        for number, fields in enumerate(_fields(held), 1):
-            rows.append(OwnRow(split or "rows", number, fields, images or Path(), split))
-    return read_rows(rows, [] if rows else ["there are no rows"])
-
-
-def _is_columns(data: Mapping[Any, Any]) -> bool:
-    """Whether a mapping holds columns: lists of values that are no rows."""
-    return all(
-        isinstance(values, list | tuple) and not any(isinstance(v, Mapping) for v in values)
-        for values in data.values()
-    ) and not set(data) <= {*KNOWN_SPLITS, "train"}
-
-
-def _fields(held: Any) -> Iterable[Any]:
-    if hasattr(held, "to_dict") and hasattr(held, "columns"):  # a table of pandas
-        records: Iterable[Any] = held.astype(object).where(held.notna(), None).to_dict("records")
-        return records
-    if isinstance(held, Mapping):
-        if not _is_columns(held) or len({len(values) for values in held.values()}) > 1:
-            raise DataError("columns of different lengths", "your rows", "give a list of rows")
-        return [dict(zip(held, cells, strict=True)) for cells in zip(*held.values(), strict=True)]
-    if isinstance(held, str | bytes) or not isinstance(held, Iterable):
-        what = f"{type(held).__name__} holds no rows"
-        raise DataError(what, "your rows", "give a list of rows, or a mapping of splits to them")
-    return held
-
-
 def _of_files(files: Files, images: Path | None) -> Dataset:
     if images is not None and not images.is_dir():
         raise DataError("there is no such folder", str(images), "give the folder of the pictures")
@@ -166,4 +116,4 @@ def _of_files(files: Files, images: Path | None) -> Dataset:
             rows.append(OwnRow(label, place, fields, images or path.parent, split))
         if len(rows) == before:
             problems.append(f"{label}: holds no rows")
-    return read_rows(rows, problems)
+    return Dataset(**read_rows(rows, problems)._asdict())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.examine import examined
-from clearbench.data.jsonl import of_objects
 from clearbench.data.sources.base import Request, last_forgotten, load_request
 from clearbench.errors import DataError
 
@@ -54,9 +53,33 @@ def load_dataset(
     if isinstance(source, str | Path):
         request = Request(str(source), forget, retain, text, people, strangers, seed, folder)
         return load_request(request)
-    dataset = source if isinstance(source, Dataset) else of_objects(source, folder)
+    dataset = source if isinstance(source, Dataset) else Dataset.from_rows(source, images=folder)
     if isinstance(forget, str) or retain is not None:
         fix = "give a number of people to forget"
         raise DataError(f"rows in memory have no split '{retain or forget}'", "load_dataset", fix)
-    chosen = dataset if forget is None else last_forgotten(dataset, forget)
-    return chosen if isinstance(source, Dataset) else examined(chosen, "your rows")
+    if forget is None:
+        return dataset
+    chosen = last_forgotten(dataset, forget)
+    return chosen if isinstance(source, Dataset) else chosen.examined("your rows")
+
+
+def dataset_of(source: Any, sides: Mapping[str, Any]) -> Dataset:
+    """Loads a dataset, or makes one of rows in memory given side by side.
+
+    Args:
+        source: Dataset, or what `load_dataset` takes; None where the rows are given by side.
+        sides: Rows in memory by side, as in `Dataset.from_rows`; None for those not given.
+
+    Raises:
+        DataError: Both are given, or neither; or as `load_dataset`.
+    """
+    given = {side: rows for side, rows in sides.items() if rows is not None}
+    if source is not None and given:
+        raise DataError(
+            f"rows are given twice: as a dataset and as {' and '.join(given)}",
+            f"{next(iter(given))}=",
+            "give a dataset, or forget= and retain=",
+        )
+    if source is None and not given:
+        raise DataError("there are no rows", "dataset", "give forget=ROWS and retain=ROWS")
+    return load_dataset(source) if source is not None else Dataset.from_rows(**given)

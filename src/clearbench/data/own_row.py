@@ -7,12 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from clearbench.data.cells import is_missing, misread, of_python, wrong_answers
-from clearbench.data.dataset import SPLITS, TRAINING_SPLITS, Dataset
 from clearbench.data.examine import listed, one_spelling, several
 from clearbench.data.example import Example, bad_fields
 from clearbench.data.media_file import read_media
@@ -20,6 +19,7 @@ from clearbench.data.modality import modalities
 from clearbench.data.persons import PERSON_FIELDS, People, alike, person_of
 from clearbench.data.pixels import SUFFIXES
 from clearbench.data.row_form import field_name, form_of
+from clearbench.data.splits import KNOWN_SPLITS, SPLITS, TRAINING_SPLITS, Rows
 from clearbench.errors import DataError, did_you_mean
 
 #: Refusals for methods that need some, where the data bring none. Our own words.
@@ -65,8 +65,18 @@ class OwnRow:
         return f"{self.file}:{self.place}"
 
 
-def read_rows(rows: Sequence[OwnRow], problems: list[str]) -> Dataset:
-    """Makes a dataset of rows.
+class DividedRows(NamedTuple):
+    """Rows by split and what belongs to them: fields of a `Dataset`, where they are described."""
+
+    training: Rows
+    evaluation: Rows
+    names: dict[int, str]
+    refusals: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def read_rows(rows: Sequence[OwnRow], problems: list[str]) -> DividedRows:
+    """Reads rows in any of the forms and divides them by split.
 
     Args:
         rows: Rows in any of the forms.
@@ -76,10 +86,10 @@ def read_rows(rows: Sequence[OwnRow], problems: list[str]) -> Dataset:
         DataError: Rows are bad; each is listed with origin, field and value.
     """
     reader = _Reader(problems)
-    dataset = reader.dataset([row for row in map(reader.named, rows) if row is not None])
+    divided = reader.divided([row for row in map(reader.named, rows) if row is not None])
     if reader.problems:
         raise DataError(listed(reader.problems), "your rows", "correct these rows")
-    return dataset
+    return divided
 
 
 class _Reader:
@@ -112,8 +122,8 @@ class _Reader:
             fields["person"] = fields.pop(who)
         return OwnRow(row.file, row.place, fields, row.images, row.split)
 
-    def dataset(self, rows: Sequence[OwnRow]) -> Dataset:
-        """Makes the dataset; only without `problems` it is whole."""
+    def divided(self, rows: Sequence[OwnRow]) -> DividedRows:
+        """Divides rows by split; only without `problems` they are whole."""
         people = People((row.where, self._person(row)) for row in rows)
         ids = Counter(str(_whole(row.fields.get("id"))) for row in rows)
         splits: dict[str, list[Example]] = {row.split: [] for row in rows if row.split}
@@ -122,22 +132,22 @@ class _Reader:
             examples = self._examples(row, split, people, ids) if split else ()
             splits.setdefault(split, []).extend(examples)
         if not self.problems:
-            self._divided(splits, people.names)
-        if self.problems:
-            return Dataset({}, {})
+            self._check_people(splits, people.names)
         by_split = {split: tuple(examples) for split, examples in splits.items()}
         used = {example.person for examples in by_split.values() for example in examples}
         names = {person: name for person, name in people.names.items() if person in used}
         doubts = [f"{sentence}: {several(found)}" for sentence, found in self.doubts.items()]
-        return Dataset(
+        return DividedRows(
             {split: examples for split, examples in by_split.items() if split in TRAINING_SPLITS},
             {split: examples for split, examples in by_split.items() if split in SPLITS},
             names,
             REFUSALS,
-            doubts=(*doubts, *alike(names.values())),
+            (*doubts, *alike(names.values())),
         )
 
-    def _divided(self, splits: Mapping[str, Sequence[Example]], names: Mapping[int, str]) -> None:
+    def _check_people(
+        self, splits: Mapping[str, Sequence[Example]], names: Mapping[int, str]
+    ) -> None:
         """Finds people who are to be forgotten and kept, with a row of each."""
         first = [
             {row.person: row.source for row in reversed(splits.get(split, ()))}
@@ -163,9 +173,8 @@ class _Reader:
         """Returns the split of a row; empty where it is none."""
         said = row.fields.get("split")
         split = (row.split or "retain") if said is None else said
-        known = tuple(dict.fromkeys((*TRAINING_SPLITS, *SPLITS)))
-        if split not in known:
-            hint = did_you_mean(str(split), known)
+        if split not in KNOWN_SPLITS:
+            hint = did_you_mean(str(split), KNOWN_SPLITS)
             self.problems.append(f"{row.where}: split = {split!r:.60}: {hint}")
             return ""
         if row.split not in (None, split):

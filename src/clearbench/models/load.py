@@ -245,7 +245,7 @@ def _own_processor(module: Any, kind: Kind) -> Any:
     """Loads the processor of a model object from where the object was loaded."""
     place = str(getattr(module, "name_or_path", "") or "")
     what = "a model object needs its processor"
-    fix = "give load_model(model, processor) its tokenizer or processor"
+    fix = "give its tokenizer= or processor=, which is the second argument of load_model"
     if not place:
         raise ModelError(what, "load_model", fix)
     try:

@@ -36,7 +36,7 @@ from clearbench.training.masks import Masks
 from clearbench.training.master_weights import MasterWeights
 from clearbench.training.penalty import PenaltyTerm
 from clearbench.training.settings import TrainSettings
-from clearbench.training.shares import Drawn, Part, split_by_modality
+from clearbench.training.shares import Drawn, Part, cut_micro_batches, split_by_modality
 from clearbench.training.watch import Diverged, Watch
 
 #: Called after each step with (steps done, steps in all, the step's values). The values that it
@@ -171,7 +171,7 @@ class _Updates:
             view = replace(view, gradient=self._probed(probe, view, drawn))
         micro_batches = [
             self._micro_batch(view, stage, parts)
-            for parts in _micro_batches(self._parts(stage, drawn), self.settings.accumulate)
+            for parts in cut_micro_batches(self._parts(stage, drawn), self.settings.accumulate)
         ]
         values, passes = gradients(self.parameters, micro_batches, rule, self.average)
         self.model.backwards += passes
@@ -207,7 +207,7 @@ class _Updates:
         """The gradient of a probe over the step's items, 0 where a mask lets nothing learn."""
         micro_batches = [
             self._micro_batch(view, probe, parts, penalised=False)
-            for parts in _micro_batches(self._parts(probe, drawn), self.settings.accumulate)
+            for parts in cut_micro_batches(self._parts(probe, drawn), self.settings.accumulate)
         ]
         _, passes = gradients(self.parameters, micro_batches)
         self.model.backwards += passes
@@ -275,17 +275,3 @@ def _tensor_rule(stage: Train, state: State) -> TensorRule | None:
 def _roles(stage: Train) -> tuple[str, ...]:
     """The roles that a stage reads."""
     return ("retain",) if stage.needs is None else stage.needs
-
-
-def _micro_batches(parts: Sequence[Part], accumulate: int) -> Sequence[Sequence[Part]]:
-    """The rows of this process's micro-batches of a step, each with rows of every part."""
-    shared = processes()
-    cuts = accumulate * shared.num_processes
-    first = shared.process_index * accumulate
-    return [
-        [
-            Part(part.share, {role: items[cut::cuts] for role, items in part.drawn.items()})
-            for part in parts
-        ]
-        for cut in range(first, first + accumulate)
-    ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from clearbench.batches.items import Item
 from clearbench.data.modality import modalities
+from clearbench.processes import processes
 from clearbench.training.roles import DERIVED
 
 #: Items of one step, by role.
@@ -55,6 +56,20 @@ def split_by_modality(
     return [
         Part(own[track] / total, _rows_of(track, drawn, {*tracks[:-1]}, last=track == tracks[-1]))
         for track in tracks
+    ]
+
+
+def cut_micro_batches(parts: Sequence[Part], accumulate: int) -> Sequence[Sequence[Part]]:
+    """The rows of this process's micro-batches of a step, each with rows of every part."""
+    shared = processes()
+    cuts = accumulate * shared.num_processes
+    first = shared.process_index * accumulate
+    return [
+        [
+            Part(part.share, {role: items[cut::cuts] for role, items in part.drawn.items()})
+            for part in parts
+        ]
+        for cut in range(first, first + accumulate)
     ]
 
 

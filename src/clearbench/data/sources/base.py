@@ -11,7 +11,6 @@ from typing import ClassVar
 from pydantic import ValidationError
 
 from clearbench.data.dataset import Dataset
-from clearbench.data.examine import examined
 from clearbench.data.example import Example
 from clearbench.data.tables import Tables
 from clearbench.errors import DataError, explain
@@ -145,7 +144,7 @@ def load_request(request: Request) -> Dataset:
         what = "there is no such folder of pictures"
         raise DataError(what, str(request.images), "check the path")
     try:
-        return examined(_named(source.load(request)), request.source)
+        return _named(source.load(request)).examined(request.source)
     except ValidationError as error:
         raise DataError(
             explain(error, Example.model_fields),
