@@ -1,0 +1,37 @@
+"""SmolVLM: Idefics3 with another tokenizer, whose text begins with `<|im_start|>`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import (
+    SmolVLMConfig,
+    SmolVLMImageProcessor,
+    SmolVLMProcessor,
+    SmolVLMVideoProcessor,
+)
+
+from clearbench.builtin.families.base import TinyFamily
+from clearbench.builtin.families.idefics3 import IMAGES, TURNS, TinyIdefics3, shared_config
+
+
+class TinySmolVLM(TinyFamily, name="smolvlm"):
+    """HuggingFaceTB/SmolVLM2-500M-Video-Instruct."""
+
+    template = "{{ '<|im_start|>' }}" + TURNS
+    begin, end, pad = "<|im_start|>", "<end_of_utterance>", "<|im_end|>"
+    tokens = TinyIdefics3.tokens
+
+    def config(self, tokenizer: Any) -> Any:
+        """Makes the model's configuration."""
+        return SmolVLMConfig(**shared_config(tokenizer))
+
+    def processor(self, tokenizer: Any) -> Any:
+        """Makes the processor."""
+        return SmolVLMProcessor(
+            SmolVLMImageProcessor(**IMAGES),
+            tokenizer,
+            SmolVLMVideoProcessor(**IMAGES),
+            image_seq_len=4,
+            chat_template=self.template,
+        )
