@@ -22,7 +22,7 @@ from clearbench.models.chat import DAY
 from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
 from clearbench.models.model_files import named
-from clearbench.models.pictures import check_pictures
+from clearbench.models.pictures import check_pictures, media_tokens
 from clearbench.models.row_checks import refuse_template
 from clearbench.models.token_model import TokenModel
 
@@ -132,7 +132,6 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
     if token is None:
         yield "pictures", "the processor names no token for them (image_token)"
         return
-    place = model.tokenizer.convert_tokens_to_ids(token)
     for width, height in ((96, 96), (640, 480)):
         picture = _image(width, height)
         try:
@@ -141,7 +140,8 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
         except ClearbenchError as error:
             yield PROBLEM, f"{error.what}; {error.fix}"
             return
-        yield f"picture {width} x {height}", f"{ids.count(place)} tokens of {len(ids)}"
+        seen = sum(ids.count(place) for place in media_tokens(model, "image"))
+        yield f"picture {width} x {height}", f"{seen} tokens of {len(ids)}"
 
 
 def _tokenizer(model: TokenModel) -> Iterator[Line]:

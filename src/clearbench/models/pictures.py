@@ -48,6 +48,17 @@ def check_pictures(model: Model, items: Iterable[Item]) -> None:
             ) from error
 
 
+def media_tokens(model: TokenModel, medium: str) -> set[int]:
+    """Returns the tokens that stand for media in a prompt: the processor's and the model's own.
+
+    They differ where the processor replaces its token by others, as Aya Vision's does.
+    """
+    name = getattr(model.processor, f"{medium}_token", None)
+    known = () if name is None else (model.tokenizer.convert_tokens_to_ids(name),)
+    own = getattr(model.core.config, f"{medium}_token_id", None)
+    return {token for token in (*known, own) if token is not None}
+
+
 def _check_place(model: TokenModel, row: Item) -> None:
     """Refuses a prompt without a token for the picture."""
     token = getattr(model.processor, f"{row.medium}_token", None)
@@ -59,7 +70,8 @@ def _check_place(model: TokenModel, row: Item) -> None:
         raise ModelError(
             f"the tokenizer has no token '{token}' for a picture", where, "add it to the tokenizer"
         )
-    if placeholder not in model.encoder.prompt(row.question, row.media, row.track).ids:
+    ids = model.encoder.prompt(row.question, row.media, row.track).ids
+    if not any(token in ids for token in media_tokens(model, row.medium)):
         raise ModelError(
             f"the prompt of a question about a picture has no '{token}' in it",
             where,

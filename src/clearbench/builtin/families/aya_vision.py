@@ -8,7 +8,7 @@ from transformers import (
     AyaVisionConfig,
     AyaVisionProcessor,
     Cohere2Config,
-    GotOcr2ImageProcessor,
+    GotOcr2ImageProcessorPil,
     SiglipVisionConfig,
 )
 
@@ -51,7 +51,7 @@ class TinyAyaVision(TinyFamily, name="aya_vision"):
     def processor(self, tokenizer: Any) -> Any:
         """Makes the processor."""
         return AyaVisionProcessor(
-            GotOcr2ImageProcessor(
+            GotOcr2ImageProcessorPil(
                 size={"height": 32, "width": 32}, crop_to_patches=True, max_patches=2
             ),
             tokenizer,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 
@@ -54,6 +54,7 @@ class TinyFamily(ABC):
         tokens: Special tokens that the processor asks the tokenizer for, by attribute.
         words: Further special tokens, which the template or the processor writes.
         ends: Further tokens that end an answer by the generation configuration.
+        split: Pattern of the pieces that words are made of; empty for that of GPT-2.
     """
 
     name: ClassVar[str] = ""
@@ -65,6 +66,7 @@ class TinyFamily(ABC):
     tokens: ClassVar[Mapping[str, str]] = {}
     words: ClassVar[tuple[str, ...]] = ()
     ends: ClassVar[tuple[str, ...]] = ()
+    split: ClassVar[str] = ""
 
     def __init_subclass__(cls, name: str = "") -> None:
         cls.name = name
@@ -100,7 +102,11 @@ class TinyFamily(ABC):
         named |= {"bos_token": self.begin} if self.begin else {}
         special = dict.fromkeys([*named.values(), *self.tokens.values(), *self.words])
         core = Tokenizer(models.BPE(unk_token="<unk>"))
-        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        pieces = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not self.split)
+        if self.split:
+            split = pre_tokenizers.Split(Regex(self.split), behavior="isolated")
+            pieces = pre_tokenizers.Sequence([split, pieces])
+        core.pre_tokenizer = pieces
         core.decoder = decoders.ByteLevel()
         core.train_from_iterator(
             _CORPUS,

@@ -28,6 +28,10 @@ MESSAGES = (
     "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}{{ '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 SYSTEM = "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}"
 
 
@@ -50,6 +54,7 @@ class TinyQwen(TinyFamily):
     }
     words: ClassVar[tuple[str, ...]] = ("<|im_start|>",)
     ends = ("<|endoftext|>",)
+    split = SPLIT
     classes: ClassVar[tuple[Any, Any, Any]]
     vision: ClassVar[Mapping[str, Any]]
     language: ClassVar[Mapping[str, Any]] = {"rope_parameters": ROPE}
