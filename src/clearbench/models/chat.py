@@ -48,10 +48,12 @@ class Chat:
     Args:
         processor: Processor or tokenizer that has the template.
         takes_media: True for processors, whose messages are lists of parts.
+        instead: Template of the model's family, for processors that have none.
     """
 
-    def __init__(self, processor: Any, takes_media: bool) -> None:
+    def __init__(self, processor: Any, takes_media: bool, instead: str | None = None) -> None:
         self._processor, self._takes_media = processor, takes_media
+        self._instead = instead
 
     @property
     def template(self) -> str | None:
@@ -59,7 +61,11 @@ class Chat:
         found = getattr(self._processor, "chat_template", None)
         if isinstance(found, Mapping):
             found = found.get("default", "")
-        return found
+        return self._instead if found is None else found
+
+    @property
+    def _lacks_template(self) -> bool:
+        return getattr(self._processor, "chat_template", None) is None
 
     @property
     def is_dated(self) -> bool:
@@ -151,8 +157,9 @@ class Chat:
         turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
         try:
             with _fixed_day(self.template or "") if self.is_dated else nullcontext():
+                given = {"chat_template": self._instead} if self._lacks_template else {}
                 text: str = self._processor.apply_chat_template(
-                    turns, tokenize=False, add_generation_prompt=False
+                    turns, tokenize=False, add_generation_prompt=False, **given
                 )
         except Exception as error:  # a template is a program and may raise anything
             what = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -54,7 +54,7 @@ class Encoder:
         self.tokenizer = getattr(processor, "tokenizer", processor)
         self.takes_media = processor is not self.tokenizer
         self.family = family or Family()
-        self.chat = Chat(processor, self.takes_media)
+        self.chat = Chat(processor, self.takes_media, self.family.template)
         self._takes, self._configured_ends = takes, tuple(ends)
         self._text_extras = self._values_on_text()
         self.share(WorkCache(), "")
@@ -271,8 +271,8 @@ class Encoder:
             return self._tokens(text, media, track)[0]
         place, count = plain.index(placeholder), prompt.ids.count(placeholder)
         ids = (*plain[:place], *([placeholder] * count), *plain[place + 1 :])
-        known = len(prompt.ids) - 1  # the last token may merge with the answer's first
-        if ids[:known] != prompt.ids[:known]:
+        known = common_prefix(ids, prompt.ids)
+        if known < len(prompt.ids) - 1:  # the last token may merge with the answer's first
             return self._tokens(text, media, track)[0]
         extras = self._of_text(len(ids) - known, dict.fromkeys(prompt.extras, 0))
         return Tokens(ids, {n: (*v[:known], *extras[n]) for n, v in prompt.extras.items()})

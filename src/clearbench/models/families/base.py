@@ -60,6 +60,7 @@ class Family:
         label_head: Part of the name of a classifier's layers that give its labels' logits.
         text_values: Values that per-token extras have on text and padding; 0 where not named.
         token_tensors: Media tensors that have a row per token.
+        template: Chat template of processors that have none; None for plain questions and answers.
     """
 
     model_types: ClassVar[tuple[str, ...]] = ()
@@ -79,6 +80,7 @@ class Family:
     label_head: ClassVar[str] = "classifier"
     text_values: ClassVar[Mapping[str, int]] = {}
     token_tensors: ClassVar[tuple[str, ...]] = ("cross_attention_mask",)
+    template: ClassVar[str | None] = None
 
     def __init_subclass__(cls, name: str = "") -> None:
         if name:
