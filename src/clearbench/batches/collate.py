@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def _spans(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dict[st
         padded[name] = rows.new_zeros(len(trees), length, *rows.shape[1:])
         for row, (tree, shift) in enumerate(zip(trees, shifts, strict=True)):
             known = tree.spans[name][0, : len(tree)]
-            own = (row, slice(shift, shift + len(tree)), *map(slice, known.shape[1:]))
+            own: Any = (row, slice(shift, shift + len(tree)), *map(slice, known.shape[1:]))
             repeated = known[-1:].expand(len(tree) - len(known), *known.shape[1:])
             padded[name][own] = torch.cat([known, repeated])
     return padded

@@ -102,6 +102,10 @@ class Encoder:
         tokens, tensors = self._prompt(question, media, track)
         return Encoded(tokens.ids, len(tokens.ids), tensors, tokens.extras, tokens.spans)
 
+    def asking(self, question: str) -> tuple[int, ...]:
+        """Tokenises a question as the template puts it to a model that is about to answer."""
+        return tuple(self._plain_ids(self.chat.asking(question)))
+
     def encode(self, item: Item) -> Encoded:
         """Encodes an item's whole sequence; the token that ends it belongs to the answer.
 

@@ -48,15 +48,16 @@ def check_pictures(model: Model, items: Iterable[Item]) -> None:
             ) from error
 
 
-def media_tokens(model: TokenModel, medium: str) -> set[int]:
-    """Returns the tokens that stand for media in a prompt: the processor's and the model's own.
+def media_token(model: TokenModel, medium: str) -> int | None:
+    """Returns the token that stands for media where the model reads them; None without one.
 
-    They differ where the processor replaces its token by others, as Aya Vision's does.
+    It is not always the one that a template writes: Aya Vision's processor puts others there.
     """
-    name = getattr(model.processor, f"{medium}_token", None)
-    known = () if name is None else (model.tokenizer.convert_tokens_to_ids(name),)
-    own = getattr(model.core.config, f"{medium}_token_id", None)
-    return {token for token in (*known, own) if token is not None}
+    own: int | None = getattr(model.core.config, f"{medium}_token_id", None)
+    if own is not None:
+        return own
+    written = getattr(model.processor, f"{medium}_token", None)
+    return None if written is None else int(model.tokenizer.convert_tokens_to_ids(written))
 
 
 def _check_place(model: TokenModel, row: Item) -> None:
@@ -71,7 +72,7 @@ def _check_place(model: TokenModel, row: Item) -> None:
             f"the tokenizer has no token '{token}' for a picture", where, "add it to the tokenizer"
         )
     ids = model.encoder.prompt(row.question, row.media, row.track).ids
-    if not any(token in ids for token in media_tokens(model, row.medium)):
+    if media_token(model, row.medium) not in ids:
         raise ModelError(
             f"the prompt of a question about a picture has no '{token}' in it",
             where,

@@ -30,7 +30,7 @@ class TinyAyaVision(TinyFamily, name="aya_vision"):
         "{{ '" + _TURN + "<|CHATBOT_TOKEN|><|START_RESPONSE|>' }}{% endif %}"
     )
     begin, adds_begin, end, pad = "<BOS_TOKEN>", True, "<|END_OF_TURN_TOKEN|>", "<PAD>"
-    tokens = {"image_token": "<image>"}  # noqa: RUF012
+    tokens = {"image_token": "<image>"}
     words = (
         "<|IMG_PATCH|>", "<|START_OF_IMG|>", "<|END_OF_IMG|>", "TILE_", "TILE_GLOBAL",
         "<|IMG_LINE_BREAK|>", _TURN, "<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>", "<|START_RESPONSE|>",

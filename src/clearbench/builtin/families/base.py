@@ -79,7 +79,7 @@ class TinyFamily(ABC):
 
     @abstractmethod
     def processor(self, tokenizer: PreTrainedTokenizerFast) -> Any:
-        """Makes the processor.
+        """Makes the processor; video processors come first, since they say what is missing.
 
         Raises:
             ImportError: It needs a package that is not installed.
@@ -102,7 +102,7 @@ class TinyFamily(ABC):
         named |= {"bos_token": self.begin} if self.begin else {}
         special = dict.fromkeys([*named.values(), *self.tokens.values(), *self.words])
         core = Tokenizer(models.BPE(unk_token="<unk>"))
-        pieces = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not self.split)
+        pieces: Any = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not self.split)
         if self.split:
             split = pre_tokenizers.Split(Regex(self.split), behavior="isolated")
             pieces = pre_tokenizers.Sequence([split, pieces])
@@ -141,7 +141,7 @@ def tiny_families() -> Registry[TinyFamily]:
     return _REGISTRY
 
 
-def ids(tokenizer: PreTrainedTokenizerFast, **tokens: str) -> dict[str, int]:
+def ids(tokenizer: PreTrainedTokenizerFast, **tokens: str) -> dict[str, Any]:
     """Maps settings of a configuration to the ids of tokens."""
     return {setting: tokenizer.convert_tokens_to_ids(token) for setting, token in tokens.items()}
 

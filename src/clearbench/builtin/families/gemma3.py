@@ -27,7 +27,7 @@ class TinyGemma3(TinyFamily, name="gemma3"):
     )
     begin, adds_begin, end = "<bos>", True, "<eos>"
     ends = ("<end_of_turn>",)
-    tokens = {  # noqa: RUF012
+    tokens = {
         "image_token": "<image_soft_token>",
         "boi_token": "<start_of_image>",
         "eoi_token": "<end_of_image>",

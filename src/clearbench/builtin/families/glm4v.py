@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import Glm4vConfig, Glm4vImageProcessor, Glm4vProcessor, Glm4vVideoProcessor
+import transformers
+from transformers import Glm4vConfig, Glm4vProcessor, Glm4vVideoProcessor
 
 from clearbench.builtin.families.base import TinyFamily, ids, text
 from clearbench.builtin.families.qwen import ROPE, VISUAL
@@ -24,7 +25,7 @@ class TinyGlm4v(TinyFamily, name="glm4v"):
     )
     end, pad = "<|endoftext|>", "<|endoftext|>"
     ends = ("<|user|>",)
-    tokens = {"image_token": "<|image|>", "video_token": "<|video|>"}  # noqa: RUF012
+    tokens = {"image_token": "<|image|>", "video_token": "<|video|>"}
     words = (
         "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>",
         "[gMASK]", "<sop>", "<|user|>", "<|assistant|>",
@@ -48,10 +49,7 @@ class TinyGlm4v(TinyFamily, name="glm4v"):
 
     def processor(self, tokenizer: Any) -> Any:
         """Makes the processor."""
-        sizes = {"patch_size": 8, "merge_size": 2, "temporal_patch_size": 2, "size": _PIXELS}
-        return Glm4vProcessor(
-            Glm4vImageProcessor(**sizes),
-            tokenizer,
-            Glm4vVideoProcessor(patch_size=8, size=_PIXELS),
-            chat_template=self.template,
-        )
+        videos = Glm4vVideoProcessor(patch_size=8, size=_PIXELS)
+        sizes: dict[str, Any] = {"patch_size": 8, "merge_size": 2, "temporal_patch_size": 2}
+        images = transformers.Glm4vImageProcessor(size=_PIXELS, **sizes)
+        return Glm4vProcessor(images, tokenizer, videos, chat_template=self.template)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import Idefics3Config, Idefics3ImageProcessorPil, Idefics3Processor
@@ -15,7 +16,7 @@ TURNS = (
     "{% else %}{{ '<image>' }}{% endif %}{% endfor %}{{ '<end_of_utterance>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
-IMAGES = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
+IMAGES: Mapping[str, Any] = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
 
 
 class TinyIdefics3(TinyFamily, name="idefics3"):
@@ -24,7 +25,7 @@ class TinyIdefics3(TinyFamily, name="idefics3"):
     template = "{{ '<|begin_of_text|>' }}" + TURNS
     begin, adds_begin, end = "<|begin_of_text|>", True, "<|end_of_text|>"
     ends = ("<end_of_utterance>",)
-    tokens = {  # noqa: RUF012
+    tokens = {
         "image_token": "<image>",
         "fake_image_token": "<fake_token_around_image>",
         "global_image_token": "<global-img>",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import transformers
 from transformers import (
-    GotOcr2ImageProcessor,
     InternVLConfig,
     InternVLProcessor,
     InternVLVideoProcessor,
@@ -27,7 +27,7 @@ class TinyInternVL(TinyFamily, name="internvl"):
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
     pad = "<|endoftext|>"
-    tokens = {  # noqa: RUF012
+    tokens = {
         "start_image_token": "<img>",
         "end_image_token": "</img>",
         "context_image_token": "<IMG_CONTEXT>",
@@ -48,10 +48,10 @@ class TinyInternVL(TinyFamily, name="internvl"):
 
     def processor(self, tokenizer: Any) -> Any:
         """Makes the processor."""
+        videos = InternVLVideoProcessor(size=_SIZE)
+        images = transformers.GotOcr2ImageProcessor(
+            size=_SIZE, crop_to_patches=True, min_patches=1, max_patches=2
+        )
         return InternVLProcessor(
-            GotOcr2ImageProcessor(size=_SIZE, crop_to_patches=True, min_patches=1, max_patches=2),
-            tokenizer,
-            InternVLVideoProcessor(size=_SIZE),
-            image_seq_length=4,
-            chat_template=self.template,
+            images, tokenizer, videos, image_seq_length=4, chat_template=self.template
         )

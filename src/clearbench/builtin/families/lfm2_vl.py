@@ -19,7 +19,7 @@ class TinyLfm2Vl(TinyFamily, name="lfm2_vl"):
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
     begin, adds_begin = "<|startoftext|>", True
-    tokens = {  # noqa: RUF012
+    tokens = {
         "image_token": "<image>",
         "image_start_token": "<|image_start|>",
         "image_end_token": "<|image_end|>",
@@ -51,8 +51,14 @@ class TinyLfm2Vl(TinyFamily, name="lfm2_vl"):
 
     def processor(self, tokenizer: Any) -> Any:
         """Makes the processor."""
-        images = Lfm2VlImageProcessor(
-            encoder_patch_size=8, tile_size=32, downsample_factor=2, min_image_tokens=4,
-            max_image_tokens=16, max_num_patches=64, do_image_splitting=False,
-        )  # fmt: skip
+        sizes: dict[str, Any] = {
+            "encoder_patch_size": 8,
+            "tile_size": 32,
+            "downsample_factor": 2,
+            "min_image_tokens": 4,
+            "max_image_tokens": 16,
+            "max_num_patches": 64,
+            "do_image_splitting": False,
+        }
+        images = Lfm2VlImageProcessor(**sizes)
         return Lfm2VlProcessor(images, tokenizer, chat_template=self.template)

@@ -25,7 +25,7 @@ class TinyLlava(TinyFamily, name="llava"):
         "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
     )
     begin, adds_begin, end = "<s>", True, "</s>"
-    tokens = {"image_token": "<image>"}  # noqa: RUF012
+    tokens = {"image_token": "<image>"}
 
     def config(self, tokenizer: Any) -> Any:
         """Makes the model's configuration."""

@@ -28,7 +28,7 @@ class TinyLlavaNext(TinyFamily, name="llava_next"):
         "{% endfor %}"
     )
     begin, adds_begin, end = "<s>", True, "</s>"
-    tokens = {"image_token": "<image>"}  # noqa: RUF012
+    tokens = {"image_token": "<image>"}
 
     def config(self, tokenizer: Any) -> Any:
         """Makes the model's configuration."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import transformers
 from transformers import (
     LlavaOnevisionConfig,
-    LlavaOnevisionImageProcessor,
     LlavaOnevisionProcessor,
     LlavaOnevisionVideoProcessor,
     Qwen2Config,
@@ -30,7 +30,7 @@ class TinyLlavaOnevision(TinyFamily, name="llava_onevision"):
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
     pad = "<|endoftext|>"
-    tokens = {"image_token": "<image>", "video_token": "<video>"}  # noqa: RUF012
+    tokens = {"image_token": "<image>", "video_token": "<video>"}
     words = ("<|im_start|>",)
 
     def config(self, tokenizer: Any) -> Any:
@@ -46,10 +46,12 @@ class TinyLlavaOnevision(TinyFamily, name="llava_onevision"):
 
     def processor(self, tokenizer: Any) -> Any:
         """Makes the processor."""
+        videos = LlavaOnevisionVideoProcessor(size=_SIZE)
+        images = transformers.LlavaOnevisionImageProcessor(size=_SIZE, image_grid_pinpoints=_TILES)
         return LlavaOnevisionProcessor(
-            LlavaOnevisionImageProcessor(size=_SIZE, image_grid_pinpoints=_TILES),
+            images,
             tokenizer,
-            LlavaOnevisionVideoProcessor(size=_SIZE),
+            videos,
             num_image_tokens=16,
             vision_feature_select_strategy="full",
             chat_template=self.template,

@@ -22,7 +22,7 @@ class TinyMllama(TinyFamily, name="mllama"):
     )
     begin, adds_begin, end = "<|begin_of_text|>", True, "<|eot_id|>"
     ends = ("<|eom_id|>",)
-    tokens = {"image_token": "<|image|>"}  # noqa: RUF012
+    tokens = {"image_token": "<|image|>"}
     words = ("<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>")
 
     def config(self, tokenizer: Any) -> Any:

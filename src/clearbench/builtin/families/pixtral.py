@@ -28,7 +28,7 @@ class TinyPixtral(TinyFamily, name="pixtral"):
         "{% else %}{{ m['content'][0]['text'] + eos_token }}{% endif %}{% endfor %}"
     )
     begin, adds_begin, end = "<s>", True, "</s>"
-    tokens = {  # noqa: RUF012
+    tokens = {
         "image_token": "[IMG]",
         "image_break_token": "[IMG_BREAK]",
         "image_end_token": "[IMG_END]",
@@ -54,12 +54,10 @@ class TinyPixtral(TinyFamily, name="pixtral"):
 def pixtral_processor(tokenizer: Any, template: str, merge: int) -> Any:
     """Makes a processor of which `merge` x `merge` patches are one token."""
     return PixtralProcessor(
-        PixtralImageProcessorPil(
-            size={"longest_edge": 64}, patch_size={"height": 8, "width": 8}
-        ),
+        PixtralImageProcessorPil(size={"longest_edge": 64}, patch_size={"height": 8, "width": 8}),
         tokenizer,
         patch_size=8,
         spatial_merge_size=merge,
-        image_token="[IMG]",  # noqa: S106 - a token of text
+        image_token="[IMG]",
         chat_template=template,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from transformers import Qwen2VLImageProcessor
+import transformers
 
 from clearbench.builtin.families.base import TinyFamily, ids, text
 
@@ -46,7 +46,7 @@ class TinyQwen(TinyFamily):
 
     template: ClassVar[str | None] = MESSAGES
     pad = "<|endoftext|>"
-    tokens = {  # noqa: RUF012
+    tokens = {
         "image_token": "<|image_pad|>",
         "video_token": "<|video_pad|>",
         "vision_start_token": "<|vision_start|>",
@@ -69,10 +69,9 @@ class TinyQwen(TinyFamily):
 
     def processor(self, tokenizer: Any) -> Any:
         """Makes the processor."""
-        _, processor, videos = self.classes
-        images = Qwen2VLImageProcessor(
+        _, processor, video_processor = self.classes
+        videos = video_processor(patch_size=8, size=PIXELS)
+        images = transformers.Qwen2VLImageProcessor(
             patch_size=8, merge_size=2, temporal_patch_size=2, size=PIXELS
         )
-        return processor(
-            images, tokenizer, videos(patch_size=8, size=PIXELS), chat_template=self.template
-        )
+        return processor(images, tokenizer, videos, chat_template=self.template)

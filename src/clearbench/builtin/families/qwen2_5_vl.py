@@ -12,4 +12,4 @@ class TinyQwen25VL(TinyQwen, name="qwen2_5_vl"):
 
     template = SYSTEM + MESSAGES
     classes = (Qwen2_5_VLConfig, Qwen2_5_VLProcessor, Qwen2VLVideoProcessor)
-    vision = {**VISUAL, "window_size": 32, "fullatt_block_indexes": [1]}  # noqa: RUF012
+    vision = {**VISUAL, "window_size": 32, "fullatt_block_indexes": [1]}

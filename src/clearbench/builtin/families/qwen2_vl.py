@@ -12,7 +12,7 @@ class TinyQwen2VL(TinyQwen, name="qwen2_vl"):
 
     template = SYSTEM + MESSAGES
     classes = (Qwen2VLConfig, Qwen2VLProcessor, Qwen2VLVideoProcessor)
-    vision = {  # noqa: RUF012
+    vision = {
         "depth": 2,
         "embed_dim": 32,
         "hidden_size": 32,

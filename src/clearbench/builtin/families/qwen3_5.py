@@ -18,8 +18,8 @@ class TinyQwen35(TinyQwen, name="qwen3_5"):
     ).replace(_ASKED, _ASKED + "<think>\n\n</think>\n\n")
     words = ("<|im_start|>", "<think>", "</think>")
     classes = (Qwen3_5Config, Qwen3VLProcessor, Qwen3VLVideoProcessor)
-    vision = {**VISUAL, "num_position_embeddings": 64}  # noqa: RUF012
-    language = {  # noqa: RUF012
+    vision = {**VISUAL, "num_position_embeddings": 64}
+    language = {
         "head_dim": 16,
         "layer_types": ["linear_attention", "full_attention"],
         "linear_key_head_dim": 8,

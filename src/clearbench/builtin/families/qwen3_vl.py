@@ -11,5 +11,5 @@ class TinyQwen3VL(TinyQwen, name="qwen3_vl"):
     """Qwen/Qwen3-VL-2B-Instruct."""
 
     classes = (Qwen3VLConfig, Qwen3VLProcessor, Qwen3VLVideoProcessor)
-    vision = {**VISUAL, "deepstack_visual_indexes": [0], "num_position_embeddings": 64}  # noqa: RUF012
-    language = {"head_dim": 8, "rope_parameters": {**ROPE, "mrope_interleaved": True}}  # noqa: RUF012
+    vision = {**VISUAL, "deepstack_visual_indexes": [0], "num_position_embeddings": 64}
+    language = {"head_dim": 8, "rope_parameters": {**ROPE, "mrope_interleaved": True}}

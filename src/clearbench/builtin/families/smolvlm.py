@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import transformers
 from transformers import (
     SmolVLMConfig,
-    SmolVLMImageProcessor,
     SmolVLMProcessor,
     SmolVLMVideoProcessor,
 )
@@ -28,10 +28,8 @@ class TinySmolVLM(TinyFamily, name="smolvlm"):
 
     def processor(self, tokenizer: Any) -> Any:
         """Makes the processor."""
+        videos = SmolVLMVideoProcessor(**IMAGES)
+        images = transformers.SmolVLMImageProcessor(**IMAGES)
         return SmolVLMProcessor(
-            SmolVLMImageProcessor(**IMAGES),
-            tokenizer,
-            SmolVLMVideoProcessor(**IMAGES),
-            image_seq_len=4,
-            chat_template=self.template,
+            images, tokenizer, videos, image_seq_len=4, chat_template=self.template
         )
