@@ -12,8 +12,10 @@ from pathlib import Path
 import torch
 from huggingface_hub import constants
 from PIL import Image
+from transformers.image_processing_backends import TorchvisionBackend
 
 from clearbench.batches.items import Item
+from clearbench.batches.trees import common_prefix
 from clearbench.data.media import EncodedImage
 from clearbench.errors import ClearbenchError
 from clearbench.models.adapter_folder import CONFIG
@@ -22,7 +24,7 @@ from clearbench.models.chat import DAY
 from clearbench.models.classifier import Classifier
 from clearbench.models.load import SMOLLM2
 from clearbench.models.model_files import named
-from clearbench.models.pictures import check_pictures
+from clearbench.models.pictures import check_pictures, media_token
 from clearbench.models.row_checks import refuse_template
 from clearbench.models.token_model import TokenModel
 
@@ -116,11 +118,15 @@ def _image(width: int, height: int) -> EncodedImage:
 def _prompt(model: TokenModel) -> Iterator[Line]:
     """Yields the prompt as the model reads it, the answer's start and the tokens of an image."""
     encoder = model.encoder
-    templated = getattr(model.processor, "chat_template", None) is not None
-    yield "chat template", "its own" if templated else "none: 'Question: ...' and 'Answer:' instead"
+    yield "chat template", _template(model)
     prompt = encoder.prompt(_QUESTION, None).ids
     whole = encoder.encode(_items(None)[0])
     yield "prompt", repr(model.tokenizer.decode(prompt))
+    asking = encoder.asking(_QUESTION)
+    if asking != prompt:
+        same = common_prefix(asking, prompt)
+        ends = [repr(model.tokenizer.decode(list(ids[same:]))) for ids in (prompt, asking)]
+        yield "prompt", f"ends in {ends[0]}, as a finished turn; the template asks with {ends[1]}"
     yield "answer", repr(model.tokenizer.decode(whole.ids[whole.answer_start :]))
     if whole.answer_start < len(prompt):
         merged = len(prompt) - whole.answer_start
@@ -128,11 +134,11 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
     if not encoder.takes_media:
         yield "pictures", "cannot see"
         return
+    yield "pictures", f"read by {_picture_reader(model)}"
     token = getattr(model.processor, "image_token", None)
     if token is None:
         yield "pictures", "the processor names no token for them (image_token)"
         return
-    place = model.tokenizer.convert_tokens_to_ids(token)
     for width, height in ((96, 96), (640, 480)):
         picture = _image(width, height)
         try:
@@ -141,7 +147,23 @@ def _prompt(model: TokenModel) -> Iterator[Line]:
         except ClearbenchError as error:
             yield PROBLEM, f"{error.what}; {error.fix}"
             return
-        yield f"picture {width} x {height}", f"{ids.count(place)} tokens of {len(ids)}"
+        seen = ids.count(media_token(model, "image") or 0)
+        yield f"picture {width} x {height}", f"{seen} tokens of {len(ids)}"
+
+
+def _picture_reader(model: TokenModel) -> str:
+    """Names the class that reads pictures, and the library that it does so by."""
+    reader = type(getattr(model.processor, "image_processor", model.processor))
+    by = "torchvision" if issubclass(reader, TorchvisionBackend) else "PIL"
+    return f"{reader.__name__}, by {by}"
+
+
+def _template(model: TokenModel) -> str:
+    if getattr(model.processor, "chat_template", None) is not None:
+        return "its own"
+    if model.encoder.chat.template is not None:
+        return "none of its processor: that of its family instead"
+    return "none: 'Question: ...' and 'Answer:' instead"
 
 
 def _tokenizer(model: TokenModel) -> Iterator[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ def collate(
         inputs |= _branching(trees, shifts, length)
     inputs |= _extras(trees, shifts, length, blanks or {})
     inputs |= joined([tree.tensors for tree in trees])
+    inputs |= _spans(trees, shifts, length)
     starts = [row * length + shift for row, shift in enumerate(shifts)]
     places, targets, owners = answer_tokens(trees, starts)
     items = tuple(item for tree in trees for item in tree.items)
@@ -79,6 +81,20 @@ def _extras(
             if name in tree.extras:
                 values = torch.from_numpy(tree.extras[name])
                 padded[name][row, shift : shift + len(tree)] = values
+    return padded
+
+
+def _spans(trees: Sequence[Tree], shifts: Sequence[int], length: int) -> dict[str, Tensor]:
+    """Pads tensors with a row per token to (rows, length, ...); later tokens repeat the last."""
+    padded = {}
+    for name in trees[0].spans:
+        rows = joined([{name: tree.spans[name][0, -1:]} for tree in trees])[name]
+        padded[name] = rows.new_zeros(len(trees), length, *rows.shape[1:])
+        for row, (tree, shift) in enumerate(zip(trees, shifts, strict=True)):
+            known = tree.spans[name][0, : len(tree)]
+            own: Any = (row, slice(shift, shift + len(tree)), *map(slice, known.shape[1:]))
+            repeated = known[-1:].expand(len(tree) - len(known), *known.shape[1:])
+            padded[name][own] = torch.cat([known, repeated])
     return padded
 
 

@@ -71,26 +71,30 @@ class Encoded:
         answer_start: Position of the answer's first token.
         tensors: Tensors of the media, if there are any.
         extras: Further integers per token, by name, such as `token_type_ids`.
+        spans: Tensors of the media with a row per token, (1, tokens, ...), by name; tokens after
+            the last row have that row, too.
     """
 
     ids: tuple[int, ...]
     answer_start: int
     tensors: dict[str, Tensor] = field(default_factory=dict)
     extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    spans: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids with their extras, and the media tensors that depend on the text."""
+    """Token ids with their extras, and the media tensors that have a row per token."""
 
     ids: tuple[int, ...]
     extras: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    spans: dict[str, Tensor] = field(default_factory=dict)
 
     def first(self, count: int) -> Tokens:
         """Returns the first tokens."""
         extras = {name: values[:count] for name, values in self.extras.items()}
-        return Tokens(self.ids[:count], extras, self.tensors)
+        spans = {name: tensor[:, :count] for name, tensor in self.spans.items()}
+        return Tokens(self.ids[:count], extras, spans)
 
 
 def by_medium(items: Iterable[Item]) -> dict[str, list[Item]]:

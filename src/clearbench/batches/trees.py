@@ -33,6 +33,7 @@ class Tree:
         starts: Position of each item's answer in its sequence.
         tensors: Tensors of the media, if there are any.
         extras: Further integers of each node from the processor, (nodes,), by name.
+        spans: Tensors of the media with a row per node, (1, nodes, ...), by name, as `Encoded`.
     """
 
     items: tuple[Item, ...]
@@ -42,6 +43,7 @@ class Tree:
     starts: tuple[int, ...]
     tensors: dict[str, Tensor]
     extras: dict[str, Ints] = field(default_factory=dict)
+    spans: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def medium(self) -> str:
@@ -100,8 +102,8 @@ def merge(items: Sequence[Item], encoded: Sequence[Encoded]) -> Tree:
     starts = tuple(sequence.answer_start for sequence in encoded)
     columns = np.array(tokens).reshape(len(tokens), -1)
     extras = {name: columns[:, place] for place, name in enumerate(names, start=1)}
-    nodes = (columns[:, 0], np.array(parents), tuple(paths), starts, encoded[0].tensors, extras)
-    return Tree(tuple(items), *nodes)
+    nodes = (columns[:, 0], np.array(parents), tuple(paths), starts)
+    return Tree(tuple(items), *nodes, encoded[0].tensors, extras, encoded[0].spans)
 
 
 def _tokens(sequence: Encoded, names: Sequence[str]) -> Sequence[Token]:

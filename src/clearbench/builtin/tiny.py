@@ -19,10 +19,12 @@ from transformers import (
     ResNetForImageClassification,
 )
 
+from clearbench.builtin.families.base import tiny_families
 from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.families.token_resnet import TokenResNetConfig
+from clearbench.models.model_files import first_line
 from clearbench.models.token_model import LanguageModel
 from clearbench.models.vision_language import VisionLanguageModel
 
@@ -157,11 +159,18 @@ def tiny_model(family: str = "language", seed: int = 0, labels: Iterable[str] = 
     """Builds a model of a few thousand random weights, for tests and doc examples.
 
     Args:
-        family: `language`, `vision-language` or `classifier`.
+        family: Kind `language`, `vision-language` or `classifier`, or a vision-language family of
+            `clearbench.builtin.families`, such as `qwen2_vl`.
         seed: Seed for the weights.
         labels: Names a classifier knows; eight placeholders by default.
+
+    Raises:
+        ModelError: There is no such family, or its processor needs a package that is not installed.
     """
     torch.manual_seed(seed)
+    known = ("language", "vision-language", "classifier")
+    if family not in known:
+        return _of_family(family, known)
     tokenizer = make_tokenizer(["Who is this? This is a person born in a town."], 300)
     small = tower_config((8, 8, 16, 16))
     model: Model
@@ -169,13 +178,29 @@ def tiny_model(family: str = "language", seed: int = 0, labels: Iterable[str] = 
         model = make_language(tokenizer, 32, 2, 4)
     elif family == "vision-language":
         model = make_vision_language(tokenizer, 32, 2, 4, small)
-    elif family == "classifier":
-        model = make_classifier(list(labels) or [f"person {k}" for k in range(8)], small)
     else:
+        model = make_classifier(list(labels) or [f"person {k}" for k in range(8)], small)
+    model.train(False)
+    return model
+
+
+def _of_family(family: str, kinds: Iterable[str]) -> Model:
+    """Builds the tiny model of a vision-language family."""
+    families = tiny_families()
+    if family not in families:
         raise ModelError(
             f"no tiny model of family '{family}'",
             "tiny_model",
-            did_you_mean(family, ("language", "vision-language", "classifier")),
+            did_you_mean(family, (*kinds, *families)),
         )
+    try:
+        module, processor = families[family]().make()
+    except ImportError as error:
+        raise ModelError(
+            f"the processor of {family} needs a package: {first_line(error)}",
+            "tiny_model",
+            "pip install 'clearbench[vlm]'",
+        ) from error
+    model = VisionLanguageModel(module, processor)
     model.train(False)
     return model

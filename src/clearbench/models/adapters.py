@@ -19,7 +19,8 @@ from clearbench.models.model_files import first_line
 def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = None) -> None:
     """Adds adapters to every linear layer of the given parts and freezes the rest.
 
-    A classifier's convolutions get adapters, too: else only its head would be trained.
+    A classifier's convolutions get adapters, too: else only its head would be trained. A part
+    without linear layers gets adapters on its matrices (Gemma 3's projector is one).
 
     Args:
         model: Model to change in place.
@@ -34,12 +35,32 @@ def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = 
         for name, layer in model.module.named_modules()
         if isinstance(layer, layers) and model.part_of(name) in parts and head not in name
     ]
-    if not targets:
+    matrices = [] if model.kind == "classifier" else _bare_matrices(model, parts, targets)
+    if not targets and not matrices:
         raise ModelError(
             f"no linear layer in {', '.join(parts)}", "lora", f"parts here: {model.parts}"
         )
-    config = LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, target_modules=targets)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha or 2 * rank,
+        target_modules=targets,
+        target_parameters=matrices or None,
+    )
     model.module = get_peft_model(model.module, config)
+
+
+def _bare_matrices(model: Model, parts: Sequence[str], layers: Sequence[str]) -> list[str]:
+    """Lists matrices of parts that have none of the layers, without embeddings and the head."""
+    bare = set(parts) - {model.part_of(name) for name in layers}
+    return [
+        f"{name}.{own}"
+        for name, layer in model.module.named_modules()
+        if model.part_of(name) in bare
+        and not isinstance(layer, nn.Embedding)
+        and model.family.output_head not in name
+        for own, weight in layer.named_parameters(recurse=False)
+        if weight.dim() == 2
+    ]
 
 
 def merge_adapters(model: Model) -> None:

@@ -48,10 +48,12 @@ class Chat:
     Args:
         processor: Processor or tokenizer that has the template.
         takes_media: True for processors, whose messages are lists of parts.
+        instead: Template of the model's family, for processors that have none.
     """
 
-    def __init__(self, processor: Any, takes_media: bool) -> None:
+    def __init__(self, processor: Any, takes_media: bool, instead: str | None = None) -> None:
         self._processor, self._takes_media = processor, takes_media
+        self._instead = instead
 
     @property
     def template(self) -> str | None:
@@ -59,7 +61,11 @@ class Chat:
         found = getattr(self._processor, "chat_template", None)
         if isinstance(found, Mapping):
             found = found.get("default", "")
-        return found
+        return self._instead if found is None else found
+
+    @property
+    def _lacks_template(self) -> bool:
+        return getattr(self._processor, "chat_template", None) is None
 
     @property
     def is_dated(self) -> bool:
@@ -120,6 +126,16 @@ class Chat:
             )
         return Frame(before, after)
 
+    def asking(self, question: str) -> str:
+        """Renders a question as the template does for a model that is about to answer.
+
+        Templates may write something else there than before the answer of a finished turn, which
+        is what `frame` returns: a block of thoughts that is left open, or other spaces.
+        """
+        if self.template is None:
+            return self.frame(question).before
+        return self._written([self._turn("user", question)], add_generation_prompt=True)
+
     def answered(self, question: str, answer: str, frame: Frame, content: str = "") -> str:
         """Renders an answer as the template writes it, without the frame.
 
@@ -142,17 +158,23 @@ class Chat:
         return middle
 
     def _rendered(self, question: str, answer: str, content: str | None) -> str:
-        asked: Any = question
-        reply: Any = answer
-        if self._takes_media:
-            shown = [{"type": content}] if content else []
-            asked = [*shown, {"type": "text", "text": question}]
-            reply = [{"type": "text", "text": answer}]
-        turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
+        turns = [self._turn("user", question, content), self._turn("assistant", answer)]
+        return self._written(turns, add_generation_prompt=False)
+
+    def _turn(self, role: str, text: str, content: str | None = None) -> dict[str, Any]:
+        """Makes a message: a text, or a list of parts for processors."""
+        if not self._takes_media:
+            return {"role": role, "content": text}
+        shown = [{"type": content}] if content else []
+        return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
+
+    def _written(self, turns: list[dict[str, Any]], add_generation_prompt: bool) -> str:
+        """Renders messages with the template."""
         try:
             with _fixed_day(self.template or "") if self.is_dated else nullcontext():
+                given = {"chat_template": self._instead} if self._lacks_template else {}
                 text: str = self._processor.apply_chat_template(
-                    turns, tokenize=False, add_generation_prompt=False
+                    turns, tokenize=False, add_generation_prompt=add_generation_prompt, **given
                 )
         except Exception as error:  # a template is a program and may raise anything
             what = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -54,7 +54,7 @@ class Encoder:
         self.tokenizer = getattr(processor, "tokenizer", processor)
         self.takes_media = processor is not self.tokenizer
         self.family = family or Family()
-        self.chat = Chat(processor, self.takes_media)
+        self.chat = Chat(processor, self.takes_media, self.family.template)
         self._takes, self._configured_ends = takes, tuple(ends)
         self._text_extras = self._values_on_text()
         self.share(WorkCache(), "")
@@ -100,7 +100,11 @@ class Encoder:
         if fault := self.legible.control_fault(question):
             raise DataError(fault, "question", _REWRITE)
         tokens, tensors = self._prompt(question, media, track)
-        return Encoded(tokens.ids, len(tokens.ids), tensors, tokens.extras)
+        return Encoded(tokens.ids, len(tokens.ids), tensors, tokens.extras, tokens.spans)
+
+    def asking(self, question: str) -> tuple[int, ...]:
+        """Tokenises a question as the template puts it to a model that is about to answer."""
+        return tuple(self._plain_ids(self.chat.asking(question)))
 
     def encode(self, item: Item) -> Encoded:
         """Encodes an item's whole sequence; the token that ends it belongs to the answer.
@@ -115,7 +119,7 @@ class Encoder:
             prompt, tensors = self._prompt(item.question, item.media, item.track)
             tokens = self._pair(item, prompt)
         start = common_prefix(prompt.ids, tokens.ids)
-        return Encoded(tokens.ids, start, tensors, tokens.extras)
+        return Encoded(tokens.ids, start, tensors, tokens.extras, prompt.spans)
 
     def ask(self, item: Item) -> Encoded:
         """Encodes an item's question alone, as `prompt`; an error names the row."""
@@ -218,7 +222,7 @@ class Encoder:
             return dict(made)
 
         shared = self.cache.get((*self._scope, media.key, "media"), tensors)
-        return tokens, shared | tokens.tensors
+        return tokens, shared
 
     def _content(self, media: Media | None, track: str) -> str:
         """Returns the type of the part of a message that stands for media; empty for none."""
@@ -257,8 +261,8 @@ class Encoder:
         out = self.family.encode_media(self.processor, shown, media, text, **options)
         ids, extras, tensors = split_outputs(out)
         extras = self._of_text(len(ids)) | self._taken(extras)
-        own = {name: tensors.pop(name) for name in self.family.text_tensors if name in tensors}
-        return Tokens(ids, extras, own), tensors
+        spans = {name: tensors.pop(name) for name in self.family.token_tensors if name in tensors}
+        return Tokens(ids, extras, spans), tensors
 
     def _answered(self, text: str, prompt: Tokens, media: Media | None, track: str) -> Tokens:
         """Tokenises the whole text; a placeholder of media is expanded as in the prompt."""
@@ -267,12 +271,12 @@ class Encoder:
         token = getattr(self.processor, f"{_modality(media, track).content}_token")
         placeholder = self.tokenizer.convert_tokens_to_ids(token)
         plain = self._plain_ids(text)
-        if plain.count(placeholder) != 1 or prompt.tensors:
+        if plain.count(placeholder) != 1:
             return self._tokens(text, media, track)[0]
         place, count = plain.index(placeholder), prompt.ids.count(placeholder)
         ids = (*plain[:place], *([placeholder] * count), *plain[place + 1 :])
-        known = len(prompt.ids) - 1  # the last token may merge with the answer's first
-        if ids[:known] != prompt.ids[:known]:
+        known = common_prefix(ids, prompt.ids)
+        if known < len(prompt.ids) - 1:  # the last token may merge with the answer's first
             return self._tokens(text, media, track)[0]
         extras = self._of_text(len(ids) - known, dict.fromkeys(prompt.extras, 0))
         return Tokens(ids, {n: (*v[:known], *extras[n]) for n, v in prompt.extras.items()})
@@ -313,7 +317,7 @@ class Encoder:
             return tokens
         one = self._of_text(1, dict.fromkeys(tokens.extras, 0))
         extras = {name: (*values, *one[name]) for name, values in tokens.extras.items()}
-        return Tokens((*tokens.ids, self.ends[0]), extras, tokens.tensors)
+        return Tokens((*tokens.ids, self.ends[0]), extras)
 
 
 @contextmanager

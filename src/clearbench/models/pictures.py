@@ -48,6 +48,18 @@ def check_pictures(model: Model, items: Iterable[Item]) -> None:
             ) from error
 
 
+def media_token(model: TokenModel, medium: str) -> int | None:
+    """Returns the token that stands for media where the model reads them; None without one.
+
+    It is not always the one that a template writes: Aya Vision's processor puts others there.
+    """
+    own: int | None = getattr(model.core.config, f"{medium}_token_id", None)
+    if own is not None:
+        return own
+    written = getattr(model.processor, f"{medium}_token", None)
+    return None if written is None else int(model.tokenizer.convert_tokens_to_ids(written))
+
+
 def _check_place(model: TokenModel, row: Item) -> None:
     """Refuses a prompt without a token for the picture."""
     token = getattr(model.processor, f"{row.medium}_token", None)
@@ -59,7 +71,8 @@ def _check_place(model: TokenModel, row: Item) -> None:
         raise ModelError(
             f"the tokenizer has no token '{token}' for a picture", where, "add it to the tokenizer"
         )
-    if placeholder not in model.encoder.prompt(row.question, row.media, row.track).ids:
+    ids = model.encoder.prompt(row.question, row.media, row.track).ids
+    if media_token(model, row.medium) not in ids:
         raise ModelError(
             f"the prompt of a question about a picture has no '{token}' in it",
             where,

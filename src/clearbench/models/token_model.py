@@ -20,6 +20,7 @@ from clearbench.models.decoding import decode
 from clearbench.models.families.base import accepted
 from clearbench.models.guards import save_guards
 from clearbench.models.row_checks import refuse_long, refuse_template
+from clearbench.models.shortcuts import agrees
 from clearbench.models.token_states import TokenStates
 
 #: Padded prompt tokens that are decoded together.
@@ -97,29 +98,46 @@ class TokenModel(TokenStates):
 
     @torch.no_grad()
     def _decodes_alike(self, items: Sequence[Item]) -> bool:
+        """Whether our decoding gives the tokens and the logits of `generate` while rows last."""
         prompts = [self._prompt(item) for item in items]
         room = min((self.positions or SELF_TEST_TOKENS + len(p)) - len(p) for p in prompts)
         batch, most = self._left_padded(prompts), min(SELF_TEST_TOKENS, room)
         limits = [most] + [max(1, most // 2)] * (len(items) - 1)  # rows leave the batch, too
+        steps: list[Tensor] = []
         try:
-            ours = self._greedy(batch, limits)
+            ours = self._greedy(batch, limits, steps)
         except Exception:  # an architecture with another kind of cache may raise anything
             return False
-        return self._library_greedy(batch, limits) == ours
+        out = self._library_generated(batch, limits, output_logits=True)
+        same = self._new_tokens(batch, limits, out.sequences) == ours
+        return same and all(
+            agrees(lambda mine=mine: mine, theirs)  # type: ignore[misc]
+            for mine, theirs in zip(steps, out.logits, strict=False)
+            if len(mine) == len(theirs)
+        )
 
     def _library_greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
+        return self._new_tokens(batch, limits, self._library_generated(batch, limits).sequences)
+
+    def _library_generated(self, batch: Batch, limits: Sequence[int], **options: Any) -> Any:
+        """Generates by `transformers`; its output's `sequences` begin with the prompts."""
         plain = GenerationConfig(
             max_new_tokens=max(limits),
             do_sample=False,
             pad_token_id=self.encoder.pad,
             eos_token_id=list(self.encoder.ends) or None,
+            return_dict_in_generate=True,
+            **options,
         )
         own, self.core.generation_config = self.core.generation_config, plain  # as penalties
         try:
             with self._reading(batch):
-                out = self.core.generate(**accepted(self.core, batch.inputs))
+                return self.core.generate(**accepted(self.core, batch.inputs))
         finally:
             self.core.generation_config = own
+
+    def _new_tokens(self, batch: Batch, limits: Sequence[int], out: Tensor) -> list[list[int]]:
+        """Returns each row's new tokens up to its limit and its end."""
         new: list[list[int]] = out[:, batch.inputs["input_ids"].shape[1] :].tolist()
         return [self._ended(row[:limit]) for row, limit in zip(new, limits, strict=True)]
 
@@ -128,7 +146,10 @@ class TokenModel(TokenStates):
         stops = (place for place, token in enumerate(tokens) if token in self.encoder.ends)
         return tokens[: next(stops, len(tokens))]
 
-    def _greedy(self, batch: Batch, limits: Sequence[int]) -> list[list[int]]:
+    def _greedy(
+        self, batch: Batch, limits: Sequence[int], steps: list[Tensor] | None = None
+    ) -> list[list[int]]:
+        """Decodes by ourselves; `steps` is filled with the logits of each step."""
         options = {"use_cache": True, "logits_to_keep": 1}
         cache = AssistedCache(self.core.config.get_text_config(), len(self._assisting))
 
@@ -138,7 +159,10 @@ class TokenModel(TokenStates):
                 logits: Tensor = call(own).logits
                 return logits[:, -1]
 
-            return self._composed(read)
+            logits = self._composed(read)
+            if steps is not None:
+                steps.append(logits)
+            return logits
 
         def prefill(inputs: dict[str, Any]) -> Tensor:
             return step(lambda own: self._call(self.core, batch, own, **options), inputs)

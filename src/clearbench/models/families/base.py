@@ -59,7 +59,8 @@ class Family:
         output_head: Part of the name of the layer that gives a token's logits.
         label_head: Part of the name of a classifier's layers that give its labels' logits.
         text_values: Values that per-token extras have on text and padding; 0 where not named.
-        text_tensors: Media tensors that also depend on the text.
+        token_tensors: Media tensors that have a row per token.
+        template: Chat template of processors that have none; None for plain questions and answers.
     """
 
     model_types: ClassVar[tuple[str, ...]] = ()
@@ -78,7 +79,8 @@ class Family:
     output_head: ClassVar[str] = "lm_head"
     label_head: ClassVar[str] = "classifier"
     text_values: ClassVar[Mapping[str, int]] = {}
-    text_tensors: ClassVar[tuple[str, ...]] = ("cross_attention_mask",)
+    token_tensors: ClassVar[tuple[str, ...]] = ("cross_attention_mask",)
+    template: ClassVar[str | None] = None
 
     def __init_subclass__(cls, name: str = "") -> None:
         if name:
@@ -133,7 +135,7 @@ class Family:
                 tokenizer.chat_template = template_of_processors(folder)
             return tokenizer
         if kind == "vision-language":
-            return AutoProcessor.from_pretrained(**where)
+            return _by_pil_if_possible(where)
         if self.auto_class(kind, config) is AutoModelForAudioClassification:
             return AutoFeatureExtractor.from_pretrained(**where)
         return AutoImageProcessor.from_pretrained(**where, backend="pil")
@@ -197,6 +199,17 @@ class Family:
     ) -> AbstractContextManager[None]:
         """Lets `core` read the batch's media from the cache while entered, where that is exact."""
         return nullcontext()
+
+
+def _by_pil_if_possible(where: Mapping[str, Any]) -> Any:
+    """Loads a processor that reads pictures by PIL, whether torchvision is installed or not.
+
+    One with a video processor needs torchvision, which then reads pictures, too.
+    """
+    try:
+        return AutoProcessor.from_pretrained(**where, backend="pil")
+    except ImportError:
+        return AutoProcessor.from_pretrained(**where)
 
 
 _REGISTRY = Registry("family", "clearbench.models.families", "clearbench.families")

@@ -44,6 +44,8 @@ class Llava(Family, name="llava"):
             return nullcontext()
         if not batch.media or isinstance(vars(tower).get("forward"), _Answer):
             return nullcontext()  # entered inside itself where a guard reads the prompts first
+        if "image_sizes" in batch.inputs:  # Pixtral's tower reads pictures of a batch as one row
+            return nullcontext()
         return self._answering(core, batch, cache)
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""Tiny configurations of vision-language families: one file each, which is the list."""
