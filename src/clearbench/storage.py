@@ -137,11 +137,12 @@ def is_finished(folder: Path) -> bool:
 def damage(folder: Path) -> list[str]:
     """Lists what is wrong with a sealed folder, a line each; empty for a whole one."""
     try:
-        files, names = _sealed(folder)["files"], verify(folder)
+        files = _sealed(folder)["files"]
     except StorageError as error:
         return [f"{MANIFEST}: {error.what}"]
     return [
-        f"{name}: {'changed or missing' if name in files else 'not part of it'}" for name in names
+        f"{name}: {'changed or missing' if name in files else 'not part of it'}"
+        for name in _unlike(folder, files)
     ]
 
 
@@ -188,7 +189,11 @@ def verify(folder: Path) -> list[str]:
     Raises:
         StorageError: There is no manifest, or it is damaged.
     """
-    files = _sealed(folder)["files"]
+    return _unlike(folder, _sealed(folder)["files"])
+
+
+def _unlike(folder: Path, files: dict[str, Any]) -> list[str]:
+    """Lists the files of a folder that are not as a manifest says, or not in it."""
     there = {
         path.relative_to(folder)
         for path in folder.rglob("*")
@@ -200,7 +205,7 @@ def verify(folder: Path) -> list[str]:
         if name.as_posix() not in {*files, MANIFEST}
         and not any(part.startswith(".") for part in name.parts)
     ]
-    return sorted([*extra, *changed_files(folder)])
+    return sorted([*extra, *_changed(folder, files)])
 
 
 def changed_files(folder: Path) -> list[str]:
@@ -209,7 +214,10 @@ def changed_files(folder: Path) -> list[str]:
     Raises:
         StorageError: There is no manifest, or it is damaged.
     """
-    files = _sealed(folder)["files"]
+    return _changed(folder, _sealed(folder)["files"])
+
+
+def _changed(folder: Path, files: dict[str, Any]) -> list[str]:
     return [name for name, entry in sorted(files.items()) if not _is_same(folder / name, entry)]
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from numpy.typing import NDArray
+from matplotlib.ticker import MaxNLocator
 
 from clearbench.report.groups import Group
-from clearbench.report.svg import LINE, MUTED, STYLE, finish, new_axes
+from clearbench.report.panel import Panel, Range, even_ticks
 from clearbench.runs.schema import AnyRow, Details, Row
 
-Numbers = NDArray[np.float64]
+#: Truth ratios at which there may be a tick.
+_RATIOS = (0.001, 0.01, 0.1, 0.3, 1, 3, 10, 100, 1000)
+#: Smallest truth ratio that is told from less.
+_LEAST = 1e-4
 
 
 def ks_note(details: Details, group: Group, run: AnyRow, track: str) -> str:
@@ -46,66 +47,57 @@ def truth_curves(
     ratios = {row.id: details.ratios(row.id, track) for row in drawn}
     if group.gold is None or not ratios[run.id] or not ratios[group.gold.id]:
         return None
-    with mpl.rc_context(STYLE):
-        axes = new_axes(204, 146, (26, 24, 6, 8))
-        _log_frame(axes, [value for values in ratios.values() for value in values])
-        for row in drawn:
-            second = row.method == "gold" and row is not group.gold
-            _draw_steps(axes, ratios[row.id], row, palette, 0.4 if second else 1.0)
-        return finish(axes, f"truth {group.key} {run.id} {track}")
+    low, high = _ratio_range([value for values in ratios.values() for value in values])
+    logs = (math.log10(low), math.log10(high))
+    panel = Panel((147, 105), (18.7, 17.3, 4.3, 5.8), logs, (-0.02, 1.04))
+    panel.line([(0, -1), (0, 2)], "stroke:var(--line);stroke-width:.8")
+    for row in drawn:
+        second = row.method == "gold" and row is not group.gold
+        faded = ";opacity:.4" if second else ""
+        dashes = ";stroke-dasharray:6.8 3.4" if row.method == "original" else ""
+        colour = f"stroke:{palette[row.method]};stroke-width:1.7"
+        _draw_steps(panel, ratios[row.id], f"{colour}{dashes}{faded}")
+    ticks = [(math.log10(each), f"{each:g}") for each in _RATIOS if low <= each <= high]
+    return panel.svg(ticks, even_ticks([0, 0.5, 1], panel.y))
 
 
-def _draw_steps(
-    axes: Axes, ratios: Sequence[float], run: AnyRow, palette: dict[str, str], alpha: float
-) -> None:
-    if not ratios:
-        return
-    x = np.sort(np.maximum(ratios, 1e-4))
-    style = {"gold": "-", "original": (0, (4, 2))}.get(run.method, "-")
-    y = np.arange(1, len(x) + 1) / len(x)
-    axes.step(
-        [1e-5, *x, 1e5],
-        [0, *y, 1],
-        where="post",
-        color=palette[run.method],
-        lw=1.7,
-        linestyle=style,
-        alpha=alpha,
-    )
+def _draw_steps(panel: Panel, ratios: Sequence[float], style: str) -> None:
+    if ratios:
+        places = np.log10(np.sort(np.maximum(ratios, _LEAST))).tolist()
+        rises = [((k + 1) / len(places)) for k in range(len(places))]
+        ends = ((-5.0, 0.0), (5.0, 1.0))
+        panel.steps([ends[0], *zip(places, rises, strict=True), ends[1]], style)
 
 
-def _log_frame(axes: Axes, values: Sequence[float]) -> None:
-    low, high = np.quantile(np.maximum(values, 1e-4), (0.01, 0.99))
-    axes.set_xscale("log")
-    axes.set_xlim(min(low, 0.5) / 1.25, max(high, 2.0) * 1.25)
-    axes.set_ylim(-0.02, 1.04)
-    ticks = [0.001, 0.01, 0.1, 0.3, 1, 3, 10, 100, 1000]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_major_locator(FixedLocator([0, 0.5, 1]))
-    axes.axvline(1, color=LINE, lw=0.8)
+def _ratio_range(values: Sequence[float]) -> Range:
+    low, high = np.quantile(np.maximum(values, _LEAST), (0.01, 0.99))
+    return float(min(low, 0.5)) / 1.25, float(max(high, 2.0)) * 1.25
 
 
 def training_curve(run: Row | None, palette: dict[str, str]) -> str | None:
     """Draws losses on forgotten and retained rows by step; a cross ends a diverged run."""
     if run is None or not run.curve:
         return None
-    with mpl.rc_context(STYLE):
-        axes = new_axes(204, 136, (32, 24, 6, 8))
-        forget = _curve((point.step, point.value("forget")) for point in run.curve)
-        retain = _curve((point.step, point.value("retain")) for point in run.curve)
-        axes.plot(*retain, color=MUTED, lw=1.2, dashes=(3, 2))
-        axes.plot(*forget, color=palette[run.method], lw=1.8)
-        if run.status == "diverged" and len(forget[0]):
-            axes.plot(forget[0][-1:], forget[1][-1:], "x", color=palette[run.method], ms=8, mew=2)
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.margins(y=0.12)
-        return finish(axes, f"training {run.id}")
+    forget = _curve((point.step, point.value("forget")) for point in run.curve)
+    retain = _curve((point.step, point.value("retain")) for point in run.curve)
+    steps, losses = ([point[place] for point in (*forget, *retain)] for place in (0, 1))
+    panel = Panel((147, 98), (23, 17.3, 4.5, 5.8), _wider(steps, 0.05), _wider(losses, 0.12))
+    panel.line(retain, "stroke:var(--muted);stroke-width:1.2;stroke-dasharray:3.6 2.4")
+    colour = f"stroke:{palette[run.method]}"
+    panel.line(forget, f"{colour};stroke-width:1.8")
+    if run.status == "diverged" and forget:
+        panel.cross(*forget[-1], f"{colour};stroke-width:2")
+    across = MaxNLocator(4, integer=True).tick_values(*panel.x)
+    upwards = MaxNLocator(4).tick_values(*panel.y)
+    return panel.svg(even_ticks(across, panel.x), even_ticks(upwards, panel.y))
 
 
-def _curve(points: Iterable[tuple[int, float | None]]) -> tuple[Numbers, Numbers]:
-    known = [(step, value) for step, value in points if value is not None]
-    x, y = zip(*known, strict=True) if known else ((), ())
-    return np.asarray(x, float), np.asarray(y, float)
+def _curve(points: Iterable[tuple[int, float | None]]) -> list[tuple[float, float]]:
+    return [(step, value) for step, value in points if value is not None]
+
+
+def _wider(numbers: Sequence[float], share: float) -> Range:
+    """Computes a range with room on both sides, which is not empty."""
+    low, high = min(numbers, default=0.0), max(numbers, default=1.0)
+    room = share * (high - low) or 0.05 * (abs(low) or 1.0)
+    return low - room, high + room

@@ -6,62 +6,61 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from clearbench.report.svg import INK
 
 #: Name, place of its point, and its colour.
 Point = tuple[str, float, float, str]
+#: Numbers in pixels: places (..., 2), or boxes (..., 4) with left, bottom, right and top.
+Pixels = NDArray[np.float64]
+#: Ways from a point to the middle of its name's near side, and distances in pixels.
+_WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8))
+_FAR = range(10, 90, 8)
 
 
 def label_points(axes: Axes, points: Sequence[Point]) -> None:
     """Writes each name near its point where it touches neither a point nor another name."""
     spots = [axes.transData.transform((x, y)) for _, x, y, _ in points]
-    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in spots]
+    taken = [np.array([x - 6, y - 6, x + 6, y + 6]) for x, y in spots]
+    frame = np.asarray(axes.bbox.extents)
     for (name, x, y, colour), spot in zip(points, spots, strict=True):
-        width, height = 6.0 * len(name) + 2, 11.0
-        box = _free_box(axes.bbox, taken, spot, width, height)
+        box = _free_box(frame, np.array(taken), spot, 6.0 * len(name) + 2, 11.0)
         taken.append(box)
-        left, middle = axes.transData.inverted().transform((box.x0, (box.y0 + box.y1) / 2))
-        axes.text(left, middle, name, va="center", ha="left", color=INK, zorder=4)
+        left, bottom, right, top = box
+        start, middle = axes.transData.inverted().transform((left, (bottom + top) / 2))
+        axes.text(start, middle, name, va="center", ha="left", color=INK, zorder=4)
         if _gap(box, spot) > 15:
-            near = (min(max(spot[0], box.x0), box.x1), box.y0 if box.y0 > spot[1] else box.y1)
+            near = (min(max(spot[0], left), right), bottom if bottom > spot[1] else top)
             end = axes.transData.inverted().transform(near)
             axes.plot([x, end[0]], [y, end[1]], color=colour, lw=0.6, zorder=2)
 
 
-def _gap(box: Bbox, spot: NDArray[np.float64]) -> float:
-    across = max(box.x0 - spot[0], 0.0, spot[0] - box.x1)
-    up = max(box.y0 - spot[1], 0.0, spot[1] - box.y1)
+def _gap(box: Pixels, spot: Pixels) -> float:
+    across, up = np.maximum(0.0, np.maximum(box[:2] - spot, spot - box[2:]))
     return float(np.hypot(across, up))
 
 
-def _free_box(
-    frame: Bbox, taken: Sequence[Bbox], spot: NDArray[np.float64], width: float, height: float
-) -> Bbox:
+def _free_box(frame: Pixels, taken: Pixels, spot: Pixels, width: float, height: float) -> Pixels:
     """Finds the first free place around a spot, from near to far; else the least overlapping."""
-    options = [_box_at(spot, way, far, width, height) for far in range(10, 90, 8) for way in _WAYS]
-    inside = [box for box in options if _within(box, frame)] or options
-    return min(inside, key=lambda box: sum(_overlap(box, other) for other in taken))
-
-
-_WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8))
+    options = np.array([_box_at(spot, way, far, width, height) for far in _FAR for way in _WAYS])
+    fits = (options[:, :2] > frame[:2]).all(axis=1) & (options[:, 2:] < frame[2:]).all(axis=1)
+    inside: Pixels = options[fits] if fits.any() else options
+    least: Pixels = inside[_overlaps(inside, taken).sum(axis=1).argmin()]
+    return least
 
 
 def _box_at(
-    spot: NDArray[np.float64], way: tuple[float, float], far: float, width: float, height: float
-) -> Bbox:
+    spot: Pixels, way: tuple[float, float], far: float, width: float, height: float
+) -> tuple[float, float, float, float]:
     x, y = spot[0] + way[0] * far, spot[1] + way[1] * far
     left = x if way[0] > 0 else x - width if way[0] < 0 else x - width / 2
-    return Bbox.from_bounds(left, y - height / 2, width, height)
+    return left, y - height / 2, left + width, y + height / 2
 
 
-def _within(box: Bbox, frame: Bbox) -> bool:
-    return bool(box.x0 > frame.x0 and box.x1 < frame.x1 and box.y0 > frame.y0 and box.y1 < frame.y1)
-
-
-def _overlap(first: Bbox, second: Bbox) -> float:
-    across = min(first.x1, second.x1) - max(first.x0, second.x0)
-    up = min(first.y1, second.y1) - max(first.y0, second.y0)
-    return float(across * up) if across > 0 and up > 0 else 0.0
+def _overlaps(first: Pixels, second: Pixels) -> Pixels:
+    """Computes the areas that every two boxes share, (first, second)."""
+    ours, other = first[:, None], second[None]
+    shared = np.minimum(ours[..., 2:], other[..., 2:]) - np.maximum(ours[..., :2], other[..., :2])
+    areas: Pixels = np.maximum(shared, 0.0).prod(axis=-1)
+    return areas

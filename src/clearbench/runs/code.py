@@ -55,7 +55,7 @@ def changed_modules(recorded: dict[str, str]) -> list[str]:
     return [
         name
         for name, digest in recorded.items()
-        if (path := _file(name)) is None or _digest(path) != digest
+        if (path := _file(name)) is None or _digest(path, _changed(path)) != digest
     ]
 
 
@@ -92,7 +92,8 @@ def _changed(path: Path) -> tuple[int, ...]:
     return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
 
 
-def _digest(path: Path) -> str:
+@lru_cache(maxsize=4096)
+def _digest(path: Path, changed: tuple[int, ...]) -> str:
     files = (path, _data_file(path))
     return " ".join(sha256_file(file) for file in files if file.is_file())
 
@@ -104,7 +105,7 @@ def _read(path: Path, changed: tuple[int, ...], module: str) -> tuple[str, tuple
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {name for node in _computing_nodes(tree) for name in _names(node, module)}
     near = (name for name in names if name.partition(".")[0] in own and not _is_uncounted(name))
-    return _digest(path), tuple(sorted(name for name in near if _file(name) is not None))
+    return _digest(path, changed), tuple(sorted(name for name in near if _file(name) is not None))
 
 
 def _computing_nodes(tree: ast.AST) -> Iterator[ast.AST]:
