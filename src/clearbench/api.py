@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from clearbench.attacks import run as attacks
@@ -19,6 +20,7 @@ from clearbench.data.clear import write_dataset
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.data.modality import parse_modalities
+from clearbench.devices import compute_device
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.checks import check_records
@@ -77,6 +79,7 @@ def finetune(
     seed: int = 0,
     out: str | Path | None = None,
     on_step: OnStep | None = None,
+    device: str | None = None,
     **settings: Any,
 ) -> Model:
     """Teaches a copy of `model` the dataset's people; `without=("forget",)` makes a gold model.
@@ -88,8 +91,11 @@ def finetune(
         seed: Seed for the row order.
         out: Folder for the model and, until it is finished, for checkpoints next to it.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
+        device: Device to train on, as in `compute_device`; None for that of a `Model`, and for the
+            one that is there where `model` is something else.
         **settings: Fields of `TrainSettings`, such as `steps` and `learning_rate`.
     """
+    place = _training_device(model, device)
     model, dataset = _model(model), load_dataset(dataset)
     schedule = TrainSettings.of(**{"steps": 100, **settings})
     about = {
@@ -110,7 +116,7 @@ def finetune(
             on_step=on_step,
         )
 
-    return _trained_copy(model, dataset, seed, about, train, out)
+    return _trained_copy(model, dataset, seed, about, train, out, place)
 
 
 def unlearn(
@@ -123,6 +129,7 @@ def unlearn(
     seed: int = 0,
     out: str | Path | None = None,
     on_step: OnStep | None = None,
+    device: str | None = None,
     **hyperparameters: Any,
 ) -> Model:
     """Makes a copy of `model` forget the dataset's forget people.
@@ -136,9 +143,11 @@ def unlearn(
         seed: Seed for the row order.
         out: Folder for the model and, until it is finished, for checkpoints next to it.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
+        device: Device to train on, as for `finetune`.
         **hyperparameters: Hyper-parameters of the method.
     """
     chosen = named_method(method, hyperparameters, "settings=TrainSettings({}={!r})")
+    place = _training_device(model, device)
     model, dataset = _model(model), load_dataset(dataset)
     schedule = settings or TrainSettings(steps=30)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
@@ -163,12 +172,19 @@ def unlearn(
             on_step=on_step,
         )
 
-    return _trained_copy(model, dataset, seed, about, train, out)
+    return _trained_copy(model, dataset, seed, about, train, out, place)
 
 
 def _model(model: Model | Any) -> Model:
     """Loads or wraps what is no model yet."""
     return model if isinstance(model, Model) else load_model(model)
+
+
+def _training_device(model: Model | Any, device: str | None) -> torch.device:
+    """Chooses where a copy of a model is trained."""
+    if device is None and isinstance(model, Model):
+        return model.device
+    return compute_device(device)
 
 
 def _trained_copy(
@@ -178,11 +194,13 @@ def _trained_copy(
     about: dict[str, Any],
     train: Callable[[Model, Path | None], None],
     out: str | Path | None,
+    place: torch.device,
 ) -> Model:
     """Trains a copy of a model; with a folder it is saved, and resumed after a kill."""
     check_seed(seed)
     if out is None:
         copied = model.duplicate()
+        copied.module.to(place)
         train(copied, None)
         return copied
     decided = about | {
@@ -195,6 +213,7 @@ def _trained_copy(
     if folder.is_there():
         return folder.load(model)
     copied = model.duplicate()
+    copied.module.to(place)
     try:
         train(copied, folder.checkpoints)
     except Diverged:
@@ -220,7 +239,8 @@ def evaluate(
     """Measures the dataset's measured rows in one pass.
 
     Args:
-        model: Model to measure, or what `load_model` takes; left as it was.
+        model: Model to measure where it is, or what `load_model` takes; left as it was. Of the
+            latter, a folder or hub id goes to the device that is there.
         dataset: Dataset whose measured splits are used, or what `load_dataset` takes.
         protocol: Protocol that `score` will use; it decides which further forms are asked.
         limit: Rows per split and task, whole people; None for all.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
+
+from clearbench.devices import compute_device
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.code import code_digests
 from clearbench.runs.store import Store, stage_key
@@ -71,12 +74,14 @@ class StageInputs:
         cache: Cache that the stages of one worker process share.
         scratch: Folder for checkpoints; it survives a kill and goes once the stage is finished.
         on_progress: Function called as the work goes on.
+        device: Device that models compute on.
     """
 
     store: Store
     cache: WorkerCache
     scratch: Path
     on_progress: OnProgress = lambda doing, done, total: None
+    device: torch.device = field(default_factory=compute_device)
 
 
 @dataclass(frozen=True)
