@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from clearbench.attacks import run as attacks
 from clearbench.attacks import scoring
 from clearbench.attacks.base import attack as named_attack
@@ -17,6 +19,7 @@ from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import dataset_of, load_dataset
 from clearbench.data.modality import parse_modalities
+from clearbench.devices import compute_device
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.checks import check_records
@@ -53,6 +56,7 @@ def finetune(
     seed: int = 0,
     out: str | Path | None = None,
     on_step: OnStep | None = None,
+    device: str | None = None,
     **settings: Any,
 ) -> Any:
     """Teaches a copy of `model` the dataset's people; `without=("forget",)` makes a gold model.
@@ -70,6 +74,8 @@ def finetune(
         seed: Seed for the row order.
         out: Folder for the model and, until it is finished, for checkpoints next to it.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
+        device: Device to train on, as in `compute_device`; None for the one that a `Model` or an
+            object is on, and for the one that is there where `model` is a folder or hub id.
         **settings: Fields of `TrainSettings`, such as `steps` (100 by default) and `learning_rate`.
 
     Returns:
@@ -99,7 +105,7 @@ def finetune(
                 taught, known, schedule, seed, without=without, on_step=on_step, **saved
             )
 
-        trained = _trained_copy(base, rows, seed, about, train, out)
+        trained = _trained_copy(base, rows, seed, about, train, out, _training_device(model, base, device))
     return in_form_of(model, trained)
 
 
@@ -117,6 +123,7 @@ def unlearn(
     seed: int = 0,
     out: str | Path | None = None,
     on_step: OnStep | None = None,
+    device: str | None = None,
     **parameters: Any,
 ) -> Any:
     """Makes a copy of `model` forget the dataset's forget people.
@@ -138,6 +145,7 @@ def unlearn(
         seed: Seed for the row order.
         out: Folder for the model and, until it is finished, for checkpoints next to it.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
+        device: Device to train on, as for `finetune`.
         **parameters: Fields of `TrainSettings`, such as `steps` (30 by default), `learning_rate`
             and `lora_rank`, and hyper-parameters of the method.
 
@@ -176,8 +184,15 @@ def unlearn(
                 changed, known, chosen, tracks, schedule, seed, on_step=on_step, **saved
             )
 
-        trained = _trained_copy(original, rows, seed, about, train, out)
+        trained = _trained_copy(original, rows, seed, about, train, out, _training_device(model, original, device))
     return in_form_of(model, trained)
+
+
+def _training_device(given: Any, model: Model, device: str | None) -> torch.device:
+    """Chooses where a copy of a model is trained: where an object is, unless told."""
+    if device is None and not isinstance(given, str | Path):
+        return model.device
+    return compute_device(device)
 
 
 def _trained_copy(
@@ -187,11 +202,13 @@ def _trained_copy(
     about: dict[str, Any],
     train: Callable[[Model, Path | None], None],
     out: str | Path | None,
+    place: torch.device,
 ) -> Model:
     """Trains a copy of a model; with a folder it is saved, and resumed after a kill."""
     check_seed(seed)
     if out is None:
         copied = model.duplicate()
+        copied.module.to(place)
         train(copied, None)
         return copied
     decided = about | {
@@ -204,6 +221,7 @@ def _trained_copy(
     if folder.is_there():
         return folder.load(model)
     copied = model.duplicate()
+    copied.module.to(place)
     try:
         train(copied, folder.checkpoints)
     except Diverged:
@@ -234,8 +252,8 @@ def evaluate(
     """Measures the dataset's measured rows in one pass.
 
     Args:
-        model: Model to measure: a `Model`, a `transformers` object, or what `load_model` takes;
-            left as it was.
+        model: Model to measure where it is: a `Model`, a `transformers` object, or what
+            `load_model` takes, which goes to the device that is there; left as it was.
         dataset: Dataset whose measured splits are used, or what `load_dataset` takes; or give its
             rows:
         protocol: Protocol that `score` will use; it decides which further forms are asked.

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from clearbench.data.dataset import Dataset
 from clearbench.runs.cost import metered
@@ -96,10 +97,10 @@ def test_who_is_shown_as_forgotten_and_as_kept() -> None:
 
 
 def test_cost_is_the_cpu_time_and_the_memory_of_the_block() -> None:
-    with metered():
+    with metered(torch.device("cpu")):
         np.ones(10)  # what the first use needs is not of the block
     began = time.process_time()
-    with metered() as cost:
+    with metered(torch.device("cpu")) as cost:
         inner = time.process_time()
         held = np.ones(12_000_000)
         time.sleep(0.1)

@@ -155,6 +155,7 @@ def test_only_runs_that_ended_well_rank(about: dict[str, Any]) -> None:
 def test_the_environment_names_processes_and_threads() -> None:
     found = environment(Runtime(workers=3, threads=2))
     assert (found.workers, found.threads_per_worker) == (3, 2)
+    assert environment(Runtime(device="cpu")).device == "cpu"
 
 
 def written(path: Path, content: Mapping[str, Any]) -> Path:

@@ -10,6 +10,7 @@ from transformers import LlamaForCausalLM
 
 from clearbench.builtin.folder import base_folder
 from clearbench.builtin.tiny import make_classifier
+from clearbench.devices import compute_device
 from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
@@ -17,17 +18,25 @@ from clearbench.models.token_model import LanguageModel
 from clearbench.models.vision_language import VisionLanguageModel
 
 
-def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model:
+def builtin_model(
+    kind: str,
+    labels: Sequence[str] = (),
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> Model:
     """Loads the built-in base of a kind, in float32.
 
     Args:
         kind: The vision-language model, its language part alone, or its tower with a new head.
         labels: Names a classifier tells apart.
         seed: Seed for a classifier's new head.
+        device: Device of the weights, as in `load_model`.
     """
-    loaded = load_model(base_folder(), kind="vision-language", dtype=torch.float32)
+    place = compute_device(device)
+    loaded = load_model(base_folder(), kind="vision-language", dtype=torch.float32, device="cpu")
     whole = cast(VisionLanguageModel, loaded)  # the class of that kind
     if kind == "vision-language":
+        whole.module.to(place)
         return whole
     if kind not in ("language", "classifier"):
         kinds = ("language", "vision-language", "classifier")
@@ -44,5 +53,6 @@ def builtin_model(kind: str, labels: Sequence[str] = (), seed: int = 0) -> Model
         torch.manual_seed(seed)
         model = make_classifier(labels, core.model.vision_tower.config)
         model.module.resnet.load_state_dict(core.model.vision_tower.state_dict())
+    model.module.to(place)
     model.train(False)
     return model

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
-from clearbench.cli.options import Base, Dtype, Json, Out, Plugins, load_plugins
+from clearbench.cli.options import Base, Device, Dtype, Json, Out, Plugins, load_plugins
 from clearbench.cli.output import check_writable
 from clearbench.errors import RecipeError, StorageError
 from clearbench.storage import check_free
@@ -46,6 +46,7 @@ def audit(
     as_json: Json = False,
     plugin: Plugins = None,
     dtype: Dtype = "float32",
+    device: Device = "auto",
     base: Base = None,
 ) -> None:
     """Says what can be said of a model and people whom it should not know.
@@ -77,7 +78,10 @@ def audit(
         raise RecipeError("nobody is to be forgotten", str(data or retain or holdout), fix)
     given = (("model", model), ("gold", reference), ("original", original))
     places = {role: source for role, source in given if source is not None}
-    loaded = {role: load_model(source, dtype=dtype, base=base) for role, source in places.items()}
+    loaded = {
+        role: load_model(source, dtype=dtype, base=base, device=device)
+        for role, source in places.items()
+    }
     with stepwise() as on_progress:
         found = audited(
             loaded["model"],

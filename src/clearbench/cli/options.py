@@ -21,6 +21,9 @@ Store = Annotated[Path | None, typer.Option("--store", help="Stages shared betwe
 Dtype = Annotated[
     str, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
 ]
+Device = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, cuda:1, mps; auto is the one that is there.")
+]
 Base = Annotated[str | None, typer.Option("--base", help="An adapter's base, where it has moved.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 

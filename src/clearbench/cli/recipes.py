@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from clearbench.cli.options import Out, Plugins, Store, Workers, load_plugins
+from clearbench.cli.options import Device, Out, Plugins, Store, Workers, load_plugins
 from clearbench.cli.output import check_writable, say
 from clearbench.errors import RecipeError, StorageError
 from clearbench.storage import sha256_file
@@ -23,13 +23,14 @@ def demo(
     out: Out = None,
     seed: Annotated[int | None, typer.Option(help="Other people.")] = None,
     workers: Workers = None,
+    device: Device = "auto",
 ) -> None:
     """Runs all steps on built-in people and models, offline, in a few minutes."""
     from clearbench.runs.recipe import load_recipe
 
     wanted = [*(changes or []), *([f"seed={seed}"] if seed is not None else [])]
     check_writable(out or Path("runs/demo"))
-    _run(load_recipe("demo", wanted), out or Path("runs/demo"), (), workers, None)
+    _run(load_recipe("demo", wanted), out or Path("runs/demo"), (), workers, None, device)
 
 
 def run(
@@ -39,6 +40,7 @@ def run(
     plan: Annotated[bool, typer.Option("--plan", help="Only show the stages.")] = False,
     plugin: Plugins = None,
     workers: Workers = None,
+    device: Device = "auto",
     store: Store = None,
 ) -> None:
     """Runs a recipe; run it again to go on where it stopped."""
@@ -51,7 +53,7 @@ def run(
         _show_plan(resolved, folder, store)
     else:
         check_writable(folder)
-        _run(resolved, folder, plugins, workers, store)
+        _run(resolved, folder, plugins, workers, store, device)
 
 
 def _default_folder(name: str) -> Path:
@@ -89,14 +91,16 @@ def _run(
     plugins: tuple[str, ...],
     workers: int | None,
     store: Path | None,
+    device: str,
 ) -> None:
     from clearbench.benchmark import run_recipe
+    from clearbench.devices import compute_device
     from clearbench.runs.display import progress_console
     from clearbench.runs.execute import Runtime
 
-    runtime = Runtime(plugins=plugins)
-    if workers is not None:
-        runtime = Runtime(plugins=plugins, workers=workers)
+    compute_device(device)  # an error before work is spent
+    given = {} if workers is None else {"workers": workers}
+    runtime = Runtime(plugins=plugins, device=device, **given)
     results = run_recipe(recipe, out, runtime=runtime, store=store, console=progress_console())
     _summary(out)
     if any(row.status == "failed" for row in results.rows):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
-from clearbench.cli.options import Base, Dtype, Plugins, load_plugins
+from clearbench.cli.options import Base, Device, Dtype, Plugins, load_plugins
 from clearbench.cli.output import check_writable, say, show_table
 from clearbench.cli.progress import progress
 from clearbench.cli.settings import method_settings, one_method, training_settings
@@ -59,6 +59,7 @@ def finetune(
     ] = None,
     plugin: Plugins = None,
     dtype: Dtype = "float32",
+    device: Device = "auto",
     base: Base = None,
 ) -> None:
     """Teaches a model the people of a dataset."""
@@ -74,7 +75,7 @@ def finetune(
         )
     with progress("teaching") as on_step:
         api.finetune(
-            _model(model, kind, dataset, dtype, base),
+            _model(model, kind, dataset, dtype, base, device),
             dataset,
             out=out,
             seed=seed,
@@ -85,14 +86,16 @@ def finetune(
     say(f"saved to {out}")
 
 
-def _model(source: str, kind: str, dataset: Dataset, dtype: str, base: str | None) -> Model:
+def _model(
+    source: str, kind: str, dataset: Dataset, dtype: str, base: str | None, device: str
+) -> Model:
     from clearbench.builtin.models import builtin_model
     from clearbench.models.load import data_type, load_model
 
     if source != "builtin":
-        return load_model(source, dtype=dtype, base=base)
+        return load_model(source, dtype=dtype, base=base, device=device)
     people = sorted(dataset.people("forget") | dataset.people("retain"))
-    model = builtin_model(kind, [dataset.names[person] for person in people])
+    model = builtin_model(kind, [dataset.names[person] for person in people], device=device)
     model.module.to(data_type(dtype))
     return model
 
@@ -115,6 +118,7 @@ def unlearn(
     ] = None,
     plugin: Plugins = None,
     dtype: Dtype = "float32",
+    device: Device = "auto",
     base: Base = None,
 ) -> None:
     """Removes people from a model."""
@@ -138,7 +142,7 @@ def unlearn(
     there = is_finished(out)
     with progress("forgetting") as on_step:
         unlearned = api.unlearn(
-            load_model(model, dtype=dtype, base=base),
+            load_model(model, dtype=dtype, base=base, device=device),
             dataset,
             name,
             chosen,
@@ -182,6 +186,7 @@ def evaluate(
     ] = None,
     plugin: Plugins = None,
     dtype: Dtype = "float32",
+    device: Device = "auto",
     base: Base = None,
 ) -> None:
     """Measures a model once; `score` computes every metric from the records.
@@ -205,7 +210,7 @@ def evaluate(
         fix = f"write --control {images}"
         raise RecipeError(f"{images} is a control, not a folder of pictures", "--images", fix)
     dataset = chosen_dataset("evaluate", data, forget, retain, images)
-    loaded = load_model(model, dtype=dtype, base=base)
+    loaded = load_model(model, dtype=dtype, base=base, device=device)
     with progress("measuring") as on_batch:
         records = api.evaluate(
             loaded,
@@ -226,6 +231,7 @@ def evaluate(
         "data": {"source": data or [forget, retain and str(retain)]}
         | {"fingerprint": dataset.fingerprint},
         "dtype": dtype,
+        "device": loaded.device.type,
         "protocol": protocol,
         "limit": limit,
         "control": control,

@@ -183,7 +183,9 @@ class HeadModel(Classifier):
         like = cls.of(features.backbone, features).module.config
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return cls(EmbeddingHead(like), features)
+            head = EmbeddingHead(like)
+        head.to(device=features.backbone.device)  # type: ignore[call-arg]  # as in `of`
+        return cls(head, features)
 
     @property
     def models(self) -> int:

@@ -14,6 +14,7 @@ import torch
 from transformers import AutoConfig
 
 from clearbench.batches.kind import Kind
+from clearbench.devices import compute_device
 from clearbench.errors import ClearbenchError, ModelError, did_you_mean
 from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
 from clearbench.models.adapters import refuse_prompts
@@ -67,6 +68,7 @@ def load_model(
     *,
     base: str | Path | None = None,
     new_head: bool = False,
+    device: str | torch.device | None = None,
 ) -> Model:
     """Loads a model with its processor and guards, or wraps a `transformers` model you have.
 
@@ -80,6 +82,8 @@ def load_model(
         base: Folder or hub id of an adapter's base, where it is not at the place that
             `adapter_config.json` names.
         new_head: True if a classifier's head may be missing, since `with_head` makes another.
+        device: Device of the weights, as in `compute_device`: None for the accelerator that is
+            there, else the CPU. A model object stays where it is unless this names a device.
 
     Raises:
         ModelError: It cannot be loaded, only as a pickle or with code of its own; it lacks weights
@@ -88,9 +92,14 @@ def load_model(
     if kind is not None and kind not in _WRAPPERS:
         raise ModelError(f"no kind of model '{kind}'", "kind", did_you_mean(kind, _WRAPPERS))
     if not isinstance(source, str | Path):
-        return _checked(_from_object(source, processor, kind), "load_model")
-    asked = _Asked(kind, data_type(dtype), new_head)
-    model = _checked(_loaded(source, asked, processor, base), str(source))
+        wrapped = _from_object(source, processor, kind)
+        if device is not None:
+            wrapped.module.to(compute_device(device))
+        return _checked(wrapped, "load_model")
+    asked, place_of_weights = _Asked(kind, data_type(dtype), new_head), compute_device(device)
+    model = _loaded(source, asked, processor, base)
+    model.module.to(place_of_weights)
+    _checked(model, str(source))
     place = str(Path(source).absolute()) if Path(source).exists() else str(source)
     if base is None and not model.guards:
         model.origin = Origin.of(place, model.module)

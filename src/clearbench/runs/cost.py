@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import torch
@@ -18,18 +19,23 @@ INTERVAL = 0.05
 
 
 @contextmanager
-def metered() -> Iterator[dict[str, float]]:
+def metered(device: torch.device) -> Iterator[dict[str, Any]]:
     """Yields a mapping that holds `seconds` and `peak_memory_bytes` once the block has ended.
+
+    It holds the `device` as well.
 
     Seconds are CPU time of this process; on a GPU, which the CPU waits for, they are wall time.
     The peak is the stage's own: what the process held before is freed as far as it can be, and the
     rest is subtracted. On a GPU it is the most that torch had allocated.
+
+    Args:
+        device: Device that the block computes on.
     """
     release_memory()
-    cost: dict[str, float] = {}
-    on_gpu = torch.cuda.is_available()
+    cost: dict[str, Any] = {"device": device.type}
+    on_gpu = device.type == "cuda"
     if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device)
     clock = time.perf_counter if on_gpu else time.process_time
     process, done = psutil.Process(), threading.Event()
     before = process.memory_info().rss
@@ -47,7 +53,9 @@ def metered() -> Iterator[dict[str, float]]:
         done.set()
         cost["seconds"] = clock() - began
         rise = max(peak[0], process.memory_info().rss) - before
-        cost["peak_memory_bytes"] = torch.cuda.max_memory_allocated() if on_gpu else max(0, rise)
+        cost["peak_memory_bytes"] = (
+            torch.cuda.max_memory_allocated(device) if on_gpu else max(0, rise)
+        )
 
 
 def release_memory() -> None:

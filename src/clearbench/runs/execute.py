@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
+from clearbench.devices import AUTO, gpus, own_gpu
 from clearbench.errors import WriteError
 from clearbench.runs.display import Display, display_for
 from clearbench.runs.making import finished_outcome
@@ -23,19 +25,26 @@ from clearbench.runs.worker import Worker
 PAUSE = 0.5
 
 
+def _by_machine(known: Mapping[str, Any]) -> int:
+    """Number of workers by default: that of the GPUs, or of the cores."""
+    return len(gpus(known["device"])) or max(1, min(8, os.cpu_count() or 1))
+
+
 class Runtime(BaseModel):
     """Processes, threads and plugins of a run; never part of a recipe's identity.
 
     Attributes:
-        workers: Number of processes; by default one per core, at most eight. All of them use the
-            same GPU where there is one: give 1 if it cannot hold several models.
+        workers: Number of processes; by default one per GPU, or per core, at most eight. More of
+            them than GPUs share those in turn.
         threads: Number of threads of each process. One keeps results equal on any number of cores.
         plugins: Python files with further methods, given on the command line.
+        device: Device that models compute on, as in `compute_device`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers: int = Field(default_factory=lambda: max(1, min(8, os.cpu_count() or 1)), ge=1)
+    device: str = AUTO  # before the workers, whose number follows it
+    workers: int = Field(default_factory=_by_machine, ge=1)
     threads: int = Field(default=1, ge=1)
     plugins: tuple[str, ...] = ()
 
@@ -98,8 +107,9 @@ class _Schedule:
         ranks = critical_weights(self.waiting)
         self.waiting.sort(key=lambda stage: -ranks[stage.key])
         count = min(self.runtime.workers, len(self.waiting))
-        about = (self.root, self.runtime.threads, self.runtime.plugins)
-        self.workers = [Worker(*about) for _ in range(count)]
+        about = (self.root, self.runtime.threads, self.runtime.plugins, self.runtime.device)
+        shared = gpus(self.runtime.device)
+        self.workers = [Worker(*about, own_gpu(number, shared)) for number in range(count)]
         try:
             while self.waiting or self._busy():
                 self._drop_impossible()

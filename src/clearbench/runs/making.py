@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import torch
+
+from clearbench.devices import compute_device
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.stage import (
     OnProgress,
@@ -16,7 +19,12 @@ from clearbench.runs.store import Store
 
 
 def make_stage(
-    stage: Stage, store: Store, cache: WorkerCache, on_progress: OnProgress, wait: float = -1
+    stage: Stage,
+    store: Store,
+    cache: WorkerCache,
+    on_progress: OnProgress,
+    wait: float = -1,
+    device: torch.device | None = None,
 ) -> StageOutcome | None:
     """Makes a stage unless it is finished; one process makes it and the others wait and read.
 
@@ -26,6 +34,7 @@ def make_stage(
         cache: Cache that the stages of this process share.
         on_progress: Function called as the work goes on.
         wait: Seconds to wait for another process that makes it; negative waits for ever.
+        device: Device that models compute on; None for the one that is there.
 
     Returns:
         Outcome of the stage; None where another process is still making it.
@@ -35,7 +44,8 @@ def make_stage(
             if not mine:
                 return None
             if not store.holds(stage.key):
-                inputs = StageInputs(store, cache, store.scratch(stage.key), on_progress)
+                chosen = device or compute_device()
+                inputs = StageInputs(store, cache, store.scratch(stage.key), on_progress, chosen)
                 about = {"kind": stage.kind, "label": stage.label, **asdict(stage.ingredients)}
                 with store.new(stage.key, about) as folder:
                     stage.make(folder, inputs)

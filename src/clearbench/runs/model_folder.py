@@ -55,7 +55,9 @@ class ModelFolder:
     def load(self, model: Model) -> Model:
         """Loads the finished model; adapters and guards are added to a copy of their base."""
         if not is_adapter(self.out):
-            return load_model(self.out, kind=model.kind, dtype=model.core.dtype)
+            return load_model(
+                self.out, kind=model.kind, dtype=model.core.dtype, device=model.device
+            )
         adapted = model.duplicate()
         load_adapter(adapted, self.out)
         return adapted

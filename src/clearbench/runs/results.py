@@ -13,6 +13,7 @@ import torch
 
 from clearbench.attacks.scoring import protocol_attacks
 from clearbench.data.dataset import Dataset
+from clearbench.devices import compute_device
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.verdict.judge import judge
@@ -53,6 +54,7 @@ def environment(runtime: Runtime) -> Environment:
         system=platform.system(),
         packages={name: version(name) for name in PACKAGES},
         accelerator=torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
+        device=compute_device(runtime.device).type,
         workers=runtime.workers,
         threads_per_worker=runtime.threads,
     )

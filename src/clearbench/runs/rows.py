@@ -54,22 +54,32 @@ class Variant(Stored):
 
 
 Amount = Annotated[int | float | None, Field(exclude_if=is_none)]
+Words = Annotated[str | None, Field(exclude_if=is_none)]
 
 
 class Cost(Stored):
-    """Cost of making and measuring one model; a number that was not measured is absent."""
+    """Cost of making and measuring one model; a number that was not measured is absent.
+
+    Attributes:
+        device: Kind of device that it was made on: `cpu`, `cuda` or `mps`.
+        dtype: Type of its weights.
+        measuring_device: Kind of device that it was measured on.
+    """
 
     seconds: Amount = None
     peak_memory_bytes: Amount = None
     trainable_parameters: Amount = None
     forwards: Amount = None
     backwards: Amount = None
+    device: Words = None
+    dtype: Words = None
     measuring_seconds: Amount = None
     measuring_peak_memory_bytes: Amount = None
+    measuring_device: Words = None
 
     def items(self) -> dict[str, float]:
         """Returns the measured numbers by name."""
-        return {key: value for key, value in self if value is not None}
+        return {key: value for key, value in self if isinstance(value, int | float)}
 
 
 class CurvePoint(Stored):

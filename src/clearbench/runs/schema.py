@@ -31,6 +31,7 @@ class Environment(Open):
     Attributes:
         packages: Versions by package.
         accelerator: Name of the GPU, or `none`.
+        device: Kind of device that models computed on: `cpu`, `cuda` or `mps`; empty in old files.
     """
 
     python: str
@@ -38,6 +39,7 @@ class Environment(Open):
     system: str
     packages: dict[str, str]
     accelerator: str
+    device: str = ""
     workers: int
     threads_per_worker: int
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,9 @@ from clearbench.runs.code import code_digests
 from clearbench.runs.store import Store, stage_key
 from clearbench.storage import canonical_json, read_json, write_json
 
-if TYPE_CHECKING:  # what a worker shares holds tensors
+if TYPE_CHECKING:  # a worker's cache and its device need the engine, which a reader of stages does not
+    import torch
+
     from clearbench.runs.cache import WorkerCache
 
 #: Libraries whose version decides the numbers.
@@ -73,12 +75,21 @@ class StageInputs:
         cache: Cache that the stages of one worker process share.
         scratch: Folder for checkpoints; it survives a kill and goes once the stage is finished.
         on_progress: Function called as the work goes on.
+        device: Device that models compute on.
     """
 
     store: Store
     cache: WorkerCache
     scratch: Path
     on_progress: OnProgress = lambda doing, done, total: None
+    device: torch.device = field(default_factory=lambda: _device_here())
+
+
+def _device_here() -> torch.device:
+    """Returns the device that is there; the engine is imported only where something is made."""
+    from clearbench.devices import compute_device
+
+    return compute_device()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from clearbench.devices import compute_device
 from clearbench.errors import ClearbenchError, WriteError
 from clearbench.plugins import load_plugin
 from clearbench.quiet import quiet_libraries
@@ -59,6 +60,7 @@ def work(
     threads: int,
     plugins: tuple[str, ...],
     environment: dict[str, str],
+    device: str,
 ) -> None:
     """Makes the stages that come in until the connection is closed."""
     os.environ.clear()
@@ -74,10 +76,12 @@ def work(
             stage: Stage = connection.recv()
         except EOFError:
             return
-        connection.send(_made(stage, store, cache, connection))
+        connection.send(_made(stage, store, cache, connection, device))
 
 
-def _made(stage: Stage, store: Store, cache: WorkerCache, connection: Connection) -> Message:
+def _made(
+    stage: Stage, store: Store, cache: WorkerCache, connection: Connection, device: str
+) -> Message:
     sent = [0.0]
 
     def on_progress(doing: str, done: int, total: int) -> None:
@@ -86,7 +90,7 @@ def _made(stage: Stage, store: Store, cache: WorkerCache, connection: Connection
             connection.send(Progress(doing, done, total))
 
     try:
-        return Ended(make_stage(stage, store, cache, on_progress, PATIENCE))
+        return Ended(make_stage(stage, store, cache, on_progress, PATIENCE, compute_device(device)))
     except WriteError as error:
         return CannotWrite(error.what, error.where, error.fix)
     except ClearbenchError as error:

@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from clearbench.devices import AUTO
 from clearbench.runs.spawned import begin
 from clearbench.runs.stage import Stage, StageOutcome
 from clearbench.runs.work import Ended, Message, Progress
@@ -43,12 +45,16 @@ class Worker:
         root: Folder of the store.
         threads: Number of threads of the process.
         plugins: Python files that it loads.
+        device: Device that its models compute on.
+        environment: Variables that it sees besides those of its parent.
         stage: Stage that it makes at the moment.
     """
 
     root: Path
     threads: int
     plugins: tuple[str, ...]
+    device: str = AUTO
+    environment: Mapping[str, str] = field(default_factory=dict)
     stage: Stage | None = None
     _process: BaseProcess | None = field(default=None, repr=False)
     _connection: Connection | None = field(default=None, repr=False)
@@ -92,7 +98,8 @@ class Worker:
     def _spawned(self) -> tuple[Connection, BaseProcess]:
         context = process_context()
         ours, theirs = context.Pipe()
-        given = (theirs, self.root, self.threads, self.plugins, dict(os.environ))
+        seen = {**os.environ, **self.environment}
+        given = (theirs, self.root, self.threads, self.plugins, seen, self.device)
         process: BaseProcess = context.Process(target=begin, args=given, daemon=True)  # type: ignore[attr-defined]
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -105,7 +105,7 @@ class _PerTerm:
 
     def reached(self) -> list[bool]:
         """Whether any term has a gradient of each parameter, in any process."""
-        reached: list[bool] = summed(self._reached.to(processes().device)).bool().tolist()
+        reached: list[bool] = summed(self._reached.to(self.parameters[0].device)).bool().tolist()
         return reached
 
     def divide(self) -> dict[str, float]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from clearbench.devices import to_own_device
 from clearbench.methods.losses import Term, checked_terms
 from clearbench.methods.rules import RULES, TensorRule, rectification, uniformly
 from clearbench.methods.stages import Train, snapshot
 from clearbench.methods.step import NoReference, Reference, State, Step
 from clearbench.models.base import Model
-from clearbench.processes import processes, whole
+from clearbench.processes import whole
 from clearbench.training.average import RetainAverage
 from clearbench.training.checkpoint import (
     Clock,
@@ -95,7 +98,7 @@ def train(
     Raises:
         Diverged: A loss or gradient is not finite, or the watch ends the stage.
     """
-    model.module.to(processes().device)
+    to_own_device(model.module)
     updates = _Updates(model, stage, settings, context)
     progress = updates.begin(checkpoints)
     history, clock = progress.history, Clock(settings.checkpoint_seconds)
@@ -223,12 +226,11 @@ class _Updates:
         self, view: Step, stage: Train, parts: Sequence[Part], *, penalised: bool = True
     ) -> MicroBatch:
         """The losses of some of the step's rows, computed when called."""
-        device, mixed = self.model.device.type, self.settings.precision == "bfloat16"
 
         def loss(items: Drawn) -> Mapping[str, Term]:
             chosen = {role: items[role] for role in _roles(stage) if items.get(role)}
             batches = {role: self.model.batch(rows) for role, rows in chosen.items()}
-            with torch.autocast(device, torch.bfloat16, enabled=mixed):
+            with self._computing():
                 return checked_terms(stage.loss(replace(view, batches=batches)))
 
         def run() -> list[tuple[float, Mapping[str, Term]]]:
@@ -238,6 +240,12 @@ class _Updates:
             return terms
 
         return run
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        """What the losses are computed under."""
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.model.device.type, torch.bfloat16)
 
     def _optimize(self, terms: Mapping[str, float]) -> dict[str, float]:
         """Moves the parameters along `.grad`; returns the step's `loss` and `gradient_norm`."""

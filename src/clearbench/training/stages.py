@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from clearbench.devices import to_own_device
 from clearbench.errors import ModelError
 from clearbench.methods.base import Method
 from clearbench.methods.decoupling import decoupled
@@ -16,7 +17,6 @@ from clearbench.methods.stages import ORIGINAL, PREVIOUS, Edit, Stage, Train
 from clearbench.methods.statistics import saliency_mask
 from clearbench.methods.step import NoReference, State
 from clearbench.models.base import Model
-from clearbench.processes import processes
 from clearbench.training.checkpoint import History, Progress, load_stage, save_stage
 from clearbench.training.feed import Feed
 from clearbench.training.goal import Goal, forgetting_stage
@@ -196,7 +196,7 @@ def run_stages(
     on_step: OnStep | None = None,
 ) -> History:
     """Runs a method's stages on `model`, whose parameters with `requires_grad` may be trained."""
-    model.module.to(processes().device)  # before anything is copied
+    to_own_device(model.module)  # before anything is copied
     runner = StageRunner(model, method, feed, rows, settings, model.trainable(), {})
     stages = method.stages()
     looks_back = any(isinstance(stage, Edit) and stage.looks_back for stage in stages)

@@ -75,7 +75,7 @@ class Llava(Family, name="llava"):
             return states
 
         rows = [
-            cache.get(("features", weights, layer, key), partial(computed, place))
+            cache.get(("features", core.device, weights, layer, key), partial(computed, place))
             for place, key in enumerate(batch.media)
         ]
         return torch.cat(rows)

@@ -131,7 +131,7 @@ class AttackStage(Stage):
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Attacks the model and writes the table."""
         chosen = self.configured
-        with metered() as cost:
+        with metered(inputs.device) as cost:
             model = self.measured.model.load(inputs)
             target = Target(
                 self._collections(inputs),

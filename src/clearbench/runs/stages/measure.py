@@ -89,7 +89,7 @@ class MeasureStage(Stage):
         def on_batch(done: int, batches: int) -> None:
             inputs.on_progress(doing, done, batches)
 
-        with metered() as cost:
+        with metered(inputs.device) as cost:
             model = self.model.load(inputs)
             records = evaluate(
                 model,

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from clearbench.batches.kind import Kind
 from clearbench.builtin.folder import BUILTIN, base_folder
 from clearbench.builtin.models import builtin_model
@@ -73,12 +75,12 @@ class ModelSource:
         place = str(base_folder()) if self.source == BUILTIN else self.source
         return _family_modules(place, self.base, self.digest)
 
-    def load(self, dataset: Dataset, seed: int) -> Model:
+    def load(self, dataset: Dataset, seed: int, device: torch.device | None = None) -> Model:
         """Loads the base; a classifier gets a head over the dataset's people."""
         people = sorted(dataset.people("forget") | dataset.people("retain"))
         labels = [dataset.names[person] for person in people] if self.kind == "classifier" else []
         if self.source == BUILTIN:
-            model = builtin_model(self.kind, labels, seed)
+            model = builtin_model(self.kind, labels, seed, device)
             model.module.to(data_type(self.dtype))
         else:
             model = load_model(
@@ -87,6 +89,7 @@ class ModelSource:
                 dtype=self.dtype,
                 base=self.base,
                 new_head=self.kind == "classifier",
+                device=device,
             )
         return with_head(model, labels, self.head, seed) if self.kind == "classifier" else model
 
@@ -138,7 +141,9 @@ class ModelStage(Stage):
             load_adapter(model, folder)
             merge_adapters(model)
         else:
-            model = load_model(folder, kind=self.base.kind, dtype=self.base.dtype)
+            model = load_model(
+                folder, kind=self.base.kind, dtype=self.base.dtype, device=inputs.device
+            )
         return inputs.cache.shared(model, self.base.source)
 
 
@@ -174,6 +179,7 @@ def training_cost(model: Model, *, trains_weights: bool = True) -> dict[str, Any
         "trainable_parameters": learned if trains_weights else 0,
         "forwards": model.forwards,
         "backwards": model.backwards,
+        "dtype": str(model.core.dtype).removeprefix("torch."),
     }
 
 

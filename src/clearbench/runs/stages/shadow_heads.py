@@ -96,7 +96,7 @@ class HeadsStage(Stage):
         dataset = self.data.dataset(inputs).for_kind("classifier")
         features = self.features(dataset, inputs)
         done: list[dict[str, Tensor]] = []
-        with metered() as cost:
+        with metered(inputs.device) as cost:
             try:
                 for seeds, starts in self.starts(dataset, features, inputs):
                     done.append(self.changed(starts, dataset, seeds, features))
@@ -125,7 +125,7 @@ class HeadsStage(Stage):
         """Loads the backbone under a head over the dataset's people, to read pictures with."""
         people = sorted(dataset.people("forget") | dataset.people("retain"))
         seed = self.seeds[0]
-        model = self.base.load(dataset, seed)
+        model = self.base.load(dataset, seed, inputs.device)
         renewed = with_head(model, [dataset.names[person] for person in people], HEAD, seed)
         assert isinstance(renewed, Classifier)  # noqa: S101 - what `with_head` returns
         backbone = digest(renewed.core.base_model.state_dict())
@@ -287,7 +287,7 @@ class MatchStage(Stage):
         items, people = images(whole)
         known = first.data.dataset(inputs).for_kind("classifier")
         features = first.features(known, inputs)
-        with metered() as cost, torch.no_grad():
+        with metered(inputs.device) as cost, torch.no_grad():
             seen = features.read(items)
             parts = [self._half(half, seen, people, inputs) for half in self.halves]
         own, other, roles = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

@@ -57,7 +57,7 @@ class TeachStage(ModelStage):
 
     def start_model(self, inputs: StageInputs) -> Model:
         """Loads the base."""
-        model = self.base.load(self.data.dataset(inputs), self.seed)
+        model = self.base.load(self.data.dataset(inputs), self.seed, inputs.device)
         return inputs.cache.shared(model, self.base.source)
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
@@ -71,7 +71,7 @@ class TeachStage(ModelStage):
 
         status: Status = "ok"
         reason = ""
-        with metered() as cost:
+        with metered(inputs.device) as cost:
             model = self.start_model(inputs)
             try:
                 with on_features(model, self.train.parts, (), inputs.cache.features) as learner:

@@ -117,7 +117,7 @@ class UnlearnStage(ModelStage):
         guards = self.configured.artefact == "guard"
         status: Status = "ok"
         reason = ""
-        with metered() as cost:
+        with metered(inputs.device) as cost:
             model = self.start_model(inputs)
 
             def on_step(done: int, steps: int, values: Mapping[str, float]) -> dict[str, float]:
