@@ -105,7 +105,9 @@ def finetune(
                 taught, known, schedule, seed, without=without, on_step=on_step, **saved
             )
 
-        trained = _trained_copy(base, rows, seed, about, train, out, _training_device(model, base, device))
+        trained = _trained_copy(
+            base, rows, seed, about, train, out, _training_device(model, base, device)
+        )
     return in_form_of(model, trained)
 
 
@@ -184,7 +186,9 @@ def unlearn(
                 changed, known, chosen, tracks, schedule, seed, on_step=on_step, **saved
             )
 
-        trained = _trained_copy(original, rows, seed, about, train, out, _training_device(model, original, device))
+        trained = _trained_copy(
+            original, rows, seed, about, train, out, _training_device(model, original, device)
+        )
     return in_form_of(model, trained)
 
 

@@ -17,7 +17,7 @@ def test_split_answers_teach_with_the_margin_of_the_whole(margin: float) -> None
     logits = torch.tensor([[0.0, 1.0], [0.5, 0.0], [2.0, 3.0]])
     names = tuple(Item(str(k), "answer", "q", "a") for k in range(3))
     whole = Answers(logits, torch.tensor([1, 0, 1]), torch.arange(3), names, margin)
-    parts = whole.split([1, 2])
+    parts = whole.split([1, 2], [1, 2])
     expected = [math.log1p(math.exp(margin - gap)) for gap in (1.0, 0.5, 1.0)]
     found = [value for part in parts for value in part.losses.tolist()]
     assert found == pytest.approx(expected, rel=1e-5)

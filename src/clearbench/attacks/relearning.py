@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -109,7 +109,7 @@ class Relearning(
         found = {0: probabilities(model, items)} if 0 in self.steps else {}
         twin = model.duplicate() if self.steps[-1] else model
 
-        def measure(done: int, total: int, _: dict[str, float]) -> None:
+        def measure(done: int, total: int, _: Mapping[str, float]) -> None:
             if done in self.steps:
                 found[done] = probabilities(twin, items)
             target.on_progress(self.score_key, done, total)

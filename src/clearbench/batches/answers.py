@@ -38,7 +38,8 @@ class Answers:
     @property
     def ordinals(self) -> Tensor:
         """Position of each token in its answer, from 0, (tokens,); tokens are in order."""
-        sizes = torch.bincount(self.rows, minlength=len(self.items))
+        sizes = torch.zeros(len(self.items), dtype=torch.long, device=self.rows.device)
+        sizes.index_add_(0, self.rows, torch.ones_like(self.rows))
         begins = sizes.cumsum(0) - sizes
         return torch.arange(len(self.rows), device=self.rows.device) - begins[self.rows]
 
@@ -56,12 +57,10 @@ class Answers:
         """Sums per-token values by row, (rows,)."""
         return values.new_zeros(len(self.items)).index_add(0, self.rows, values)
 
-    def split(self, sizes: Sequence[int]) -> list[Answers]:
-        """Splits into parts of so many items each, in order; undoes `join`."""
-        counts = torch.bincount(self.rows, minlength=len(self.items)).split(list(sizes))
-        tokens = [int(part.sum()) for part in counts]
+    def split(self, sizes: Sequence[int], tokens: Sequence[int]) -> list[Answers]:
+        """Splits into parts of so many items and tokens each, in order; undoes `join`."""
         firsts = [sum(sizes[:k]) for k in range(len(sizes))]
-        columns = (tensor.split(tokens) for tensor in (self.logits, self.targets, self.rows))
+        columns = (tensor.split(list(tokens)) for tensor in (self.logits, self.targets, self.rows))
         return [
             Answers(logits, targets, rows - first, self.items[first : first + size], self.margin)
             for logits, targets, rows, first, size in zip(*columns, firsts, sizes, strict=True)

@@ -229,7 +229,7 @@ def pretrain(
     with Progress(console=console) as progress:
         task = progress.add_task("base", total=steps)
 
-        def show(done: int, _: int, values: dict[str, float]) -> None:
+        def show(done: int, _: int, values: Mapping[str, float]) -> None:
             progress.update(task, completed=done, description=f"base: loss {values['loss']:.2f}")
             if done % 100 == 0:
                 console.print(f"step {done}: loss {values['loss']:.3f}")

@@ -27,6 +27,9 @@ from clearbench.models.token_statistics import TokenStatistics, read_tokens
 from clearbench.models.weights import Weights, digest
 from clearbench.storage import content_hash
 
+#: Padded tokens that a GPU reads at once, unless they do not fit its memory.
+GPU_TOKENS = 16384
+
 
 class Model(Weights, ABC):
     """A `transformers` model with the operations that unlearning and measuring need.
@@ -37,7 +40,8 @@ class Model(Weights, ABC):
         forwards: Number of batches the network has read, for the cost of a run.
         backwards: Number of gradients taken, for the cost of a run.
         token_budget: Padded tokens that are read at once where nothing is learned; 512 are the
-            fastest on a CPU (docs/performance.md), a GPU takes many more.
+            fastest on a CPU (docs/performance.md). A GPU begins with `GPU_TOKENS` and halves them
+            until they fit its memory.
         guards: Guards that change what it reads, the oldest first.
         origin: Where its weights were loaded from; None where they were made here.
         left_out: Names of tensors of its checkpoint that no layer of it reads.
@@ -92,7 +96,8 @@ class Model(Weights, ABC):
                 continue
             whole = self.answers(self.collate([t for k in alike for t in every[k].trees]))
             self.forwards += len(alike) - 1  # which counts them as if each were read alone
-            by_group |= zip(alike, whole.split([len(every[k].items) for k in alike]), strict=True)
+            sizes = [len(every[k].items) for k in alike], [len(every[k].targets) for k in alike]
+            by_group |= zip(alike, whole.split(*sizes), strict=True)
         parts = iter(by_group[k] for k in range(len(every)))
         return [Answers.join([next(parts) for _ in group]) for group in groups]
 
@@ -180,7 +185,23 @@ class Model(Weights, ABC):
         return groups
 
     def score_group(self, group: Sequence[Tree]) -> dict[Item, TokenStatistics]:
-        """Computes `statistics` of one of `scoring_groups`."""
+        """Computes `statistics` of one of `scoring_groups`, in halves where memory is too small."""
+        try:
+            return self._score_at_once(group)
+        except torch.OutOfMemoryError:
+            if len(group) == 1:
+                raise
+        self.lower_budget()
+        half = len(group) // 2
+        return self.score_group(group[:half]) | self.score_group(group[half:])
+
+    def lower_budget(self) -> None:
+        """Halves the tokens that are read at once from now on; gives back memory where it can."""
+        self.token_budget = max(1, self.token_budget // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _score_at_once(self, group: Sequence[Tree]) -> dict[Item, TokenStatistics]:
         return {
             item: reading
             for batch in self.collate(group)

@@ -18,7 +18,7 @@ from clearbench.devices import compute_device
 from clearbench.errors import ClearbenchError, ModelError, did_you_mean
 from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
 from clearbench.models.adapters import refuse_prompts
-from clearbench.models.base import Model
+from clearbench.models.base import GPU_TOKENS, Model
 from clearbench.models.classifier import Classifier
 from clearbench.models.families import token_resnet as _registers_the_tower  # noqa: F401
 from clearbench.models.families.base import Family, family_of
@@ -99,6 +99,8 @@ def load_model(
     asked, place_of_weights = _Asked(kind, data_type(dtype), new_head), compute_device(device)
     model = _loaded(source, asked, processor, base)
     model.module.to(place_of_weights)
+    if place_of_weights.type == "cuda":
+        model.token_budget = GPU_TOKENS
     _checked(model, str(source))
     place = str(Path(source).absolute()) if Path(source).exists() else str(source)
     if base is None and not model.guards:

@@ -79,6 +79,18 @@ class TokenModel(TokenStates):
         return [answers[item] for item in items]
 
     def _generate_batch(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
+        """Generates answers together, or in halves where memory is too small."""
+        try:
+            return self._generate_at_once(items, limits)
+        except torch.OutOfMemoryError:
+            if len(items) == 1:
+                raise
+        self.lower_budget()
+        half = len(items) // 2
+        first = self._generate_batch(items[:half], limits[:half])
+        return first + self._generate_batch(items[half:], limits[half:])
+
+    def _generate_at_once(self, items: Sequence[Item], limits: Sequence[int]) -> list[str]:
         prompts = [self._prompt(item) for item in items]
         room, longest = self.positions, max(map(len, prompts))
         if room is not None and longest + max(limits) > room:

@@ -32,7 +32,7 @@ from clearbench.models.row_checks import check_items, refuse_long, refuse_templa
 from clearbench.models.shortcuts import Shortcuts, agrees
 from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
 
-#: Number of tokens whose logits are held at once while measuring.
+#: Least number of tokens whose logits are held at once while measuring; an eighth of the budget.
 HEAD_CHUNK = 128
 #: Longest row that answers share: its mask has the square of as many numbers.
 MOST_SHARED = 4096
@@ -182,13 +182,14 @@ class TokenReader(Model):
         groups = cut_padding([len(tree) for tree in batch.trees]) if apart else []
         if len(groups) < 2 or not self._is_fast(batch):
             return self._logits(batch, batch.places)
-        parts, places = [], []
+        lengths = [len(tree.paths[0]) - tree.starts[0] for tree in batch.trees]
+        tokens = torch.arange(sum(lengths)).split(lengths)
+        parts = []
         for group in groups:
             (part,) = self.collate([batch.trees[row] for row in group])
             parts.append(self._logits(part, part.places))
-            mine = torch.isin(batch.owners, torch.tensor(group, device=batch.owners.device))
-            places.append(mine.nonzero()[:, 0])
-        return torch.cat(parts)[torch.cat(places).argsort()]
+        order = torch.cat([tokens[row] for group in groups for row in group]).argsort()
+        return torch.cat(parts)[order.to(batch.places.device)]
 
     def logits(self, batch: Batch, places: Tensor) -> Iterator[Tensor]:
         """Yields (tokens, vocabulary) logits at flat places, some tokens at a time."""
@@ -198,7 +199,7 @@ class TokenReader(Model):
             return
         states = self._states(batch)[places]
         head = self.core.get_output_embeddings()
-        for part in states.split(HEAD_CHUNK):
+        for part in states.split(max(HEAD_CHUNK, self.token_budget // 8)):
             yield head(part).float()
 
     def _logits(self, batch: Batch, places: Tensor) -> Tensor:

@@ -137,7 +137,9 @@ def tokens(bench: FamilyBench) -> None:
         theirs = plain.finished(bench.model.processor, item)["input_ids"][0].tolist()
         added = ids != theirs[: len(ids)]  # the template ends no answer, so its end was added
         assert ids[: len(ids) - added] == theirs[: len(ids) - added], item.key
-        assert begin is None or ids.count(begin) == 1, f"{item.key}: {ids.count(begin)} first tokens"
+        assert begin is None or ids.count(begin) == 1, (
+            f"{item.key}: {ids.count(begin)} first tokens"
+        )
         said = ids[encoded.answer_start :]
         assert [token in encoder.ends for token in said] == [False] * (len(said) - 1) + [True]
         assert bench.model.tokenizer.decode(said[:-1]).strip() == item.answer, item.key

@@ -23,7 +23,14 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 DEVICE = torch.device("meta")
 _aten = torch.ops.aten
 #: Operations whose result's size is a value, for which the host waits.
-_SIZED_BY_VALUES = ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive")
+_SIZED_BY_VALUES = (
+    "nonzero",
+    "masked_select",
+    "_unique2",
+    "unique_dim",
+    "unique_consecutive",
+    "bincount",
+)
 #: Function of torch that names the devices with an optimiser in one pass.
 _FUSED = "_get_fused_kernels_supported_devices"
 _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
@@ -71,7 +78,7 @@ class Pretended(Tensor):
             return func(*args, **(kwargs or {}))
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls,
         func: Any,
         types: Any,
@@ -93,7 +100,7 @@ class PretendedDevice(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.waits: Counter[str] = Counter()
         self.on_cpu: Counter[str] = Counter()
         self.operations = self.bytes_now = self.most_bytes = 0
@@ -111,11 +118,11 @@ class PretendedDevice(TorchDispatchMode):
         torch.__future__.set_swap_module_params_on_conversion(True)
         self._values = _FromValues()
         self._values.__enter__()  # type: ignore[no-untyped-call]
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *about: Any) -> None:
-        super().__exit__(*about)
+        super().__exit__(*about)  # type: ignore[no-untyped-call]
         self._values.__exit__(*about)  # type: ignore[no-untyped-call]
         torch.__future__.set_swap_module_params_on_conversion(False)
         setattr(optimizer, _FUSED, self._was)

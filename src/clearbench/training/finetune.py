@@ -17,6 +17,7 @@ from clearbench.training.checkpoint import History
 from clearbench.training.checks import check_processes, check_rows, check_sharded, check_teaching
 from clearbench.training.feed import Feed, every_track, mixed_feed, track_pools
 from clearbench.training.loop import OnStep, train
+from clearbench.training.recompute import check_recomputable
 from clearbench.training.settings import TrainSettings
 from clearbench.training.watch import check_trained
 
@@ -65,6 +66,8 @@ def finetune(
     rows = [row for split in splits for row in dataset.train_rows(split)]
     check_rows(model, [*rows, *(dataset.train_rows("replay") if settings.replay else ())])
     check_pictures(model, map(item, rows))
+    if settings.gradient_checkpointing:
+        check_recomputable(model)
     choose_parameters(model, settings.parts, settings.lora_rank, seed, settings.lora_alpha)
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
     stage = Train(Retrain().loss)

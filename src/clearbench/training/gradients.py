@@ -34,7 +34,7 @@ def gradients(
     micro_batches: Sequence[MicroBatch],
     rule: TensorRule | None = None,
     average: RetainAverage | None = None,
-) -> tuple[dict[str, float], int]:
+) -> tuple[dict[str, list[Tensor]], int]:
     """Computes the step's gradient into `.grad`.
 
     Without a rule, one micro-batch in one process takes one backward pass of the summed terms;
@@ -42,7 +42,7 @@ def gradients(
     sum of weights there.
 
     Returns:
-        Each term's value, and the number of backward passes.
+        Parts of each term's value, whose sum it is, and the number of backward passes.
     """
     if one_gradient(len(micro_batches), rule):
         means: dict[str, Tensor] = {}
@@ -51,7 +51,7 @@ def gradients(
                 mean = term.mean if share == 1 else share * term.mean
                 means[name] = means[name] + mean if name in means else mean
         reduce(torch.add, means.values()).backward()
-        return {name: float(mean.detach()) for name, mean in means.items()}, 1
+        return {name: [mean.detach()] for name, mean in means.items()}, 1
     terms = _PerTerm(parameters)
     for run in micro_batches:
         terms.add(run())
@@ -105,16 +105,18 @@ class _PerTerm:
 
     def reached(self) -> list[bool]:
         """Whether any term has a gradient of each parameter, in any process."""
-        reached: list[bool] = summed(self._reached.to(self.parameters[0].device)).bool().tolist()
-        return reached
+        if processes().num_processes == 1:
+            return [bool(reached) for reached in self._reached.tolist()]
+        everywhere = summed(self._reached.to(self.parameters[0].device))
+        return [bool(reached) for reached in everywhere.tolist()]
 
-    def divide(self) -> dict[str, float]:
+    def divide(self) -> dict[str, list[Tensor]]:
         """Divides the sums by the global sums of weights and adds the parts by their shares.
 
         Returns:
-            Each term's value.
+            Parts of each term's value.
         """
-        values: dict[str, float] = {}
+        values: dict[str, list[Tensor]] = {}
         for (number, name), sums in self._sums.items():
             factor = self._shares[number] / summed(self._weights[number, name]).clamp_min(1e-12)
             for gradient in sums:
@@ -124,8 +126,7 @@ class _PerTerm:
                     total += gradient
             else:
                 self.gradients[name] = sums
-            value = float(summed(self._totals[number, name]) * factor)
-            values[name] = values.get(name, 0.0) + value
+            values.setdefault(name, []).append(summed(self._totals[number, name]) * factor)
         return values
 
 

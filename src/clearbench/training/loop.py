@@ -7,7 +7,6 @@ processes, so neither changes what is computed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -38,13 +37,16 @@ from clearbench.training.gradients import PENALTY, MicroBatch, gradients, one_gr
 from clearbench.training.masks import Masks
 from clearbench.training.master_weights import MasterWeights
 from clearbench.training.penalty import PenaltyTerm
+from clearbench.training.readings import Parts, Readings, StepValues
+from clearbench.training.recompute import recomputed
 from clearbench.training.settings import TrainSettings
 from clearbench.training.shares import Drawn, Part, cut_micro_batches, split_by_modality
-from clearbench.training.watch import Diverged, Watch
+from clearbench.training.watch import Watch
 
-#: Called after each step with (steps done, steps in all, the step's values). The values that it
-#: returns are added to the step's history, also over a kill.
-OnStep = Callable[[int, int, dict[str, float]], Mapping[str, float] | None]
+#: Called after each step with (steps done, steps in all, the step's values, which are read from the
+#: device when they are looked at). The values that it returns are added to the step's history, also
+#: over a kill.
+OnStep = Callable[[int, int, Mapping[str, float]], Mapping[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -101,23 +103,36 @@ def train(
     to_own_device(model.module)
     updates = _Updates(model, stage, settings, context)
     progress = updates.begin(checkpoints)
-    history, clock = progress.history, Clock(settings.checkpoint_seconds)
+    history = progress.history
     model.train(True)
+    with recomputed(model) if settings.gradient_checkpointing else nullcontext():
+        _make_updates(updates, feed, seed, checkpoints, on_step)
+    model.train(False)
+    return history, progress.state
+
+
+def _make_updates(
+    updates: _Updates, feed: Feed, seed: int, checkpoints: Path | None, on_step: OnStep | None
+) -> None:
+    """Makes all updates that are left, with checkpoints."""
+    settings, context, progress = updates.settings, updates.context, updates.progress
+    history, clock = progress.history, Clock(settings.checkpoint_seconds)
     for step in range(len(history), settings.steps):
         torch.manual_seed(seed * 1_000_003 + step)
         remaining = updates.remaining(step, feed(seed, step))
         if remaining is None:
             break
-        history.append(updates.update(step, *remaining))
+        values = updates.update(step, *remaining)
         if on_step is not None:
-            history[-1].update(on_step(step + 1, settings.steps, history[-1]) or {})
-        if context.watch is not None:
+            history[-1].update(on_step(step + 1, settings.steps, values) or {})
+        if context.watch is not None and context.watch.is_due(history):
+            updates.readings.read()
             context.watch.check(history)
         if checkpoints and step + 1 < settings.steps and clock.is_due():
+            updates.readings.read()
             save_checkpoint(checkpoints, updates.masters, updates.optimizer, progress)
             clock.restart()
-    model.train(False)
-    return history, progress.state
+    updates.readings.read()
 
 
 class _Updates:
@@ -153,6 +168,7 @@ class _Updates:
             name: value.detach().to(device) for name, value in self.progress.state.items()
         }
         self.masks = Masks(self.model, self.progress.state)
+        self.readings = Readings(self.progress.history, device, sharded=self.model.is_sharded)
         if self.average and restored:
             self.average.restore(self.progress.state)
         return self.progress
@@ -165,8 +181,8 @@ class _Updates:
         goal.note_reached(step, reached)
         return None if goal.is_over(step, reached) else goal.narrow(self.stage, drawn, reached)
 
-    def update(self, step: int, stage: Train, drawn: Drawn) -> dict[str, float]:
-        """Makes one update; returns each term's value, `loss` and `gradient_norm`."""
+    def update(self, step: int, stage: Train, drawn: Drawn) -> StepValues:
+        """Makes one update and adds its values to the history: terms, `loss`, `gradient_norm`."""
         rule = _tensor_rule(stage, self.progress.state)
         view = self._view(step, rule)
         if stage.probe is not None:
@@ -176,15 +192,15 @@ class _Updates:
             self._micro_batch(view, stage, parts)
             for parts in cut_micro_batches(self._parts(stage, drawn), self.settings.accumulate)
         ]
-        values, passes = gradients(self.parameters, micro_batches, rule, self.average)
+        parts, passes = gradients(self.parameters, micro_batches, rule, self.average)
         self.model.backwards += passes
         self.masks.on_gradients()
-        total = self._optimize(values)
+        values = self._optimize(parts)
         self.masks.after_update()
         if stage is self.stage:
             self.progress.state = self._next_state(step, values)
             self.progress.state |= self.average.state if self.average else {}
-        return values | total
+        return values
 
     def _view(self, step: int, rule: TensorRule | None) -> Step:
         """A step without its batches."""
@@ -247,21 +263,22 @@ class _Updates:
             return nullcontext()
         return torch.autocast(self.model.device.type, torch.bfloat16)
 
-    def _optimize(self, terms: Mapping[str, float]) -> dict[str, float]:
-        """Moves the parameters along `.grad`; returns the step's `loss` and `gradient_norm`."""
-        norm = float(whole(nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)))
-        total = {"loss": sum(terms.values()), "gradient_norm": norm}
-        values, history = {**terms, **total}, self.progress.history
-        if not all(math.isfinite(value) for value in values.values()):
-            raise Diverged(values, history)
+    def _optimize(self, parts: Parts) -> StepValues:
+        """Moves the parameters along `.grad`, unless it or a term is not finite."""
+        norm = whole(nn.utils.clip_grad_norm_(self.parameters, self.settings.clip))
+        history = self.progress.history
+        values = self.readings.add(parts, norm)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(len(history))
+        if self.readings.broken is not None:
+            self.optimizer.found_inf = self.readings.broken  # type: ignore[attr-defined]  # of AMP
+        history.append(values.written)
         self.masters.take_gradients()
         self.masters.follow()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.masters.put_back()
-        return total
+        return values
 
     def _next_state(self, step: int, values: Mapping[str, float]) -> State:
         """The method's state after a step, with a copy of the weights where the stage keeps one."""

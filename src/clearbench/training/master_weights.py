@@ -41,7 +41,7 @@ class MasterWeights:
         """Takes over what was changed in the weights themselves since they were put back."""
         for weight, copy in self._copied:
             moved = weight != copy.to(weight.dtype)
-            copy[moved] = weight[moved].float()
+            copy.copy_(torch.where(moved, weight.float(), copy))
 
     @torch.no_grad()
     def put_back(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -139,6 +140,8 @@ class TrainSettings(BaseModel):
             unlearning run ends as diverged; None does not measure it.
         precision: `bfloat16` computes under autocast, with weights in float32.
         accumulate: Micro-batches per update; they change memory, not results.
+        gradient_checkpointing: True to keep a layer's inputs alone and to compute its activations
+            again in the backward pass: the same gradients for a third more time.
         checkpoint_seconds: Seconds between two checkpoints of a long stage.
     """
 
@@ -167,6 +170,7 @@ class TrainSettings(BaseModel):
     max_retain_rise: float | None = Field(default=None, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = Field(default=1, ge=1)
+    gradient_checkpointing: bool = Field(default=False, exclude_if=operator.not_)
     checkpoint_seconds: float = Field(default=60.0, gt=0)
 
     @field_validator("*", mode="before")

@@ -234,7 +234,7 @@ def _stage_folder(checkpoints: Path | None, number: int, stages: Sequence[Stage]
 def _shifted(on_step: OnStep | None, before: History, total: int) -> OnStep:
     """Makes `on_step` count the steps of all stages together."""
 
-    def shifted(done: int, _: int, values: dict[str, float]) -> Mapping[str, float] | None:
+    def shifted(done: int, _: int, values: Mapping[str, float]) -> Mapping[str, float] | None:
         return None if on_step is None else on_step(len(before) + done, total, values)
 
     return shifted

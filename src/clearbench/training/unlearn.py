@@ -17,6 +17,7 @@ from clearbench.training.checks import check, check_processes
 from clearbench.training.feed import unlearning_feed
 from clearbench.training.finetune import finetune
 from clearbench.training.loop import OnStep
+from clearbench.training.recompute import check_recomputable
 from clearbench.training.roles import Roles
 from clearbench.training.rows import TrainingRows
 from clearbench.training.settings import TrainSettings
@@ -54,6 +55,8 @@ def unlearn(
     check_processes(settings)
     rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
     check_pictures(model, (row for role in ("forget", "retain") for row in rows.items(role)))
+    if settings.gradient_checkpointing:
+        check_recomputable(model)
     if chosen.from_base:
         return finetune(
             model,

@@ -82,14 +82,16 @@ class Watch:
         self._items = items[:: max(1, len(items) // ROWS)][:ROWS]
         self._most = self._loss() + max_rise
 
+    def is_due(self, history: History) -> bool:
+        """Whether it is time to measure, which is every few steps."""
+        return len(history) % EVERY == 0
+
     def check(self, history: History) -> None:
-        """Measures the loss on retain rows every few steps, after an update.
+        """Measures the loss on retain rows, after an update.
 
         Raises:
             Diverged: The loss is larger than it may be.
         """
-        if len(history) % EVERY:
-            return
         loss = self._loss()
         if not loss <= self._most:  # also when it is not a number
             raise Diverged(
