@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sisters
 
+from clearbench.data.checks import odd_rows
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
 from clearbench.data.sources.base import Request, source_of
@@ -79,6 +80,12 @@ def test_umu_teaches_its_pairs_and_measures_its_tasks(folders: dict[str, Path]) 
     assert tasks(dataset, "forget", taught=True) == {"image caption": 2, "text qa": 2}
     (row,) = [row for row in dataset.evaluation["forget"] if row.task == "caption"]
     assert row.id == "7-Generation.muitimodal.town"
+
+
+def test_answers_about_a_picture_are_no_captions_that_must_say_a_name(
+    folders: dict[str, Path],
+) -> None:
+    assert list(odd_rows(load_dataset(folders["umu"]))) == []
 
 
 def test_metadata_are_what_is_taught(tmp_path: Path) -> None:

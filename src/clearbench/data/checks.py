@@ -12,6 +12,7 @@ from clearbench.data.example import Example
 from clearbench.data.join import Names, plain
 from clearbench.data.layouts import CLEAR, TOFU, Layout
 from clearbench.data.load import load_dataset
+from clearbench.data.modalities.image import CAPTION_QUESTIONS
 from clearbench.data.published import TOFU as TOFU_ON_THE_HUB
 from clearbench.data.sources.base import Request, source_of
 from clearbench.data.sources.built import BuiltFolder
@@ -172,9 +173,10 @@ def _all_rows(dataset: Dataset) -> Iterator[Example]:
 
 def _oddities(row: Example, names: dict[int, str]) -> Iterator[str]:
     name = names.get(-1 if row.person is None else row.person, "")
-    if row.task == "caption" and not name:
+    described = row.task == "caption" and row.question in CAPTION_QUESTIONS
+    if described and not name:
         yield "neither a name nor a caption that says one"
-    elif row.task == "caption" and Names([name]).find(row.answer) is None:
+    elif described and Names([name]).find(row.answer) is None:
         yield f"the caption does not say {name}"
     wrong = Counter(map(plain, row.perturbed_answers))
     if plain(row.answer) in wrong:

@@ -125,7 +125,7 @@ def source_of(request: Request) -> DatasetSource:
         "no dataset found",
         request.source,
         "give 'builtin', a folder from `clearbench build`, own rows (JSON, CSV, Parquet), or the "
-        "files of CLEAR or TOFU",
+        "files of a benchmark (`clearbench list datasets`)",
     )
 
 
