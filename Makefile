@@ -1,5 +1,6 @@
 # make demo         see what unlearning does (ARGS="--out DIR" is passed on)
 # make test         the tests, without the slow ones
+# make families     the tests of vision-language families, those that need torchvision, too
 # make golden       the golden tests on every instruction set that this CPU has
 # make check        lint, format, types, import direction
 # make bench        speed and memory, side by side
@@ -18,12 +19,15 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 VERSION := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/installed-$(VERSION)
+# torchvision without its compiled operators, which belong to CUDA's torch, and num2words: for the tests
+# of families whose processors import them (tests/families), in a folder that nothing else reads.
+VLM := $(VENV)/vlm
 BUILD_STAMP := $(VENV)/build-extra-$(VERSION)
 # torch is named in the same command as the rest, so that pip cannot choose another one later.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test golden check lint format types imports bench build-extra smollm2
+.PHONY: help install demo test families golden check lint format types imports bench build-extra smollm2
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -35,6 +39,9 @@ $(BIN)/python:
 
 $(STAMP): | $(BIN)/python
 	$(INSTALL) --editable '.[dev]'
+	@rm -rf $(VLM)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps \
+		--target $(VLM) torchvision num2words docopt
 	@rm -f $(VENV)/installed-* $(VENV)/build-extra-*
 	@touch $@
 
@@ -53,6 +60,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
+
+families: $(STAMP)
+	HF_HUB_OFFLINE=1 PYTHONPATH="$(VLM):tests/families" $(BIN)/python -m pytest -p torchvision_alone \
+		-q -n $(JOBS) --dist worksteal tests/families $(ARGS)
 
 # torch picks its kernels by ATEN_CPU_CAPABILITY, oneDNN its convolutions by ONEDNN_MAX_CPU_ISA. An
 # instruction set that the CPU does not have ends the process, so the list is cut at its own.

@@ -13,15 +13,16 @@ from clearbench.errors import ModelError
 from clearbench.testing import tiny_model
 from clearbench.testing.families import CHECKS, FamilyBench
 
-#: Families whose processors work without torchvision.
-PLAIN = ("aya_vision", "gemma3", "idefics3", "llava", "llava_next", "mllama", "paligemma")
+#: NumPy's, of processors that count the tokens of tensors.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+EXTRA = [name for name, family in tiny_families().items() if family.needs_extra]
 PARAMETERS = range(50_000, 120_000)
 
 
 @pytest.fixture(scope="module", params=[*tiny_families()])
 def bench(request: pytest.FixtureRequest) -> Iterator[FamilyBench]:
     name = request.param
-    if name not in PLAIN and not is_torchvision_available():
+    if tiny_families()[name].needs_extra and not is_torchvision_available():
         pytest.skip(f"the processor of {name} needs torchvision: make families")
     yield FamilyBench(name)
 
@@ -46,7 +47,7 @@ def test_it_is_tiny(bench: FamilyBench) -> None:
 
 
 @pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
-@pytest.mark.parametrize("name", [name for name in tiny_families() if name not in PLAIN])
+@pytest.mark.parametrize("name", EXTRA)
 def test_without_torchvision_the_extra_is_named(name: str) -> None:
     with pytest.raises(ModelError, match=r"clearbench\[vlm\]"):
         tiny_model(name)

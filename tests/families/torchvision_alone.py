@@ -1,9 +1,9 @@
 """Lets torchvision be imported beside a torch that it was not built for.
 
-PyPI's torchvision belongs to CUDA's torch; beside torch for CPUs its compiled operators are missing,
-and its import asks for some of them by name. What image and video processors use is plain Python
-and torch. pytest loads this first (`-p torchvision_alone`, see Makefile); it is no part of the
-product, which asks for a torchvision that fits.
+PyPI's torchvision belongs to CUDA's torch; beside torch for CPUs its compiled operators are
+missing, and its import asks for some of them by name. What image and video processors use is plain
+Python and torch. pytest loads this first (`-p torchvision_alone`, see Makefile); it is no part of
+the product, which asks for a torchvision that fits.
 """
 
 from __future__ import annotations

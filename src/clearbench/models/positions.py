@@ -11,6 +11,8 @@ from torch import nn
 _POSITIONS = ("max_position_embeddings", "max_seq_len")
 #: Names of a configuration's window of attention: Mistral's, GPT-Neo's, Llama 4's, Griffin's.
 _WINDOWS = ("sliding_window", "window_size", "attention_chunk_size", "attention_window_size")
+#: Types of layers that see of other tokens what a mask shows, and nothing else.
+_ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 
 
 def position_limit(core: Any) -> int | None:
@@ -59,6 +61,15 @@ def attention_window(config: Any) -> int | None:
         config: Configuration of the language part.
     """
     return min(_sizes(config, _WINDOWS), default=None)
+
+
+def only_attends(config: Any) -> bool:
+    """Whether no layer reads tokens in the order of the row, as convolutions and recurrences do.
+
+    Args:
+        config: Configuration of the language part; one that names no types of layers attends.
+    """
+    return all(str(kind) in _ATTENTION for kind in getattr(config, "layer_types", None) or ())
 
 
 def _sizes(config: Any, names: Sequence[str]) -> list[int]:

@@ -27,7 +27,7 @@ from clearbench.models.encoding import Encoder
 from clearbench.models.ends import configured_ends
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
-from clearbench.models.positions import attention_window, position_limit
+from clearbench.models.positions import attention_window, only_attends, position_limit
 from clearbench.models.row_checks import check_items, refuse_long, refuse_template
 from clearbench.models.shortcuts import Shortcuts, agrees
 from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
@@ -252,6 +252,8 @@ class TokenReader(Model):
     @torch.no_grad()
     def _sharing_test(self, tree: Tree) -> bool:
         """Whether a tree is read like its sequences one by one."""
+        if not only_attends(self.core.config.get_text_config()):
+            return False  # however little it shows in numbers
         (shared,) = self.collate([tree])
         alone = [self.collate([self.tree([item])])[0] for item in tree.items]
         plain = torch.cat([self._plain_logits(batch, batch.places) for batch in alone])

@@ -54,6 +54,7 @@ class TinyFamily(ABC):
         tokens: Special tokens that the processor asks the tokenizer for, by attribute.
         words: Further special tokens, which the template or the processor writes.
         ends: Further tokens that end an answer by the generation configuration.
+        needs_extra: Whether its processor needs the extra `vlm`.
         split: Pattern of the pieces that words are made of; empty for that of GPT-2.
     """
 
@@ -67,6 +68,7 @@ class TinyFamily(ABC):
     words: ClassVar[tuple[str, ...]] = ()
     ends: ClassVar[tuple[str, ...]] = ()
     split: ClassVar[str] = ""
+    needs_extra: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str = "") -> None:
         cls.name = name

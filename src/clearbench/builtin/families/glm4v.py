@@ -23,6 +23,7 @@ class TinyGlm4v(TinyFamily, name="glm4v"):
         "{% endif %}{% endfor %}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
     )
+    needs_extra = True
     end, pad = "<|endoftext|>", "<|endoftext|>"
     ends = ("<|user|>",)
     tokens = {"image_token": "<|image|>", "video_token": "<|video|>"}

@@ -26,6 +26,7 @@ class TinyInternVL(TinyFamily, name="internvl"):
         "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
+    needs_extra = True
     pad = "<|endoftext|>"
     tokens = {
         "start_image_token": "<img>",

@@ -18,6 +18,7 @@ class TinyLfm2Vl(TinyFamily, name="lfm2_vl"):
         "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
+    needs_extra = True
     begin, adds_begin = "<|startoftext|>", True
     tokens = {
         "image_token": "<image>",

@@ -29,6 +29,7 @@ class TinyLlavaOnevision(TinyFamily, name="llava_onevision"):
         "{{ '<|im_end|>' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
+    needs_extra = True
     pad = "<|endoftext|>"
     tokens = {"image_token": "<image>", "video_token": "<video>"}
     words = ("<|im_start|>",)

@@ -14,6 +14,7 @@ class TinyMistral3(TinyFamily, name="mistral3"):
     """mistralai/Mistral-Small-3.1-24B-Instruct-2503; template and tokenizer write BOS."""
 
     template = TinyPixtral.template
+    needs_extra = True
     begin, adds_begin, end = "<s>", True, "</s>"
     tokens, words = TinyPixtral.tokens, TinyPixtral.words
 

@@ -27,6 +27,7 @@ class TinyPixtral(TinyFamily, name="pixtral"):
         "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{{ '[/INST]' }}"
         "{% else %}{{ m['content'][0]['text'] + eos_token }}{% endif %}{% endfor %}"
     )
+    needs_extra = True
     begin, adds_begin, end = "<s>", True, "</s>"
     tokens = {
         "image_token": "[IMG]",

@@ -45,6 +45,7 @@ class TinyQwen(TinyFamily):
     """
 
     template: ClassVar[str | None] = MESSAGES
+    needs_extra = True
     pad = "<|endoftext|>"
     tokens = {
         "image_token": "<|image_pad|>",

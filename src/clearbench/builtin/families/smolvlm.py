@@ -19,6 +19,7 @@ class TinySmolVLM(TinyFamily, name="smolvlm"):
     """HuggingFaceTB/SmolVLM2-500M-Video-Instruct."""
 
     template = "{{ '<|im_start|>' }}" + TURNS
+    needs_extra = True
     begin, end, pad = "<|im_start|>", "<end_of_utterance>", "<|im_end|>"
     tokens = TinyIdefics3.tokens
 
