@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from transformers import TrainingArguments
 
 from clearbench.batches.kind import Kind
 from clearbench.errors import ClearbenchError
@@ -25,6 +26,7 @@ from clearbench.processes import processes, whole
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.world import PARTS
 from clearbench.training.settings import TrainSettings
+from clearbench.training.trainer import UnlearningTrainer
 from clearbench.training.unlearn import unlearn
 
 #: Seconds; a busy machine is slow.
@@ -65,6 +67,10 @@ REFUSED: dict[str, tuple[str, dict[str, Any], bool]] = {
         "gradient_difference", {"penalty": {"strength": 0.1, "on": "theta"}}, True,
     ),
 }  # fmt: skip
+#: Kind of model, method and micro-batches of a process in `transformers.Trainer`.
+IN_TRAINER: list[tuple[Kind, str, int]] = [
+    ("language", "npo", 2), ("vision-language", "gradient_difference", 1),
+]  # fmt: skip
 History = list[dict[str, float]]
 
 
@@ -117,6 +123,22 @@ def saving(
     return history, made, {n: p.detach() for n, p in model.module.named_parameters()}
 
 
+def by_trainer(kind: Kind, name: str, accumulate: int, folder: Path) -> History:
+    """What `transformers.Trainer` logs of three steps of four rows, with all terms."""
+    model, shares = tiny_model(kind), accumulate * processes().num_processes
+    model.train_only(PARTS[kind])
+    args = TrainingArguments(
+        str(folder), max_steps=3, per_device_train_batch_size=4 // shares, learning_rate=3e-3,
+        gradient_accumulation_steps=accumulate, logging_steps=1, save_strategy="no",
+        report_to="none", use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    made = UnlearningTrainer(
+        model.module, args, dataset=tiny_dataset(), method=name, processing_class=model.processor
+    )
+    made.train()
+    return [entry for entry in made.state.log_history if "loss" in entry]
+
+
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
@@ -163,6 +185,9 @@ def work(out: Path) -> None:
         history, tensors = trained(case, sharded=form == "sharded")
         (out / f"{case}, {form}-{rank}.json").write_text(json.dumps(history), "utf-8")
         save_file(tensors, out / f"{case}, {form}-{rank}.safetensors")
+    for kind, name, accumulate in IN_TRAINER:
+        logged = by_trainer(kind, name, accumulate, out / "trainer")
+        (out / f"trainer {kind}-{rank}.json").write_text(json.dumps(logged), "utf-8")
     said = {expected: refusal(*about) for expected, about in REFUSED.items()}
     try:
         shard(tiny_model("vision-language"))
@@ -222,6 +247,18 @@ def test_two_processes_end_where_one_does(case: str, form: str, rank: int, share
     apart = torch.stack([(one[name] - both[name]).norm() for name in start]).norm()
     assert moved > 0.1
     assert apart < 1e-3 * moved
+
+
+@pytest.mark.parametrize(("kind", "name", "accumulate"), IN_TRAINER)
+def test_a_trainer_of_two_processes_logs_what_one_does(
+    kind: Kind, name: str, accumulate: int, shared: Path, tmp_path: Path
+) -> None:
+    """The first process logs for both."""
+    expected = by_trainer(kind, name, accumulate, tmp_path)
+    found = json.loads((shared / f"trainer {kind}-0.json").read_text("utf-8"))
+    assert {"loss", "loss_forget", "loss_retain", "grad_norm"} < {*found[0]}
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("rank", range(2))
