@@ -15,7 +15,7 @@ PACKAGE = "clearbench"
 ORDER = (
     "errors", "plugins", "writing", "storage", "processes", "quiet", "people", "data", "batches",
     "methods", "models", "training", "builtin", "evaluation", "attacks", "runs", "report", "audit",
-    "api", "testing", "catalogue", "doctor", "cli", "__main__",
+    "evidence", "api", "testing", "catalogue", "doctor", "cli", "__main__",
 )  # fmt: skip
 
 

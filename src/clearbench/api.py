@@ -32,9 +32,8 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.models.pictures import check_pictures
-from clearbench.runs.code import code_digests, modules_of
 from clearbench.runs.execute import Runtime
-from clearbench.runs.model_folder import ModelFolder
+from clearbench.runs.model_folder import model_folder, unlearning
 from clearbench.runs.recipe import Recipe, load_recipe
 from clearbench.runs.schema import Details, Results
 from clearbench.storage import new_folder
@@ -134,7 +133,8 @@ def unlearn(
         modality: Modalities to forget: `text`, `image`, `both`, or other names joined by `+`.
         settings: Training schedule.
         seed: Seed for the row order.
-        out: Folder for the model and, until it is finished, for checkpoints next to it.
+        out: Folder for the model and, until it is finished, for checkpoints next to it. Adapters
+            are merged into it, and stand in its folder `adapter` as well.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
         **hyperparameters: Hyper-parameters of the method.
     """
@@ -142,14 +142,7 @@ def unlearn(
     model, dataset = _model(model), load_dataset(dataset)
     schedule = settings or TrainSettings(steps=30)
     tracks, rows = parse_modalities(modality), dataset.for_kind(model.kind)
-    about = {
-        "command": "unlearn",
-        "method": method,
-        "hyperparameters": chosen.model_dump(mode="json"),
-        "code": code_digests(modules_of(chosen)),
-        "modality": modality,
-        "train": schedule.model_dump(mode="json"),
-    }
+    about = unlearning(chosen, modality, schedule)
 
     def train(changed: Model, checkpoints: Path | None) -> None:
         _unlearn.unlearn(
@@ -185,13 +178,7 @@ def _trained_copy(
         copied = model.duplicate()
         train(copied, None)
         return copied
-    decided = about | {
-        "seed": int(seed),
-        "model": model.fingerprint,
-        "dtype": str(model.core.dtype).removeprefix("torch."),
-        "data": dataset.fingerprint,
-    }
-    folder = ModelFolder(Path(out), decided)
+    folder = model_folder(out, about, model, dataset, seed)
     if folder.is_there():
         return folder.load(model)
     copied = model.duplicate()
