@@ -23,6 +23,7 @@ ROOMS = (
     ("runs", "recipe, stages, store, workers, results"),
     ("report", "tables, plots, one page"),
     ("audit", "what can be said of one model, in words"),
+    ("evidence", "what `clearbench unlearn` leaves beside a model"),
     ("cli", "one thin command per step"),
 )
 #: Stops of each way: the room and what happens there.

@@ -1,4 +1,4 @@
-"""Writes the JSON Schemas of `results.json` with `details.json`, and of `audit.json`.
+"""Writes the JSON Schemas of `results.json` with `details.json`, `audit.json`, `evidence.json`.
 
 python docs/write_schema.py
 """
@@ -11,11 +11,14 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from clearbench.audit.schema import Audit
+from clearbench.evidence.schema import Evidence
 from clearbench.runs.schema import Details, Results
+from clearbench.runs.stored import StoredFile
 from clearbench.storage import canonical_json
 
 FILE = Path(__file__).parent / "results.schema.json"
 AUDIT_FILE = Path(__file__).parent / "audit.schema.json"
+EVIDENCE_FILE = Path(__file__).parent / "evidence.schema.json"
 
 
 def json_schema() -> dict[str, Any]:
@@ -34,14 +37,29 @@ def json_schema() -> dict[str, Any]:
 
 def audit_schema() -> dict[str, Any]:
     """Makes the schema of an `audit.json`."""
+    return _schema(Audit, "audit")
+
+
+def evidence_schema() -> dict[str, Any]:
+    """Makes the schema of an `evidence.json`."""
+    return _schema(Evidence, "evidence")
+
+
+def _schema(content: type[StoredFile], name: str) -> dict[str, Any]:
+    """Makes the schema of a file that holds one class.
+
+    Args:
+        content: Class.
+        name: Name of the file.
+    """
     _, definitions = models_json_schema(
-        [(Audit, "validation")],
-        title="clearbench audit",
-        description="audit.json. Numbers are finite.",
+        [(content, "validation")],
+        title=f"clearbench {name}",
+        description=f"{name}.json. Numbers are finite.",
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$ref": "#/$defs/Audit",
+        "$ref": f"#/$defs/{content.__name__}",
         **definitions,
     }
 
@@ -50,6 +68,7 @@ def main() -> None:
     """Writes the files."""
     FILE.write_text(canonical_json(json_schema()), encoding="utf-8")
     AUDIT_FILE.write_text(canonical_json(audit_schema()), encoding="utf-8")
+    EVIDENCE_FILE.write_text(canonical_json(evidence_schema()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ PACKAGE = "clearbench"
 ORDER = (
     "errors", "plugins", "writing", "storage", "processes", "devices", "quiet", "people", "data",
     "batches", "methods", "models", "training", "builtin", "evaluation", "attacks", "runs",
-    "report", "audit", "api", "benchmark", "testing", "catalogue", "doctor", "cli", "__main__",
+    "report", "audit", "evidence", "api", "benchmark", "testing", "catalogue", "doctor", "cli",
+    "__main__",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ _PUBLIC = {
     "Batch": "batches.batch",
     "ClearbenchError": "errors",
     "Dataset": "data.dataset",
+    "Evidence": "evidence.schema",
     "Example": "data.example",
     "Method": "methods.base",
     "Metric": "evaluation.metric",
@@ -40,6 +41,7 @@ _PUBLIC = {
     "run_recipe": "benchmark",
     "score": "api",
     "unlearn": "api",
+    "unlearn_with_evidence": "evidence.run",
 }
 __all__ = sorted([*_PUBLIC, "__version__"])
 

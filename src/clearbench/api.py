@@ -33,8 +33,7 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
 from clearbench.models.objects import in_form_of, refuse_object, wrapped
 from clearbench.models.pictures import check_pictures
-from clearbench.runs.code import code_digests, modules_of
-from clearbench.runs.model_folder import ModelFolder
+from clearbench.runs.model_folder import model_folder, unlearning
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
 from clearbench.training.checks import check_seed
@@ -145,7 +144,8 @@ def unlearn(
             classifier.
         settings: Training schedule as an object; beside it `parameters` are the method's alone.
         seed: Seed for the row order.
-        out: Folder for the model and, until it is finished, for checkpoints next to it.
+        out: Folder for the model and, until it is finished, for checkpoints next to it. Adapters
+            are merged into it, and stand in its folder `adapter` as well.
         on_step: Function called with (steps done, steps in all, losses by term) after each step.
         device: Device to train on, as for `finetune`.
         **parameters: Fields of `TrainSettings`, such as `steps` (30 by default), `learning_rate`
@@ -171,14 +171,7 @@ def unlearn(
     tracks = parse_modalities(modality)
     with wrapped(model, tokenizer, processor) as original:
         schedule = fitted(schedule, original) if settings is None else settings
-        about = {
-            "command": "unlearn",
-            "method": method,
-            "hyperparameters": chosen.model_dump(mode="json"),
-            "code": code_digests(modules_of(chosen)),
-            "modality": modality,
-            "train": schedule.model_dump(mode="json"),
-        }
+        about = unlearning(chosen, modality, schedule)
 
         def train(changed: Model, checkpoints: Path | None) -> None:
             known, saved = rows.for_kind(changed.kind), {"checkpoints": checkpoints}
@@ -215,13 +208,7 @@ def _trained_copy(
         copied.module.to(place)
         train(copied, None)
         return copied
-    decided = about | {
-        "seed": int(seed),
-        "model": model.fingerprint,
-        "dtype": str(model.core.dtype).removeprefix("torch."),
-        "data": dataset.fingerprint,
-    }
-    folder = ModelFolder(Path(out), decided)
+    folder = model_folder(out, about, model, dataset, seed)
     if folder.is_there():
         return folder.load(model)
     copied = model.duplicate()

@@ -18,6 +18,8 @@ NOTHING = "answers nothing, about anybody"
 TRACE = "leaves a trace"
 NONE = "no evidence of knowledge"
 OPEN = "cannot be concluded"
+#: Beginning of a sentence on attacks that were not made.
+NOT_TRIED = "Not tried:"
 
 
 def conclude(evidence: Evidence, findings: Sequence[Finding]) -> Finding:
@@ -233,4 +235,4 @@ def _not_attacked(evidence: Evidence) -> Iterator[str]:
         if made.reason and made.reason not in (NO_STRANGERS, NOT_THERE):
             reasons.setdefault(made.reason, []).append(made.title)
     for reason, titles in reasons.items():
-        yield f"Not tried: {', '.join(titles)} ({reason})."
+        yield f"{NOT_TRIED} {', '.join(titles)} ({reason})."

@@ -17,8 +17,9 @@ from clearbench.cli.ratings import trust
 from clearbench.cli.recipes import demo, report, run, view
 from clearbench.cli.runs import runs_best, runs_list, runs_prune, runs_show, runs_verify
 from clearbench.cli.scores import score
-from clearbench.cli.steps import build, evaluate, finetune, unlearn
+from clearbench.cli.steps import build, evaluate, finetune
 from clearbench.cli.stopping import Stopped, flush, show_anything, stopping
+from clearbench.cli.unlearning import unlearn
 from clearbench.errors import ClearbenchError
 from clearbench.quiet import quiet_libraries
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Device, Dtype, Json, Out, Plugins, load_plugins
 from clearbench.cli.output import check_writable
+from clearbench.cli.progress import stepwise
 from clearbench.errors import RecipeError, StorageError
 from clearbench.storage import check_free
-
-if TYPE_CHECKING:
-    from clearbench.attacks.base import OnProgress
 
 
 def audit(
@@ -98,20 +94,3 @@ def audit(
         typer.echo(json.dumps(found.json_value(), indent=1, allow_nan=False))
         return
     print_audit(found, Console(), None if out is None else out / PAGE)
-
-
-@contextmanager
-def stepwise() -> Iterator[OnProgress]:
-    """Shows what is done, one line a step; silent when not on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
-        line = shown.add_task("", total=None)
-
-        def advance(doing: str, done: int, total: int) -> None:
-            shown.update(line, description=doing, completed=done, total=total)
-
-        yield advance

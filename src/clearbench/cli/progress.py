@@ -21,3 +21,17 @@ def progress(doing: str) -> Iterator[Callable[..., None]]:
             shown.update(line, completed=done, total=total)
 
         yield advance
+
+
+@contextmanager
+def stepwise() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows what is done, one line a step; silent when not on a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        line = shown.add_task("", total=None)
+
+        def advance(doing: str, done: int, total: int) -> None:
+            shown.update(line, description=doing, completed=done, total=total)
+
+        yield advance

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearbench.cli.audits import stepwise
 from clearbench.cli.options import Json, Plugins, Store, load_plugins
 from clearbench.cli.output import say, show_table
+from clearbench.cli.progress import stepwise
 
 if TYPE_CHECKING:
     from clearbench.evaluation.trust import Trust

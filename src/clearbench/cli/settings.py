@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clearbench.cli.output import say
 from clearbench.errors import RecipeError, did_you_mean
 
-if TYPE_CHECKING:
-    from clearbench.training.settings import TrainSettings
+#: Steps of unlearning where nothing else is said.
+STEPS = 30
 
 
 def assignments(option: str, pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def training_settings(pairs: Sequence[str] | None, **defaults: Any) -> dict[str,
 
 def method_settings(
     name: str, training: Sequence[str] | None, own: Sequence[str] | None
-) -> tuple[TrainSettings, dict[str, Any]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parses and checks the settings of unlearning by one method.
 
     Args:
@@ -77,7 +77,7 @@ def method_settings(
         own: Values of `--hyper`.
 
     Returns:
-        Training settings, and hyper-parameters by name.
+        Training settings that were given, and hyper-parameters, by name.
 
     Raises:
         RecipeError: A name is unknown, belongs to the other option, or a value is out of range.
@@ -97,4 +97,5 @@ def method_settings(
         hint = did_you_mean(key, {*TrainSettings.model_fields, *known})
         raise RecipeError(f"unknown setting '{key}'; {hint}", "--set", "correct its name")
     named_method(name, parameters, "--set {}={}")
-    return TrainSettings.of(**{"steps": 30, **settings}), parameters
+    TrainSettings.of(**{"steps": STEPS, **settings})
+    return settings, parameters

@@ -1,4 +1,4 @@
-"""Commands for single steps: make people, teach, unlearn, measure."""
+"""Commands for single steps: make people, teach, measure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Device, Dtype, Plugins, load_plugins
 from clearbench.cli.output import check_writable, say, show_table
 from clearbench.cli.progress import progress
-from clearbench.cli.settings import method_settings, one_method, training_settings
+from clearbench.cli.settings import training_settings
 from clearbench.errors import RecipeError
 from clearbench.storage import check_free, is_finished, new_folder
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from clearbench.data.dataset import Dataset
     from clearbench.models.base import Model
 
-_UNCHANGED_WEIGHTS = (
-    "the weights are unchanged: a guard lies beside them in the folder, and only clearbench "
-    "applies it (GUARD.txt)"
-)
 _CONTROLS = ("blank", "shuffled")
 
 
@@ -98,72 +94,6 @@ def _model(
     model = builtin_model(kind, [dataset.names[person] for person in people], device=device)
     model.module.to(data_type(dtype))
     return model
-
-
-def unlearn(
-    model: Annotated[str, typer.Option(help="The original: a folder or hub id.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the model.")],
-    data: Data = None,
-    forget: Forget = None,
-    retain: Retain = None,
-    images: Images = None,
-    method: Annotated[str, typer.Option(help="One method of `clearbench list methods`.")] = "npo",
-    modality: Annotated[str | None, typer.Option(help="text, image or both")] = None,
-    seed: int = 0,
-    set: Annotated[
-        list[str] | None, typer.Option(help="Training field=value, such as steps=30.")
-    ] = None,
-    hyper: Annotated[
-        list[str] | None, typer.Option(help="The method's own hyper-parameter=value.")
-    ] = None,
-    plugin: Plugins = None,
-    dtype: Dtype = "float32",
-    device: Device = "auto",
-    base: Base = None,
-) -> None:
-    """Removes people from a model."""
-    from clearbench import api
-    from clearbench.data.modality import spell_modalities
-    from clearbench.models.load import load_model
-
-    load_plugins(plugin)
-    name = one_method(method)
-    training, own = method_settings(name, set, hyper)
-    check_writable(out)
-    dataset = chosen_dataset("unlearn", data, forget, retain, images)
-    if not dataset.training.get("forget"):
-        raise RecipeError(
-            "nobody is to be forgotten",
-            str(data or retain),
-            'give --forget FILE, or rows with "split": "forget"',
-        )
-    tracks = {row.track for row in dataset.train_rows("forget")}
-    chosen = modality or spell_modalities(tracks)
-    there = is_finished(out)
-    with progress("forgetting") as on_step:
-        unlearned = api.unlearn(
-            load_model(model, dtype=dtype, base=base, device=device),
-            dataset,
-            name,
-            chosen,
-            settings=training,
-            seed=seed,
-            out=out,
-            on_step=on_step,
-            **own,
-        )
-    rows = {part: len(dataset.training.get(part, ())) for part in ("forget", "retain")}
-    say(
-        f"{name} on {chosen}, seed {seed}: {rows['forget']} rows to forget, "
-        f"{rows['retain']} to keep",
-        f"{'was there already, nothing was done' if there else 'saved to'}: {out}",
-    )
-    if unlearned.guards:
-        say(_UNCHANGED_WEIGHTS)
-    say(
-        "not measured: whether anything was forgotten, and what else was lost. `clearbench "
-        "evaluate` asks the questions; a verdict needs a model never taught these rows"
-    )
 
 
 def evaluate(

@@ -158,6 +158,11 @@ def save_module(module: Any, folder: Path) -> None:
     module.save_pretrained(folder, **options)
 
 
+def is_adapted(model: Model) -> bool:
+    """Whether a model has adapters that are not merged."""
+    return isinstance(model.module, PeftModel)
+
+
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds adapters alone."""
     return (folder / "adapter_config.json").is_file()

@@ -4,16 +4,69 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clearbench.data.dataset import Dataset
 from clearbench.errors import StorageError
-from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters, name_base
+from clearbench.methods.base import Method
+from clearbench.models.adapters import (
+    is_adapted,
+    is_adapter,
+    load_adapter,
+    merge_adapters,
+    name_base,
+)
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.processes import processes
+from clearbench.runs.code import code_digests, modules_of
 from clearbench.storage import MANIFEST, about, canonical_json, content_hash, damage, new_folder
+from clearbench.training.settings import TrainSettings
+
+#: Folder of the adapter, in that of the model into which it is merged.
+ADAPTER = "adapter"
+#: What writes more into a folder; None in a process that does not write.
+Also = Callable[[Path | None], None]
+
+
+def unlearning(chosen: Method, modality: str, train: TrainSettings) -> dict[str, Any]:
+    """Returns what decides a model that unlearned, besides the model and the data before it."""
+    return {
+        "command": "unlearn",
+        "method": chosen.name,
+        "hyperparameters": chosen.model_dump(mode="json"),
+        "code": code_digests(modules_of(chosen)),
+        "modality": modality,
+        "train": train.model_dump(mode="json"),
+    }
+
+
+def model_folder(
+    out: str | Path, about: dict[str, Any], model: Model, dataset: Dataset, seed: int
+) -> ModelFolder:
+    """Names the folder of what becomes of a model, and all that decides it.
+
+    Args:
+        out: Path of the folder.
+        about: Command and settings.
+        model: Model before it.
+        dataset: Rows.
+        seed: Seed.
+    """
+    return ModelFolder(
+        Path(out),
+        about
+        | {
+            "seed": int(seed),
+            "model": model.fingerprint,
+            "dtype": str(model.core.dtype).removeprefix("torch."),
+            "data": dataset.fingerprint,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -62,20 +115,31 @@ class ModelFolder:
         load_adapter(adapted, self.out)
         return adapted
 
-    def save(self, model: Model, base: str | None) -> None:
+    def save(self, model: Model, base: str | None, also: Also | None = None) -> None:
         """Writes the model by the main process of a launch; the others wait for it.
 
+        Adapters are merged into the weights, in place, and are written beside them as well; on
+        quantised weights, which cannot take them without loss, they are written alone.
+
         Args:
-            model: Model whose adapters are written alone where their base can be loaded again, and
-                merged into the weights elsewhere.
+            model: Model.
             base: Where the weights under the adapters can be loaded from; None for nowhere.
+            also: Function called by every process before the folder counts as finished, with its
+                temporary place in the main one, to write more into it.
         """
-        if base is None:
-            merge_adapters(model)
+        adapted, main = is_adapted(model), processes().is_main_process
+        whole = base is None or not getattr(model.core, "is_quantized", False)
         name_base(model, base)
-        if processes().is_main_process:
-            with new_folder(self.out, self.about) as folder:
+        with new_folder(self.out, self.about) if main else nullcontext() as folder:
+            if folder is not None and adapted and whole and base is not None:
+                model.save(folder / ADAPTER)
+            if whole:
+                merge_adapters(model)
+            if folder is not None:
                 model.save(folder)
+            if also is not None:
+                also(folder)
+        if main:
             self.forget_checkpoints()
         processes().wait_for_everyone()
 

@@ -1,0 +1,1 @@
+"""What `clearbench unlearn` leaves beside a model: what it knew, what it says now, what is open."""
