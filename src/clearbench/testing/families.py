@@ -100,7 +100,10 @@ class FamilyBench:
 
     def trained(self, **settings: Any) -> Model:
         """Teaches a copy of the model for three steps."""
-        return api.finetune(copied(self.model), self.data, **_schedule(settings).model_dump())
+        taught: Model = api.finetune(
+            copied(self.model), self.data, **_schedule(settings).model_dump()
+        )
+        return taught
 
 
 def _rows(person: int) -> tuple[Example, ...]:
