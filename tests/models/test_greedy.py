@@ -86,3 +86,22 @@ def test_answers_come_back_in_the_order_of_their_questions() -> None:
     limits = [1, 6, 2, 6, 3]
     cut = [model.generate([row], limit)[0] for row, limit in zip(rows, limits, strict=True)]
     assert model.generate(rows, limits) == cut != alone
+
+
+@pytest.mark.parametrize(("factor", "used"), [(1.0, True), (1.001, False)])
+def test_equal_tokens_are_not_enough_for_our_own_decoding(
+    factor: float, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Qwen-VL with positions of plain text: other logits, which may well be largest alike."""
+    model: Any = taught("language").duplicate()
+    plain = model._greedy
+
+    def greedy(batch: Any, limits: Any, steps: list[Tensor]) -> list[list[int]]:
+        answers: list[list[int]] = plain(batch, limits, steps)
+        steps[:] = [logits * factor for logits in steps]
+        return answers
+
+    monkeypatch.setattr(model, "_greedy", greedy)
+    rows = [item(row) for row in tiny_dataset().train_rows("forget") if row.media is None]
+    model.generation_groups(rows)
+    assert model.shortcuts.own_decoding == {"text": used}

@@ -66,6 +66,26 @@ def test_what_fits_is_left_as_it_was(kind: str) -> None:
     assert model.fingerprint == before and model.forwards == 0
 
 
+@pytest.mark.parametrize(
+    ("asking", "told"),
+    [
+        ("<assistant>", None),
+        ("<assistant> ", "ends in '', as a finished turn; the template asks with ' '"),
+    ],
+)
+def test_doctor_says_where_a_template_asks_with_something_else(
+    asking: str, told: str | None
+) -> None:
+    model = tiny_model("language")
+    template = model.processor.chat_template
+    ending = "{% if add_generation_prompt %}<assistant>{% endif %}"
+    assert template.endswith(ending)
+    new = "{% if add_generation_prompt %}{{ '" + asking + "' }}{% endif %}"
+    model.processor.chat_template = template.removesuffix(ending) + new
+    found = [value for what, value in examine(model) if what == "prompt"]
+    assert found[1:] == ([] if told is None else [told])
+
+
 def test_doctor_finds_nothing_wrong_with_a_whole_model(tmp_path: Path) -> None:
     model = tiny_model("vision-language")
     assert not [value for what, value in examine(model) if what == PROBLEM]

@@ -15,7 +15,7 @@ from clearbench.methods.base import method
 from clearbench.methods.guard import FittedGuard, Guard, as_tensor
 from clearbench.models.encoding import _size
 from clearbench.models.guards import load_guards, save_guards
-from clearbench.models.positions import attention_window, position_limit
+from clearbench.models.positions import attention_window, only_attends, position_limit
 from clearbench.testing import tiny_model
 
 
@@ -57,6 +57,21 @@ def test_positions_are_stretched_from_where_they_were_trained(
 )
 def test_the_shortest_window_counts(windows: dict[str, Any], shortest: int | None) -> None:
     assert attention_window(SimpleNamespace(**windows)) == shortest
+
+
+@pytest.mark.parametrize(
+    ("layers", "only"),
+    [
+        (None, True),
+        ([], True),
+        (["full_attention", "sliding_attention"], True),
+        (["chunked_attention"], True),
+        (["conv", "full_attention"], False),
+        (["linear_attention", "full_attention"], False),
+    ],
+)
+def test_only_layers_of_attention_read_branches(layers: list[str] | None, only: bool) -> None:
+    assert only_attends(SimpleNamespace(layer_types=layers)) == only
 
 
 def guard(words: str) -> FittedGuard:
