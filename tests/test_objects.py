@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from clearbench import api
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.data.dataset import Dataset
 from clearbench.errors import ClearbenchError
 from clearbench.models.adapters import merge_adapters

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearbench.api import run_recipe
+from clearbench.benchmark import run_recipe
 from clearbench.runs.recipe import dump_recipe, load_recipe
 from clearbench.runs.schema import read_results
 from clearbench.testing import tiny_model

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from clearbench.runs.recipe import builtin_recipes
+from clearbench.runs.recipe_file import builtin_recipes
 
 
 def test_every_table_names_a_recipe_and_a_number_a_column(

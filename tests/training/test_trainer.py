@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import TrainerCallback, TrainingArguments
 
-from clearbench.batches.items import Kind
+from clearbench.batches.kind import Kind
 from clearbench.data.modality import parse_modalities
 from clearbench.errors import ClearbenchError, DataError, RecipeError
 from clearbench.methods.base import method, methods
