@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from clearbench.attacks.point import Point
 from clearbench.evaluation.score import Score
 from clearbench.methods.base import METHODS
+from clearbench.report.colours import colours
 from clearbench.report.measures import metric_words
-from clearbench.report.svg import colours
 from clearbench.report.words import label
 from clearbench.runs.schema import Results, Row, read_results
 from clearbench.runs.wording import wording

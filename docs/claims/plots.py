@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from claims.figures import FORGOTTEN, Measured, Setting, name_of, scientific
 from claims.rules import DESTROYERS, FORGETS, KEEPS
-from clearbench.report.svg import GOLD, ORIGINAL, PALETTE
+from clearbench.report.colours import GOLD, ORIGINAL, PALETTE
 
 #: Light colours of the report's page.
 INK, MUTED, LINE, PAPER = "#1b1e23", "#666d78", "#d9d9d3", "#ffffff"

@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 #: Libraries that take seconds and hundreds of megabytes to load.
-HEAVY = ("torch", "transformers", "pandas", "scipy", "sklearn", "nltk", "datasets", "peft")
+HEAVY = (
+    *("torch", "transformers", "pandas", "scipy", "sklearn", "nltk", "datasets", "peft"),
+    "matplotlib",
+)
 #: Calls the command line with each list of words; prints, by command, what has been loaded by then.
 PROGRAM = """
 import json, sys

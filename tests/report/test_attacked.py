@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from clearbench.report.attacked import attacked
+from clearbench.report.colours import colours
 from clearbench.report.groups import groups
 from clearbench.report.html import render
-from clearbench.report.svg import colours
 from clearbench.report.tables import methods
 from clearbench.report.vision_track import VISION_TRACK
 from clearbench.runs.schema import Details, Results

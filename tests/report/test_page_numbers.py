@@ -13,6 +13,7 @@ from rich.console import Console
 from clearbench.report import html, words
 from clearbench.report.answers import answered_questions
 from clearbench.report.benchmark import least
+from clearbench.report.colours import colours
 from clearbench.report.curves import ks_note
 from clearbench.report.groups import Group, groups
 from clearbench.report.html import PAGE, _spot
@@ -21,7 +22,6 @@ from clearbench.report.refresh import refresh_page
 from clearbench.report.rows import Cell, TableRow, columns, interval, main_table
 from clearbench.report.sections import section
 from clearbench.report.summary import _judged, plain, print_summary
-from clearbench.report.svg import colours
 from clearbench.report.tables import methods
 from clearbench.report.tradeoff import _place
 from clearbench.runs.schema import Details, Results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clearbench.report.panel import Panel, even_ticks
+from clearbench.report.panel import Panel, even_ticks, round_places, wider
 
 
 def panel() -> Panel:
@@ -39,10 +39,9 @@ def test_steps_are_level_up_to_the_next_point() -> None:
 def test_ticks_stand_on_the_axes() -> None:
     figure = panel().svg([(5, "five")], [(0.5, "half")])
     assert figure.startswith('<svg viewBox="0 0 130 70"')
-    assert '<text x="70" y="67">five</text>' in figure and "M70 55v3" in figure
-    assert (
-        '<text x="13.5" y="32.8" text-anchor="end">half</text>' in figure and "M20 30h-3" in figure
-    )
+    assert '<text x="70" y="67" text-anchor="middle">five</text>' in figure
+    assert '<text x="13.5" y="32.8" text-anchor="end">half</text>' in figure
+    assert "M70 55v3" in figure and "M20 30h-3" in figure
     assert '<svg x="20" y="5" width="100" height="50">' in figure, "lines end at the axes"
     assert "M20 5v50h100" in figure
 
@@ -59,3 +58,34 @@ def test_ticks_stand_on_the_axes() -> None:
 )
 def test_numbers_have_the_decimals_of_the_finest(places: list[float], texts: list[str]) -> None:
     assert [text for _, text in even_ticks(places, (-5, 10))] == texts
+
+
+@pytest.mark.parametrize(
+    ("within", "most", "whole", "places"),
+    [
+        ((0.0, 1.0), 5, False, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        ((-0.3, 9.0), 4, False, [0.0, 2.5, 5.0, 7.5]),
+        ((0.5, 3.1), 4, True, [1.0, 2.0, 3.0]),
+        ((-1050.0, 1.0), 3, False, [-1000.0, -500.0, 0.0]),
+    ],
+)
+def test_ticks_are_few_and_round(
+    within: tuple[float, float], most: int, whole: bool, places: list[float]
+) -> None:
+    assert round_places(within, most, whole=whole) == pytest.approx(places)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "share", "found"),
+    [([0.0, 10.0], 0.1, (-1.0, 11.0)), ([4.0], 0.1, (3.8, 4.2)), ([0.0], 0.1, (-0.05, 0.05))],
+)
+def test_a_range_has_room_and_is_never_empty(
+    numbers: list[float], share: float, found: tuple[float, float]
+) -> None:
+    assert wider(numbers, share) == pytest.approx(found)
+
+
+def test_words_are_text_wherever_they_stand() -> None:
+    drawn = panel()
+    drawn.words(1, 2, "<b>")
+    assert "<b>" not in drawn.svg([(1, "<b>")], []) and drawn.svg([], []).count("&lt;b&gt;") == 1

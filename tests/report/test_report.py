@@ -307,7 +307,7 @@ def test_names_are_not_typeset_as_formulas(few: Json, details: Json) -> None:
     few["rows"][-1]["method"] = r"$\nonsense$"
     assert (
         r"$\nonsense$"
-        in render(*checked(few, details)).split('id="tradeoff"')[1].split("</svg>")[0]
+        in render(*checked(few, details)).split('id="tradeoff"')[1].split("</figure>")[0]
     )
 
 

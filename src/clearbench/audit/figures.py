@@ -10,7 +10,8 @@ from matplotlib.ticker import FuncFormatter
 
 from clearbench.audit.schema import AttackCurve, Number
 from clearbench.evaluation.score import Score
-from clearbench.report.svg import GOLD, INK, LINE, MUTED, ORIGINAL, PALETTE, STYLE, finish, new_axes
+from clearbench.report.colours import GOLD, ORIGINAL, PALETTE
+from clearbench.report.svg import INK, LINE, MUTED, STYLE, finish, new_axes
 
 #: Numbers that a figure shows at most: those of the strongest attacks come first.
 MOST = 12

@@ -19,8 +19,8 @@ from clearbench.audit.schema import (
     Topic,
 )
 from clearbench.report.answers import SPLITS, marked
+from clearbench.report.colours import GOLD, ORIGINAL, PALETTE
 from clearbench.report.page import inline, templates
-from clearbench.report.svg import GOLD, ORIGINAL, PALETTE
 from clearbench.storage import write_bytes
 
 PAGE = "audit.html"

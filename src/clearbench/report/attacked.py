@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
-from clearbench.attacks.point import Point
 from clearbench.evaluation.description import Description
 from clearbench.evaluation.score import Score
 from clearbench.report.groups import Group, run_label
 from clearbench.report.measures import measure, metric_words
-from clearbench.report.svg import LINE, MUTED, STYLE, finish, new_axes
+from clearbench.report.panel import Panel, even_ticks, round_places, wider
 from clearbench.report.vision_track import VISION_TRACK
 from clearbench.runs.schema import AnyRow, Results, Row
 
@@ -152,76 +149,66 @@ def _title(key: str, known: Mapping[str, Description], number: str) -> str:
     return f"{title.split(':')[0]} ({track}){shown}"
 
 
-def _line(row: AnyRow, palette: Mapping[str, str]) -> dict[str, Any]:
-    dashes = {"original": (4, 2), "gold": (1, 0)}.get(row.method, (1, 0))
+def _style(row: AnyRow, palette: Mapping[str, str]) -> str:
     width = 2.2 if row.method in ("gold", "original") else 1.4
-    return {"color": palette[row.method], "lw": width, "dashes": dashes}
+    dashes = f";stroke-dasharray:{4 * width:g} {2 * width:g}" if row.method == "original" else ""
+    return f"stroke:{palette[row.method]};stroke-width:{width:g}{dashes}"
 
 
 def _levels(key: str, rows: Sequence[Row], palette: Mapping[str, str]) -> str:
     """Draws what each model knows of the forgotten people at every level of an attack."""
-    with mpl.rc_context(STYLE):
-        axes = new_axes(300, 200, (34, 46, 8, 8))
-        levels = next(
-            (
-                [point.level for point in row.attack_curves[key]]
-                for row in rows
-                if key in row.attack_curves
-            ),
-            [],
-        )
-        for row in rows:
-            points: Sequence[Point] = row.attack_curves.get(key, ())
-            places = [levels.index(point.level) for point in points if point.level in levels]
-            values = [point.value.value for point in points if point.level in levels]
-            axes.plot(places, values, marker="o", ms=3, **_line(row, palette))
-        axes.set_xticks(range(len(levels)), levels)
-        if len(levels) > _LEVELS_IN_A_ROW:
-            axes.tick_params(axis="x", rotation=30)
-            for label in axes.get_xticklabels():
-                label.set_horizontalalignment("right")
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel("probability of the truth")
-        return finish(axes, f"levels {key} " + " ".join(row.id for row in rows))
+    found = {row.id: row.attack_curves[key] for row in rows if key in row.attack_curves}
+    levels = [point.level for point in next(iter(found.values()), ())]
+    lines = {
+        id: [(levels.index(p.level), p.value.value) for p in points if p.level in levels]
+        for id, points in found.items()
+    }
+    values = [value for points in lines.values() for _, value in points]
+    panel = Panel(
+        (216, 144),
+        (30, 33, 6, 6),
+        wider(range(len(levels)), 0.05),
+        (0.0, wider(values, 0.05)[1]),
+        names=("", "probability of the truth"),
+        aslant=len(levels) > _LEVELS_IN_A_ROW,
+    )
+    for row in rows:
+        points = lines.get(row.id, [])
+        panel.line(points, _style(row, palette))
+        panel.dots(points, palette[row.method])
+    return panel.svg(list(enumerate(levels)), even_ticks(round_places(panel.y, 5), panel.y))
 
 
 def _rates(key: str, rows: Sequence[Row], palette: Mapping[str, str]) -> str:
     """Draws rates of true positives over those of false ones, both in logarithms."""
-    with mpl.rc_context(STYLE):
-        axes = new_axes(300, 240, (40, 38, 8, 8))
-        axes.plot([1e-3, 1], [1e-3, 1], color=LINE, lw=1)
-        for row in rows:
-            if key in row.attack_drawings:
-                drawing = row.attack_drawings[key]
-                axes.plot(drawing.false_positives, drawing.true_positives, **_line(row, palette))
-        _log_axes(axes)
-        return finish(axes, f"rates {key} " + " ".join(row.id for row in rows))
+    names = ("false positives", "true positives")
+    panel = Panel((216, 173), (34, 30, 6, 6), (-3.0, 0.0), (-3.0, math.log10(1.1)), names)
+    panel.line([(-3, -3), (0, 0)], "stroke:var(--line);stroke-width:1")
+    for row in rows:
+        if key in row.attack_drawings:
+            drawing = row.attack_drawings[key]
+            rates = zip(drawing.false_positives, drawing.true_positives, strict=True)
+            logs = [(_log(false), _log(true)) for false, true in rates]
+            panel.line(logs, _style(row, palette))
+    powers = [(place, f"{10.0**place:g}") for place in (-3, -2, -1, 0)]
+    return panel.svg(powers, powers)
 
 
-def _log_axes(axes: Axes) -> None:
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(1e-3, 1)
-    axes.set_ylim(1e-3, 1.1)
-    axes.set_xlabel("false positives")
-    axes.set_ylabel("true positives")
-    axes.minorticks_off()
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+def _log(rate: float) -> float:
+    """Computes the logarithm of a rate; of 0 one that is far below the figure."""
+    return math.log10(max(rate, 1e-9))
 
 
 def _images(key: str, rows: Sequence[Row], palette: Mapping[str, str]) -> str:
     """Draws, for each run, how many images are decided rightly under so many of the models."""
-    with mpl.rc_context(STYLE):
-        axes = new_axes(300, 240, (40, 38, 8, 8))
-        axes.axvline(0.5, color=MUTED, lw=0.8, dashes=(2, 2))
-        for row in rows:
-            if key in row.attack_drawings:
-                shares = sorted(row.attack_drawings[key].right_by_image)
-                heights = [(place + 1) / len(shares) for place in range(len(shares))]
-                axes.step(shares, heights, where="post", **_line(row, palette))
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1.02)
-        axes.set_xlabel("share of models under which it is decided rightly")
-        axes.set_ylabel("share of images")
-        return finish(axes, f"images {key} " + " ".join(row.id for row in rows))
+    names = ("share of models under which it is decided rightly", "share of images")
+    panel = Panel((216, 173), (34, 30, 6, 6), (0.0, 1.0), (0.0, 1.02), names)
+    panel.line([(0.5, 0), (0.5, 1.02)], "stroke:var(--muted);stroke-width:.8;stroke-dasharray:2 2")
+    for row in rows:
+        if key in row.attack_drawings:
+            shares = sorted(row.attack_drawings[key].right_by_image)
+            heights = [(place + 1) / len(shares) for place in range(len(shares))]
+            if shares:
+                panel.steps(list(zip(shares, heights, strict=True)), _style(row, palette))
+    fifths = even_ticks([0, 0.2, 0.4, 0.6, 0.8, 1], (0.0, 1.0))
+    return panel.svg(fifths, fifths)

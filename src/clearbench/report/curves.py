@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from clearbench.report.groups import Group
-from clearbench.report.panel import Panel, Range, even_ticks
+from clearbench.report.panel import Panel, Range, even_ticks, round_places, wider
 from clearbench.runs.schema import AnyRow, Details, Row
 
 #: Truth ratios at which there may be a tick.
@@ -81,23 +80,16 @@ def training_curve(run: Row | None, palette: dict[str, str]) -> str | None:
     forget = _curve((point.step, point.value("forget")) for point in run.curve)
     retain = _curve((point.step, point.value("retain")) for point in run.curve)
     steps, losses = ([point[place] for point in (*forget, *retain)] for place in (0, 1))
-    panel = Panel((147, 98), (23, 17.3, 4.5, 5.8), _wider(steps, 0.05), _wider(losses, 0.12))
+    panel = Panel((147, 98), (23, 17.3, 4.5, 5.8), wider(steps, 0.05), wider(losses, 0.12))
     panel.line(retain, "stroke:var(--muted);stroke-width:1.2;stroke-dasharray:3.6 2.4")
     colour = f"stroke:{palette[run.method]}"
     panel.line(forget, f"{colour};stroke-width:1.8")
     if run.status == "diverged" and forget:
         panel.cross(*forget[-1], f"{colour};stroke-width:2")
-    across = MaxNLocator(4, integer=True).tick_values(*panel.x)
-    upwards = MaxNLocator(4).tick_values(*panel.y)
+    across = round_places(panel.x, 4, whole=True)
+    upwards = round_places(panel.y, 4)
     return panel.svg(even_ticks(across, panel.x), even_ticks(upwards, panel.y))
 
 
 def _curve(points: Iterable[tuple[int, float | None]]) -> list[tuple[float, float]]:
     return [(step, value) for step, value in points if value is not None]
-
-
-def _wider(numbers: Sequence[float], share: float) -> Range:
-    """Computes a range with room on both sides, which is not empty."""
-    low, high = min(numbers, default=0.0), max(numbers, default=1.0)
-    room = share * (high - low) or 0.05 * (abs(low) or 1.0)
-    return low - room, high + room

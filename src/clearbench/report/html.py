@@ -14,6 +14,7 @@ from clearbench.data.modality import modalities
 from clearbench.evaluation.verdict.words import basis, subject
 from clearbench.report import tables, words
 from clearbench.report.answers import SPLITS, answered_questions
+from clearbench.report.colours import colours
 from clearbench.report.groups import groups, settings_line
 from clearbench.report.measures import failed_metrics, measure
 from clearbench.report.page import inline, templates
@@ -21,7 +22,6 @@ from clearbench.report.private import image, public_facts, without_paths
 from clearbench.report.ranks import rank_table
 from clearbench.report.scores import glossary
 from clearbench.report.sections import Section, section
-from clearbench.report.svg import colours
 from clearbench.report.wording import wording_of
 from clearbench.runs.files import PAGE
 from clearbench.runs.schema import Details, Results, Wording, read_details, read_results

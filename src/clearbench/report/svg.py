@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -12,12 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-#: Okabe and Ito's colours, then Tol's: distinct under every common kind of colour vision.
-PALETTE = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"),
-    *("#7a68c2", "#a0446b", "#8a8a2a", "#44aa99", "#a6611a"),
-)
-GOLD, ORIGINAL = "#c8930c", "#7d8590"
 #: Colours that the page replaces by its own, so that figures follow light and dark.
 INK, MUTED, LINE, SOFT = "#010101", "#020202", "#030303", "#040404"
 _THEME = {INK: "--ink", MUTED: "--muted", LINE: "--line", SOFT: "--soft"}
@@ -39,12 +32,6 @@ STYLE: Any = {
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
 }
-
-
-def colours(methods: Sequence[str]) -> dict[str, str]:
-    """Assigns one colour per method, the same in every figure."""
-    palette = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(methods)}
-    return {**palette, "gold": GOLD, "original": ORIGINAL}
 
 
 def new_axes(width: float, height: float, margins: tuple[float, float, float, float]) -> Axes:
