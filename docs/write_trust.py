@@ -34,6 +34,11 @@ unlearned models.
 *Believe it?* needs an area from .75 (from .9 for an unqualified yes) that a metric without any
 knowledge would reach in at most one of twenty draws, and says what a low robustness means.
 """
+#: Said below a table in which the first column does not rank the metrics.
+ALL_FAITHFUL = (
+    "Every metric tells all originals from all golds here, so *faithful* ranks none of them: "
+    "people who were taught until the model knows them are easy to tell from people never met."
+)
 
 
 def page(found: TrustFile) -> str:
@@ -52,6 +57,8 @@ def _table(table: TrustTable) -> str:
         "|---|---|---|---|---|---|---|",
         *(_line(each) for each in table.metrics),
     ]
+    if {each.faithfulness for each in table.metrics} == {1.0}:
+        lines.append(f"\n{ALL_FAITHFUL}")
     lines += [f"\nNot attacked: `{id}` ({why})." for id, why in table.failed.items()]
     return "\n".join(lines)
 

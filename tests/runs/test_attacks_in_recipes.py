@@ -93,3 +93,22 @@ def test_a_recipe_without_attacks_keeps_its_identity(tiny_folder: Path) -> None:
     without = {key: value for key, value in about.items() if key != "attacks"}
     assert parse_recipe(about, "test").identity == parse_recipe(without, "test").identity
     assert "attacks:" not in dump_recipe(parse_recipe(without, "test"))
+
+
+def test_an_edited_file_of_prompts_is_another_attack(
+    tmp_path: Path, tiny_folder: Path, planner: Callable[..., Any]
+) -> None:
+    prompts = tmp_path / "mine.yaml"
+
+    def planned(text: str) -> str:
+        prompts.write_text(text)
+        attack = {"attack": "prompts", "parameters": {"file": str(prompts)}}
+        made = planner(content(tiny_folder, attack), tmp_path)
+        original, *_ = made.planned.families[0].rows
+        return str(original.attacks["prompts"].ours.key)
+
+    first = planned("polite: {question: 'Please: {question}'}")
+    assert planned("# A remark\npolite: {question: 'Please: {question}'}") == first
+    assert planned("polite: {question: 'Kindly: {question}'}") != first
+    with pytest.raises(RecipeError, match="holds no prompts"):
+        planned("")

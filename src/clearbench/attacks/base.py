@@ -100,6 +100,10 @@ class Attack(Measure, ABC):
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
         """Computes scores by key; none where the records lack what it needs."""
 
+    def materials(self) -> dict[str, str]:
+        """Computes digests of what it reads from files, by role; they belong to a stage's key."""
+        return {}
+
     def unsuited(self, model: Model) -> str:
         """Says why it cannot be made on a model, whose table is then empty; empty where it can."""
         return ""

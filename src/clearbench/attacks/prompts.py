@@ -20,6 +20,7 @@ from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.models.base import Model
 from clearbench.models.token_model import TokenModel
+from clearbench.storage import content_hash
 
 #: Name of the row's own question among the prompts.
 PLAIN = "plain"
@@ -82,6 +83,15 @@ class Prompts(
     def unsuited(self, model: Model) -> str:
         """Says that a classifier reads no questions."""
         return "" if isinstance(model, TokenModel) else f"a {model.kind} reads no questions"
+
+    def materials(self) -> dict[str, str]:
+        """Computes the digest of the prompts, so that an edited file is asked anew.
+
+        Raises:
+            RecipeError: The file of prompts cannot be read.
+        """
+        prompts = read_prompts(self.file, self.only)
+        return {"prompts": content_hash({n: made.model_dump() for n, made in prompts.items()})}
 
     def prompts(self) -> dict[str, PromptTemplate]:
         """Reads the prompts; those that begin the answer are left out where answers are said."""

@@ -111,6 +111,11 @@ class AttackStage(Stage):
         }
 
     @property
+    def materials(self) -> Mapping[str, str]:
+        """Digests of what the attack reads from files."""
+        return self.configured.materials()
+
+    @property
     def modules(self) -> tuple[str, ...]:
         """Modules of the attack, of the model's modalities and of its family."""
         shown = modules_of(*(modality(track) for track in self.measured.model.data.tracks))
