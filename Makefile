@@ -4,6 +4,7 @@
 # make golden       the golden tests on every instruction set that this CPU has
 # make check        lint, format, types, import direction
 # make bench        speed and memory, side by side
+# make gpu          one GPU in one call of under 8 minutes, written to docs/performance.md
 # make build-extra  add what draws new portraits
 # make smollm2      add a real pretrained language model (recipes/tofu-smollm2.yaml)
 #
@@ -27,7 +28,8 @@ BUILD_STAMP := $(VENV)/build-extra-$(VERSION)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test families golden check lint format types imports bench build-extra smollm2
+.PHONY: help install demo test families golden check lint format types imports bench gpu
+.PHONY: build-extra smollm2
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -90,6 +92,9 @@ types: $(STAMP)
 
 imports: $(STAMP)
 	$(BIN)/python -m pytest -q --durations=0 tests/test_imports.py
+
+gpu: $(STAMP)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/gpu.py --write $(ARGS)
 
 bench: $(STAMP)
 	@for file in benchmarks/*.py; do \
