@@ -38,7 +38,7 @@ _PUBLIC = {
     "read_results": "runs.schema",
     "report": "benchmark",
     "run_recipe": "benchmark",
-    "score": "api",
+    "score": "benchmark",
     "unlearn": "api",
 }
 __all__ = sorted([*_PUBLIC, "__version__"])

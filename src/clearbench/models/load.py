@@ -81,6 +81,9 @@ def load_model(
             `adapter_config.json` names.
         new_head: True if a classifier's head may be missing, since `with_head` makes another.
 
+    Returns:
+        Model in evaluation mode; its `module` is the `transformers` model, given or read.
+
     Raises:
         ModelError: It cannot be loaded, only as a pickle or with code of its own; it lacks weights
             or holds some that are not finite; or it is no causal language model.
