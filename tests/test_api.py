@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from clearbench import api
+from clearbench import api, benchmark
 from clearbench.attacks.run import Attacked
 from clearbench.cli import scores, steps
 from clearbench.data.dataset import Dataset
@@ -124,7 +124,7 @@ def test_measuring_and_attacking_read_what_was_asked(monkeypatch: pytest.MonkeyP
 
 def test_gold_and_original_stand_in_their_own_places() -> None:
     ours, gold, original = (records([{"p": {"answer": [p]}}]) for p in (0.5, 0.2, 0.9))
-    found = api.score(ours, gold, original)["forget.text.probability"]
+    found = benchmark.score(ours, gold, original)["forget.text.probability"]
     values = (found.value, found.gold, found.original)
     assert values == (pytest.approx(0.5), pytest.approx(0.2), pytest.approx(0.9))
 

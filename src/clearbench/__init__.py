@@ -39,7 +39,7 @@ _PUBLIC = {
     "read_results": "runs.schema",
     "report": "benchmark",
     "run_recipe": "benchmark",
-    "score": "api",
+    "score": "benchmark",
     "unlearn": "api",
     "unlearn_with_evidence": "evidence.run",
 }

@@ -6,14 +6,13 @@ class. A dataset may be whatever `load_dataset` takes, such as `{"forget": [...]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from clearbench.attacks import run as attacks
-from clearbench.attacks import scoring
 from clearbench.attacks.base import attack as named_attack
 from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
@@ -22,13 +21,9 @@ from clearbench.data.modality import parse_modalities
 from clearbench.devices import compute_device
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
-from clearbench.evaluation.checks import check_records
-from clearbench.evaluation.comparable import check_same_questions
 from clearbench.evaluation.controls import control
-from clearbench.evaluation.metric import metric
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
-from clearbench.evaluation.score import Score
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.models.base import Model
 from clearbench.models.objects import in_form_of, refuse_object, wrapped
@@ -287,35 +282,6 @@ def evaluate(
         return engine.evaluate(read, rows, settings, images, parts=folder, on_batch=on_batch)
 
 
-def score(
-    records: Records,
-    reference: Records | None = None,
-    original: Records | None = None,
-    protocol: str = "clear",
-    metrics: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Score]:
-    """Computes scores by key.
-
-    Args:
-        records: Records of the model.
-        reference: Records of the gold model.
-        original: Records of the model before unlearning.
-        protocol: Name of a set of metrics.
-        metrics: Further metrics with parameters: `[{"name": "min_k", "share": 0.2}]`.
-
-    Raises:
-        DataError: Records hold what no model can give, or answer other questions than others; or
-            nothing of the protocol can be computed. Rows and scores are named.
-    """
-    further = tuple(metric(**entry) for entry in metrics)
-    check_records(records, "records")
-    for role, other in (("reference", reference), ("original", original)):
-        if other is not None:
-            check_records(other, role)
-            check_same_questions(records, other, role)
-    return scoring.score(records, reference, original, protocol, metrics=further)
-
-
 def attack(
     model: Model | Any,
     dataset: Dataset | Any,
@@ -336,6 +302,13 @@ def attack(
         limit: Rows per split and task, whole people; None for all.
         original: Model before unlearning, or its records; recovery is between gold and it.
         **parameters: Parameters of the attack.
+
+    Returns:
+        Table with a line per attacked row, and scores by key.
+
+    Raises:
+        DataError: Rows are bad, or lack what the attack compares.
+        RecipeError: The attack or a parameter is unknown.
     """
     chosen, data = named_attack(name, **parameters), load_dataset(dataset)
     with wrapped(model) as attacked:

@@ -1,16 +1,22 @@
-"""Functions around whole benchmarks: people to make, recipes to run, pages to write."""
+"""Functions around models: people to make, records to score, recipes to run, pages to write."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from clearbench.attacks import scoring
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
 from clearbench.data.write_clear import write_dataset
+from clearbench.evaluation.checks import check_records
+from clearbench.evaluation.comparable import check_same_questions
+from clearbench.evaluation.metric import metric
+from clearbench.evaluation.records import Records
+from clearbench.evaluation.score import Score
 from clearbench.runs.execute import Runtime
 from clearbench.runs.recipe import Recipe, load_recipe
 from clearbench.runs.schema import Details, Results
@@ -45,6 +51,39 @@ def build_dataset(
         with new_folder(Path(out), {"people": people, "forget": forget, "seed": seed}) as folder:
             write_dataset(dataset, folder)
     return dataset
+
+
+def score(
+    records: Records,
+    reference: Records | None = None,
+    original: Records | None = None,
+    protocol: str = "clear",
+    metrics: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Score]:
+    """Computes scores by key.
+
+    Args:
+        records: Records of the model.
+        reference: Records of the gold model.
+        original: Records of the model before unlearning.
+        protocol: Name of a set of metrics.
+        metrics: Further metrics with parameters: `[{"name": "min_k", "share": 0.2}]`.
+
+    Returns:
+        Scores by key, `<split>.<track>.<metric>`: value, 95 % interval over people, number of rows
+        and, where they were given, the values of gold and of the original.
+
+    Raises:
+        DataError: Records hold what no model can give, or answer other questions than others; or
+            nothing of the protocol can be computed. Rows and scores are named.
+    """
+    further = tuple(metric(**entry) for entry in metrics)
+    check_records(records, "records")
+    for role, other in (("reference", reference), ("original", original)):
+        if other is not None:
+            check_records(other, role)
+            check_same_questions(records, other, role)
+    return scoring.score(records, reference, original, protocol, metrics=further)
 
 
 def run_recipe(

@@ -488,8 +488,8 @@ def test_images_in_memory_are_read() -> None:
 
 
 def test_the_steps_of_a_benchmark_take_rows_in_memory() -> None:
-    from clearbench import api
+    from clearbench import api, benchmark
     from clearbench.testing import tiny_model
 
     records = api.evaluate(tiny_model("language"), {"retain": ROWS})  # type: ignore[arg-type]
-    assert api.score(records)["retain.text.probability"].n == 2
+    assert benchmark.score(records)["retain.text.probability"].n == 2

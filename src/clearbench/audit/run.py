@@ -89,6 +89,9 @@ def audit(
             without them those of models that are given by their places.
         on_progress: Function called with what is done, how much of it, and of how much.
 
+    Returns:
+        Findings with their numbers and intervals, and conclusions in words (docs/audit.md).
+
     Raises:
         RecipeError: There is nobody to forget, or the models are of different kinds.
     """

@@ -44,6 +44,9 @@ def load_dataset(
         seed: Seed for the people (built-in).
         images: Folder of the pictures that own rows name; the folder of the rows by default.
 
+    Returns:
+        Dataset whose forget, retain and holdout rows are about different people.
+
     Raises:
         DataError: The source is none of these or out of reach, or rows in it are bad.
     """
@@ -69,6 +72,9 @@ def dataset_of(source: Any, sides: Mapping[str, Any]) -> Dataset:
     Args:
         source: Dataset, or what `load_dataset` takes; None where the rows are given by side.
         sides: Rows in memory by side, as in `Dataset.from_rows`; None for those not given.
+
+    Returns:
+        The dataset as it is, as loaded, or of the rows.
 
     Raises:
         DataError: Both are given, or neither; or as `load_dataset`.

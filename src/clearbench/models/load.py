@@ -85,6 +85,9 @@ def load_model(
         device: Device of the weights, as in `compute_device`: None for the accelerator that is
             there, else the CPU. A model object stays where it is unless this names a device.
 
+    Returns:
+        Model in evaluation mode; its `module` is the `transformers` model, given or read.
+
     Raises:
         ModelError: It cannot be loaded, only as a pickle or with code of its own; it lacks weights
             or holds some that are not finite; or it is no causal language model.

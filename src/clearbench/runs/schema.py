@@ -229,6 +229,12 @@ class Details(StoredFile):
 def read_results(path: Path) -> Results:
     """Reads a `results.json`, or that of a run's folder; older schemas are upgraded.
 
+    Args:
+        path: File, or folder that a run wrote.
+
+    Returns:
+        Results: a row per run, gold and original, with scores by key and their intervals.
+
     Raises:
         StorageError: There is none, or it is damaged; the message names the fields.
     """
