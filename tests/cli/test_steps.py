@@ -88,6 +88,12 @@ def test_own_rows_are_taught_measured_and_checked_by_every_command(
     for command in ("doctor", "validate"):
         assert "no problems" in run(command, *pair)
         assert "no problems" in run(command, tmp_path / "forget.json")
+    (tmp_path / "holdout.csv").write_text("question,answer\nWho else 1?,It was 9.\n")
+    pair = (*pair, "--holdout", tmp_path / "holdout.csv")
+    assert "1 holdout" in run("evaluate", "--model", tmp_path / "gold", *pair, "--limit", 1,
+                              "--out", tmp_path / "three")  # fmt: skip
+    for command in ("doctor", "validate"):
+        assert "no problems" in run(command, *pair)
     run("unlearn", "--model", tmp_path / "gold", *pair, "--method", "guardrail",
         "--no-evidence", "--out", tmp_path / "guarded")  # fmt: skip
     assert "weights in this folder are unchanged" in (tmp_path / "guarded/GUARD.txt").read_text()
