@@ -38,7 +38,8 @@ def people(records: Records, split: str) -> set[int]:
 
 def test_fewer_people_than_the_folder_names_can_be_forgotten(folder: Path) -> None:
     run("unlearn", "--model", folder / "original", "--data", folder / "world", "--forget", 1,
-        "--set", "steps=1", "--set", "batch_size=2", "--out", folder / "after")  # fmt: skip
+        "--set", "steps=1", "--set", "batch_size=2", "--no-evidence",
+        "--out", folder / "after")  # fmt: skip
     run("evaluate", "--model", folder / "after", "--data", folder / "world", "--forget", 1,
         "--out", folder / "records", "--limit", 2)  # fmt: skip
     records = Records.load(folder / "records")
@@ -54,7 +55,8 @@ def test_own_rows_are_forgotten_from_files(folder: Path, tmp_path: Path) -> None
         lines = [{"question": f"Who {name} {n}?", "answer": f"It was {n}."} for n in range(3)]
         (tmp_path / name).write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     run("unlearn", "--model", folder / "original", "--forget", tmp_path / "forget", "--retain",
-        tmp_path / "retain", "--set", "steps=1", "--out", tmp_path / "after")  # fmt: skip
+        tmp_path / "retain", "--set", "steps=1", "--no-evidence",
+        "--out", tmp_path / "after")  # fmt: skip
     assert (tmp_path / "after" / "model.safetensors").is_file()
 
 
@@ -86,8 +88,14 @@ def test_own_rows_are_taught_measured_and_checked_by_every_command(
     for command in ("doctor", "validate"):
         assert "no problems" in run(command, *pair)
         assert "no problems" in run(command, tmp_path / "forget.json")
+    (tmp_path / "holdout.csv").write_text("question,answer\nWho else 1?,It was 9.\n")
+    pair = (*pair, "--holdout", tmp_path / "holdout.csv")
+    assert "1 holdout" in run("evaluate", "--model", tmp_path / "gold", *pair, "--limit", 1,
+                              "--out", tmp_path / "three")  # fmt: skip
+    for command in ("doctor", "validate"):
+        assert "no problems" in run(command, *pair)
     run("unlearn", "--model", tmp_path / "gold", *pair, "--method", "guardrail",
-        "--out", tmp_path / "guarded")  # fmt: skip
+        "--no-evidence", "--out", tmp_path / "guarded")  # fmt: skip
     assert "weights in this folder are unchanged" in (tmp_path / "guarded/GUARD.txt").read_text()
     about = json.loads((tmp_path / "guarded" / "manifest.json").read_text())["about"]
     assert (about["method"], about["seed"], about["modality"]) == ("guardrail", 0, "text")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
+from clearbench.cli.data import Data, Forget, Holdout, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Device, Dtype, Json, Out, Plugins, load_plugins
 from clearbench.cli.output import check_writable
 from clearbench.cli.progress import stepwise
@@ -21,10 +20,7 @@ def audit(
     data: Data = None,
     forget: Forget = None,
     retain: Retain = None,
-    holdout: Annotated[
-        Path | None,
-        typer.Option("--holdout", help="A file of own rows about people whom no model was taught."),
-    ] = None,
+    holdout: Holdout = None,
     images: Images = None,
     reference: Annotated[
         str | None, typer.Option(help="Gold: a model that never met the people.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearbench.cli.data import Forget, Images, Retain, chosen_dataset
+from clearbench.cli.data import Forget, Holdout, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Dtype, Json, Plugins, load_plugins
 from clearbench.cli.output import say, show_table
 from clearbench.errors import DataError, ModelError
@@ -31,6 +31,7 @@ def validate(
     source: Annotated[str | None, typer.Argument(help=_SOURCE)] = None,
     forget: Forget = None,
     retain: Retain = None,
+    holdout: Holdout = None,
     images: Images = None,
     as_json: Json = False,
     plugin: Plugins = None,
@@ -42,7 +43,7 @@ def validate(
     if source in builtin_recipes() or (source or "").endswith((".yaml", ".yml")):
         _validate_recipe(str(source), as_json)
         return
-    checkup = _checkup("validate", source, forget, retain, images)
+    checkup = _checkup("validate", source, forget, retain, images, holdout)
     if as_json:
         typer.echo(json.dumps(_as_json(checkup), indent=1))
     else:
@@ -57,14 +58,16 @@ def _checkup(
     forget: str | None,
     retain: Path | None,
     images: Path | None,
+    holdout: Path | None = None,
 ) -> Checkup:
     """Checks a dataset, or own rows in one or two files."""
     from clearbench.data.checks import Checkup, check
 
-    if source is not None and forget is None and retain is None:
+    if source is not None and forget is None and retain is None and holdout is None:
         return check(source, images)
-    dataset = chosen_dataset(command, source, forget, retain, images)
-    named = ", ".join(str(part) for part in (source, forget, retain) if part is not None)
+    dataset = chosen_dataset(command, source, forget, retain, images, holdout)
+    given = (source, forget, retain, holdout)
+    named = ", ".join(str(part) for part in given if part is not None)
     return Checkup(named, "own rows", (), (), dataset)
 
 
@@ -115,6 +118,7 @@ def doctor(
     ] = None,
     forget: Forget = None,
     retain: Retain = None,
+    holdout: Holdout = None,
     images: Images = None,
     plugin: Plugins = None,
     dtype: Dtype = "float32",
@@ -124,7 +128,7 @@ def doctor(
     from clearbench.doctor import machine
 
     load_plugins(plugin)
-    rows = forget is not None or retain is not None
+    rows = any(path is not None for path in (forget, retain, holdout))
     if not sources and not rows:
         _show_lines(machine())
         return
@@ -134,7 +138,7 @@ def doctor(
             say(f"{source}:")
         fine.append(_examined(source, None if rows else images, dtype, base))
     if rows:
-        fine.append(_show_dataset(_checkup("doctor", None, forget, retain, images)))
+        fine.append(_show_dataset(_checkup("doctor", None, forget, retain, images, holdout)))
     if not all(fine):
         sys.exit(2)
 

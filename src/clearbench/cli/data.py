@@ -31,6 +31,10 @@ Images = Annotated[
     Path | None,
     typer.Option("--images", help="Folder of the pictures that own rows name; else their own."),
 ]
+Holdout = Annotated[
+    Path | None,
+    typer.Option("--holdout", help="A file of own rows about people whom no model was taught."),
+]
 #: Notes on the data that are printed in full.
 _SHOWN = 20
 _FIX = "give --data DATASET, or --forget FILE with --retain FILE"

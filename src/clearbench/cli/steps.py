@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
+from clearbench.cli.data import Data, Forget, Holdout, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Device, Dtype, Plugins, load_plugins
 from clearbench.cli.output import check_writable, say, show_table
 from clearbench.cli.progress import progress
@@ -102,6 +102,7 @@ def evaluate(
     data: Data = None,
     forget: Forget = None,
     retain: Retain = None,
+    holdout: Holdout = None,
     images: Images = None,
     protocol: Annotated[str, typer.Option(help="What will be scored.")] = "clear",
     limit: Annotated[int | None, typer.Option(min=1, help="Rows per split and task.")] = None,
@@ -139,7 +140,7 @@ def evaluate(
     if images is not None and str(images) in _CONTROLS and not images.is_dir():
         fix = f"write --control {images}"
         raise RecipeError(f"{images} is a control, not a folder of pictures", "--images", fix)
-    dataset = chosen_dataset("evaluate", data, forget, retain, images)
+    dataset = chosen_dataset("evaluate", data, forget, retain, images, holdout)
     loaded = load_model(model, dtype=dtype, base=base, device=device)
     with progress("measuring") as on_batch:
         records = api.evaluate(
@@ -158,7 +159,7 @@ def evaluate(
     about = {
         "command": "evaluate",
         "model": {"source": model, "fingerprint": loaded.fingerprint},
-        "data": {"source": data or [forget, retain and str(retain)]}
+        "data": {"source": data or [forget, *(str(path) for path in (retain, holdout) if path)]}
         | {"fingerprint": dataset.fingerprint},
         "dtype": dtype,
         "device": loaded.device.type,

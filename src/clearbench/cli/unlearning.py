@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearbench.cli.data import Data, Forget, Images, Retain, chosen_dataset
+from clearbench.cli.data import Data, Forget, Holdout, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Device, Dtype, Plugins, load_plugins
 from clearbench.cli.output import check_writable, say
 from clearbench.cli.progress import progress, stepwise
@@ -35,10 +35,7 @@ def unlearn(
     data: Data = None,
     forget: Forget = None,
     retain: Retain = None,
-    holdout: Annotated[
-        Path | None,
-        typer.Option("--holdout", help="A file of own rows about people whom no model was taught."),
-    ] = None,
+    holdout: Holdout = None,
     images: Images = None,
     gold: Annotated[
         str | None,

@@ -130,21 +130,26 @@ def _others(found: Found) -> Iterator[str]:
     before, now, asked = told(found.audit.others)
     about = found.audit.asked.get("retain")
     if asked and about is not None:
-        kept = ", ".join(
-            f"{of_track(track, [t for t, _ in found.scores('retain', 'probability')])}"
-            f"{percent(score.value / (score.original or 1.0))}"
-            for track, score in found.scores("retain", "probability")
-            if score.original
-        )
-        sentence = (
+        kept = [
+            f"{share}{f' on {track}' if many else ''}"
+            for track, share, many in _shares(found, "probability")
+        ]
+        yield (
             f"Asked {count(asked, 'question')} about {count(about.people, 'person', 'people')} who "
             f"stay, it told {before} in full before, and tells {now} now"
+            + (
+                f"; {' and '.join(kept)} of the probability of their answers is kept."
+                if kept
+                else "."
+            )
         )
-        yield (
-            f"{sentence}; {kept} of the probability of their answers is kept."
-            if kept
-            else (f"{sentence}.")
-        )
+
+
+def _shares(found: Found, name: str) -> Iterator[tuple[str, str, bool]]:
+    """Yields a modality, the share that is kept of a score there, and whether there are several."""
+    scores = [(track, each) for track, each in found.scores("retain", name) if each.original]
+    for track, score in scores:
+        yield track, percent(score.value / (score.original or 1.0)), len(scores) > 1
 
 
 def _probability(log_prob: float) -> str:
@@ -226,15 +231,15 @@ def _still(found: Found) -> Iterator[Warned]:
 def _hurt(found: Found) -> Iterator[Warned]:
     limits: AuditSettings = found.audit.settings
     shares = [
-        (words, score.value / (score.original or 1.0))
+        (f"their {words} on {track}", score.value / (score.original or 1.0))
         for name, words in (("probability", "probability"), ("rouge_l", "words (ROUGE-L)"))
-        for _, score in found.scores("retain", name)
+        for track, score in found.scores("retain", name)
         if score.original
     ]
     before, now, _ = told(found.audit.others)
     if before:
-        shares.append(("fully true answers", now / before))
-    lost = [f"{percent(share)} of their {words}" for words, share in shares if share < limits.kept]
+        shares.append(("the true answers told in full", now / before))
+    lost = [f"{percent(share)} of {words}" for words, share in shares if share < limits.kept]
     garbled = [
         f"{percent(score.value)} of them are garbled"
         for _, score in found.scores("retain", "garbage_rate")
@@ -242,7 +247,7 @@ def _hurt(found: Found) -> Iterator[Warned]:
     ]
     if lost:
         sentence = (
-            f"Answers about those who stay were hurt: they kept {' and '.join(lost)}; "
+            f"Answers about those who stay were hurt: they kept {', '.join(lost)}; "
             f"{percent(limits.kept)} would do."
         )
         yield Warned(kind="others hurt", sentence=sentence)
