@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from transformers.utils import is_torchvision_available
@@ -16,6 +18,7 @@ from clearbench.testing.families import CHECKS, FamilyBench
 #: NumPy's, of processors that count the tokens of tensors.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 EXTRA = [name for name, family in tiny_families().items() if family.needs_extra]
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 PARAMETERS = range(50_000, 120_000)
 
 
@@ -44,6 +47,14 @@ def test_doctor_finds_nothing_wrong_and_all_that_is_read(bench: FamilyBench) -> 
 
 def test_it_is_tiny(bench: FamilyBench) -> None:
     assert sum(weight.numel() for weight in bench.model.module.parameters()) in PARAMETERS
+
+
+def test_the_page_of_models_has_every_family_and_every_check() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` .*? \|(?: needed)? +\|(.*)\|$", page, re.MULTILINE)
+    assert {name: cells.split("|") for name, cells in rows} == {
+        name: [" yes "] * len(CHECKS) for name in tiny_families()
+    }
 
 
 @pytest.mark.skipif(is_torchvision_available(), reason="torchvision is installed")
