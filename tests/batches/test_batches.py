@@ -43,7 +43,7 @@ def test_joined_answers_stay_apart_and_split_again() -> None:
     first, second = answers(0, 0, 1, items=2), answers(0, 1, 1, items=2)
     both = Answers.join([first, second])
     assert both.rows.tolist() == [0, 0, 1, 2, 3, 3] and len(both.items) == 4
-    parts = both.split([2, 2])
+    parts = both.split([2, 2], [3, 3])
     for part, own in zip(parts, (first, second), strict=True):
         assert torch.equal(part.logits, own.logits) and torch.equal(part.rows, own.rows)
         assert part.items == own.items

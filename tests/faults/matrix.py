@@ -48,6 +48,8 @@ class WorkerHere:
     root: Path
     threads: int
     plugins: tuple[str, ...]
+    device: str
+    environment: Any
     stage: Any = None
     cache: WorkerCache = field(default_factory=WorkerCache)
 
@@ -55,7 +57,7 @@ class WorkerHere:
         self.stage = stage
         self.connection, theirs = multiprocessing.Pipe()
         unheard = type("Unheard", (), {"send": lambda *_: None})()
-        theirs.send(work._made(stage, Store(self.root), self.cache, unheard))
+        theirs.send(work._made(stage, Store(self.root), self.cache, unheard, self.device))
 
     def receive(self) -> Any:
         self.stage = None

@@ -227,12 +227,13 @@ def test_our_own_adapter_is_read_wherever_a_model_is(
 ) -> None:
     out = tmp_path / "out"
     wanted = forgetting(base, out)
-    assert not (out / "model.safetensors").exists()
+    assert (out / "model.safetensors").is_file() and (out / "adapter" / CONFIG).is_file()
+    torch.testing.assert_close(logits(load_model(out / "adapter").core), wanted)
     torch.testing.assert_close(logits(load_model(out).core), wanted)
     again = forgetting(out, tmp_path / "again")
     torch.testing.assert_close(logits(load_model(tmp_path / "again").core), again)
     assert "causal" not in clearbench("doctor", out).stderr
-    source = ModelSource("language", str(out))
+    source = ModelSource("language", str(out / "adapter"))
     digest = source.digest
     torch.testing.assert_close(logits(source.load(tiny_dataset(), 0).core), wanted)
     (base / "config.json").write_text((base / "config.json").read_text() + " ")

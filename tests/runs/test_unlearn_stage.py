@@ -102,7 +102,7 @@ def test_cost_counts_parameters_and_passes() -> None:
     model.forwards, model.backwards = 7, 3
     learned = sum(weight.numel() for weight in model.trainable().values())
     assert training_cost(model) == {
-        "trainable_parameters": learned, "forwards": 7, "backwards": 3,
+        "trainable_parameters": learned, "forwards": 7, "backwards": 3, "dtype": "float32",
     }  # fmt: skip
     assert training_cost(model, trains_weights=False)["trainable_parameters"] == 0
 

@@ -66,7 +66,8 @@ def test_parts_of_the_rows_weigh_by_their_shares(micro_batches: int) -> None:
 
     batches = [(lambda k=k: run(k)) for k in range(micro_batches)]
     values, passes = gradients([weight], batches)
-    assert values == {"forget": pytest.approx(5.0), "retain": pytest.approx(0.25)}
+    sums = {name: float(sum(parts)) for name, parts in values.items()}
+    assert sums == {"forget": pytest.approx(5.0), "retain": pytest.approx(0.25)}
     assert weight.grad is not None and weight.grad.tolist() == pytest.approx([5.25])
     assert passes == (1 if micro_batches == 1 else 3 * micro_batches)
 
@@ -81,7 +82,6 @@ def test_a_loss_that_is_no_number_ends_a_run(
     watch = Watch.__new__(Watch)
     watch._most = 1.0
     history = [{"loss": 0.5}] * 3
-    watch.check(history[:2])
     if ends:
         with pytest.raises(Diverged, match="the loss on retain rows"):
             watch.check(history)

@@ -167,8 +167,8 @@ def test_the_watch_ends_a_run_whose_retain_loss_rises_or_is_no_number(
     rows = Watched(8)
     watch = rows.watch(rise=0.5)
     rows.values[:] = after
-    for steps in range(1, EVERY):
-        watch.check(history(steps))
+    due = [steps for steps in range(1, 2 * EVERY + 1) if watch.is_due(history(steps))]
+    assert due == [EVERY, 2 * EVERY]
     with pytest.raises(Diverged, match="max_retain_rise") if ends else nullcontext():
         watch.check(history(EVERY))
 

@@ -179,10 +179,11 @@ class TokenReader(Model):
     def _answer_logits(self, batch: Batch) -> Tensor:
         """Computes (tokens, vocabulary) answer logits; short rows are read apart from long ones."""
         apart = not self.guards and all(len(tree.items) == 1 for tree in batch.trees)
+        lengths = [len(tree.paths[0]) - tree.starts[0] for tree in batch.trees]
+        apart = apart and sum(lengths) == len(batch.places)
         groups = cut_padding([len(tree) for tree in batch.trees]) if apart else []
         if len(groups) < 2 or not self._is_fast(batch):
             return self._logits(batch, batch.places)
-        lengths = [len(tree.paths[0]) - tree.starts[0] for tree in batch.trees]
         tokens = torch.arange(sum(lengths)).split(lengths)
         parts = []
         for group in groups:

@@ -88,7 +88,7 @@ class Readings:
             Diverged: One of the values that were read is not finite.
         """
         names = tuple(name for name, values in parts.items() for _ in values)
-        tensors = tuple(value.detach() for values in parts.values() for value in values)
+        tensors = tuple(v.detach().reshape(()) for values in parts.values() for v in values)
         unread = _Unread(len(self._history), names, (*tensors, norm.detach()), {})
         self._waiting.append(unread)
         if self.broken is not None:
