@@ -2,9 +2,9 @@
 
 python benchmarks/gpu.py [--tiny] [--write]
 
-First the rate of the card: a large matrix product in bfloat16. Then the built-in model, taught on
-the CPU, is scored there in float32 and on the GPU in bfloat16. Then a 2B vision-language model and a
-7B language model, of the published sizes with random weights, forget by NPO with LoRA and are scored:
+First the rate of the card: a large matrix product in bfloat16. Then the built-in model, taught
+on the CPU, is scored there in float32 and on the GPU in bfloat16. Then Qwen2-VL-2B (its text rows)
+and Llama-2-7B, of the published sizes with random weights, forget by NPO with LoRA and are scored:
 tokens a second, the share of the card's rate, and the peak of memory. `--tiny` runs all of it on
 small sizes wherever it is, to try the script; `--write` puts the tables into docs/performance.md.
 """
