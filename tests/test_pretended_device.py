@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from clearbench import api, devices
 from clearbench.batches.items import item
+from clearbench.models import load
 from clearbench.models.base import Model
+from clearbench.runs.stages import model as stages
+from clearbench.runs.stages.model import ModelSource
 from clearbench.testing import tiny_dataset
 from clearbench.testing.pretended_device import DEVICE, PretendedDevice, pretended_device
 from clearbench.testing.world import copied, taught
@@ -98,3 +103,31 @@ def test_answers_are_those_of_the_cpu(device: PretendedDevice, kind: Any) -> Non
     device.clear()
     assert model.generate(items, 4) == wanted and all(wanted)
     assert not on_cpu(device)
+
+
+def test_what_is_loaded_and_trained_is_on_the_device_that_was_asked_for(
+    device: PretendedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_is_there", lambda _: True)
+    monkeypatch.setattr(load, "_loaded", lambda *_: copied(taught("language")))
+    there = load.load_model("somewhere", device="meta")
+    here = load.load_model("somewhere", device="cpu")
+    wrapped = load.load_model(here.module, here.processor)
+    assert (there.device, here.device, wrapped.device) == (DEVICE, *[torch.device("cpu")] * 2)
+    rows: Any = {"steps": 1, "batch_size": 2, "parts": ("language",)}
+    assert api.finetune(there, tiny_dataset(), **rows).device == DEVICE
+    assert api.finetune(here, tiny_dataset(), **rows).device == torch.device("cpu")
+    assert api.finetune(here, tiny_dataset(), device="meta", **rows).device == DEVICE
+    assert here.device == torch.device("cpu")
+
+
+def test_a_stage_loads_its_model_to_the_device_of_its_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(stages, "load_model", lambda *_, device, **__: asked.append(device))
+    monkeypatch.setattr(stages, "builtin_model", lambda *given: asked.append(given[-1]))
+    for source in ("folder", "builtin"):
+        with suppress(AttributeError):  # of the model that was not loaded
+            ModelSource("language", source).load(tiny_dataset(), 0, DEVICE)
+    assert asked == [DEVICE, DEVICE]
