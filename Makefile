@@ -23,6 +23,7 @@ STAMP := $(VENV)/installed-$(VERSION)
 # torchvision without its compiled operators, which belong to CUDA's torch, and num2words: for the tests
 # of families whose processors import them (tests/families), in a folder that nothing else reads.
 VLM := $(VENV)/vlm
+VLM_STAMP := $(VENV)/vlm-$(VERSION)
 BUILD_STAMP := $(VENV)/build-extra-$(VERSION)
 # torch is named in the same command as the rest, so that pip cannot choose another one later.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch
@@ -41,10 +42,7 @@ $(BIN)/python:
 
 $(STAMP): | $(BIN)/python
 	$(INSTALL) --editable '.[dev]'
-	@rm -rf $(VLM)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps \
-		--target $(VLM) torchvision num2words docopt
-	@rm -f $(VENV)/installed-* $(VENV)/build-extra-*
+	@rm -f $(VENV)/installed-* $(VENV)/build-extra-* $(VENV)/vlm-*
 	@touch $@
 
 $(BUILD_STAMP): $(STAMP)
@@ -63,7 +61,13 @@ demo: $(STAMP)
 test: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
-families: $(STAMP)
+$(VLM_STAMP): $(STAMP)
+	@rm -rf $(VLM)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps \
+		--target $(VLM) torchvision num2words docopt
+	@touch $@
+
+families: $(VLM_STAMP)
 	HF_HUB_OFFLINE=1 PYTHONPATH="$(VLM):tests/families" $(BIN)/python -m pytest -p torchvision_alone \
 		-q -n $(JOBS) --dist worksteal tests/families $(ARGS)
 
