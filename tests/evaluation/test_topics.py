@@ -107,6 +107,11 @@ def test_rare_words_count_more() -> None:
     assert words_without("Ada Lim's town, 1952", "Ada Lim") == {"s", "town"}
 
 
+def test_texts_without_any_word_are_vectors_of_zeros() -> None:
+    """Rows about nobody leave no words to compare, and are no fault."""
+    assert WordVectors([set(), set()]).vectors([set(), {"town"}]).toarray().tolist() == [[0], [0]]
+
+
 def test_the_metric_reads_rows_that_have_a_topic() -> None:
     about = [{"row": name, "said": ("truth", "text")} for name in ("a", "b")]
     lines = [

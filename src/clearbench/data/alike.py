@@ -35,12 +35,12 @@ class WordVectors:
         self._weights = {word: math.log(len(texts) / count) for word, count in counts.items()}
 
     def vectors(self, texts: Sequence[Collection[str]]) -> sparse.csr_matrix:
-        """Returns a row per text, (texts, words)."""
+        """Returns a row per text, (texts, words); one column of zeros where no text has words."""
         known = [sorted(word for word in set(text) if word in self._places) for text in texts]
         ends = np.cumsum([0, *map(len, known)])
         places = [self._places[word] for word in chain.from_iterable(known)]
         weights = [self._weights[word] for word in chain.from_iterable(known)]
-        shape = (len(texts), len(self._places))
+        shape = (len(texts), max(1, len(self._places)))
         rows = sparse.csr_matrix((weights, places, ends), shape=shape, dtype=float)
         unit: sparse.csr_matrix = normalize(rows)
         return unit
