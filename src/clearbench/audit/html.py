@@ -8,24 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clearbench.audit import words
+from clearbench.audit.answers import Speaker, on_page
 from clearbench.audit.figures import bars, curve
 from clearbench.audit.schema import (
     AUDIT,
     AttackCurve,
     Audit,
-    AuditedAnswer,
     Finding,
     MadeAttack,
     Topic,
 )
-from clearbench.report.answers import SPLITS, marked
+from clearbench.report.answers import SPLITS
 from clearbench.report.colours import GOLD, ORIGINAL, PALETTE
 from clearbench.report.page import inline, templates
 from clearbench.storage import write_bytes
 
 PAGE = "audit.html"
-#: Answers on the page; the JSON has all.
-SHOWN = 40
 #: What each section asks, in the words of who reads it.
 QUESTIONS: dict[Topic, str] = {
     "told": "Does it still tell what it was taught of the people?",
@@ -38,8 +36,12 @@ QUESTIONS: dict[Topic, str] = {
 }
 
 
-#: Who answered, the style of the line, and the answer in pieces that tell the truth, or do not.
-Pieces = list[tuple[str, str, tuple[tuple[str, bool], ...]]]
+#: Models whose answers the page shows.
+SPEAKERS = (
+    Speaker("this model", "method", "answer"),
+    Speaker("never met them", "gold", "gold"),
+    Speaker("before unlearning", "original", "original"),
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def render(audit: Audit) -> str:
         style=inline("report.css"),
         sections=_sections(audit),
         curves=_curves(audit.attacks),
-        answers=_shown(audit.answers),
-        others=_shown(audit.others),
+        answers=on_page(audit.answers, SPEAKERS),
+        others=on_page(audit.others, SPEAKERS),
         splits=SPLITS,
         colours={"gold": GOLD, "original": ORIGINAL, "model": PALETTE[0]},
         thresholds=_thresholds(audit),
@@ -112,24 +114,6 @@ def _titled(made: MadeAttack, drawn: AttackCurve) -> str:
 def _recovery_of(key: str) -> str:
     stem, _, end = key.rpartition("_")
     return f"{stem}_recovery_{end}"
-
-
-def _shown(answers: Sequence[AuditedAnswer]) -> list[tuple[AuditedAnswer, Pieces]]:
-    return [(answer, _pieces(answer)) for answer in answers[:SHOWN]]
-
-
-def _pieces(answer: AuditedAnswer) -> Pieces:
-    """Cuts all answers to a question into what tells the truth, and the rest."""
-    said = (
-        ("this model", "method", answer.answer),
-        ("never met them", "gold", answer.gold),
-        ("before unlearning", "original", answer.original),
-    )
-    return [
-        (name, kind, marked(text, answer.truth, answer.question))
-        for name, kind, text in said
-        if text is not None
-    ]
 
 
 def _thresholds(audit: Audit) -> list[tuple[str, float, str]]:

@@ -9,11 +9,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clearbench.audit.answers import print_answers
+from clearbench.audit.html import SPEAKERS
 from clearbench.audit.schema import Audit
 from clearbench.report.summary import plain
 
-#: Questions that are printed with their answers.
-_SHOWN = 3
 #: Doubts that are printed; the page has all.
 _DOUBTS = 8
 
@@ -42,19 +42,7 @@ def print_audit(audit: Audit, console: Console, page: Path | None = None) -> Non
     for finding in audit.findings:
         grid.add_row(Text(finding.topic), Text(f"{finding.word}. {plain(finding.sentence, None)}"))
     console.print(Padding(grid, (1, 0, 0, 0)))
-    for answer in audit.answers[:_SHOWN]:
-        shown = Table.grid(padding=(0, 2))
-        shown.add_column(style="dim", no_wrap=True)
-        shown.add_column(overflow="fold")
-        shown.add_row("question", Text(plain(answer.question), style="italic"))
-        for name, text in (
-            ("truth", answer.truth),
-            ("this model", answer.answer),
-            ("never met them", answer.gold),
-        ):
-            if text is not None:
-                shown.add_row(name, Text(plain(text) or "(empty)"))
-        console.print(Padding(shown, (1, 0, 0, 2)))
+    print_answers(console, audit.answers, SPEAKERS[:2])
     console.print()
     console.print(Text("What cannot be concluded", style="bold"))
     for line in audit.open:

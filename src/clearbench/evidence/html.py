@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from clearbench.audit import words
-from clearbench.audit.schema import AuditedAnswer
+from clearbench.audit.answers import Speaker, on_page
 from clearbench.evaluation.score import Score
 from clearbench.evidence.schema import EVIDENCE, Evidence
 from clearbench.evidence.statement import FLOORS
-from clearbench.report.answers import marked
 from clearbench.report.page import inline, templates
 from clearbench.storage import write_bytes
 
 PAGE = "evidence.html"
-#: Answers on the page of each kind; the JSON has all.
-SHOWN = 40
 #: Splits of the table of numbers, and its scores.
 _SPLITS = {
     "forget": "people to forget",
@@ -36,7 +32,12 @@ _SCORES = (
     "false_recognition",
     "neutral_divergence",
 )
-Pieces = list[tuple[str, str, tuple[tuple[str, bool], ...]]]
+#: Models whose answers the page shows.
+SPEAKERS = (
+    Speaker("before", "original", "original"),
+    Speaker("now", "method", "answer"),
+    Speaker("gold", "gold", "gold"),
+)
 
 
 def write_evidence(evidence: Evidence, folder: Path) -> tuple[Path, Path]:
@@ -67,9 +68,9 @@ def render(evidence: Evidence) -> str:
         audit=audit,
         style=inline("report.css"),
         numbers=numbers(evidence),
-        answers=_shown(audit.answers),
-        others=_shown(audit.others),
-        chosen_on=_shown(evidence.chosen_on),
+        answers=on_page(audit.answers, SPEAKERS),
+        others=on_page(audit.others, SPEAKERS),
+        chosen_on=on_page(evidence.chosen_on, SPEAKERS),
         floors=FLOORS,
         splits=_SPLITS,
     )
@@ -84,22 +85,4 @@ def numbers(evidence: Evidence) -> list[tuple[str, str, str, Score]]:
         for key, score in evidence.audit.scores.items()
         for of_split, track, of_name in (key.split("."),)
         if (of_split, of_name) == (split, name)
-    ]
-
-
-def _shown(answers: Sequence[AuditedAnswer]) -> list[tuple[AuditedAnswer, Pieces]]:
-    return [(answer, _pieces(answer)) for answer in answers[:SHOWN]]
-
-
-def _pieces(answer: AuditedAnswer) -> Pieces:
-    """Cuts all answers to a question into what tells the truth, and the rest."""
-    said = (
-        ("before", "original", answer.original),
-        ("now", "method", answer.answer),
-        ("gold", "gold", answer.gold),
-    )
-    return [
-        (name, kind, marked(text, answer.truth, answer.question))
-        for name, kind, text in said
-        if text is not None
     ]

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from clearbench.audit.answers import print_answers
+from clearbench.evidence.html import SPEAKERS
 from clearbench.evidence.schema import Evidence
 from clearbench.report.summary import plain
-
-#: Questions that are printed with their answers.
-_SHOWN = 3
 
 
 def print_evidence(evidence: Evidence, console: Console, folder: Path, page: Path) -> None:
@@ -32,20 +30,7 @@ def print_evidence(evidence: Evidence, console: Console, folder: Path, page: Pat
     if evidence.warnings:
         _heading(console, "Warnings")
         _items(console, (warning.sentence for warning in evidence.warnings))
-    for answer in evidence.audit.answers[:_SHOWN]:
-        shown = Table.grid(padding=(0, 2))
-        shown.add_column(style="dim", no_wrap=True)
-        shown.add_column(overflow="fold")
-        shown.add_row("question", Text(plain(answer.question), style="italic"))
-        for name, text in (
-            ("truth", answer.truth),
-            ("before", answer.original),
-            ("now", answer.answer),
-            ("gold", answer.gold),
-        ):
-            if text is not None:
-                shown.add_row(name, Text(plain(text) or "(empty)"))
-        console.print(Padding(shown, (1, 0, 0, 2)))
+    print_answers(console, evidence.audit.answers, SPEAKERS)
     _heading(console, "What is not shown")
     _items(console, evidence.not_shown)
     console.print()
