@@ -94,6 +94,21 @@ def test_golds_are_taught_without_the_forgotten_people_with_seeds_of_their_own(
         assert row.measured.plain.forgotten == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "steps"), [({}, [20, 20]), ({"gold_schedule": "epochs"}, [18, 15])]
+)
+def test_golds_train_for_the_originals_steps_or_for_its_epochs(
+    content: dict[str, Any], schedule: dict[str, str], steps: list[int]
+) -> None:
+    language = content["models"]["language"]
+    models = {"language": language | {"teach": language["teach"] | {"steps": 20}} | schedule}
+    content["data"] |= {"requests": [1, 1]}
+    first, second = families(content | {"models": models})
+    assert [taught(family.original).train.steps for family in (first, second)] == [20, 20]
+    for family, expected in zip((first, second), steps, strict=True):
+        assert {taught(gold).train.steps for gold in family.golds} == {expected}
+
+
 def test_the_null_band_is_of_all_golds(content: dict[str, Any]) -> None:
     recipe = parse_recipe(content, "test")
     (family,) = families(content)
