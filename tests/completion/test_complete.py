@@ -247,5 +247,6 @@ def test_a_model_writes_greedily(tiny_folder: Path) -> None:
     assert texts[0] == texts[1] and len(texts[0]) == 2
 
 
-def test_it_is_public() -> None:
-    assert package.complete is complete
+def test_rows_in_memory_and_a_model_are_taken(tiny_folder: Path) -> None:
+    found = package.complete([BORN, FULL], load_model(tiny_folder))
+    assert [len(row.perturbed_answers) for row in found.dataset.training["retain"]] == [5, 2]

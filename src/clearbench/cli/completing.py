@@ -52,13 +52,12 @@ def complete(
     dataset = chosen_dataset("complete", data, forget, retain, images, holdout)
     from clearbench.completion.complete import complete as completed
     from clearbench.completion.files import write_completion
-    from clearbench.completion.writer import ModelWriter
 
     writer = None
     if model is not None:
         from clearbench.models.load import load_model
 
-        writer = ModelWriter(load_model(model, dtype=dtype, base=base, device=device))
+        writer = load_model(model, dtype=dtype, base=base, device=device)
     with progress("completing") as on_row:
         found = completed(dataset, writer, f"model {model}", seed, on_row)
     write_completion(found, out)

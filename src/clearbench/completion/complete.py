@@ -6,12 +6,14 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from numpy.random import default_rng
 
 from clearbench.completion.questions import is_english, paraphrased_question
 from clearbench.completion.wording import paraphrased_answer
 from clearbench.completion.writer import (
+    ModelWriter,
     Writer,
     cleaned,
     facts,
@@ -25,10 +27,12 @@ from clearbench.completion.wrong import WRONG_ANSWERS, Grammar
 from clearbench.data.dataset import Dataset
 from clearbench.data.examine import origin, several
 from clearbench.data.example import Example
+from clearbench.data.load import load_dataset
 from clearbench.data.origins import FIELDS, Origins
 from clearbench.data.persons import given_name
 from clearbench.data.splits import Rows
 from clearbench.errors import DataError
+from clearbench.models.base import Model
 
 #: Requests to a model for one text before its field is left out.
 TRIES = 2
@@ -75,8 +79,8 @@ class Completion:
 
 
 def complete(
-    dataset: Dataset,
-    writer: Writer | None = None,
+    rows: Any,
+    writer: Writer | Model | None = None,
     writer_name: str = "model",
     seed: int = 0,
     on_row: Callable[[int, int], None] | None = None,
@@ -87,7 +91,7 @@ def complete(
     value that any row says of its person, and is no true answer; fields that are there stay.
 
     Args:
-        dataset: Own rows, trained on and measured alike.
+        rows: Own rows, as `load_dataset` takes them: in files or in memory.
         writer: Model that writes what the grammar cannot.
         writer_name: Words for it in the rows' origins.
         seed: Seed of the grammar's draws, beside the row itself.
@@ -96,22 +100,24 @@ def complete(
     Raises:
         DataError: A published dataset, whose measured rows are others, or rows that lack nothing.
     """
-    rows = _rows(dataset)
-    work = _Work(list(rows.values()), _names(dataset), seed)
-    lacking = [row for row in rows.values() if any(_lacks(row, field) for field in FIELDS)]
+    dataset = load_dataset(rows)
+    writer = ModelWriter(writer) if isinstance(writer, Model) else writer
+    by_id = _rows(dataset)
+    work = _Work(list(by_id.values()), _names(dataset), seed)
+    lacking = [row for row in by_id.values() if any(_lacks(row, field) for field in FIELDS)]
     if not lacking:
         what = "no row lacks a paraphrase or wrong answers"
         raise DataError(what, "the rows given", "use them as they are")
     for number, row in enumerate(lacking, 1):
-        rows[row.id] = work.by_grammar(row, with_wrong=writer is None)
+        by_id[row.id] = work.by_grammar(row, with_wrong=writer is None)
         if writer is not None:
-            rows[row.id] = work.by_writer(rows[row.id], writer, writer_name)
+            by_id[row.id] = work.by_writer(by_id[row.id], writer, writer_name)
         if on_row is not None:
             on_row(number, len(lacking))
     changed = replace(
         dataset,
-        training=_replaced(dataset.training, rows),
-        evaluation=_replaced(dataset.evaluation, rows),
+        training=_replaced(dataset.training, by_id),
+        evaluation=_replaced(dataset.evaluation, by_id),
     )
     return Completion(changed, work.origins, work.left_out, tuple(work.doubts()))
 
