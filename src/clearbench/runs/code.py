@@ -17,7 +17,7 @@ from clearbench.storage import sha256_file
 PACKAGE = "clearbench"
 #: Rooms that decide where bytes go and how mistakes are worded, never what is computed. Of `runs`
 #: only the stages themselves compute.
-UNCOUNTED = ("errors", "storage", "writing", "quiet", "plugins")
+UNCOUNTED = ("errors", "storage", "writing", "quiet", "plugins", "libraries")
 #: Modules of settings that stages record value by value.
 SETTINGS = ("clearbench.evaluation.settings",)
 #: Packages of further base classes; their versions are recorded instead of their sources.
