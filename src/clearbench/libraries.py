@@ -12,7 +12,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-__all__ = ["functional", "linalg", "optimize", "pd", "sparse", "special", "stats", "torch"]
+__all__ = [
+    "functional", "linalg", "optimize", "pa", "pd", "pq", "sparse", "special", "stats", "torch",
+]  # fmt: skip
 
 Arguments, Result = ParamSpec("Arguments"), TypeVar("Result")
 
@@ -30,10 +32,13 @@ class Deferred(ModuleType):
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
     import torch
     from scipy import linalg, optimize, sparse, special, stats
     from torch.nn import functional
 else:
+    pa, pq = map(Deferred, ("pyarrow", "pyarrow.parquet"))
     pd, torch, functional = map(Deferred, ("pandas", "torch", "torch.nn.functional"))
     linalg, optimize, sparse = map(Deferred, ("scipy.linalg", "scipy.optimize", "scipy.sparse"))
     special, stats = map(Deferred, ("scipy.special", "scipy.stats"))

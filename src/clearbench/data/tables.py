@@ -9,15 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's
-from pyarrow import ArrowException
 
 from clearbench.data.json_rows import Line, objects
 from clearbench.data.text_file import read_text
 from clearbench.errors import DataError, did_you_mean
+from clearbench.libraries import pa, pq
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HEADER = re.compile(r"\s*---\n(.*?)\n---(?:\n|$)", re.DOTALL)
@@ -190,7 +189,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
-    except (OSError, ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         raise DataError(f"not a Parquet file of rows: {error}", str(path), "get it anew") from error
 
 

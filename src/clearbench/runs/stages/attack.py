@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from clearbench.attacks.base import Attack, Target, attack
 from clearbench.data.modality import modality
 from clearbench.evaluation.metric import Collections, Shadow
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.scoring import with_gold_and_original
+from clearbench.libraries import pa, pd, pq
 from clearbench.models.base import Model
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
