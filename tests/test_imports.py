@@ -13,10 +13,10 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "clearbench"
 #: Every room imports only from rooms before it and from itself. CONTRIBUTING.md says what each is.
 ORDER = (
-    "errors", "libraries", "plugins", "writing", "storage", "processes", "devices", "quiet", "people", "data",
-    "batches", "methods", "models", "training", "builtin", "evaluation", "attacks", "runs",
-    "report", "audit", "evidence", "api", "benchmark", "testing", "catalogue", "doctor", "cli",
-    "__main__",
+    "errors", "libraries", "plugins", "writing", "storage", "processes", "devices", "quiet",
+    "people", "data", "batches", "methods", "models", "training", "builtin", "evaluation",
+    "attacks", "runs", "report", "audit", "evidence", "api", "benchmark", "testing", "catalogue",
+    "doctor", "cli", "__main__",
 )  # fmt: skip
 
 

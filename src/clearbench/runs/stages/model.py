@@ -19,7 +19,8 @@ from clearbench.data.modality import modality
 from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.guards import is_guard, load_guards
-from clearbench.models.heads import Head, with_head
+from clearbench.models.head import Head
+from clearbench.models.heads import with_head
 from clearbench.models.load import data_type, load_family, load_model, weight_places
 from clearbench.models.source import SMOLLM2, packaged_smollm2
 from clearbench.runs.code import modules_of

@@ -34,7 +34,8 @@ from clearbench.models.embedding_heads import (
     HeadModel,
     StackedHeads,
 )
-from clearbench.models.heads import Head, with_head
+from clearbench.models.head import Head
+from clearbench.models.heads import with_head
 from clearbench.models.weights import digest
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
