@@ -16,7 +16,8 @@ __all__ = [
     "functional", "linalg", "optimize", "pa", "pd", "pq", "sparse", "special", "stats", "torch",
 ]  # fmt: skip
 
-Arguments, Result = ParamSpec("Arguments"), TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 class Deferred(ModuleType):

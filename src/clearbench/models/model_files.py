@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from clearbench.errors import ModelError
+from clearbench.libraries import torch
 
 #: Endings of files that are read by unpickling, which can run code.
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")

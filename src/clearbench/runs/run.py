@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -15,9 +16,9 @@ from clearbench.runs.data_part import data_stage
 from clearbench.runs.details import details
 from clearbench.runs.execute import Runtime, execute, set_aside
 from clearbench.runs.files import STAGES, damaged_files
+from clearbench.runs.made_of import made_of
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
-from clearbench.runs.plan_shadows import HalfData, ShadowPeople
 from clearbench.runs.recipe import Recipe
 from clearbench.runs.results import EndedRun, assemble
 from clearbench.runs.schema import Results, read_results
@@ -26,12 +27,16 @@ from clearbench.runs.stages.data import DataStage, stored_data
 from clearbench.runs.store import Store
 from clearbench.runs.wording import wording
 from clearbench.runs.written import (
+    current_results,
     refuse_other_recipe,
     remove_unfinished,
     write_recipe,
     write_results,
 )
 from clearbench.writing import writing
+
+if TYPE_CHECKING:
+    from clearbench.runs.plan_shadows import ShadowPeople
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ def _shadow_people(
     recipe: Recipe, people: DataStage, cache: WorkerCache, store: Store
 ) -> ShadowPeople:
     """Makes the people of the shadow models: all, and both halves."""
+    from clearbench.runs.plan_shadows import HalfData, ShadowPeople
+
     stages = [replace(people, half=which) for which in (None, "first", "second")]
     for stage in stages:
         make_stage(stage, store, cache, lambda doing, done, total: None)
@@ -136,15 +143,18 @@ def run(
             console.print(f"{line}; written again", markup=False, highlight=False, soft_wrap=True)
         set_aside([data_stage(recipe.data, recipe.seed).key], place, console)
         planned = plan_run(recipe, out, store)
-        anew = _made_anew(planned, out)
+        current = current_results(made_of(recipe, planned, runtime), out)
+        anew = "" if current else _made_anew(planned, out)
         if anew:
             console.print(f"made anew: {anew}; what has not changed is reused", soft_wrap=True)
         write_recipe(recipe, out)
+        if current:
+            return current
         outcomes = execute(planned.stages, planned.store, runtime, console)
         ended = EndedRun(planned.store, outcomes)
         results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
         shown = details(planned.dataset, planned.families, ended, wording(results))
-        return write_results(results, shown, recipe, out)
+        return write_results(results, shown, recipe, out, made_of(recipe, planned, runtime))
 
 
 def _made_anew(planned: RunPlan, out: Path) -> str:
