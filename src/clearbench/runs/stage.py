@@ -16,9 +16,7 @@ from clearbench.runs.code import code_digests
 from clearbench.runs.store import Store, stage_key
 from clearbench.storage import canonical_json, read_json, write_json
 
-if (
-    TYPE_CHECKING
-):  # a worker's cache and its device need the engine, which a reader of stages does not
+if TYPE_CHECKING:  # a reader of stages needs no engine
     import torch
 
     from clearbench.runs.cache import WorkerCache
