@@ -14,7 +14,7 @@ from clearbench.storage import content_hash, sha256_file
 if TYPE_CHECKING:
     from clearbench.runs.execute import Runtime
     from clearbench.runs.recipe import Recipe
-    from clearbench.runs.run import RunPlan
+    from clearbench.runs.run_plan import RunPlan
 
 
 def plugin_digests(runtime: Runtime) -> dict[str, str]:

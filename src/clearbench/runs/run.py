@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from clearbench.data.dataset import Dataset
 from clearbench.errors import StorageError
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.data_part import data_stage
@@ -18,11 +17,11 @@ from clearbench.runs.execute import Runtime, execute, set_aside
 from clearbench.runs.files import STAGES, damaged_files
 from clearbench.runs.made_of import made_of
 from clearbench.runs.making import make_stage
-from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
+from clearbench.runs.plan import null_bands, plan
 from clearbench.runs.recipe import Recipe
 from clearbench.runs.results import EndedRun, assemble
+from clearbench.runs.run_plan import RunPlan
 from clearbench.runs.schema import Results, read_results
-from clearbench.runs.stage import Stage
 from clearbench.runs.stages.data import DataStage, stored_data
 from clearbench.runs.store import Store
 from clearbench.runs.wording import wording
@@ -37,36 +36,6 @@ from clearbench.writing import writing
 
 if TYPE_CHECKING:
     from clearbench.runs.plan_shadows import ShadowPeople
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """Stages and rows that a run makes.
-
-    Attributes:
-        store: Store that keeps the stages.
-        data: Finished stage of the people.
-        dataset: Dataset of the people.
-        families: Rows of the results.
-        bands: Null bands of golds.
-    """
-
-    store: Store
-    data: DataStage
-    dataset: Dataset
-    families: tuple[Family, ...]
-    bands: tuple[PlannedBand, ...]
-
-    @property
-    def rows(self) -> tuple[PlannedRow, ...]:
-        """Rows in the order of the results."""
-        return tuple(row for family in self.families for row in family.rows)
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """Stages that no other stage starts from."""
-        attacks = (stage for row in self.rows for stage in row.attacks.values())
-        return (*(row.score for row in self.rows), *attacks, *(band.stage for band in self.bands))
 
 
 def plan_run(recipe: Recipe, out: Path, store: Path | None = None, *, keep: bool = True) -> RunPlan:
