@@ -28,7 +28,8 @@ PRELOADED = [
     "clearbench.evaluation.engine",
     "clearbench.training.unlearn",
     "clearbench.models.families.llava",
-    *("nltk", "pandas", "pyarrow.parquet", "rouge_score.rouge_scorer", "scipy.stats"),
+    *("accelerate", "pandas", "pyarrow.parquet", "rouge_score.rouge_scorer", "scipy.stats"),
+    *("sklearn.preprocessing", "torch.distributed.tensor"),
 ]
 #: Seconds in which a process that is told to end does so.
 GRACE = 5.0
