@@ -15,9 +15,9 @@ PACKAGE = "clearbench"
 #: Every room imports only from rooms before it and from itself. CONTRIBUTING.md says what each is.
 ORDER = (
     "errors", "libraries", "plugins", "writing", "storage", "processes", "devices", "quiet",
-    "people", "data", "batches", "methods", "models", "training", "builtin", "evaluation",
-    "attacks", "runs", "report", "audit", "evidence", "api", "benchmark", "testing", "catalogue",
-    "doctor", "cli", "__main__",
+    "people", "data", "batches", "methods", "models", "training", "builtin", "completion",
+    "evaluation", "attacks", "runs", "report", "audit", "evidence", "api", "benchmark", "testing",
+    "catalogue", "doctor", "cli", "__main__",
 )  # fmt: skip
 
 

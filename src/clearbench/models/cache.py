@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -48,6 +48,13 @@ class WorkCache:
         value = make()
         self._add(key, value)
         return value
+
+    def known(self, keys: Iterable[Hashable]) -> dict[Hashable, Any]:
+        """Returns the entries of the keys that are there, by key; they count as used."""
+        found = {key: self._entries[key][0] for key in keys if key in self._entries}
+        for key in found:
+            self._entries.move_to_end(key)
+        return found
 
     def drop(self, chosen: Callable[[Hashable], bool]) -> None:
         """Removes the entries whose keys are chosen."""

@@ -191,7 +191,8 @@ class _FamilyPlanner:
         first = TeachStage(base, self.data, part.teach, self.seed)
         seeds = [self.seed + GOLD_SEED_STEP * number for number in range(part.golds)]
         without = tuple(sorted({*self.forget, *self.gone}))
-        taught = [TeachStage(base, self.data, part.teach, seed, without) for seed in seeds]
+        teach = part.gold_teach(1 - self.share)
+        taught = [TeachStage(base, self.data, teach, seed, without) for seed in seeds]
         measured = self._measured(first), self._measured(taught[0])
         whole = spell_modalities(self.tracks)
         original = self._row(

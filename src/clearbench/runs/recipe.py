@@ -48,6 +48,9 @@ class ModelPart(_Part):
         teach: Training settings of the original and the golds.
         golds: Number of golds (models taught without the forgotten people), of different seeds; the
             first is the reference, the others show how far two exact unlearnings differ.
+        gold_schedule: What a gold's training has in common with the original's: its `steps`, or its
+            `epochs`, so that every row that is left is read as often as the original read it, as
+            TOFU's retain models do (arXiv 2401.06121).
         head: Head of a classifier: `linear`, or `additive_margin` as in CLEAR's vision track;
             None for the source's own kind. A new one is made unless the source has these people.
         dtype: Type of the weights, whatever type they are stored in. What is trained keeps a copy
@@ -58,9 +61,23 @@ class ModelPart(_Part):
     source: str = "builtin"
     teach: TrainSettings
     golds: int = Field(default=1, ge=1)
+    gold_schedule: Literal["steps", "epochs"] = Field(
+        default="steps", exclude_if=lambda schedule: schedule == "steps"
+    )
     head: Head | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     base: str | None = None
+
+    def gold_teach(self, left: float) -> TrainSettings:
+        """The training settings of a gold.
+
+        Args:
+            left: Share of the people whom it is taught.
+        """
+        steps = self.teach.steps
+        if self.gold_schedule == "epochs":
+            steps = max(1, round(steps * left))
+        return self.teach.model_copy(update={"steps": steps})
 
     @field_validator("teach")
     @classmethod
