@@ -21,7 +21,7 @@ from clearbench.runs.data_part import data_stage
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedRow, forget_requests, null_bands, plan
 from clearbench.runs.recipe import GOLD_SEED_STEP, parse_recipe
-from clearbench.runs.run import RunPlan
+from clearbench.runs.run_plan import RunPlan
 from clearbench.runs.schema import (
     RESULTS,
     Details,

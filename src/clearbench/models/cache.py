@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import is_dataclass
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from torch import Tensor
+from clearbench.libraries import torch
+
+if TYPE_CHECKING:
+    pass
+
 
 Value = TypeVar("Value")
 #: Default bound on a cache, in bytes.
@@ -72,7 +76,7 @@ class WorkCache:
 
 def size_of(value: object) -> int:
     """Counts bytes of tensors, texts and integers in nested collections and dataclasses."""
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, str):
         return len(value)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
 from safetensors import SafetensorError, safe_open
 
 from clearbench.errors import ModelError
+from clearbench.libraries import torch
 
 #: Endings of files that are read by unpickling, which can run code.
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -110,7 +110,7 @@ def explained(error: BaseException, folder: Path) -> str:
     path = folder / "config.json"
     if "does not recognize this architecture" in str(error) and path.is_file():
         name = _parsed(path)[1].get("model_type")
-        known = f"`transformers` {transformers.__version__}"
+        known = f"`transformers` {version('transformers')}"
         return f"config.json: model_type = {name!r} is not known to {known}, which may be too old"
     if isinstance(error, KeyError) and path.is_file():
         for field, value in _parsed(path)[1].items():

@@ -20,14 +20,14 @@ from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
 from clearbench.methods.base import methods
-from clearbench.models.heads import Head
+from clearbench.models.head import Head
 from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.data_part import DataPart
 from clearbench.runs.grid import expand
 from clearbench.runs.recipe_file import read_recipe, recipe_path
 from clearbench.runs.stored import is_empty
 from clearbench.storage import content_hash
-from clearbench.training.checks import check_method, check_teaching, named_method
+from clearbench.training.method_checks import check_method, check_teaching, named_method
 from clearbench.training.settings import LARGEST_SEED, TrainSettings
 
 #: Distance between the seeds of further golds.

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-import torch
-from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput
-
 from clearbench.batches.batch import Batch
+from clearbench.libraries import torch, without_gradient
 from clearbench.models.cache import WorkCache
 from clearbench.models.families.base import Family
-from clearbench.models.weights import digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers.modeling_outputs import BaseModelOutput
 
 #: Images that a tower reads at once; on a CPU one alone takes convolutions more than twice as long.
 TOGETHER = 8
@@ -52,6 +52,8 @@ class Llava(Family, name="llava"):
 
     @contextmanager
     def _answering(self, core: Any, batch: Batch, cache: WorkCache) -> Iterator[None]:
+        from transformers.modeling_outputs import BaseModelOutput
+
         tower, layer = core.model.vision_tower, core.config.vision_feature_layer
         states = {layer: self.features(core, batch, cache)}  # LLaVA reads states[layer] alone
         answer = BaseModelOutput(hidden_states=states)  # type: ignore[arg-type]
@@ -65,7 +67,7 @@ class Llava(Family, name="llava"):
             else:
                 tower.forward = before
 
-    @torch.no_grad()
+    @without_gradient
     def features(self, core: Any, batch: Batch, cache: WorkCache) -> Tensor:
         """Computes the tower's (images, tokens, width) hidden states, each image's once."""
         tower, layer = core.model.vision_tower, core.config.vision_feature_layer
@@ -85,6 +87,8 @@ class Llava(Family, name="llava"):
 
     def _digest(self, tower: Any) -> str:
         """Returns the digest of a tower's weights, computed again when any of them has changed."""
+        from clearbench.models.weights import digest
+
         held = (*tower.parameters(), *tower.buffers())
         known = next((weights for weights in self._known if weights.are(held)), None)
         if known is None:
