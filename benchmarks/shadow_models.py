@@ -30,8 +30,9 @@ from clearbench.data.sources.base import Request, load_request
 from clearbench.models.classifier import Classifier
 from clearbench.models.embedding_heads import Features, HeadModel
 from clearbench.models.heads import with_head
-from clearbench.runs.stages.shadow_heads import images, stacked
+from clearbench.runs.stages.match import images
 from clearbench.training.finetune import teaching_feed
+from clearbench.training.heads import stacked
 from clearbench.training.many import teach_many
 from clearbench.training.settings import TrainSettings
 

@@ -24,9 +24,9 @@ from clearbench.models.embedding_heads import (
     on_features,
 )
 from clearbench.models.heads import with_head
-from clearbench.runs.stages.shadow_heads import stacked
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.finetune import finetune
+from clearbench.training.heads import stacked
 from clearbench.training.many import can_stack, clip_by_model, teach_many, unlearn_many
 from clearbench.training.settings import Penalty, TrainSettings
 from clearbench.training.unlearn import unlearn

@@ -26,13 +26,12 @@ from clearbench.data.modality import modality
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
+from clearbench.models.head import WEIGHTS
 from clearbench.models.margin import MarginClassifier, MarginHead, identity
 from clearbench.models.weights import digest
 
 #: Number of images that the backbone reads at once.
 IMAGES = 64
-#: File of stacked weights.
-WEIGHTS = "heads.safetensors"
 
 
 class HeadConfig(PretrainedConfig):

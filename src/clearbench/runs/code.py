@@ -7,6 +7,7 @@ stage names the modules of its classes itself. Code that only decides where byte
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -100,20 +101,26 @@ def _own_file(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _data_file(path: Path) -> Path:
-    """Names the file of data that may stand beside a module: `refusals.json` of `refusals.py`."""
-    return path.with_suffix(".json")
+@lru_cache(maxsize=4096)
+def _files(path: Path) -> tuple[Path, Path]:
+    """Names a module's file and that of data which may stand beside it: `refusals.json`."""
+    return path, path.with_suffix(".json")
 
 
 def _changed(path: Path) -> tuple[int, ...]:
-    files = (path, _data_file(path))
-    return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
+    """Reads when the files of a module were last changed; 0 for one that is not there."""
+    times: list[int] = []
+    for file in _files(path):
+        try:
+            times.append(os.stat(file).st_mtime_ns)  # noqa: PTH116 - of thousands of files
+        except FileNotFoundError:
+            times.append(0)
+    return tuple(times)
 
 
 @lru_cache(maxsize=4096)
 def _digest(path: Path, changed: tuple[int, ...]) -> str:
-    files = (path, _data_file(path))
-    return " ".join(sha256_file(file) for file in files if file.is_file())
+    return " ".join(sha256_file(file) for file in _files(path) if file.is_file())
 
 
 @lru_cache(maxsize=2048)

@@ -8,20 +8,16 @@ from dataclasses import dataclass, replace
 from clearbench.attacks.membership import SIDES
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
+from clearbench.models.head import SHADOW_PARTS
 from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.recipe import MethodPart
 from clearbench.runs.stages.attack import ShadowMeasurement
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.heads_attack import HeadsAttackStage, HeadsScoreStage
+from clearbench.runs.stages.match import MatchStage
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import ModelSource, ModelStage
-from clearbench.runs.stages.shadow_heads import (
-    PARTS,
-    HeadsStage,
-    MatchStage,
-    TeachHeadsStage,
-    UnlearnHeadsStage,
-)
+from clearbench.runs.stages.shadow_heads import HeadsStage, TeachHeadsStage, UnlearnHeadsStage
 from clearbench.runs.stages.teach import TeachStage
 from clearbench.runs.stages.unlearn import UnlearnStage
 from clearbench.training.settings import TrainSettings
@@ -149,4 +145,4 @@ class ShadowPlanner:
 
 def _on_heads(settings: TrainSettings) -> TrainSettings:
     """Returns the schedule of a network's training for its head alone."""
-    return settings.model_copy(update={"parts": PARTS, "lora_rank": None, "replay": 0})
+    return settings.model_copy(update={"parts": SHADOW_PARTS, "lora_rank": None, "replay": 0})

@@ -17,7 +17,7 @@ from clearbench.errors import RecipeError
 from clearbench.runs.code import modules_of
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.attack import SCORES, read_attack_scores
-from clearbench.runs.stages.shadow_heads import MatchStage
+from clearbench.runs.stages.match import MatchStage
 from clearbench.storage import write_json
 
 #: Last part of the keys of accuracies, after the split of the people and the track.
