@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,10 +18,10 @@ from pydantic import Field
 from clearbench.attacks.base import Attack, Target
 from clearbench.attacks.point import Point
 from clearbench.attacks.ratios import Place, cells, mean_by_person, place
+from clearbench.attacks.rows import evenly, of_main_task
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset, Split
 from clearbench.data.example import Example
-from clearbench.data.modality import modality
 from clearbench.errors import DataError, RecipeError
 from clearbench.evaluation.description import Description
 from clearbench.evaluation.metric import Collections
@@ -152,8 +152,8 @@ class SurvivalAttack(Attack):
             every = dataset.evaluation.get(split, ())
             mine = [row for row in every if self.suits(row) and model.accepts(item(row))]
             for track in sorted({row.track for row in mine}):
-                rows = list(_of_main_task(mine, track))
-                some = rows if count is None else _evenly(rows, count, target.seed)
+                rows = list(of_main_task(mine, track))
+                some = rows if count is None else evenly(rows, count, target.seed)
                 chosen += [(split, row) for row in some]
         return chosen
 
@@ -334,25 +334,3 @@ def _number(name: str) -> tuple[bool, float]:
         return False, float(name)
     except ValueError:
         return True, 0.0
-
-
-def _of_main_task(rows: Sequence[Example], track: str) -> Iterator[Example]:
-    """Yields a track's rows of the main task, or else those that ask for the name."""
-    kind = modality(track)
-    tasks = {row.task for row in rows if row.track == track}
-    chosen = kind.main_task if kind.main_task in tasks else kind.identifying_task
-    return (row for row in rows if row.track == track and row.task == chosen)
-
-
-def _evenly(rows: Sequence[Example], count: int, seed: int) -> list[Example]:
-    """Draws rows of people in turn, until there are `count`; keeps their order."""
-    order = np.random.default_rng([seed, 6]).permutation(len(rows))
-    turns: dict[object, int] = {}
-    ranks = {}
-    for position, index in enumerate(order):
-        row = rows[index]
-        who = row.id if row.person is None else row.person
-        turns[who] = turns.get(who, -1) + 1
-        ranks[int(index)] = (turns[who], position)
-    kept = sorted(ranks, key=lambda index: ranks[index])[:count]
-    return [rows[index] for index in sorted(kept)]
