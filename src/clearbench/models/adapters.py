@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.model_files import first_line
+from clearbench.models.weights import own_weights
 
 
 def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = None) -> None:
@@ -138,6 +140,24 @@ def choose_parameters(
             "train.parts",
             f"this model has: {', '.join(model.parts)}",
         )
+
+
+@contextmanager
+def copy_to_train(model: Model, place: torch.device, lora_rank: int | None) -> Iterator[Model]:
+    """Makes a copy of a model for training, which is a model of its own once this is left.
+
+    Under adapters the frozen weights are copied only then: until then they stand where those of the
+    model do.
+
+    Args:
+        model: Model that stays as it is.
+        place: Device of the copy.
+        lora_rank: Rank of the adapters that will be trained; None for the weights themselves.
+    """
+    copied = model.duplicate(sharing=lora_rank is not None and not is_adapted(model))
+    copied.module.to(place)
+    yield copied
+    own_weights(copied.module, model.module)
 
 
 def load_adapter(model: Model, folder: Path) -> None:

@@ -63,9 +63,9 @@ class TokenReader(Model):
         self.encoder.share(cache, f"{self.kind} {source}")
         self.shortcuts = Shortcuts()
 
-    def duplicate(self) -> Self:
+    def duplicate(self, *, sharing: bool = False) -> Self:
         """Copies the model, which takes no short cut before it is tested again."""
-        twin = super().duplicate()
+        twin = super().duplicate(sharing=sharing)
         twin.shortcuts = Shortcuts()
         return twin
 
