@@ -36,6 +36,7 @@ from clearbench.training.goal import Goal
 from clearbench.training.gradients import PENALTY, MicroBatch, gradients, one_gradient
 from clearbench.training.masks import Masks
 from clearbench.training.master_weights import MasterWeights
+from clearbench.training.micro_batches import MicroBatches
 from clearbench.training.penalty import PenaltyTerm
 from clearbench.training.readings import Parts, Readings, StepValues
 from clearbench.training.recompute import recomputed
@@ -106,6 +107,7 @@ def train(
     history = progress.history
     model.train(True)
     with recomputed(model) if settings.gradient_checkpointing else nullcontext():
+        updates.measure(feed(seed, 0))
         _make_updates(updates, feed, seed, checkpoints, on_step)
     model.train(False)
     return history, progress.state
@@ -145,6 +147,7 @@ class _Updates:
         self.stage = replace(stage, rule=stage.rule or RULES.get(settings.rule or ""))
         self.parameters = list(model.trainable().values())
         self.masters = MasterWeights(model.trainable())
+        self.micro_batches = MicroBatches(model, settings)
         self.optimizer = torch.optim.AdamW(
             list(self.masters.by_name.values()),
             lr=settings.learning_rate,
@@ -173,6 +176,14 @@ class _Updates:
             self.average.restore(self.progress.state)
         return self.progress
 
+    def measure(self, drawn: Drawn) -> None:
+        """Measures the memory of a step's rows, by which steps are cut into micro-batches."""
+        view, parts = self._view(0), self._parts(self.stage, drawn)
+        stage = replace(self.stage, loss=self.stage.probe or self.stage.loss)
+        self.micro_batches.measure(
+            parts, _roles(stage), lambda rows: self._micro_batch(view, stage, rows)
+        )
+
     def remaining(self, step: int, drawn: Drawn) -> tuple[Train, Drawn] | None:
         """Selects what a step still trains on once tracks are forgotten; None ends the stage."""
         goal, reached = self.context.goal, self.progress.reached
@@ -184,17 +195,11 @@ class _Updates:
     def update(self, step: int, stage: Train, drawn: Drawn) -> StepValues:
         """Makes one update and adds its values to the history: terms, `loss`, `gradient_norm`."""
         rule = _tensor_rule(stage, self.progress.state)
-        view = self._view(step, rule)
+        view = self._view(step)
         if stage.probe is not None:
             probe = replace(stage, loss=stage.probe)
             view = replace(view, gradient=self._probed(probe, view, drawn))
-        micro_batches = [
-            self._micro_batch(view, stage, parts)
-            for parts in cut_micro_batches(self._parts(stage, drawn), self.settings.accumulate)
-        ]
-        parts, passes = gradients(self.parameters, micro_batches, rule, self.average)
-        self.model.backwards += passes
-        self.masks.on_gradients()
+        parts = self._gradients(view, stage, drawn, rule)
         values = self._optimize(parts)
         self.masks.after_update()
         if stage is self.stage:
@@ -202,7 +207,47 @@ class _Updates:
             self.progress.state |= self.average.state if self.average else {}
         return values
 
-    def _view(self, step: int, rule: TensorRule | None) -> Step:
+    def _gradients(
+        self, view: Step, stage: Train, drawn: Drawn, rule: TensorRule | None = None
+    ) -> Parts:
+        """Computes a step's gradient into `.grad`; in smaller micro-batches where memory is short.
+
+        Returns:
+            Parts of each term's value.
+        """
+        parts, roles, probes = self._parts(stage, drawn), _roles(stage), stage.loss is stage.probe
+        count = self.micro_batches.count(parts, roles)
+        while True:
+            seen = replace(view, together=one_gradient(count, rule))
+            cut = [
+                self._micro_batch(seen, stage, rows, penalised=not probes)
+                for rows in cut_micro_batches(parts, count)
+            ]
+            try:
+                values, passes = gradients(
+                    self.parameters, cut, rule, None if probes else self.average
+                )
+                break
+            except torch.OutOfMemoryError:
+                more = self.micro_batches.more(count, parts, roles)
+                if more is None:
+                    raise
+            count = more  # outside, where the error holds no tensors any more
+            self._begin_again()
+        self.model.backwards += passes
+        self.masks.on_gradients()
+        return values
+
+    def _begin_again(self) -> None:
+        """Forgets what a step has computed so far."""
+        self.optimizer.zero_grad(set_to_none=True)
+        for weight in self.parameters:
+            weight.grad = None
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        torch.manual_seed(torch.initial_seed())
+
+    def _view(self, step: int) -> Step:
         """A step without its batches."""
         return Step(
             self.model,
@@ -212,7 +257,6 @@ class _Updates:
             self.context.untrained,
             number=step,
             steps=self.settings.steps,
-            together=one_gradient(self.settings.accumulate, rule),
         )
 
     def _parts(self, stage: Train, drawn: Drawn) -> list[Part]:
@@ -224,13 +268,7 @@ class _Updates:
 
     def _probed(self, probe: Train, view: Step, drawn: Drawn) -> dict[str, Tensor]:
         """The gradient of a probe over the step's items, 0 where a mask lets nothing learn."""
-        micro_batches = [
-            self._micro_batch(view, probe, parts, penalised=False)
-            for parts in cut_micro_batches(self._parts(probe, drawn), self.settings.accumulate)
-        ]
-        _, passes = gradients(self.parameters, micro_batches)
-        self.model.backwards += passes
-        self.masks.on_gradients()
+        self._gradients(view, probe, drawn)
         found = {
             name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach()
             for name, weight in self.model.trainable().items()
