@@ -68,9 +68,10 @@ def _default_folder(name: str) -> Path:
 
 
 def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
-    """Prints every stage, whether it will be made, and why."""
+    """Prints every stage, whether it will be made, and why; what training takes is foreseen."""
     from clearbench.runs.data_part import data_stage
     from clearbench.runs.files import STAGES
+    from clearbench.runs.foresight import Foresight
     from clearbench.runs.reasons import reasons
     from clearbench.runs.run import plan_run
     from clearbench.runs.store import Store
@@ -78,11 +79,13 @@ def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     listed = reasons([data_stage(recipe.data, recipe.seed)], Store(store or out / STAGES))
     planned = plan_run(recipe, out, store, keep=False)
     listed += reasons(planned.stages, planned.store)
+    foresight = Foresight(planned.dataset)
     for reason in listed:
-        line = f"{reason.action:5}  {reason.stage.key}: {reason.why}"
-        say(line)
+        say(f"{reason.action:5}  {reason.stage.key}: {reason.why}")
+        if reason.action == "make" and (foreseen := foresight.of(reason.stage)) is not None:
+            say(f"{'':5}  {foreseen}")
     made = sum(reason.action == "make" for reason in listed)
-    say(f"{made} of {len(listed)} stages to make")
+    say(f"{made} of {len(listed)} stages to make; memory without libraries, on a CPU")
 
 
 def _run(

@@ -36,7 +36,7 @@ from clearbench.training.goal import Goal
 from clearbench.training.gradients import PENALTY, MicroBatch, gradients, one_gradient
 from clearbench.training.masks import Masks
 from clearbench.training.master_weights import MasterWeights
-from clearbench.training.micro_batches import MicroBatches
+from clearbench.training.micro_batches import LargestMicroBatch, MicroBatches
 from clearbench.training.penalty import PenaltyTerm
 from clearbench.training.readings import Parts, Readings, StepValues
 from clearbench.training.recompute import recomputed
@@ -102,7 +102,7 @@ def train(
         Diverged: A loss or gradient is not finite, or the watch ends the stage.
     """
     to_own_device(model.module)
-    updates = _Updates(model, stage, settings, context)
+    updates = Updates(model, stage, settings, context)
     progress = updates.begin(checkpoints)
     history = progress.history
     model.train(True)
@@ -114,7 +114,7 @@ def train(
 
 
 def _make_updates(
-    updates: _Updates, feed: Feed, seed: int, checkpoints: Path | None, on_step: OnStep | None
+    updates: Updates, feed: Feed, seed: int, checkpoints: Path | None, on_step: OnStep | None
 ) -> None:
     """Makes all updates that are left, with checkpoints."""
     settings, context, progress = updates.settings, updates.context, updates.progress
@@ -137,7 +137,7 @@ def _make_updates(
     updates.readings.read()
 
 
-class _Updates:
+class Updates:
     """Makes the updates of one stage and keeps its progress."""
 
     def __init__(
@@ -181,7 +181,18 @@ class _Updates:
         view, parts = self._view(0), self._parts(self.stage, drawn)
         stage = replace(self.stage, loss=self.stage.probe or self.stage.loss)
         self.micro_batches.measure(
-            parts, _roles(stage), lambda rows: self._micro_batch(view, stage, rows)
+            parts, stage.roles, lambda rows: self._micro_batch(view, stage, rows)
+        )
+
+    def kept(self, drawn: Drawn) -> LargestMicroBatch:
+        """Counts what the largest micro-batch of a step keeps for its gradient."""
+        parts, roles = self._parts(self.stage, drawn), self.stage.roles
+        count = self.micro_batches.count(parts, roles)
+        rule = _tensor_rule(self.stage, self.progress.state)
+        view = replace(self._view(0), together=one_gradient(count, rule))
+        stage = replace(self.stage, loss=self.stage.probe or self.stage.loss)
+        return self.micro_batches.largest(
+            parts, roles, count, lambda rows: self._micro_batch(view, stage, rows)
         )
 
     def remaining(self, step: int, drawn: Drawn) -> tuple[Train, Drawn] | None:
@@ -215,7 +226,7 @@ class _Updates:
         Returns:
             Parts of each term's value.
         """
-        parts, roles, probes = self._parts(stage, drawn), _roles(stage), stage.loss is stage.probe
+        parts, roles, probes = self._parts(stage, drawn), stage.roles, stage.loss is stage.probe
         count = self.micro_batches.count(parts, roles)
         while True:
             seen = replace(view, together=one_gradient(count, rule))
@@ -264,7 +275,7 @@ class _Updates:
         if not stage.by_modality:
             return [Part(1.0, drawn)]
         weights = self.settings.modality_weights.by_name
-        return split_by_modality(drawn, _roles(stage), weights)
+        return split_by_modality(drawn, stage.roles, weights)
 
     def _probed(self, probe: Train, view: Step, drawn: Drawn) -> dict[str, Tensor]:
         """The gradient of a probe over the step's items, 0 where a mask lets nothing learn."""
@@ -282,7 +293,7 @@ class _Updates:
         """The losses of some of the step's rows, computed when called."""
 
         def loss(items: Drawn) -> Mapping[str, Term]:
-            chosen = {role: items[role] for role in _roles(stage) if items.get(role)}
+            chosen = {role: items[role] for role in stage.roles if items.get(role)}
             batches = {role: self.model.batch(rows) for role, rows in chosen.items()}
             with self._computing():
                 return checked_terms(stage.loss(replace(view, batches=batches)))
@@ -333,8 +344,3 @@ def _tensor_rule(stage: Train, state: State) -> TensorRule | None:
         mix = stage.tensor_rule
         return lambda grams, names: mix(grams, names, state)
     return None if stage.rule is None else uniformly(stage.rule)
-
-
-def _roles(stage: Train) -> tuple[str, ...]:
-    """The roles that a stage reads."""
-    return ("retain",) if stage.needs is None else stage.needs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -14,7 +15,7 @@ from clearbench.models.base import Model
 from clearbench.processes import processes
 from clearbench.training.gradients import MicroBatch
 from clearbench.training.settings import TrainSettings
-from clearbench.training.shares import Part
+from clearbench.training.shares import Part, cut_micro_batches
 
 #: Bytes of weights below which a step is cut only where the settings say so: libraries take more
 #: memory than its activations.
@@ -23,6 +24,23 @@ CUT_FROM = 256 * 2**20
 KEPT_SHARE = 0.5
 #: Gradients that a cut step holds besides the summed one: of two terms, and of one micro-batch.
 EXTRA_GRADIENTS = 3
+
+
+@dataclass(frozen=True)
+class LargestMicroBatch:
+    """The micro-batch of a step that has most tokens.
+
+    Attributes:
+        rows: Its rows, of all roles.
+        count: Number of micro-batches of the step.
+        kept: Bytes that it keeps for its gradient.
+        terms: Number of its terms, of all parts of the rows.
+    """
+
+    rows: Sequence[Item]
+    count: int
+    kept: int
+    terms: int
 
 
 class _Kept:
@@ -121,6 +139,29 @@ class MicroBatches:
         count = next((k for k in range(self.least, most) if kept(k) <= room), most)
         saved = kept(self.least) - kept(count)
         return count if self.least > 1 or saved > EXTRA_GRADIENTS * self._learned else 1
+
+    def largest(
+        self,
+        parts: Sequence[Part],
+        roles: Sequence[str],
+        count: int,
+        losses: Callable[[Sequence[Part]], MicroBatch],
+    ) -> LargestMicroBatch:
+        """Measures the micro-batch with most tokens, of so many in this process."""
+        lengths, terms = self._lengths(parts, roles), list[int]()
+
+        def tokens(rows: Sequence[Part]) -> int:
+            return sum(lengths[row] for row in _rows(rows, roles))
+
+        rows = max(cut_micro_batches(parts, count), key=tokens)
+
+        def compute() -> Any:
+            result = losses(rows)()
+            terms.extend(len(found) for _, found in result)
+            return result
+
+        kept = kept_bytes(self.model.module, compute)
+        return LargestMicroBatch(_rows(rows, roles), count, kept, sum(terms))
 
     def more(self, count: int, parts: Sequence[Part], roles: Sequence[str]) -> int | None:
         """Returns twice as many micro-batches, the least from now on; None if rows do not suffice.

@@ -1,0 +1,61 @@
+"""Makes a model whose tensors have shapes and no values, to foresee what training takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import AutoConfig
+
+from clearbench.batches.kind import Kind
+from clearbench.data.modality import modalities
+from clearbench.models.base import Model
+from clearbench.models.families.base import family_of
+from clearbench.models.load import WRAPPERS, weight_places
+from clearbench.models.source import loading, processor_of, source_arguments
+from clearbench.models.token_model import TokenModel
+
+
+@contextmanager
+def outlined(make: Callable[[], Model]) -> Iterator[Model]:
+    """Makes a model while torch computes shapes alone, as it does until this is left.
+
+    Logits are taken to be exact on answer tokens alone, which a model with values is tested for.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = make()
+        if isinstance(model, TokenModel):
+            model.shortcuts.head_only = dict.fromkeys(modalities(), True)
+        yield model
+
+
+def untaught(
+    source: str | Path,
+    kind: Kind | None = None,
+    dtype: torch.dtype = torch.float32,
+    base: str | Path | None = None,
+) -> Model:
+    """Makes the model that lies at a source from its configuration and processor alone.
+
+    Args:
+        source: Local folder, a folder's GGUF file, or a hub id.
+        kind: Kind of the model; found from the configuration.
+        dtype: Type of the weights.
+        base: Base of an adapter at the source.
+
+    Raises:
+        ModelError: The configuration or the processor cannot be read.
+    """
+    where = source_arguments(weight_places(source, base)[-1])
+    with loading(source):
+        config = AutoConfig.from_pretrained(**where)
+        family = family_of(config)
+        kind = kind or family.kind(config)
+        processor = processor_of(family, kind, config, where)
+        module = family.auto_class(kind, config).from_config(config, dtype=dtype)
+    model = WRAPPERS[kind](module, processor)
+    model.train(False)
+    return model
