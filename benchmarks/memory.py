@@ -115,15 +115,15 @@ def foreseen(
     """Foresees the run of a method without weights; None for the built-in model."""
     if model == "builtin":
         return None
-    with outlined(lambda: untaught(model)) as outline:
-        track = "text" if outline.kind == "language" else "both"
-        return unlearning_memory(
-            outline,
-            dataset.for_kind(outline.kind),
-            named_method(method),
-            parse_modalities(track),
-            TrainSettings.of(**settings),
-        )
+    outline = outlined(lambda: untaught(model))
+    track = "text" if outline.kind == "language" else "both"
+    return unlearning_memory(
+        outline,
+        dataset.for_kind(outline.kind),
+        named_method(method),
+        parse_modalities(track),
+        TrainSettings.of(**settings),
+    )
 
 
 def random_model(family: str, folder: Path) -> str:

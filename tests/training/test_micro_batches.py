@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -48,6 +49,23 @@ def test_what_is_dropped_meanwhile_is_not_kept() -> None:
         return gradient
 
     assert kept_bytes(layer, compute) == 0
+
+
+def test_what_was_measured_is_freed() -> None:
+    """An output that is kept, as that of exp is, must not keep its own graph."""
+    layer, seen = nn.Linear(5, 2), list[Any]()
+
+    class Mark:
+        """Goes when the graph goes."""
+
+    def compute() -> Any:
+        result, mark = layer(torch.ones(3, 5)).exp(), Mark()
+        result.grad_fn.metadata["mark"] = mark
+        seen.append(ref(mark))
+        return result.sum()
+
+    assert kept_bytes(layer, compute) == 4 * (15 + 6)
+    assert seen[0]() is None
 
 
 def cutter(monkeypatch: pytest.MonkeyPatch, share: float, rows: int = 4) -> tuple[Any, list[Part]]:

@@ -35,10 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def foreseen(folder: Path, name: str = "npo", **changes: Any) -> PeakMemory:
-    with outlined(lambda: untaught(folder)) as model:
-        return unlearning_memory(
-            model, tiny_dataset().for_kind("language"), method(name), TEXT, settings(**changes)
-        )
+    data = tiny_dataset().for_kind("language")
+    model = outlined(lambda: untaught(folder))
+    return unlearning_memory(model, data, method(name), TEXT, settings(**changes))
 
 
 @pytest.mark.parametrize("changes", [{}, {"lora_rank": None}, {"accumulate": 3}])
@@ -69,9 +68,8 @@ def test_what_is_foreseen_is_what_a_run_keeps(
 
 
 def test_teaching_is_foreseen_too(folder: Path) -> None:
-    with outlined(lambda: untaught(folder)) as model:
-        data = tiny_dataset().for_kind("language")
-        found = teaching_memory(model, data, settings(lora_rank=None), without=("forget",))
+    model, data = outlined(lambda: untaught(folder)), tiny_dataset().for_kind("language")
+    found = teaching_memory(model, data, settings(lora_rank=None), without=("forget",))
     assert (found.optimizer, found.gradients) == (2 * found.weights, found.weights)
     assert found.kept > 0 and found.logits > 0 and found.operations > 0
 

@@ -20,7 +20,7 @@ HELD_ON_GPU = 2**26
 
 def held_at_once(device: torch.device) -> int:
     """Number of logits that are held at once on a device."""
-    return HELD_ON_CPU if device.type == "cpu" else HELD_ON_GPU
+    return HELD_ON_GPU if device.type == "cuda" else HELD_ON_CPU
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig
 
 from clearbench.batches.kind import Kind
@@ -19,17 +17,16 @@ from clearbench.models.source import loading, processor_of, source_arguments
 from clearbench.models.token_model import TokenModel
 
 
-@contextmanager
-def outlined(make: Callable[[], Model]) -> Iterator[Model]:
-    """Makes a model while torch computes shapes alone, as it does until this is left.
+def outlined(make: Callable[[], Model]) -> Model:
+    """Makes a model on torch's device without memory; what is made of it is there as well.
 
     Logits are taken to be exact on answer tokens alone, which a model with values is tested for.
     """
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with torch.device("meta"):
         model = make()
-        if isinstance(model, TokenModel):
-            model.shortcuts.head_only = dict.fromkeys(modalities(), True)
-        yield model
+    if isinstance(model, TokenModel):
+        model.shortcuts.head_only = dict.fromkeys(modalities(), True)
+    return model
 
 
 def untaught(

@@ -76,8 +76,7 @@ class Foresight:
 
     def _foreseen(self, stage: TeachStage | UnlearnStage) -> Foreseen:
         try:
-            with outlined(_making(stage.base, self.dataset)) as model:
-                return self._on(model, stage)
+            return self._on(outlined(_making(stage.base, self.dataset)), stage)
         except ClearbenchError as error:
             return Foreseen(why_not=error.what)
         except Exception as error:  # what needs values raises anything where there are none

@@ -60,7 +60,7 @@ def kept_bytes(module: nn.Module, compute: Callable[[], Any]) -> int:
     kept: WeakSet[_Kept] = WeakSet()
 
     def keep(saved: Tensor) -> _Kept:
-        holder = _Kept(saved)
+        holder = _Kept(saved.detach())  # an output would keep the graph that keeps it, for ever
         kept.add(holder)
         return holder
 

@@ -124,7 +124,8 @@ def unlearning_memory(
     if chosen.from_base:
         return teaching_memory(model, dataset, settings, seed, without=("forget",))
     weights = _bytes(model)
-    choose_parameters(model, settings.parts, settings.lora_rank, seed, settings.lora_alpha)
+    with torch.device("meta"):
+        choose_parameters(model, settings.parts, settings.lora_rank, seed, settings.lora_alpha)
     roles = Roles(model, dataset)
     feed = unlearning_feed(dataset, tracks, settings.rows, settings.replay, roles, chosen.needed)
     rows = TrainingRows(model, dataset, tracks, settings.batch_size, seed)
@@ -153,7 +154,8 @@ def teaching_memory(
 ) -> PeakMemory:
     """Foresees what `finetune` takes on an outline, which is changed."""
     weights = _bytes(model)
-    choose_parameters(model, settings.parts, settings.lora_rank, seed, settings.lora_alpha)
+    with torch.device("meta"):
+        choose_parameters(model, settings.parts, settings.lora_rank, seed, settings.lora_alpha)
     splits = [split for split in ("forget", "retain") if split not in without]
     rows = [row for split in splits for row in dataset.train_rows(split)]
     feed = teaching_feed(rows, dataset.train_rows("replay"), settings, model.accepts)
