@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig
 
 from clearbench.batches.kind import Kind
@@ -27,6 +31,30 @@ def outlined(make: Callable[[], Model]) -> Model:
     if isinstance(model, TokenModel):
         model.shortcuts.head_only = dict.fromkeys(modalities(), True)
     return model
+
+
+class FusedAttention(TorchFunctionMode):
+    """Makes attention keep what the fused kernels keep, which no tensor without memory chooses."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Calls a function of torch, or the fused attention in place of the chosen one."""
+        call = _fused if func is functional.scaled_dot_product_attention else func
+        return call(*args, **(kwargs or {}))
+
+
+def _fused(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    options = {"attn_mask": attn_mask, "scale": scale}
+    return attend(query, key, value, dropout_p, is_causal, **options)[0]
 
 
 def untaught(
