@@ -12,6 +12,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
+from clearbench.devices import release_memory
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.model_files import first_line
@@ -157,6 +158,8 @@ def copy_to_train(model: Model, place: torch.device, lora_rank: int | None) -> I
     copied = model.duplicate(sharing=lora_rank is not None and not is_adapted(model))
     copied.module.to(place)
     yield copied
+    if lora_rank is not None:
+        release_memory()  # of the training, before the weights are copied
     own_weights(copied.module, model.module)
 
 
