@@ -7,6 +7,7 @@ class. A dataset may be whatever `load_dataset` takes, such as `{"forget": [...]
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from clearbench.evaluation.controls import control
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.settings import EvaluationSettings
+from clearbench.models.adapters import copy_to_train
 from clearbench.models.base import Model
 from clearbench.models.objects import in_form_of, refuse_object, wrapped
 from clearbench.models.pictures import check_pictures
@@ -99,9 +101,9 @@ def finetune(
                 taught, known, schedule, seed, without=without, on_step=on_step, **saved
             )
 
-        trained = _trained_copy(
-            base, rows, seed, about, train, out, _training_device(model, base, device)
-        )
+        place = _training_device(model, base, device)
+        copying = copy_to_train(base, place, schedule.lora_rank)
+        trained = _trained_copy(base, rows, seed, about, train, out, copying)
     return in_form_of(model, trained)
 
 
@@ -174,9 +176,9 @@ def unlearn(
                 changed, known, chosen, tracks, schedule, seed, on_step=on_step, **saved
             )
 
-        trained = _trained_copy(
-            original, rows, seed, about, train, out, _training_device(model, original, device)
-        )
+        place = _training_device(model, original, device)
+        copying = copy_to_train(original, place, schedule.lora_rank)
+        trained = _trained_copy(original, rows, seed, about, train, out, copying)
     return in_form_of(model, trained)
 
 
@@ -194,22 +196,20 @@ def _trained_copy(
     about: dict[str, Any],
     train: Callable[[Model, Path | None], None],
     out: str | Path | None,
-    place: torch.device,
+    copying: AbstractContextManager[Model],
 ) -> Model:
     """Trains a copy of a model; with a folder it is saved, and resumed after a kill."""
     check_seed(seed)
     if out is None:
-        copied = model.duplicate()
-        copied.module.to(place)
-        train(copied, None)
+        with copying as copied:
+            train(copied, None)
         return copied
     folder = model_folder(out, about, model, dataset, seed)
     if folder.is_there():
         return folder.load(model)
-    copied = model.duplicate()
-    copied.module.to(place)
     try:
-        train(copied, folder.checkpoints)
+        with copying as copied:
+            train(copied, folder.checkpoints)
     except Diverged:
         folder.forget_checkpoints()
         raise

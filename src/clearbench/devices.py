@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import sys
 from collections.abc import Mapping
 
 from clearbench.errors import ModelError
@@ -109,3 +112,14 @@ def gpus(asked: str = AUTO) -> list[str]:
 def own_gpu(number: int, shared: list[str]) -> Mapping[str, str]:
     """Returns the environment in which a worker sees one GPU, in turn; empty without GPUs."""
     return {_VISIBLE: shared[number % len(shared)]} if shared else {}
+
+
+def release_memory() -> None:
+    """Returns unreferenced memory to the system, where it can be asked for."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 from clearbench.batches.items import Item
+from clearbench.batches.projected import Projected
 from clearbench.libraries import functional, torch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class _WhenAsked:
+    """Field of logits that are given, or are computed when something first reads them."""
+
+    def __get__(self, answers: Answers, owner: type) -> Tensor:
+        read: Tensor | Projected = vars(answers)["read"]
+        return read.logits if isinstance(read, Projected) else read
+
+    def __set__(self, answers: Answers, value: Tensor | Projected) -> None:
+        vars(answers)["read"] = value
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,8 @@ class Answers:
     """Logits and targets of every answer token in a batch; a label counts as one token.
 
     Attributes:
-        logits: Logits before the softmax, (tokens, vocabulary).
+        logits: Logits before the softmax, (tokens, vocabulary). Given as `Projected` states, they
+            are computed only if something other than log-probabilities is asked for.
         targets: Token of the answer, or label, (tokens,).
         rows: Index of the row that each token belongs to, (tokens,).
         items: Items of the rows; `len(items)` is the number of rows.
@@ -34,7 +48,21 @@ class Answers:
     @property
     def log_probs(self) -> Tensor:
         """Log-probability of each target, (tokens,)."""
+        if self._unread is not None:
+            return self._projected if torch.is_grad_enabled() else self._projected.detach()
         return -functional.cross_entropy(self.logits, self.targets, reduction="none")
+
+    @property
+    def _unread(self) -> Projected | None:
+        """Hidden states whose logits nothing has asked for."""
+        read: Tensor | Projected = vars(self)["read"]
+        return read if isinstance(read, Projected) and not read.is_read else None
+
+    @cached_property
+    def _projected(self) -> Tensor:
+        """Log-probabilities from hidden states, (tokens,), which are computed once."""
+        read: Projected = vars(self)["read"]
+        return read.log_probs(self.targets)
 
     @property
     def ordinals(self) -> Tensor:
@@ -47,6 +75,8 @@ class Answers:
     @property
     def losses(self) -> Tensor:
         """Negative log-probability of each target, its logit lowered by the margin, (tokens,)."""
+        if self._unread is not None and not self.margin:
+            return -self.log_probs
         lowered = self.logits
         if self.margin:
             places = torch.arange(len(self.targets), device=self.targets.device)
@@ -61,10 +91,11 @@ class Answers:
     def split(self, sizes: Sequence[int], tokens: Sequence[int]) -> list[Answers]:
         """Splits into parts of so many items and tokens each, in order; undoes `join`."""
         firsts = [sum(sizes[:k]) for k in range(len(sizes))]
-        columns = (tensor.split(list(tokens)) for tensor in (self.logits, self.targets, self.rows))
+        read = cast("Tensor", self._unread or self.logits)
+        columns = (tensor.split(list(tokens)) for tensor in (read, self.targets, self.rows))
         return [
-            Answers(logits, targets, rows - first, self.items[first : first + size], self.margin)
-            for logits, targets, rows, first, size in zip(*columns, firsts, sizes, strict=True)
+            Answers(part, targets, rows - first, self.items[first : first + size], self.margin)
+            for part, targets, rows, first, size in zip(*columns, firsts, sizes, strict=True)
         ]
 
     @staticmethod
@@ -73,10 +104,16 @@ class Answers:
         if len(parts) == 1:
             return parts[0]
         shifts = [sum(len(part.items) for part in parts[:k]) for k in range(len(parts))]
+        unread = [states for part in parts if (states := part._unread) is not None]
+        whole = len(unread) == len(parts)
+        read = Projected.join(unread) if whole else torch.cat([part.logits for part in parts])
         return Answers(
-            torch.cat([part.logits for part in parts]),
+            cast("Tensor", read),
             torch.cat([part.targets for part in parts]),
             torch.cat([part.rows + shift for part, shift in zip(parts, shifts, strict=True)]),
             tuple(item for part in parts for item in part.items),
             parts[0].margin,
         )
+
+
+Answers.logits = _WhenAsked()  # type: ignore[assignment]  # what is read has the field's type

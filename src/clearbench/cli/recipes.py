@@ -15,7 +15,12 @@ from clearbench.errors import RecipeError, StorageError
 from clearbench.storage import sha256_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clearbench.runs.foresight import Foreseen
     from clearbench.runs.recipe import Recipe
+    from clearbench.runs.run_plan import RunPlan
+    from clearbench.runs.stage import Stage
 
 
 def demo(
@@ -68,7 +73,7 @@ def _default_folder(name: str) -> Path:
 
 
 def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
-    """Prints every stage, whether it will be made, and why."""
+    """Prints every stage, whether it will be made, and why; what training takes is foreseen."""
     from clearbench.runs.data_part import data_stage
     from clearbench.runs.files import STAGES
     from clearbench.runs.reasons import reasons
@@ -78,11 +83,23 @@ def _show_plan(recipe: Recipe, out: Path, store: Path | None) -> None:
     listed = reasons([data_stage(recipe.data, recipe.seed)], Store(store or out / STAGES))
     planned = plan_run(recipe, out, store, keep=False)
     listed += reasons(planned.stages, planned.store)
+    to_make = [reason for reason in listed if reason.action == "make"]
+    foreseen = _foreseen([reason.stage for reason in to_make], planned) if to_make else {}
     for reason in listed:
-        line = f"{reason.action:5}  {reason.stage.key}: {reason.why}"
-        say(line)
-    made = sum(reason.action == "make" for reason in listed)
-    say(f"{made} of {len(listed)} stages to make")
+        say(f"{reason.action:5}  {reason.stage.key}: {reason.why}")
+        if reason.stage.key in foreseen:
+            say(f"{'':5}  {foreseen[reason.stage.key]}")
+    memory = "; memory is that of training on a CPU, without libraries" if foreseen else ""
+    say(f"{len(to_make)} of {len(listed)} stages to make{memory}")
+
+
+def _foreseen(stages: Sequence[Stage], planned: RunPlan) -> dict[str, Foreseen]:
+    """Foresees what stages that train take, by key."""
+    from clearbench.runs.foresight import Foresight
+
+    foresight = Foresight(planned.dataset)
+    found = {stage.key: foresight.of(stage) for stage in stages}
+    return {key: each for key, each in found.items() if each is not None}
 
 
 def _run(

@@ -28,6 +28,7 @@ from clearbench.evidence.search import (
 )
 from clearbench.evidence.statement import Found, not_shown, statement, warnings, word
 from clearbench.methods.base import Method
+from clearbench.models.adapters import copy_to_train
 from clearbench.models.base import Model
 from clearbench.models.weights import digest
 from clearbench.runs.code import code_digests, modules_of
@@ -115,17 +116,17 @@ class Removal:
         return changed, schedule, validation
 
     def _changed(self, settings: TrainSettings, doing: str, checkpoints: Path) -> Model:
-        changed = self.model.duplicate()
-        unlearn(
-            changed,
-            self.rows,
-            self.chosen,
-            self.tracks,
-            settings,
-            self.seed,
-            checkpoints=checkpoints,
-            on_step=lambda done, total, *_: self.on_progress(doing, done, total),
-        )
+        with copy_to_train(self.model, self.model.device, settings.lora_rank) as changed:
+            unlearn(
+                changed,
+                self.rows,
+                self.chosen,
+                self.tracks,
+                settings,
+                self.seed,
+                checkpoints=checkpoints,
+                on_step=lambda done, total, *_: self.on_progress(doing, done, total),
+            )
         return changed
 
     def _unsearched(self) -> Schedule:

@@ -56,6 +56,11 @@ class Train:
     by_modality: bool = True
     probe: Loss | None = None
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles and references that the loss reads; `retain` where it names none."""
+        return ("retain",) if self.needs is None else self.needs
+
 
 @dataclass(frozen=True)
 class Edit:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
+from clearbench.devices import release_memory
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.model_files import first_line
+from clearbench.models.weights import own_weights
 
 
 def add_lora(model: Model, parts: Sequence[str], rank: int, alpha: int | None = None) -> None:
@@ -138,6 +141,26 @@ def choose_parameters(
             "train.parts",
             f"this model has: {', '.join(model.parts)}",
         )
+
+
+@contextmanager
+def copy_to_train(model: Model, place: torch.device, lora_rank: int | None) -> Iterator[Model]:
+    """Makes a copy of a model for training, which is a model of its own once this is left.
+
+    Under adapters the frozen weights are copied only then: until then they stand where those of the
+    model do.
+
+    Args:
+        model: Model that stays as it is.
+        place: Device of the copy.
+        lora_rank: Rank of the adapters that will be trained; None for the weights themselves.
+    """
+    copied = model.duplicate(sharing=lora_rank is not None and not is_adapted(model))
+    copied.module.to(place)
+    yield copied
+    if lora_rank is not None:
+        release_memory()  # of the training, before the weights are copied
+    own_weights(copied.module, model.module)
 
 
 def load_adapter(model: Model, folder: Path) -> None:

@@ -24,7 +24,7 @@ from clearbench.models.cache import WorkCache
 from clearbench.models.families.base import family_of
 from clearbench.models.origin import Origin
 from clearbench.models.token_statistics import TokenStatistics, read_tokens
-from clearbench.models.weights import Weights, digest
+from clearbench.models.weights import Weights, aliases, digest
 from clearbench.storage import content_hash
 
 #: Padded tokens that a GPU reads at once, unless they do not fit its memory.
@@ -252,10 +252,15 @@ class Model(Weights, ABC):
         """Where its weights can be loaded again, without adapters; None where nowhere."""
         return self.origin.place if self.origin and self.origin.holds(self.module) else None
 
-    def duplicate(self) -> Self:
-        """Copies the model; changing one copy leaves the other as it is."""
+    def duplicate(self, *, sharing: bool = False) -> Self:
+        """Copies the model; changing one copy leaves the other as it is.
+
+        Args:
+            sharing: True for weights that stand in the same memory until they are replaced, as
+                `adapters.copy_to_train` makes sure.
+        """
         twin = copy.copy(self)
-        twin.module = copy.deepcopy(self.module)
+        twin.module = copy.deepcopy(self.module, aliases(self.module) if sharing else {})
         return twin
 
     @property

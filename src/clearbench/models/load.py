@@ -40,7 +40,8 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-_WRAPPERS: dict[Kind, type[Model]] = {
+#: Class of each kind of model.
+WRAPPERS: dict[Kind, type[Model]] = {
     "language": LanguageModel,
     "vision-language": VisionLanguageModel,
     "classifier": Classifier,
@@ -79,8 +80,8 @@ def load_model(
         ModelError: It cannot be loaded, only as a pickle or with code of its own; it lacks weights
             or holds some that are not finite; or it is no causal language model.
     """
-    if kind is not None and kind not in _WRAPPERS:
-        raise ModelError(f"no kind of model '{kind}'", "kind", did_you_mean(kind, _WRAPPERS))
+    if kind is not None and kind not in WRAPPERS:
+        raise ModelError(f"no kind of model '{kind}'", "kind", did_you_mean(kind, WRAPPERS))
     if not isinstance(source, str | Path):
         wrapped = _from_object(source, processor, kind)
         if device is not None:
@@ -272,7 +273,7 @@ def _wrap(module: Any, processor: Any, kind: Kind) -> Model:
             "load_model",
             "give the model's own, as AutoTokenizer or AutoProcessor loads it",
         )
-    model = _WRAPPERS[kind](module, processor)
+    model = WRAPPERS[kind](module, processor)
     model.core.config.return_dict = True  # outputs are read by name
     model.train(False)
     return model

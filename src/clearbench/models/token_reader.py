@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
 from clearbench.batches.collate import collate
 from clearbench.batches.items import Item, cut_padding
+from clearbench.batches.projected import Projected
 from clearbench.batches.trees import Tree, merge
 from clearbench.data.modality import modalities, modality
 from clearbench.methods.guard import FittedGuard
@@ -28,6 +29,7 @@ from clearbench.models.ends import configured_ends
 from clearbench.models.families.base import accepted, family_of
 from clearbench.models.hooks import on_prompts, question_tokens
 from clearbench.models.positions import attention_window, only_attends, position_limit
+from clearbench.models.projection import projecting_head
 from clearbench.models.row_checks import check_items, refuse_long, refuse_template
 from clearbench.models.shortcuts import Shortcuts, agrees
 from clearbench.models.visual_tokens import attention_paid, before_layer, visual_tokens
@@ -61,9 +63,9 @@ class TokenReader(Model):
         self.encoder.share(cache, f"{self.kind} {source}")
         self.shortcuts = Shortcuts()
 
-    def duplicate(self) -> Self:
+    def duplicate(self, *, sharing: bool = False) -> Self:
         """Copies the model, which takes no short cut before it is tested again."""
-        twin = super().duplicate()
+        twin = super().duplicate(sharing=sharing)
         twin.shortcuts = Shortcuts()
         return twin
 
@@ -172,23 +174,32 @@ class TokenReader(Model):
         self.forwards += len(batches)
         parts = []
         for batch in batches:
-            logits = self._answer_logits(batch)
-            parts.append(Answers(logits, batch.targets, batch.owners, batch.items))
+            read = self._answer_reading(batch)
+            parts.append(Answers(cast(Tensor, read), batch.targets, batch.owners, batch.items))
         return Answers.join(parts)
 
-    def _answer_logits(self, batch: Batch) -> Tensor:
-        """Computes (tokens, vocabulary) answer logits; short rows are read apart from long ones."""
+    def _answer_reading(self, batch: Batch) -> Tensor | Projected:
+        """Computes answer logits, or where they are many the states that they are made of."""
+        alone = not (self.is_sharded or self._assisting) and self._is_fast(batch)
+        head = projecting_head(self.core, len(batch.places)) if alone else None
+        if head is None:
+            return self._by_length(batch, self._logits)
+        states = self._by_length(batch, lambda part, places: self._states(part)[places])
+        return Projected(states, head.weight, head.bias)
+
+    def _by_length(self, batch: Batch, read: Callable[[Batch, Tensor], Tensor]) -> Tensor:
+        """Reads (tokens, ...) at answer tokens; short rows are read apart from long ones."""
         apart = not self.guards and all(len(tree.items) == 1 for tree in batch.trees)
         lengths = [len(tree.paths[0]) - tree.starts[0] for tree in batch.trees]
         apart = apart and sum(lengths) == len(batch.places)
         groups = cut_padding([len(tree) for tree in batch.trees]) if apart else []
         if len(groups) < 2 or not self._is_fast(batch):
-            return self._logits(batch, batch.places)
+            return read(batch, batch.places)
         tokens = torch.arange(sum(lengths)).split(lengths)
         parts = []
         for group in groups:
             (part,) = self.collate([batch.trees[row] for row in group])
-            parts.append(self._logits(part, part.places))
+            parts.append(read(part, part.places))
         order = torch.cat([tokens[row] for group in groups for row in group]).argsort()
         return torch.cat(parts)[order.to(batch.places.device)]
 

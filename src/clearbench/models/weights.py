@@ -34,6 +34,23 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return hashed.hexdigest()
 
 
+def aliases(module: nn.Module) -> dict[int, Any]:
+    """Maps the plain parameters, by `id`, to others in the same memory, for `copy.deepcopy`."""
+    return {
+        id(weight): nn.Parameter(weight.detach(), weight.requires_grad)
+        for weight in module.parameters()
+        if type(weight) is nn.Parameter
+    }
+
+
+def own_weights(module: nn.Module, lender: nn.Module) -> None:
+    """Copies every weight of a module that stands in the memory of another's."""
+    lent = {weight.untyped_storage().data_ptr() for weight in lender.parameters()}
+    for weight in module.parameters():
+        if weight.untyped_storage().data_ptr() in lent:
+            weight.data = weight.data.clone()
+
+
 def _without_adapters(parameter: str) -> str:
     """A parameter's name before adapters were added."""
     return parameter.removeprefix("base_model.model.").replace(".base_layer.", ".")

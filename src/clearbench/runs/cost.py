@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +10,10 @@ from typing import Any
 
 import psutil
 
+from clearbench.devices import release_memory
 from clearbench.libraries import torch
+
+__all__ = ["metered", "release_memory"]
 
 #: Seconds between two readings of the memory.
 INTERVAL = 0.05
@@ -57,14 +57,3 @@ def metered(device: torch.device) -> Iterator[dict[str, Any]]:
         cost["peak_memory_bytes"] = (
             torch.cuda.max_memory_allocated(device) if on_gpu else max(0, rise)
         )
-
-
-def release_memory() -> None:
-    """Returns unreferenced memory to the system, where it can be asked for."""
-    gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -36,6 +36,7 @@ from clearbench.training.goal import Goal
 from clearbench.training.gradients import PENALTY, MicroBatch, gradients, one_gradient
 from clearbench.training.masks import Masks
 from clearbench.training.master_weights import MasterWeights
+from clearbench.training.micro_batches import LargestMicroBatch, MicroBatches
 from clearbench.training.penalty import PenaltyTerm
 from clearbench.training.readings import Parts, Readings, StepValues
 from clearbench.training.recompute import recomputed
@@ -101,18 +102,19 @@ def train(
         Diverged: A loss or gradient is not finite, or the watch ends the stage.
     """
     to_own_device(model.module)
-    updates = _Updates(model, stage, settings, context)
+    updates = Updates(model, stage, settings, context)
     progress = updates.begin(checkpoints)
     history = progress.history
     model.train(True)
     with recomputed(model) if settings.gradient_checkpointing else nullcontext():
+        updates.measure(feed(seed, 0))
         _make_updates(updates, feed, seed, checkpoints, on_step)
     model.train(False)
     return history, progress.state
 
 
 def _make_updates(
-    updates: _Updates, feed: Feed, seed: int, checkpoints: Path | None, on_step: OnStep | None
+    updates: Updates, feed: Feed, seed: int, checkpoints: Path | None, on_step: OnStep | None
 ) -> None:
     """Makes all updates that are left, with checkpoints."""
     settings, context, progress = updates.settings, updates.context, updates.progress
@@ -135,7 +137,7 @@ def _make_updates(
     updates.readings.read()
 
 
-class _Updates:
+class Updates:
     """Makes the updates of one stage and keeps its progress."""
 
     def __init__(
@@ -145,6 +147,7 @@ class _Updates:
         self.stage = replace(stage, rule=stage.rule or RULES.get(settings.rule or ""))
         self.parameters = list(model.trainable().values())
         self.masters = MasterWeights(model.trainable())
+        self.micro_batches = MicroBatches(model, settings)
         self.optimizer = torch.optim.AdamW(
             list(self.masters.by_name.values()),
             lr=settings.learning_rate,
@@ -173,6 +176,25 @@ class _Updates:
             self.average.restore(self.progress.state)
         return self.progress
 
+    def measure(self, drawn: Drawn) -> None:
+        """Measures the memory of a step's rows, by which steps are cut into micro-batches."""
+        view, parts = self._view(0), self._parts(self.stage, drawn)
+        stage = replace(self.stage, loss=self.stage.probe or self.stage.loss)
+        self.micro_batches.measure(
+            parts, stage.roles, lambda rows: self._micro_batch(view, stage, rows)
+        )
+
+    def kept(self, drawn: Drawn) -> LargestMicroBatch:
+        """Counts what the largest micro-batch of a step keeps for its gradient."""
+        parts, roles = self._parts(self.stage, drawn), self.stage.roles
+        count = self.micro_batches.count(parts, roles)
+        rule = _tensor_rule(self.stage, self.progress.state)
+        view = replace(self._view(0), together=one_gradient(count, rule))
+        stage = replace(self.stage, loss=self.stage.probe or self.stage.loss)
+        return self.micro_batches.largest(
+            parts, roles, count, lambda rows: self._micro_batch(view, stage, rows)
+        )
+
     def remaining(self, step: int, drawn: Drawn) -> tuple[Train, Drawn] | None:
         """Selects what a step still trains on once tracks are forgotten; None ends the stage."""
         goal, reached = self.context.goal, self.progress.reached
@@ -184,17 +206,11 @@ class _Updates:
     def update(self, step: int, stage: Train, drawn: Drawn) -> StepValues:
         """Makes one update and adds its values to the history: terms, `loss`, `gradient_norm`."""
         rule = _tensor_rule(stage, self.progress.state)
-        view = self._view(step, rule)
+        view = self._view(step)
         if stage.probe is not None:
             probe = replace(stage, loss=stage.probe)
             view = replace(view, gradient=self._probed(probe, view, drawn))
-        micro_batches = [
-            self._micro_batch(view, stage, parts)
-            for parts in cut_micro_batches(self._parts(stage, drawn), self.settings.accumulate)
-        ]
-        parts, passes = gradients(self.parameters, micro_batches, rule, self.average)
-        self.model.backwards += passes
-        self.masks.on_gradients()
+        parts = self._gradients(view, stage, drawn, rule)
         values = self._optimize(parts)
         self.masks.after_update()
         if stage is self.stage:
@@ -202,7 +218,47 @@ class _Updates:
             self.progress.state |= self.average.state if self.average else {}
         return values
 
-    def _view(self, step: int, rule: TensorRule | None) -> Step:
+    def _gradients(
+        self, view: Step, stage: Train, drawn: Drawn, rule: TensorRule | None = None
+    ) -> Parts:
+        """Computes a step's gradient into `.grad`; in smaller micro-batches where memory is short.
+
+        Returns:
+            Parts of each term's value.
+        """
+        parts, roles, probes = self._parts(stage, drawn), stage.roles, stage.loss is stage.probe
+        count = self.micro_batches.count(parts, roles)
+        while True:
+            seen = replace(view, together=one_gradient(count, rule))
+            cut = [
+                self._micro_batch(seen, stage, rows, penalised=not probes)
+                for rows in cut_micro_batches(parts, count)
+            ]
+            try:
+                values, passes = gradients(
+                    self.parameters, cut, rule, None if probes else self.average
+                )
+                break
+            except torch.OutOfMemoryError:
+                more = self.micro_batches.more(count, parts, roles)
+                if more is None:
+                    raise
+            count = more  # outside, where the error holds no tensors any more
+            self._begin_again()
+        self.model.backwards += passes
+        self.masks.on_gradients()
+        return values
+
+    def _begin_again(self) -> None:
+        """Forgets what a step has computed so far."""
+        self.optimizer.zero_grad(set_to_none=True)
+        for weight in self.parameters:
+            weight.grad = None
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        torch.manual_seed(torch.initial_seed())
+
+    def _view(self, step: int) -> Step:
         """A step without its batches."""
         return Step(
             self.model,
@@ -212,7 +268,6 @@ class _Updates:
             self.context.untrained,
             number=step,
             steps=self.settings.steps,
-            together=one_gradient(self.settings.accumulate, rule),
         )
 
     def _parts(self, stage: Train, drawn: Drawn) -> list[Part]:
@@ -220,17 +275,11 @@ class _Updates:
         if not stage.by_modality:
             return [Part(1.0, drawn)]
         weights = self.settings.modality_weights.by_name
-        return split_by_modality(drawn, _roles(stage), weights)
+        return split_by_modality(drawn, stage.roles, weights)
 
     def _probed(self, probe: Train, view: Step, drawn: Drawn) -> dict[str, Tensor]:
         """The gradient of a probe over the step's items, 0 where a mask lets nothing learn."""
-        micro_batches = [
-            self._micro_batch(view, probe, parts, penalised=False)
-            for parts in cut_micro_batches(self._parts(probe, drawn), self.settings.accumulate)
-        ]
-        _, passes = gradients(self.parameters, micro_batches)
-        self.model.backwards += passes
-        self.masks.on_gradients()
+        self._gradients(view, probe, drawn)
         found = {
             name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach()
             for name, weight in self.model.trainable().items()
@@ -244,7 +293,7 @@ class _Updates:
         """The losses of some of the step's rows, computed when called."""
 
         def loss(items: Drawn) -> Mapping[str, Term]:
-            chosen = {role: items[role] for role in _roles(stage) if items.get(role)}
+            chosen = {role: items[role] for role in stage.roles if items.get(role)}
             batches = {role: self.model.batch(rows) for role, rows in chosen.items()}
             with self._computing():
                 return checked_terms(stage.loss(replace(view, batches=batches)))
@@ -295,8 +344,3 @@ def _tensor_rule(stage: Train, state: State) -> TensorRule | None:
         mix = stage.tensor_rule
         return lambda grams, names: mix(grams, names, state)
     return None if stage.rule is None else uniformly(stage.rule)
-
-
-def _roles(stage: Train) -> tuple[str, ...]:
-    """The roles that a stage reads."""
-    return ("retain",) if stage.needs is None else stage.needs

@@ -58,7 +58,7 @@ class StageRunner:
     def run(self, checkpoints: Path | None, on_step: OnStep | None) -> History:
         """Runs all stages; returns the history of those that train."""
         stages = self.method.stages()
-        total = sum(_schedule(s, self.settings).steps for s in stages if isinstance(s, Train))
+        total = sum(schedule(s, self.settings).steps for s in stages if isinstance(s, Train))
         history: History = []
         for number, stage in enumerate(stages):
             folder = _stage_folder(checkpoints, number, stages)
@@ -111,7 +111,7 @@ class StageRunner:
     def _train(
         self, number: int, stage: Train, seed: int, folder: Path | None, on_step: OnStep
     ) -> History:
-        settings = _schedule(stage, self.settings)
+        settings = schedule(stage, self.settings)
         needs = self.method.reads(stage)
         weights = self._reference_weights(stage, first=number == 0)
         reference = make_reference(self.model, needs, self.feed, seed, settings.steps, weights)
@@ -216,7 +216,7 @@ def _named(stages: Sequence[Stage]) -> set[str]:
     return {name for stage in trained for name in (stage.start, stage.reference)}
 
 
-def _schedule(stage: Train, settings: TrainSettings) -> TrainSettings:
+def schedule(stage: Train, settings: TrainSettings) -> TrainSettings:
     """The settings with a stage's share of the steps and its learning rate."""
     changes = {
         "steps": max(1, round(stage.share * settings.steps)),

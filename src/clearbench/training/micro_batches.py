@@ -1,0 +1,198 @@
+"""Chooses how many micro-batches a step is cut into, by what its activations take in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+from clearbench.batches.items import Item
+from clearbench.models.base import Model
+from clearbench.processes import processes
+from clearbench.training.gradients import MicroBatch
+from clearbench.training.settings import TrainSettings
+from clearbench.training.shares import Part, cut_micro_batches
+
+#: Bytes of weights below which a step is cut only where the settings say so: libraries take more
+#: memory than its activations.
+CUT_FROM = 256 * 2**20
+#: Largest size of what a micro-batch keeps for its gradient, as a share of the weights.
+KEPT_SHARE = 0.5
+#: Gradients that a cut step holds besides the summed one: of two terms, and of one micro-batch.
+EXTRA_GRADIENTS = 3
+
+
+@dataclass(frozen=True)
+class LargestMicroBatch:
+    """The micro-batch of a step that has most tokens.
+
+    Attributes:
+        rows: Its rows, of all roles.
+        count: Number of micro-batches of the step.
+        kept: Bytes that it keeps for its gradient.
+        terms: Number of its terms, of all parts of the rows.
+    """
+
+    rows: Sequence[Item]
+    count: int
+    kept: int
+    terms: int
+
+
+class _Kept:
+    """A tensor that a graph keeps for its gradient."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def kept_bytes(module: nn.Module, compute: Callable[[], Any]) -> int:
+    """Counts the bytes that a computation keeps for its gradient, besides the module's weights.
+
+    Args:
+        module: Module whose weights are there anyhow.
+        compute: Function that returns tensors with gradient.
+    """
+    kept: WeakSet[_Kept] = WeakSet()
+
+    def keep(saved: Tensor) -> _Kept:
+        holder = _Kept(saved.detach())  # an output would keep the graph that keeps it, for ever
+        kept.add(holder)
+        return holder
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda holder: holder.tensor):
+        result = compute()  # whose graph is alive while it is counted
+    weights = {_storage(weight)[0] for weight in module.parameters()}
+    sizes = dict(_storage(holder.tensor) for holder in kept)
+    del result
+    return sum(size for place, size in sizes.items() if place not in weights)
+
+
+def _storage(tensor: Tensor) -> tuple[int, int]:
+    """Where a tensor's memory is, and its bytes."""
+    storage = tensor.untyped_storage()
+    return storage._cdata, storage.nbytes()
+
+
+class MicroBatches:
+    """Cuts steps so that what a micro-batch keeps for its gradient is at most half the weights.
+
+    What one row of each role keeps, and what two keep, is measured before the first step; it is
+    taken to rise with the tokens of the rows. Losses and gradients are the same however a step is
+    cut. Steps of small models are cut as the settings say, and so are those in which the gradients
+    of single terms would take more than is saved, and all steps on a GPU, whose memory is there to
+    be used: there they are cut when it runs out.
+
+    Args:
+        model: Model that is trained.
+        settings: Settings with the least number of micro-batches.
+    """
+
+    def __init__(self, model: Model, settings: TrainSettings) -> None:
+        self.model, self.least = model, settings.accumulate
+        self._weights = sum(weight.nbytes for weight in model.module.parameters())
+        self._learned = sum(weight.nbytes for weight in model.trainable().values())
+        self._line: tuple[float, float] | None = None
+
+    def measure(
+        self,
+        parts: Sequence[Part],
+        roles: Sequence[str],
+        losses: Callable[[Sequence[Part]], MicroBatch],
+    ) -> None:
+        """Measures what rows keep, where the model is so large that it matters.
+
+        Args:
+            parts: Rows of a step: the same ones however often a run is resumed.
+            roles: Roles that the loss reads.
+            losses: Function that makes the computation of the losses of some of the rows.
+        """
+        if self._weights < CUT_FROM or _most(parts, roles) < 2 or self.model.device.type == "cuda":
+            return
+        lengths = self._lengths(parts, roles)
+        points = []
+        for count in (1, 2):
+            few_rows = [
+                Part(part.share, {role: rows[:count] for role, rows in part.drawn.items()})
+                for part in parts
+            ]
+            kept = kept_bytes(self.model.module, losses(few_rows))
+            points.append((sum(lengths[row] for row in _rows(few_rows, roles)), kept))
+        (few, small), (many, large) = points
+        slope = max(0.0, (large - small) / max(1, many - few))
+        self._line = max(0.0, small - slope * few), slope
+
+    def count(self, parts: Sequence[Part], roles: Sequence[str]) -> int:
+        """Returns the number of micro-batches of a step, at least that of the settings."""
+        if self._line is None:
+            return self.least
+        lengths, most = self._lengths(parts, roles), max(self.least, _most(parts, roles))
+        (fixed, slope), room = self._line, KEPT_SHARE * self._weights
+
+        def kept(count: int) -> float:
+            cuts = count * processes().num_processes
+            return fixed + slope * max(_cut_lengths(parts, roles, lengths, cuts))
+
+        count = next((k for k in range(self.least, most) if kept(k) <= room), most)
+        saved = kept(self.least) - kept(count)
+        return count if self.least > 1 or saved > EXTRA_GRADIENTS * self._learned else 1
+
+    def largest(
+        self,
+        parts: Sequence[Part],
+        roles: Sequence[str],
+        count: int,
+        losses: Callable[[Sequence[Part]], MicroBatch],
+    ) -> LargestMicroBatch:
+        """Measures the micro-batch with most tokens, of so many in this process."""
+        lengths, terms = self._lengths(parts, roles), list[int]()
+
+        def tokens(rows: Sequence[Part]) -> int:
+            return sum(lengths[row] for row in _rows(rows, roles))
+
+        rows = max(cut_micro_batches(parts, count), key=tokens)
+
+        def compute() -> Any:
+            result = losses(rows)()
+            terms.extend(len(found) for _, found in result)
+            return result
+
+        kept = kept_bytes(self.model.module, compute)
+        return LargestMicroBatch(_rows(rows, roles), count, kept, sum(terms))
+
+    def more(self, count: int, parts: Sequence[Part], roles: Sequence[str]) -> int | None:
+        """Returns twice as many micro-batches, the least from now on; None if rows do not suffice.
+
+        Processes of a launch would differ in it, and are never given more.
+        """
+        most = _most(parts, roles)
+        if processes().num_processes > 1 or count >= most:
+            return None
+        self.least = min(most, 2 * count)
+        return self.least
+
+    def _lengths(self, parts: Sequence[Part], roles: Sequence[str]) -> dict[Item, int]:
+        """Counts the tokens of each row."""
+        return {row: len(self.model.tree([row])) for row in {*_rows(parts, roles)}}
+
+
+def _cut_lengths(
+    parts: Sequence[Part], roles: Sequence[str], lengths: Mapping[Item, int], cuts: int
+) -> list[int]:
+    """Counts the tokens of each of so many micro-batches, of all processes."""
+    drawn = [part.drawn.get(role, []) for part in parts for role in roles]
+    return [sum(lengths[row] for rows in drawn for row in rows[cut::cuts]) for cut in range(cuts)]
+
+
+def _rows(parts: Iterable[Part], roles: Sequence[str]) -> list[Item]:
+    return [row for part in parts for role in roles for row in part.drawn.get(role, ())]
+
+
+def _most(parts: Sequence[Part], roles: Sequence[str]) -> int:
+    """The number of micro-batches of which each has a row of every role of every part."""
+    sizes = [len(rows) for part in parts for role in roles if (rows := part.drawn.get(role))]
+    return max(1, min(sizes, default=1) // int(processes().num_processes))

@@ -1,0 +1,164 @@
+"""A step is cut by what it keeps in memory: fewer bytes, the same numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+import pytest
+import torch
+from torch import nn
+
+from clearbench.batches.items import item
+from clearbench.methods.base import method
+from clearbench.models.base import Model
+from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.training import loop, micro_batches
+from clearbench.training.micro_batches import MicroBatches, kept_bytes
+from clearbench.training.settings import TrainSettings
+from clearbench.training.shares import Part
+from clearbench.training.unlearn import unlearn
+
+
+def npo(name: str = "npo", model: Model | None = None, **changes: Any) -> list[dict[str, float]]:
+    about = {"steps": 3, "batch_size": 4, "parts": ("language",), "lora_rank": 2}
+    settings = TrainSettings.model_validate(about | changes)
+    return unlearn(model or tiny_model(), tiny_dataset(), method(name), ("text",), settings)
+
+
+def close(first: list[dict[str, float]], second: list[dict[str, float]]) -> bool:
+    return len(first) == len(second) and all(
+        a == pytest.approx(b, rel=1e-5, abs=1e-5) for a, b in zip(first, second, strict=True)
+    )
+
+
+def test_kept_bytes_are_those_of_a_product() -> None:
+    """x @ w keeps x for w's gradient; its square keeps the product: 3 x 5 and 3 x 2 floats."""
+    layer, x = nn.Linear(5, 2, bias=False), torch.ones(3, 5)
+    assert kept_bytes(layer, lambda: layer(x)) == 4 * 15
+    assert kept_bytes(layer, lambda: layer(x).square()) == 4 * (15 + 6)
+    layer.weight.requires_grad_(False)
+    assert kept_bytes(layer, lambda: layer(x)) == 0
+
+
+def test_what_is_dropped_meanwhile_is_not_kept() -> None:
+    layer, x = nn.Linear(5, 2, bias=False), torch.ones(3, 5)
+
+    def compute() -> Any:
+        (gradient,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
+        return gradient
+
+    assert kept_bytes(layer, compute) == 0
+
+
+def test_what_was_measured_is_freed() -> None:
+    """An output that is kept, as that of exp is, must not keep its own graph."""
+    layer, seen = nn.Linear(5, 2), list[Any]()
+
+    class Mark:
+        """Goes when the graph goes."""
+
+    def compute() -> Any:
+        result, mark = layer(torch.ones(3, 5)).exp(), Mark()
+        result.grad_fn.metadata["mark"] = mark
+        seen.append(ref(mark))
+        return result.sum()
+
+    assert kept_bytes(layer, compute) == 4 * (15 + 6)
+    assert seen[0]() is None
+
+
+def cutter(monkeypatch: pytest.MonkeyPatch, share: float, rows: int = 4) -> tuple[Any, list[Part]]:
+    """Micro-batches of a model whose activations, 1 KB a token, may take a share of a step's."""
+    model = tiny_model()
+    items = [item(row) for row in tiny_dataset().train_rows("retain", ("text",))[:rows]]
+    tokens = sum(len(model.tree([row])) for row in items)
+    weights = sum(weight.nbytes for weight in model.module.parameters())
+    monkeypatch.setattr(micro_batches, "CUT_FROM", 0)
+    monkeypatch.setattr(micro_batches, "EXTRA_GRADIENTS", 0)
+    monkeypatch.setattr(micro_batches, "KEPT_SHARE", share * 1024 * tokens / weights)
+    monkeypatch.setattr(
+        micro_batches, "kept_bytes", lambda _, rows: 1024 * sum(len(model.tree([r])) for r in rows)
+    )
+    cut = MicroBatches(model, TrainSettings(steps=1, batch_size=rows))
+    parts = [Part(1.0, {"retain": items})]
+    made: Any = lambda parts: [row for part in parts for row in part.drawn["retain"]]  # noqa: E731
+    cut.measure(parts, ("retain",), made)
+    return cut, parts
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8, 0.6, 0.4])
+def test_a_step_is_cut_no_more_than_it_must_be(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are dealt out in turn; the longest hand decides."""
+    cut, parts = cutter(monkeypatch, share)
+    tokens = [len(cut.model.tree([row])) for row in parts[0].drawn["retain"]]
+    largest = {k: max(sum(tokens[first::k]) for first in range(k)) for k in (1, 2, 3, 4)}
+    fits = [k for k in (1, 2, 3, 4) if largest[k] <= share * sum(tokens) + 1e-6]
+    assert cut.count(parts, ("retain",)) == fits[0]
+
+
+def test_a_step_is_cut_into_single_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, parts = cutter(monkeypatch, 0.01)
+    assert cut.count(parts, ("retain",)) == 4
+
+
+def test_gradients_that_take_more_than_is_saved_leave_a_step_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut, parts = cutter(monkeypatch, 0.3)
+    monkeypatch.setattr(micro_batches, "EXTRA_GRADIENTS", 10**9)
+    assert cut.count(parts, ("retain",)) == 1
+
+
+def test_small_models_are_never_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, parts = cutter(monkeypatch, 0.01)
+    monkeypatch.setattr(micro_batches, "CUT_FROM", 2**40)
+    small = MicroBatches(cut.model, TrainSettings(steps=1, batch_size=4, accumulate=2))
+    small.measure(parts, ("retain",), lambda _: pytest.fail("measured"))
+    assert small.count(parts, ("retain",)) == 2
+
+
+@pytest.mark.parametrize("name", ["npo", "npo_sam", "kl_minimization", "rmu"])
+def test_a_run_that_is_cut_has_the_same_losses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = npo(name)
+    for constant, value in (("CUT_FROM", 0), ("EXTRA_GRADIENTS", 0), ("KEPT_SHARE", 1e-6)):
+        monkeypatch.setattr(micro_batches, constant, value)
+    seen: list[int] = []
+    gradients = loop.gradients
+
+    def recorded(parameters: Any, cut: Any, *more: Any) -> Any:
+        seen.append(len(cut))
+        return gradients(parameters, cut, *more)
+
+    monkeypatch.setattr(loop, "gradients", recorded)
+    assert close(npo(name), whole)
+    assert set(seen) == {4}, "a row of each role"
+
+
+def test_a_step_without_memory_is_taken_in_halves() -> None:
+    """What the first half of a step has left of gradients counts nowhere."""
+    whole, model, passes = npo(), tiny_model(), list[int]()
+
+    def short(_: Any, __: Any) -> None:
+        if torch.is_grad_enabled():
+            passes.append(len(passes))
+            if passes[-1] in (0, 3):  # the whole step, and the retain rows of its second half
+                raise torch.OutOfMemoryError("no memory")
+
+    model.core.get_input_embeddings().register_forward_pre_hook(short)
+    assert close(npo(model=model), whole)
+    assert len(passes) == 1 + 3 + 3 * 8, "later steps are cut from the start"
+
+
+def test_a_row_without_memory_ends_a_run() -> None:
+    model = tiny_model()
+
+    def short(_: Any, __: Any) -> None:
+        if torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("no memory")
+
+    model.core.get_input_embeddings().register_forward_pre_hook(short)
+    with pytest.raises(torch.OutOfMemoryError):
+        npo(model=model)
