@@ -48,6 +48,8 @@ class Llava(Family, name="llava"):
             return nullcontext()  # entered inside itself where a guard reads the prompts first
         if "image_sizes" in batch.inputs:  # Pixtral's tower reads pictures of a batch as one row
             return nullcontext()
+        if not isinstance(core.config.vision_feature_layer, int):  # several layers' states side by side
+            return nullcontext()
         return self._answering(core, batch, cache)
 
     @contextmanager
@@ -78,9 +80,10 @@ class Llava(Family, name="llava"):
         new = [media for media in dict.fromkeys(batch.media) if (*place, media) not in states]
         for begin in range(0, len(new), TOGETHER):
             some = new[begin : begin + TOGETHER]
-            pixels = batch.inputs["pixel_values"][[batch.media.index(media) for media in some]]
-            blank = pixels.new_zeros(TOGETHER - len(some), *pixels.shape[1:])
-            out = tower(torch.cat((pixels, blank)), output_hidden_states=True)
+            places = map(batch.media.index, some)
+            pixels = [batch.inputs["pixel_values"][place : place + 1] for place in places]
+            blank = torch.zeros_like(pixels[0]).expand(TOGETHER - len(some), *pixels[0].shape[1:])
+            out = tower(torch.cat((*pixels, blank)), output_hidden_states=True)
             for media, features in zip(some, out.hidden_states[layer].split(1), strict=False):
                 states[*place, media] = cache.get((*place, media), features.clone)
         return torch.cat([states[*place, media] for media in batch.media])
