@@ -29,6 +29,7 @@ from clearbench.errors import ModelError
 from clearbench.methods.retrain import Retrain
 from clearbench.methods.stages import Train
 from clearbench.models.adapters import choose_parameters, merge_adapters
+from clearbench.models.families.llava import Llava
 from clearbench.models.load import load_model
 from clearbench.models.source import SMOLLM2
 from clearbench.models.token_model import LanguageModel
@@ -81,7 +82,7 @@ def _some(rng: Generator, rows: list[Example], count: int) -> list[Example]:
 @torch.no_grad()
 def stored_features(model: VisionLanguageModel, rows: list[Example]) -> Tensor:
     """Computes the tower's (rows, tokens, width) features of each row's picture."""
-    family, core, parts = model.family, model.core, []
+    family, core, parts = cast(Llava, model.family), model.core, []
     for row in rows:
         (batch,) = model.batch([item(row)])
         parts.append(family.features(core, batch, model.encoder.cache))
@@ -124,7 +125,7 @@ def prepare_projector(
         rows = functional.dropout(features[chosen], 0.2)
         loss = functional.cross_entropy(logits(rows), labels[chosen], label_smoothing=0.05)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
     with torch.no_grad():

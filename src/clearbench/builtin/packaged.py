@@ -100,7 +100,8 @@ def load_tower(path: Path) -> TokenEfficientNet:
     except (KeyError, RuntimeError) as error:
         what = "not the weights of EfficientNet-Lite0"
         raise ModelError(what, str(path), "run `make real-vlm`") from error
-    return tower.eval()
+    tower.train(False)
+    return tower
 
 
 def assemble(language: LanguageModel, tower: TokenEfficientNet, seed: int) -> VisionLanguageModel:
