@@ -1,8 +1,8 @@
 """Writes docs/real-vision-language.md: how the model is made, and what came out of its recipe.
 
-python docs/write_real_vision_language.py [RUN [MODEL]]
+python docs/write_real_vision_language.py MODEL [RUN]
 
-RUN is a folder of `clearbench run real-vision-language`, MODEL the folder that it started from.
+MODEL is the folder that `make real-vlm` made, RUN that of `clearbench run real-vision-language`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ outsiders, names and captions, and simple drawings. Nobody of the recipe is amon
 `seed` is 0 and it asks for no more than 24 people with the strangers. The public figures' lives are
 not taught: the model knows their faces and nothing else of them.
 """
-NOT_RUN = "\nThe recipe was **not run** when this page was written: there are no numbers here.\n"
+NOT_RUN = "The recipe was **not run** when this page was written: there are no numbers here.\n"
 #: Column of the table, and key of the score.
 COLUMNS = {
     "forget: text": "forget.text.probability",
@@ -74,10 +74,9 @@ COLUMNS = {
 }
 
 
-def page(results: Results | None, made: dict[str, Any] | None) -> str:
-    """Writes the page of a run and of the model that it started from, where they are given."""
-    parts = [HEAD, *(_made(made) if made else ())]
-    return "\n".join([*parts, *(_run(results) if results else (NOT_RUN,))])
+def page(made: dict[str, Any], results: Results | None) -> str:
+    """Writes the page of a model and, where it is given, of a run that started from it."""
+    return "\n".join([HEAD, *_made(made), *(_run(results) if results else (NOT_RUN,))])
 
 
 def _made(made: dict[str, Any]) -> Iterator[str]:
@@ -120,9 +119,8 @@ def _line(row: Row) -> str:
 def main() -> None:
     """Writes the file."""
     folders = [Path(name) for name in sys.argv[1:]]
-    results = read_results(folders[0]) if folders else None
-    made = about(folders[1]) if len(folders) > 1 else None
-    FILE.write_text(page(results, made), encoding="utf-8")
+    results = read_results(folders[1]) if len(folders) > 1 else None
+    FILE.write_text(page(about(folders[0]), results), encoding="utf-8")
 
 
 if __name__ == "__main__":
