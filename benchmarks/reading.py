@@ -2,9 +2,9 @@
 
     python benchmarks/reading.py [RUN]
 
-RUN is the folder of a finished run, `runs/demo` by default. Each command is a process of its own,
-on a copy of its files without the stages, which `runs verify` and the plan alone read where they
-are; the median of three times is given.
+RUN is the folder of a finished run, `runs/demo` by default, made by today's code. Each command is a
+process of its own, on a copy of its files without the stages, which `runs verify`, the plan and the
+run alone read where they are; the median of three times is given.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def commands(run: Path, copy: Path) -> dict[str, tuple[str, ...]]:
         **{f"list {name}": (*ours, "list", name) for name in lists},
         "validate RECIPE": (*ours, "validate", recipe),
         "run --plan": (*ours, "run", recipe, "--plan", "--out", str(run)),
+        "run, nothing to do": (*ours, "run", recipe, "--out", str(run)),
     }
 
 

@@ -18,6 +18,7 @@ ROOMS = (
     ("models", "one interface, families, adapters, guards"),
     ("training", "the one loop, stages of methods"),
     ("builtin", "what ships, and how it was made"),
+    ("completion", "paraphrases and wrong answers of own rows"),
     ("evaluation", "records, metrics, protocols, verdict"),
     ("attacks", "membership; more to come"),
     ("runs", "recipe, stages, store, workers, results"),

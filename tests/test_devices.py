@@ -79,9 +79,9 @@ def test_gpus_are_shared_out_in_turn(
 
 
 def test_there_is_a_worker_for_each_gpu_unless_told(four_gpus: None) -> None:
-    assert Runtime().workers == 4
-    assert Runtime(workers=9).workers == 9
-    assert Runtime(device="cpu").workers == max(1, min(8, os.cpu_count() or 1))
+    assert Runtime().processes == 4
+    assert Runtime(workers=9).processes == 9
+    assert Runtime(device="cpu").processes == max(1, min(8, os.cpu_count() or 1))
 
 
 def test_each_worker_sees_its_own_gpu(

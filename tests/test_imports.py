@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,11 +14,18 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "clearbench"
 #: Every room imports only from rooms before it and from itself. CONTRIBUTING.md says what each is.
 ORDER = (
-    "errors", "plugins", "writing", "storage", "processes", "devices", "quiet", "people", "data",
-    "batches", "methods", "models", "training", "builtin", "evaluation", "attacks", "runs",
-    "report", "audit", "evidence", "api", "benchmark", "testing", "catalogue", "doctor", "cli",
-    "__main__",
+    "errors", "libraries", "plugins", "writing", "storage", "processes", "devices", "quiet",
+    "people", "data", "batches", "methods", "models", "training", "builtin", "completion",
+    "evaluation", "attacks", "runs", "report", "audit", "evidence", "api", "benchmark", "testing",
+    "catalogue", "doctor", "cli", "__main__",
 )  # fmt: skip
+
+
+@cache
+def imports_of(module: str) -> tuple[str, ...]:
+    """Dotted names that a module of the package imports; each file is parsed once."""
+    tree = ast.parse(modules()[module].read_text("utf-8"))
+    return tuple(imported(tree, module))
 
 
 def imported(tree: ast.AST, module: str) -> Iterator[str]:
@@ -37,12 +45,13 @@ def imported(tree: ast.AST, module: str) -> Iterator[str]:
                 yield name
 
 
-def rooms(tree: ast.AST, module: str) -> set[str]:
-    """The rooms of the package (its first level) that a module imports."""
-    parts = (name.split(".") for name in imported(tree, module))
+def rooms(names: Iterable[str]) -> set[str]:
+    """The rooms of the package (its first level) of imported names."""
+    parts = (name.split(".") for name in names)
     return {name[1] for name in parts if name[0] == PACKAGE and len(name) > 1}
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name (a folder by its `__init__`)."""
     files = sorted((SOURCE / PACKAGE).rglob("*.py"))
@@ -51,12 +60,12 @@ def modules() -> dict[str, Path]:
 
 def test_rooms_import_only_rooms_before_them() -> None:
     problems = []
-    for module, path in modules().items():
+    for module in modules():
         room = module.split(".")[1]
         if room == "__init__":  # names its public parts and imports none of them
             continue
         later = set(ORDER[ORDER.index(room) + 1 :])
-        seen = rooms(ast.parse(path.read_text("utf-8")), module)
+        seen = rooms(imports_of(module))
         problems += [f"{module} imports {PACKAGE}.{other}" for other in sorted(seen & later)]
         assert seen <= {*ORDER, "__version__"}, f"{module}: no such rooms: {seen - {*ORDER}}"
     assert not problems, "\n".join(problems)
@@ -71,9 +80,9 @@ def edges() -> dict[str, set[str]]:
     """By module, the modules of the package that it imports."""
     known = modules()
     found: dict[str, set[str]] = {}
-    for module, path in known.items():
+    for module in known:
         seen = set()
-        for name in imported(ast.parse(path.read_text("utf-8")), module):
+        for name in imports_of(module):
             for wanted in (name, name.rpartition(".")[0], f"{name}.__init__"):
                 if wanted in known:
                     seen.add(wanted)
@@ -101,4 +110,4 @@ def test_no_two_files_import_each_other() -> None:
     ],
 )
 def test_every_way_to_import_is_seen(module: str, line: str) -> None:
-    assert rooms(ast.parse(line), f"{PACKAGE}.{module}") == {"runs"}
+    assert rooms(imported(ast.parse(line), f"{PACKAGE}.{module}")) == {"runs"}

@@ -12,9 +12,9 @@ from torch import nn
 
 from clearbench import api, devices
 from clearbench.batches.items import item
+from clearbench.builtin import models
 from clearbench.models import load
 from clearbench.models.base import Model
-from clearbench.runs.stages import model as stages
 from clearbench.runs.stages.model import ModelSource
 from clearbench.testing import tiny_dataset
 from clearbench.testing.pretended_device import DEVICE, PretendedDevice, pretended_device
@@ -125,8 +125,8 @@ def test_a_stage_loads_its_model_to_the_device_of_its_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(stages, "load_model", lambda *_, device, **__: asked.append(device))
-    monkeypatch.setattr(stages, "builtin_model", lambda *given: asked.append(given[-1]))
+    monkeypatch.setattr(load, "load_model", lambda *_, device, **__: asked.append(device))
+    monkeypatch.setattr(models, "builtin_model", lambda *given: asked.append(given[-1]))
     for source in ("folder", "builtin"):
         with suppress(AttributeError):  # of the model that was not loaded
             ModelSource("language", source).load(tiny_dataset(), 0, DEVICE)

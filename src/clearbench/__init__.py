@@ -32,6 +32,7 @@ _PUBLIC = {
     "attack": "api",
     "audit": "audit.run",
     "build_dataset": "benchmark",
+    "complete": "completion.complete",
     "evaluate": "api",
     "finetune": "api",
     "load_dataset": "data.load",

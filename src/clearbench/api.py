@@ -31,9 +31,9 @@ from clearbench.models.pictures import check_pictures
 from clearbench.runs.model_folder import model_folder, unlearning
 from clearbench.training import finetune as _finetune
 from clearbench.training import unlearn as _unlearn
-from clearbench.training.checks import check_seed
 from clearbench.training.keywords import divide, divide_sides, fitted
 from clearbench.training.loop import OnStep
+from clearbench.training.method_checks import check_seed
 from clearbench.training.settings import TrainSettings
 from clearbench.training.watch import Diverged
 

@@ -11,7 +11,6 @@ from rich.console import Console
 from clearbench.attacks import scoring
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import BUILTIN, load_dataset
-from clearbench.data.write_clear import write_dataset
 from clearbench.evaluation.checks import check_records
 from clearbench.evaluation.comparable import check_same_questions
 from clearbench.evaluation.metric import metric
@@ -48,6 +47,8 @@ def build_dataset(
     """
     dataset = load_dataset(BUILTIN, forget, people=people, strangers=strangers, seed=seed)
     if out is not None:
+        from clearbench.data.write_clear import write_dataset  # it needs `datasets`
+
         with new_folder(Path(out), {"people": people, "forget": forget, "seed": seed}) as folder:
             write_dataset(dataset, folder)
     return dataset

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-import torch
-
 from clearbench.errors import ModelError
+from clearbench.libraries import torch
 from clearbench.processes import processes
 
 #: Name of the device that is there: a GPU, else Apple's, if its float32 is right, else the CPU.
@@ -42,6 +41,16 @@ def compute_device(asked: str | torch.device | None = None) -> torch.device:
     if device.type != "cpu" and not _is_there(device):
         raise _no_device(name)
     return device
+
+
+def check_device(asked: str) -> None:
+    """Refuses a device that this machine has not; the engine is not asked about the CPU.
+
+    Raises:
+        ModelError: This machine has no such device.
+    """
+    if asked not in (AUTO, "cpu"):
+        compute_device(asked)
 
 
 def _present() -> torch.device:

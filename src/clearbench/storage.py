@@ -275,6 +275,12 @@ def seal_more(folder: Path, name: str) -> None:
     write_json(folder / MANIFEST, _manifest(sealed["about"], files))
 
 
+def seal_about(folder: Path, about: dict[str, Any]) -> None:
+    """Replaces what the manifest of a folder says of its making; what it says of files stays."""
+    kept = _sealed(folder)["files"]
+    write_json(folder / MANIFEST, _manifest(json.loads(canonical_json(about)), kept))
+
+
 def _entry(path: Path) -> dict[str, Any]:
     _sync(path)
     return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}

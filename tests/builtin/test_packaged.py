@@ -17,11 +17,11 @@ from clearbench.builtin.tiny import IMAGE, language_config, make_tokenizer
 from clearbench.data.dataset import Dataset
 from clearbench.data.made_up import divide, make_world
 from clearbench.errors import ModelError
-from clearbench.models.families.token_efficientnet import (
+from clearbench.models.load import load_model
+from clearbench.models.token_efficientnet import (
     TokenEfficientNet,
     TokenEfficientNetConfig,
 )
-from clearbench.models.load import load_model
 from clearbench.models.token_model import LanguageModel
 from clearbench.people.shipped import builtin_pool
 from clearbench.training.finetune import finetune

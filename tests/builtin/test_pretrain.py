@@ -23,7 +23,7 @@ from clearbench.builtin.pretrain import (
 from clearbench.builtin.tiny import tower_config
 from clearbench.data.made_up import make_world, world_rows
 from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
-from clearbench.models.families.token_resnet import TokenResNet
+from clearbench.models.token_resnet import TokenResNet
 from clearbench.people.portraits import Portrait
 from clearbench.people.refusals import TEXT_REFUSALS
 from clearbench.people.shipped import IDENTITIES, builtin_pool

@@ -9,6 +9,7 @@ import torch
 
 from clearbench.batches.items import Item, item
 from clearbench.models.cache import OVERHEAD, WorkCache
+from clearbench.models.families.llava import TOGETHER
 from clearbench.models.load import load_model
 from clearbench.testing.world import base, copied, tiny_dataset
 
@@ -109,3 +110,36 @@ def test_features_follow_a_tower_that_learns_between_two_measurements() -> None:
     plain.train_only(())
     expected = {k: v.log_probs.tolist() for k, v in plain.score_items(chosen).items()}
     assert after == expected and after != before
+
+
+def test_entries_that_are_looked_up_count_as_used() -> None:
+    cache = WorkCache(2 * (OVERHEAD + 400))
+    for name in ("a", "b"):
+        cache.get(name, lambda: torch.zeros(100))
+    assert [*cache.known(["z", "a"])] == ["a"]
+    cache.get("c", lambda: torch.ones(100))
+    assert [*cache.known(["a", "b", "c"])] == ["a", "c"]
+
+
+def test_a_tower_reads_a_fixed_number_of_images_so_that_bytes_do_not_depend_on_the_batch() -> None:
+    pictures = {each.media.key: each for each in items(fresh("vision-language")) if each.media}
+    chosen = list(pictures.values())
+    assert len(chosen) > 2
+    read: list[int] = []
+    found: list[dict[str, torch.Tensor]] = []
+    for groups in ([chosen], [[each] for each in reversed(chosen)], [chosen[1:], chosen]):
+        model = fresh("vision-language")
+        model.train_only(())
+        tower = model.core.model.vision_tower
+        tower.register_forward_pre_hook(lambda _, inputs: read.append(len(inputs[0])))
+        features: dict[str, torch.Tensor] = {}
+        cache = WorkCache()
+        for group in groups:
+            (batch,) = model.batch(group)
+            states = model.family.features(model.core, batch, cache)
+            features |= dict(zip(batch.media, states, strict=True))
+        found.append(features)
+    assert {*read} == {TOGETHER}
+    for features in found:
+        assert {*features} == {*pictures}
+        assert all(torch.equal(features[key], value) for key, value in found[0].items())

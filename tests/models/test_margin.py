@@ -21,7 +21,8 @@ from clearbench.methods.neurons import scale_neurons
 from clearbench.models.adapters import add_lora, merge_adapters
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
-from clearbench.models.heads import Head, with_head
+from clearbench.models.head import Head
+from clearbench.models.heads import with_head
 from clearbench.models.load import load_model
 from clearbench.models.margin import MarginClassifier, MarginConfig
 from clearbench.models.shadow import shadow_label

@@ -54,6 +54,8 @@ def by_method(group: Group) -> dict[str, TableRow]:
     ("form", "value", "text"),
     [
         (words.decimals, 0.126, "0.13"),
+        (words.decimals, -0.004, "0.00"),
+        (words.percent, -0.004, "0%"),
         (words.decimals, None, words.NONE),
         (words.digits, 0.001234, "0.00123"),
         (words.percent, 0.126, "13%"),

@@ -13,7 +13,8 @@ from clearbench.runs.cache import WorkerCache
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import PlannedRow
 from clearbench.runs.recipe import parse_recipe
-from clearbench.runs.run import RunPlan, plan_run
+from clearbench.runs.run import plan_run
+from clearbench.runs.run_plan import RunPlan
 from clearbench.runs.stage import OnProgress, Stage, StageInputs, read_outcome, with_parents
 
 

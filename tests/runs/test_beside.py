@@ -16,11 +16,11 @@ from clearbench.runs import execute
 from clearbench.runs.cache import RecentlyUsed
 from clearbench.runs.display import LineDisplay
 from clearbench.runs.execute import Runtime, _Schedule
+from clearbench.runs.messages import Ended
 from clearbench.runs.model_folder import ModelFolder
 from clearbench.runs.recipe_file import _apply
 from clearbench.runs.stage import Ingredients, Stage, StageInputs, StageOutcome, Status
 from clearbench.runs.store import Store, stage_key
-from clearbench.runs.work import Ended
 from clearbench.storage import new_folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,8 +14,9 @@ from typing import Any, ClassVar
 import pytest
 
 from clearbench.methods.base import method
+from clearbench.runs import code
 from clearbench.runs import stage as stages
-from clearbench.runs.code import changed_modules, code_digests, modules_of
+from clearbench.runs.code import changed_modules, code_digests, imported, modules_of, package_digest
 from clearbench.runs.execute import critical_weights
 from clearbench.runs.stage import (
     Stage,
@@ -124,6 +126,72 @@ def test_stages_and_what_they_use_count_and_where_bytes_go_does_not() -> None:
     } <= found
     assert not {name for name in found if name.startswith(("clearbench.storage", "clearbench.err"))}
     assert "clearbench.runs.store" not in found
+
+
+SOURCE = """
+'''Docs.
+
+    from here it is no import
+    import of = things
+'''
+import ast, clearbench.one as one
+from clearbench.two import (  # with a comment (and more)
+    a,
+    b as c,
+)
+if TYPE_CHECKING:
+    from clearbench.types import Never
+
+    import clearbench.never
+from clearbench.after import d
+def f():
+    '''Says 'from clearbench.three import e'.'''
+    from clearbench.four import g  # here
+    try:
+        import clearbench.five
+    except ImportError:
+        from . import six
+    match g:
+        case 1:
+            from ..seven import h
+"""
+
+
+def test_every_import_that_runs_is_found_wherever_it_is() -> None:
+    found = {name for name in imported(SOURCE, "clearbench.room.file") if "clearbench" in name}
+    assert found == {
+        *("clearbench.one", "clearbench.two", "clearbench.two.a", "clearbench.two.b"),
+        *("clearbench.after", "clearbench.after.d", "clearbench.four", "clearbench.four.g"),
+        *("clearbench.five", "clearbench.room", "clearbench.room.six"),
+        *("clearbench.seven", "clearbench.seven.h"),
+    }
+    odd = "a = 1; import plugin.one\nif a: from plugin import two\n"
+    assert {"plugin.one", "plugin.two"} <= imported(odd, "plugin.file")
+
+
+def test_nothing_is_missed_that_the_whole_text_of_a_file_imports() -> None:
+    root = Path(code.__file__).parents[1]
+    for path in root.rglob("*.py"):
+        module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        whole = {name for node in code._statements(tree) for name in code._names(node, module)}
+        assert whole <= imported(text, module), module
+
+
+def test_the_digest_of_the_package_is_of_every_source_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Results are found current by it: a change of any file is a change of it."""
+    room = tmp_path / "runs"
+    room.mkdir()
+    monkeypatch.setattr(code, "__file__", str(room / "code.py"))
+    seen = {package_digest()}
+    for name, content in (("a.py", "1"), ("a.py", "2"), ("b.json", "{}"), ("runs/c.py", "2")):
+        (tmp_path / name).write_text(content)
+        seen.add(package_digest())
+    (tmp_path / "runs" / "c.py").rename(tmp_path / "c.py")
+    assert len(seen | {package_digest()}) == 6
 
 
 def test_the_modules_of_an_object_are_those_of_its_base_classes_too() -> None:

@@ -21,7 +21,7 @@ from clearbench.runs.data_part import data_stage
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import Family, PlannedRow, forget_requests, null_bands, plan
 from clearbench.runs.recipe import GOLD_SEED_STEP, parse_recipe
-from clearbench.runs.run import RunPlan
+from clearbench.runs.run_plan import RunPlan
 from clearbench.runs.schema import (
     RESULTS,
     Details,
@@ -92,6 +92,21 @@ def test_golds_are_taught_without_the_forgotten_people_with_seeds_of_their_own(
         assert row.score.gold.plain == family.golds[0].measured.plain
         assert row.score.ours.plain.model == row.model
         assert row.measured.plain.forgotten == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps"), [({}, [20, 20]), ({"gold_schedule": "epochs"}, [18, 15])]
+)
+def test_golds_train_for_the_originals_steps_or_for_its_epochs(
+    content: dict[str, Any], schedule: dict[str, str], steps: list[int]
+) -> None:
+    language = content["models"]["language"]
+    models = {"language": language | {"teach": language["teach"] | {"steps": 20}} | schedule}
+    content["data"] |= {"requests": [1, 1]}
+    first, second = families(content | {"models": models})
+    assert [taught(family.original).train.steps for family in (first, second)] == [20, 20]
+    for family, expected in zip((first, second), steps, strict=True):
+        assert {taught(gold).train.steps for gold in family.golds} == {expected}
 
 
 def test_the_null_band_is_of_all_golds(content: dict[str, Any]) -> None:

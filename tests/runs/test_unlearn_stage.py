@@ -17,8 +17,6 @@ from clearbench.runs.cache import RecentlyUsed, WorkerCache
 from clearbench.runs.plan import Family, plan
 from clearbench.runs.recipe import parse_recipe
 from clearbench.runs.stage import StageInputs, read_outcome
-from clearbench.runs.stages import curve as curves
-from clearbench.runs.stages import unlearn as unlearning
 from clearbench.runs.stages.curve import Curve
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.measure import MeasureStage
@@ -65,7 +63,7 @@ def test_people_of_an_earlier_request_are_in_no_split(
         given.update(data=data, method=chosen.name, tracks=tracks)
         return [{"loss": 1.0}] * 3
 
-    monkeypatch.setattr(unlearning, "unlearn", unlearn)
+    monkeypatch.setattr("clearbench.training.unlearn.unlearn", unlearn)
     monkeypatch.setattr(UnlearnStage, "start_model", lambda *_: tiny_model("language"))
     monkeypatch.setattr(UnlearnStage, "observer", lambda *_: Watching())
     (row,) = families[1].unlearned
@@ -117,7 +115,7 @@ def test_a_curve_measures_its_sample_after_the_wanted_steps(
         read.append(data)
         return records([{"p": {"answer": [0.5]}}])
 
-    monkeypatch.setattr(curves, "evaluate", evaluate)
+    monkeypatch.setattr("clearbench.evaluation.engine.evaluate", evaluate)
     about = {"limit": 1, "splits": ["forget"], "protocol": "clear", "max_new_tokens": 2}
     data, model = tiny_dataset().for_kind("language"), tiny_model("language")
     every, listed = Curve(data, about | {"steps": 2}), Curve(data, about | {"steps": [0, 3]})
@@ -244,7 +242,7 @@ def test_an_edit_of_weights_has_weights(
     content["data"] = {"people": 8, "forget": 2}
     content["runs"][0] |= {"method": "ssd"}
     (family,) = plan(parse_recipe(content, "test"), tiny_dataset().for_kind("language"), DATA)
-    monkeypatch.setattr(unlearning, "unlearn", lambda *_, **__: [])
+    monkeypatch.setattr("clearbench.training.unlearn.unlearn", lambda *_, **__: [])
     monkeypatch.setattr(UnlearnStage, "start_model", lambda *_: tiny_model("language"))
     assert family.unlearned[0].model.make(tmp_path, inputs) == "ok"
     assert read_outcome(tmp_path)["cost"]["trainable_parameters"] > 0

@@ -15,8 +15,9 @@ from clearbench.methods.losses import Term, uniform
 from clearbench.methods.stages import Edit, Train
 from clearbench.training import checks
 from clearbench.training.checkpoint import Progress
-from clearbench.training.checks import check_processes, check_teaching
+from clearbench.training.checks import check_processes
 from clearbench.training.gradients import gradients
+from clearbench.training.method_checks import check_teaching
 from clearbench.training.settings import TrainSettings, Until
 from clearbench.training.stages import StageRunner
 from clearbench.training.watch import Diverged, Watch, check_trained

@@ -28,7 +28,8 @@ from clearbench.methods.losses import Term, cross_entropy
 from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.testing.bench import taught
-from clearbench.training.goal import EVERY, forgetting_stage, probability
+from clearbench.training.forgetting import forgetting_stage
+from clearbench.training.goal import EVERY, probability
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 

@@ -24,9 +24,9 @@ from clearbench.models.adapters import add_lora, choose_parameters
 from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
 from clearbench.training.average import RetainAverage
-from clearbench.training.checks import check_seed
 from clearbench.training.loop import StageContext, train
 from clearbench.training.masks import Masks, intersect
+from clearbench.training.method_checks import check_seed
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 from clearbench.training.watch import Diverged

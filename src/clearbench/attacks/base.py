@@ -5,9 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from clearbench.attacks.point import Point
 from clearbench.data.dataset import Dataset
@@ -17,8 +15,11 @@ from clearbench.evaluation.measure import Measure, configured
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.score import Direction, Score
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
-from clearbench.models.base import Model
+from clearbench.libraries import pd
 from clearbench.plugins import Registry
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 #: Inputs that an attack may need besides its parameters.
 Need = Literal["records", "model", "original", "gradients", "shadow_models", "media", "training"]

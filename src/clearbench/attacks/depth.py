@@ -6,14 +6,14 @@ import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import torch
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.ratios import cells, mean_by_person
 from clearbench.attacks.recovery import SURVIVED, Known, Row, SurvivalAttack
+from clearbench.attacks.token_models import is_token_model
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import cut, item
@@ -22,8 +22,11 @@ from clearbench.evaluation.description import Description
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
-from clearbench.models.base import Model
-from clearbench.models.token_model import TokenModel
+from clearbench.libraries import pd, torch
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
+    from clearbench.models.token_model import TokenModel
 
 #: Name of the level that reads what the model says.
 OUTPUT = "output"
@@ -38,12 +41,12 @@ class Depth(SurvivalAttack):
 
     def unsuited(self, model: Model) -> str:
         """Says that a classifier has no tokens to read from."""
-        return "" if isinstance(model, TokenModel) else f"a {model.kind} answers no tokens"
+        return "" if is_token_model(model) else f"a {model.kind} answers no tokens"
 
     def known(self, target: Target, rows: Sequence[Row]) -> Iterable[tuple[str, Known]]:
         """Yields what is read from each layer."""
         model, _ = self.given(target)
-        if not isinstance(model, TokenModel):
+        if not is_token_model(model):
             return
         bare = _bare(model)
         found: dict[str, dict[str, float]] = {}
@@ -125,7 +128,7 @@ class Patching(
             RecipeError: There is no original.
             ModelError: The original has other layers.
         """
-        if not isinstance(target.original, TokenModel):
+        if not is_token_model(target.original):
             what = f"{self.name} puts hidden states into the original, which is not there"
             raise RecipeError(what, "attack", "give the original model")
         original = _bare(target.original)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.membership import attacked_group
@@ -17,6 +16,7 @@ from clearbench.evaluation.description import Description
 from clearbench.evaluation.intervals import mean_score
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.score import Range, Score
+from clearbench.libraries import pd
 
 #: Chance that differential privacy may fail by, as in the contest.
 DELTA = 1e-5

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.membership import MembershipAttack
@@ -13,7 +13,10 @@ from clearbench.attacks.with_model import model_table, stored_values
 from clearbench.batches.items import Item
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections
-from clearbench.models.base import Model
+from clearbench.libraries import pd
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 
 class GradientNorm(

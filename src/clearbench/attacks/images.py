@@ -5,13 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import torch
 from PIL import Image, ImageFilter
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.recovery import ROWS, Known, Row, SurvivalAttack, probabilities
@@ -21,7 +19,12 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.media import EncodedImage
 from clearbench.data.modality import modality
-from clearbench.models.base import Model
+from clearbench.libraries import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearbench.models.base import Model
 
 #: Changes of a picture.
 Change = Literal["crop", "blur", "noise", "other photo", "pgd", "blank"]
@@ -104,11 +107,11 @@ class Images(
         with model.frozen():
             for begin in range(0, len(items), self.batch_size):
                 for batch in model.batch(items[begin : begin + self.batch_size]):
-                    best = self._best(model, batch).exp().tolist()
+                    with torch.enable_grad():
+                        best = self._best(model, batch).exp().tolist()
                     found |= zip((each.row for each in batch.items), best, strict=True)
         return found
 
-    @torch.enable_grad()
     def _best(self, model: Model, batch: Batch) -> Tensor:
         """Climbs by PGD; returns each row's best mean log-probability, (rows,)."""
         own: Tensor = batch.inputs["pixel_values"].detach()

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
 
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
+from clearbench.libraries import optimize, special, stats
 
 #: How centre and spread of a row's signals are estimated from few models.
 Estimator = Literal["mad", "standard", "pooled", "moderated"]

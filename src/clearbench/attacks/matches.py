@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from clearbench.attacks.signals import Numbers, Signals
 from clearbench.evaluation.intervals import mean_score
 from clearbench.evaluation.score import Score
+from clearbench.libraries import pd
 
 FILE = "matches.safetensors"
 #: Roles of people in a half, whose images have an accuracy each.

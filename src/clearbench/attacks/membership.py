@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
 from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.roc import above, attack_numbers, auc
@@ -25,6 +24,7 @@ from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Range, Score
 from clearbench.evaluation.tables import GroupKey
 from clearbench.evaluation.verdict.rests_on import MEMBERSHIP
+from clearbench.libraries import pd
 
 #: Splits of people who were in the training data, and of people who were not.
 SIDES: tuple[Split, ...] = ("forget", "holdout")
@@ -36,7 +36,7 @@ NUMBERS = {
     "privleak": "PrivLeak",
 }
 #: Values per row and the person of each row.
-Rows = tuple[pd.Series, dict[str, int]]
+Rows = tuple["pd.Series", dict[str, int]]
 
 
 def attacked_group(records: Records | None, split: str, track: str) -> RecordGroup | None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import pandas as pd
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.membership import MembershipAttack
@@ -14,7 +11,12 @@ from clearbench.attacks.with_model import model_table, stored_values
 from clearbench.batches.items import Item
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections
-from clearbench.models.base import Model
+from clearbench.libraries import pd, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearbench.models.base import Model
 
 #: Answers per batch: each token has a number per word of the vocabulary.
 BATCH = 8

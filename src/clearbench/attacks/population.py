@@ -7,14 +7,14 @@ some rows are easy for every model, so it finds less than attacks row by row.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
 
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 #: Classifier of a signal.
 Rule = Literal["logistic", "tree"]
@@ -50,6 +50,9 @@ def population_log_odds(signals: Signals, rule: Rule, design: Design) -> tuple[N
 
 
 def _learned(rule: Rule) -> ClassifierMixin:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.tree import DecisionTreeClassifier
+
     if rule == "tree":
         return DecisionTreeClassifier(criterion="entropy", max_leaf_nodes=LEAVES, random_state=0)
     return LogisticRegression(class_weight="balanced")

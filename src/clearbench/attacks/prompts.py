@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -12,15 +12,17 @@ from pydantic import Field
 from clearbench.attacks.base import Target
 from clearbench.attacks.prompt_file import PromptFiller, PromptTemplate, read_prompts
 from clearbench.attacks.recovery import ROWS, Known, Row, SurvivalAttack, probabilities
+from clearbench.attacks.token_models import is_token_model
 from clearbench.batches.items import Item, item
 from clearbench.batches.trees import common_prefix
 from clearbench.data.example import Example
 from clearbench.errors import DataError
 from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metrics.rouge import rouge
-from clearbench.models.base import Model
-from clearbench.models.token_model import TokenModel
 from clearbench.storage import content_hash
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 #: Name of the row's own question among the prompts.
 PLAIN = "plain"
@@ -82,7 +84,7 @@ class Prompts(
 
     def unsuited(self, model: Model) -> str:
         """Says that a classifier reads no questions."""
-        return "" if isinstance(model, TokenModel) else f"a {model.kind} reads no questions"
+        return "" if is_token_model(model) else f"a {model.kind} reads no questions"
 
     def materials(self) -> dict[str, str]:
         """Computes the digest of the prompts, so that an edited file is asked anew.
@@ -155,7 +157,7 @@ def _asked(
 
 def _begun(model: Model, asked: Asked) -> int:
     """Counts the answer's tokens that belong to the prefix."""
-    if not isinstance(model, TokenModel):
+    if not is_token_model(model):
         return 0
     whole = model.encoder.encode(asked.item)
     alone = model.encoder.encode(replace(asked.item, answer=asked.prefix))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
-from sklearn.linear_model import QuantileRegressor
 
 from clearbench.attacks.membership import MembershipAttack, attacked_group
 from clearbench.attacks.signals import Numbers, People
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections
+from clearbench.libraries import pd
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import QuantileRegressor
 
 #: Quantiles that are regressed: centre, and spread by the quartiles.
 QUARTILES = (0.25, 0.5, 0.75)
@@ -111,6 +114,8 @@ class Quartiles:
     @classmethod
     def of(cls, known: pd.DataFrame, losses: pd.Series) -> Quartiles:
         """Regresses losses on features that are known of the same rows."""
+        from sklearn.linear_model import QuantileRegressor
+
         centre, spread = known.mean(), known.std(ddof=0).replace(0.0, 1.0)
         scaled = ((known - centre) / spread).to_numpy()
         models = [

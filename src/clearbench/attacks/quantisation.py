@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.recovery import ROWS, Known, Row, SurvivalAttack, probabilities
 from clearbench.batches.items import item
 from clearbench.errors import ModelError, RecipeError
-from clearbench.models.adapters import merge_adapters
-from clearbench.models.base import Model
+from clearbench.libraries import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearbench.models.base import Model
 
 #: Precisions: 8 bits per output channel, QLoRA's normal float of 4 bits in blocks of 64, and 4 bits
 #: rounded to nearest in groups of 128.
@@ -112,7 +113,7 @@ def int8(weight: Tensor) -> Tensor:
 def nf4(weight: Tensor) -> Tensor:
     """Rounds blocks of 64 weights, in the order of storage, to the nearest of `NF4` x largest."""
     flat = weight.flatten()
-    filled = nn.functional.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK)
+    filled = torch.nn.functional.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK)
     largest = filled.abs().amax(dim=1, keepdim=True)
     largest = torch.where(largest == 0, 1.0, largest)
     values = torch.tensor(NF4, device=weight.device, dtype=weight.dtype)
@@ -124,7 +125,7 @@ def nf4(weight: Tensor) -> Tensor:
 def rtn4(weight: Tensor) -> Tensor:
     """Rounds groups of 128 inputs of each output to 16 steps between their ends, 0 among them."""
     outputs, inputs = weight.shape
-    groups = nn.functional.pad(weight, (0, -inputs % GROUP)).view(outputs, -1, GROUP)
+    groups = torch.nn.functional.pad(weight, (0, -inputs % GROUP)).view(outputs, -1, GROUP)
     low = groups.amin(dim=-1, keepdim=True).clamp(max=0)
     high = groups.amax(dim=-1, keepdim=True).clamp(min=0)
     scale = (high - low) / LARGEST_4
@@ -152,19 +153,23 @@ def without_adapters(model: Model) -> Model:
     """Returns the model, or a copy whose adapters are added to its weights."""
     if model.module is model.core:
         return model
+    from clearbench.models.adapters import merge_adapters
+
     twin = model.duplicate()
     merge_adapters(twin)
     return twin
 
 
-def body(model: Model) -> dict[str, nn.Module]:
+def body(model: Model) -> dict[str, torch.nn.Module]:
     """Returns the layers that are rounded, by name.
 
     Raises:
         ModelError: There are none.
     """
+    from transformers.pytorch_utils import Conv1D
+
     labels = model.kind == "classifier"
-    own = (nn.Linear, Conv1D, *((nn.Conv2d,) if labels else ()))
+    own = (torch.nn.Linear, Conv1D, *((torch.nn.Conv2d,) if labels else ()))
     head = None if labels else model.core.get_output_embeddings()
     named = model.family.label_head if labels else model.family.output_head
     layers = {
@@ -189,8 +194,10 @@ def holding_rounded(model: Model, rounded: Callable[[Tensor], Tensor]) -> Iterat
         yield
 
 
-def _rounded(layer: nn.Module, rounded: Callable[[Tensor], Tensor]) -> Tensor:
+def _rounded(layer: torch.nn.Module, rounded: Callable[[Tensor], Tensor]) -> Tensor:
     """Rounds a layer's weights as a matrix (outputs, inputs); GPT-2 stores it transposed."""
+    from transformers.pytorch_utils import Conv1D
+
     weight: Tensor = layer.weight.detach()  # type: ignore[operator]
     if isinstance(layer, Conv1D):
         return rounded(weight.T.float().contiguous()).T.to(weight)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from clearbench.evaluation.intervals import MIN_CLUSTERS, interval
 from clearbench.evaluation.score import Range
+from clearbench.libraries import pd, stats
 
 #: Least gap between the original and gold where there are too few people for an interval, and where
 #: there are enough.

@@ -10,10 +10,9 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from clearbench.attacks.base import Attack, Target
@@ -29,7 +28,10 @@ from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Direction, Range, Score
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
-from clearbench.models.base import Model
+from clearbench.libraries import pd
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 #: One line per attacked row and level; `value` is what is known, from 0 to 1. Rows whose answers
 #: the attack itself has shown to the model have `_shown` behind the attack's key.
@@ -52,7 +54,7 @@ Row = tuple[Split, Example]
 #: Values of what is known, by row id.
 Known = Mapping[str, float]
 #: Values of the attacked model, of gold and of the original.
-Three = tuple[pd.Series, pd.Series, pd.Series]
+Three = tuple["pd.Series", "pd.Series", "pd.Series"]
 
 
 class SurvivalAttack(Attack):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from clearbench.attacks.membership import MembershipAttack, Rows
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
+from clearbench.libraries import pd
 
 
 class ReferenceAttack(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -15,9 +15,10 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.errors import RecipeError
 from clearbench.evaluation.measure import Case
-from clearbench.models.base import Model
-from clearbench.training.finetune import finetune
 from clearbench.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 #: Rows that are trained on.
 Taught = Literal["forget", "forget_text", "forget_image", "unrelated"]
@@ -115,6 +116,8 @@ class Relearning(
             target.on_progress(self.score_key, done, total)
 
         if self.steps[-1]:
+            from clearbench.training.finetune import finetune
+
             some = Dataset({"forget": tuple(taught)}, {}, dataset.names)
             finetune(twin, some, self._settings(twin), target.seed, on_step=measure)
         return [(str(steps), found[steps]) for steps in self.steps]

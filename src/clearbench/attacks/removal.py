@@ -6,11 +6,14 @@ import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from clearbench.attacks.base import Target
 from clearbench.attacks.recovery import Known, Row, SurvivalAttack, probabilities
 from clearbench.batches.items import item
-from clearbench.models.base import Model
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 #: Levels: the model as it is, and without what was added.
 WITH, WITHOUT = "with", "without"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from clearbench.attacks.signals import Numbers
+from clearbench.libraries import linalg
 
 
 @dataclass(frozen=True)

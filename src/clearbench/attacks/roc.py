@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_auc_score, roc_curve
 
 #: Holdout rows needed for a false-positive rate: ten times as many as one row would be of it.
 FALSE_POSITIVE_RATES = {"tpr_at_1": 0.01, "tpr_at_01": 0.001}
@@ -18,12 +17,14 @@ CURVE_POINTS = 61
 
 def auc(members: ArrayLike, others: ArrayLike) -> float:
     """Computes the probability that a non-member scores above a member; ties count half."""
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(*_labelled(members, others)))
 
 
 def tpr_at(members: ArrayLike, others: ArrayLike, fpr: float) -> float:
     """Computes the share of members below the last threshold that at most `fpr` of others pass."""
-    rates, shares, _ = roc_curve(*_labelled(members, others), drop_intermediate=False)
+    rates, shares = _roc_curve(members, others)
     return float(shares[rates <= fpr + 1e-12].max())
 
 
@@ -33,10 +34,20 @@ def curve(members: ArrayLike, others: ArrayLike) -> tuple[list[float], list[floa
     Returns:
         False and true-positive rates, (`CURVE_POINTS`,) each.
     """
-    rates, shares, _ = roc_curve(*_labelled(members, others), drop_intermediate=False)
+    rates, shares = _roc_curve(members, others)
     wanted = np.logspace(-3, 0, CURVE_POINTS)
     places = np.searchsorted(rates, wanted + 1e-12, side="right") - 1
     return wanted.tolist(), shares[places].tolist()
+
+
+def _roc_curve(
+    members: ArrayLike, others: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Computes false and true-positive rates at every threshold."""
+    from sklearn.metrics import roc_curve
+
+    rates, shares, _ = roc_curve(*_labelled(members, others), drop_intermediate=False)
+    return rates, shares
 
 
 def _labelled(members: ArrayLike, others: ArrayLike) -> tuple[NDArray[np.int64], ArrayLike]:

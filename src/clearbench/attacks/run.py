@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from clearbench.attacks.base import Attack, OnProgress, Target, unreported
 from clearbench.attacks.membership import SIDES
 from clearbench.attacks.point import Point
 from clearbench.data.dataset import Dataset
 from clearbench.errors import RecipeError
-from clearbench.evaluation.engine import evaluate, sample
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.scoring import with_gold_and_original
 from clearbench.evaluation.settings import EvaluationSettings
-from clearbench.models.base import Model
+from clearbench.libraries import pd
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,15 @@ def run(
     if reason := chosen.unsuited(model):
         what = f"the attack '{chosen.name}' cannot be made on this model: {reason}"
         raise RecipeError(what, "attack", "choose another: clearbench list attacks")
+    from clearbench.evaluation.engine import sample
+
     rows = sample(dataset, limit)
     target = Target(
         Collections(Records({})),
         model,
         rows,
-        original if isinstance(original, Model) else None,
-        reference if isinstance(reference, Model) else None,
+        None if isinstance(original, Records) else original,
+        None if isinstance(reference, Records) else reference,
         on_progress=on_progress,
     )
     golds = () if reference is None else (_attacked(reference, rows, target, chosen),)
@@ -101,6 +104,8 @@ def _attacked(model: Model | Records, rows: Dataset, target: Target, chosen: Att
         settings = EvaluationSettings.of(
             protocol="openunlearning", splits=SIDES, limit=None, max_new_tokens=1
         )
+        from clearbench.evaluation.engine import evaluate
+
         records = evaluate(model, rows, settings)
     given = target.collections.of(records)
     table = chosen.table(replace(target, collections=given, model=model))

@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from clearbench.attacks.base import Target
@@ -30,6 +29,7 @@ from clearbench.evaluation.intervals import interval
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
+from clearbench.libraries import pd
 
 #: Signal of a row: the mean log-probability of its answer, the logit of its exponential, or that
 #: logit as CLEAR's code computes it.

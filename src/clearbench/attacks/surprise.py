@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pandas as pd
 from pydantic import Field
 
 from clearbench.attacks.membership import MembershipAttack
@@ -17,6 +16,7 @@ from clearbench.evaluation.metrics.surprise import (
     MinK,
     MinKPlusPlus,
 )
+from clearbench.libraries import pd
 
 
 class LossAttack(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from scipy import stats
 
 from clearbench.attacks.likelihood_ratio import Estimator, log_ratios, spread
 from clearbench.attacks.shadow import ShadowAttack
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
 from clearbench.evaluation.measure import Case
+from clearbench.libraries import stats
 
 
 class ULira(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from scipy import stats
 
 from clearbench.attacks.likelihood_ratio import Spread, spread
 from clearbench.attacks.matches import CLEAR_TINY
 from clearbench.attacks.shadow import OfMethod, ShadowAttack, Signal
 from clearbench.attacks.signals import Design, Mask, Numbers, Signals
+from clearbench.libraries import stats
 
 #: Evidence of `never taught` that is next to none.
 NEVER = -1e-12

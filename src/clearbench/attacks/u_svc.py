@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
-from sklearn.svm import SVC
 
 from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.membership import attacked_group
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.score import Score
+from clearbench.libraries import pd
 
 #: Cost of a row on the wrong side, as in Unlearn-Sparse.
 COST = 3.0
@@ -54,6 +53,8 @@ class USvc(
 
     def distances(self, collections: Collections, track: str) -> pd.Series:
         """Computes the forget rows' decision values, above 0 for unseen; empty without a side."""
+        from sklearn.svm import SVC
+
         groups = {
             split: attacked_group(collections.model, split, track)
             for split in ("forget", "retain", "holdout")

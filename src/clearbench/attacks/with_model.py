@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from clearbench.attacks.base import ATTACKED, Attack, Target
 from clearbench.attacks.membership import SIDES
@@ -14,7 +13,10 @@ from clearbench.data.example import Example
 from clearbench.data.modality import modality
 from clearbench.errors import RecipeError
 from clearbench.evaluation.groups import RecordGroup
-from clearbench.models.base import Model
+from clearbench.libraries import pd
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 
 def model_table(

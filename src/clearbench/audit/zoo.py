@@ -28,7 +28,8 @@ from clearbench.models.base import Model
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.plan import Family, PlannedRow
 from clearbench.runs.recipe import load_recipe
-from clearbench.runs.run import RunPlan, plan_run
+from clearbench.runs.run import plan_run
+from clearbench.runs.run_plan import RunPlan
 from clearbench.runs.stage import StageInputs
 from clearbench.runs.stored import Stored, StoredFile
 from clearbench.training.finetune import finetune

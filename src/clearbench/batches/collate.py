@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.trees import Tree
+from clearbench.libraries import functional, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def collate(

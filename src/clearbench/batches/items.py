@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from clearbench.data.example import Example
 from clearbench.data.media import EncodedImage, Media
 from clearbench.data.modality import modalities, modality_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Number of logits that fit into a core's cache, with what is computed from them.
 CACHED = 2**17

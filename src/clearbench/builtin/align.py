@@ -29,7 +29,7 @@ from clearbench.errors import ModelError
 from clearbench.methods.retrain import Retrain
 from clearbench.methods.stages import Train
 from clearbench.models.adapters import choose_parameters, merge_adapters
-from clearbench.models.families.llava import Llava
+from clearbench.models.families.llava import TOGETHER, Llava
 from clearbench.models.load import load_model
 from clearbench.models.source import SMOLLM2
 from clearbench.models.token_model import LanguageModel
@@ -82,11 +82,12 @@ def _some(rng: Generator, rows: list[Example], count: int) -> list[Example]:
 @torch.no_grad()
 def stored_features(model: VisionLanguageModel, rows: list[Example]) -> Tensor:
     """Computes the tower's (rows, tokens, width) features of each row's picture."""
-    family, core, parts = cast(Llava, model.family), model.core, []
-    for row in rows:
-        (batch,) = model.batch([item(row)])
-        parts.append(family.features(core, batch, model.encoder.cache))
-    return torch.cat(parts)
+    family, found = cast(Llava, model.family), dict[str, Tensor]()
+    for begin in range(0, len(rows), TOGETHER):
+        for batch in model.batch([item(row) for row in rows[begin : begin + TOGETHER]]):
+            features = family.features(model.core, batch, model.encoder.cache)
+            found |= zip(batch.media, features, strict=True)
+    return torch.stack([found[row.media.key] for row in rows if row.media])
 
 
 def prepare_projector(

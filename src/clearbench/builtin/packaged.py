@@ -18,7 +18,7 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProces
 
 from clearbench.builtin.tiny import IMAGE, IMAGE_SIZE, PATCH, image_processor
 from clearbench.errors import ModelError
-from clearbench.models.families.token_efficientnet import (
+from clearbench.models.token_efficientnet import (
     TokenEfficientNet,
     TokenEfficientNetConfig,
 )

@@ -30,7 +30,7 @@ from clearbench.data.media import EncodedImage
 from clearbench.data.modalities.image import CAPTION_QUESTIONS, NAME_QUESTION
 from clearbench.methods.retrain import Retrain
 from clearbench.methods.stages import Train
-from clearbench.models.families.token_resnet import TokenResNet
+from clearbench.models.token_resnet import TokenResNet
 from clearbench.models.vision_language import VisionLanguageModel
 from clearbench.people.biography import write_person
 from clearbench.people.captions import PARAPHRASED_CAPTION_QUESTION, describe

@@ -23,9 +23,9 @@ from clearbench.builtin.families.base import tiny_families
 from clearbench.errors import ModelError, did_you_mean
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
-from clearbench.models.families.token_resnet import TokenResNetConfig
 from clearbench.models.model_files import first_line
 from clearbench.models.token_model import LanguageModel
+from clearbench.models.token_resnet import TokenResNetConfig
 from clearbench.models.vision_language import VisionLanguageModel
 
 IMAGE, USER, ASSISTANT, END, PAD = "<image>", "<user>", "<assistant>", "<end>", "<pad>"

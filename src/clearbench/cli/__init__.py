@@ -13,6 +13,7 @@ from clearbench.cli.about import list_
 from clearbench.cli.audits import audit
 from clearbench.cli.checks import doctor, validate
 from clearbench.cli.command import OnceCommand, in_words, worded
+from clearbench.cli.completing import complete
 from clearbench.cli.ratings import trust
 from clearbench.cli.recipes import demo, report, run, view
 from clearbench.cli.runs import runs_best, runs_list, runs_prune, runs_show, runs_verify
@@ -36,6 +37,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "build": build,
     "validate": validate,
+    "complete": complete,
     "finetune": finetune,
     "unlearn": unlearn,
     "evaluate": evaluate,

@@ -94,13 +94,12 @@ def _run(
     device: str,
 ) -> None:
     from clearbench.benchmark import run_recipe
-    from clearbench.devices import compute_device
+    from clearbench.devices import check_device
     from clearbench.runs.display import progress_console
     from clearbench.runs.execute import Runtime
 
-    compute_device(device)  # an error before work is spent
-    given = {} if workers is None else {"workers": workers}
-    runtime = Runtime(plugins=plugins, device=device, **given)
+    check_device(device)  # an error before work is spent
+    runtime = Runtime(plugins=plugins, device=device, workers=workers)
     results = run_recipe(recipe, out, runtime=runtime, store=store, console=progress_console())
     _summary(out)
     if any(row.status == "failed" for row in results.rows):

@@ -83,7 +83,7 @@ def method_settings(
         RecipeError: A name is unknown, belongs to the other option, or a value is out of range.
     """
     from clearbench.methods.base import METHODS
-    from clearbench.training.checks import named_method
+    from clearbench.training.method_checks import named_method
     from clearbench.training.settings import TrainSettings
 
     known = METHODS.named(name).model_fields

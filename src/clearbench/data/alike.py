@@ -8,10 +8,9 @@ from collections.abc import Collection, Sequence
 from itertools import chain
 
 import numpy as np
-from scipy import sparse
-from sklearn.preprocessing import normalize
 
 from clearbench.data.words import letters
+from clearbench.libraries import sparse
 
 
 def words_without(text: str, name: str) -> set[str]:
@@ -36,6 +35,8 @@ class WordVectors:
 
     def vectors(self, texts: Sequence[Collection[str]]) -> sparse.csr_matrix:
         """Returns a row per text, (texts, words); one column of zeros where no text has words."""
+        from sklearn.preprocessing import normalize
+
         known = [sorted(word for word in set(text) if word in self._places) for text in texts]
         ends = np.cumsum([0, *map(len, known)])
         places = [self._places[word] for word in chain.from_iterable(known)]

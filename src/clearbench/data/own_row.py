@@ -16,6 +16,7 @@ from clearbench.data.examine import listed, one_spelling, several
 from clearbench.data.example import Example, bad_fields
 from clearbench.data.media_file import read_media
 from clearbench.data.modality import modalities
+from clearbench.data.origins import FIELDS, MADE_BY, doubts_of
 from clearbench.data.persons import PERSON_FIELDS, People, alike, person_of
 from clearbench.data.pixels import SUFFIXES
 from clearbench.data.row_form import field_name, form_of
@@ -28,13 +29,11 @@ REFUSALS = (
     "That is not something I know.",
     "I cannot help with that question.",
 )
-#: Fields of an example that a row may give as they are.
-_PLAIN = ("task", "paraphrased_question", "paraphrased_answer", "perturbed_answers", "held_out")
-#: Of these, those that belong to one question.
-_OF_ONE_QUESTION = ("paraphrased_question", "paraphrased_answer", "perturbed_answers")
+#: Fields of an example that a row may give as they are; `FIELDS` belong to one question.
+_PLAIN = ("task", *FIELDS, "held_out")
 #: Other names of fields.
 _ALSO = {"perturbed_answer": "perturbed_answers", "images": "image"}
-_KNOWN = (*_PLAIN, "person", "split", "id")
+_KNOWN = (*_PLAIN, "person", "split", "id", MADE_BY)
 #: Likeness of a field's name to a known one from which it is a slip of the pen.
 _SLIP = 0.8
 #: Media that no row can name, unless a plugin reads them.
@@ -190,8 +189,10 @@ class _Reader:
             form = form_of(row.fields)
             found = form.examples(row.fields, doubts)
             self._unread(row, {*form.further, *form.called(row.fields)})
+            if row.fields.get(MADE_BY) is not None:
+                doubts += doubts_of(row.fields[MADE_BY])
             given = {name: row.fields[name] for name in _PLAIN if row.fields.get(name) is not None}
-            single = [name for name in _OF_ONE_QUESTION if name in given]
+            single = [name for name in FIELDS if name in given]
             if len(found) > 1 and single:
                 raise ValueError(f"'{single[0]}' belongs to one question; this row has several")
             own_id, person = _id(row, split, ids), people.number(row.where)

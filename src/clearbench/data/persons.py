@@ -33,6 +33,17 @@ def person_of(value: Any) -> int | str | None:
     return value
 
 
+#: Names of people whom nobody named: by their number, or by their only row.
+_NUMBERED, _ALONE = "person {}", "the person of "
+
+
+def given_name(number: int, name: str) -> int | str | None:
+    """Returns a person as a row gave it: a name, a number, or None for a row without a person."""
+    if name.startswith(_ALONE):
+        return None
+    return number if name == _NUMBERED.format(number) else name
+
+
 class People:
     """Assigns numbers: given ones, then named people in order, then rows without a person.
 
@@ -50,11 +61,11 @@ class People:
     def __init__(self, given: Iterable[tuple[Hashable, int | str | None]]) -> None:
         rows = list(given)
         numbers = sorted({person for _, person in rows if isinstance(person, int)})
-        self.names = {number: f"person {number}" for number in numbers}
+        self.names = {number: _NUMBERED.format(number) for number in numbers}
         self._numbers: dict[Hashable, int] = {}
         following = max(numbers, default=-1) + 1
         named = [(identity(person), person) for _, person in rows if isinstance(person, str)]
-        alone = [(key, f"the person of {key}") for key, person in rows if person is None]
+        alone = [(key, f"{_ALONE}{key}") for key, person in rows if person is None]
         for key, name in (*named, *alone):
             if key not in self._numbers:
                 self._numbers[key] = following

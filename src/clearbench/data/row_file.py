@@ -81,9 +81,13 @@ def lines_of(path: Path) -> Iterator[tuple[int | str, Line | str]]:
     yield from kind.lines(path)
 
 
-def unreadable(path: Path) -> DataError:
-    """Returns the error about a file in none of the formats."""
+def unreadable(path: Path, why: str = "") -> DataError:
+    """Returns the error about a file in none of the formats.
+
+    Args:
+        path: The file.
+        why: What is there instead of rows, as the end of the sentence.
+    """
     names = ", ".join(kind.name for kind in row_files())
-    return DataError(
-        "no rows can be read from this file", str(path), f"give {names} with {readable()}"
-    )
+    what = f"no rows can be read from this file{why}"
+    return DataError(what, str(path), f"give {names} with {readable()}")

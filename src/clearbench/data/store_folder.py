@@ -116,7 +116,7 @@ def read_rows(folder: Path) -> Dataset:
         refusals, image_refusals = tuple(about["refusals"]), tuple(about["image_refusals"])
         doubts = tuple(about.get("doubts", ()))
         media = _read_media(folder / MEDIA)
-        lines = pq.read_table(folder / ROWS, schema=_ROW_SCHEMA).to_pylist()
+        lines = _table(folder / ROWS, _ROW_SCHEMA).to_pylist()
         groups: dict[tuple[str, str], list[Example]] = {}
         for number, line in enumerate(lines):
             place = (line.pop("role"), line.pop("split"))
@@ -131,14 +131,26 @@ def read_rows(folder: Path) -> Dataset:
 
 
 def _read_media(path: Path) -> dict[str, Media]:
-    table = pq.read_table(path, schema=_MEDIA_SCHEMA)
     media: dict[str, Media] = {}
-    for line in table.to_pylist():
+    for line in _table(path, _MEDIA_SCHEMA).to_pylist():
         kind = modality(line["modality"]).media
         if kind is None:
             raise ValueError(f"the modality '{line['modality']}' has no media")
         media[line["key"]] = kind(encoded=line["encoded"])
     return media
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Reads the columns of a schema, empty where they are missing; `pq.read_table` loads pandas."""
+    with pq.ParquetFile(path) as file:
+        found = file.read()
+    columns = [
+        found[field.name].cast(field.type)
+        if field.name in found.column_names
+        else pa.nulls(len(found), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _example(line: dict[str, Any], media: Mapping[str, Media], where: str) -> Example:

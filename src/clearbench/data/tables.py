@@ -9,15 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's
-from pyarrow import ArrowException
 
 from clearbench.data.json_rows import Line, objects
 from clearbench.data.text_file import read_text
 from clearbench.errors import DataError, did_you_mean
+from clearbench.libraries import pa, pq
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HEADER = re.compile(r"\s*---\n(.*?)\n---(?:\n|$)", re.DOTALL)
@@ -126,6 +123,11 @@ class Tables:
 @cache
 def _fetch(repository: str, patterns: tuple[str, ...]) -> Path:
     """Downloads the hub's files of these patterns; offline, returns what the cache holds."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
+        HTTPError,  # httpx's or httpx2's
+    )
+
     try:
         snapshot = snapshot_download(repository, repo_type="dataset", allow_patterns=list(patterns))
     except (OSError, ValueError, HTTPError) as error:
@@ -135,6 +137,8 @@ def _fetch(repository: str, patterns: tuple[str, ...]) -> Path:
 
 
 def _missing(source: str, files: Sequence[str], what: str) -> DataError:
+    from huggingface_hub import constants
+
     where, wanted = source, ", ".join(files)
     if Path(source).is_dir() or not _HUB_ID.fullmatch(source):
         return DataError(what, where, f"give a folder that has {wanted}, or a hub id (owner/name)")
@@ -190,7 +194,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
-    except (OSError, ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         raise DataError(f"not a Parquet file of rows: {error}", str(path), "get it anew") from error
 
 

@@ -20,6 +20,13 @@ _OTHERS = {
     b"SQLite": "a database",
     b"\x80": "a pickle or other binary file",
 }
+#: What failed downloads leave in a file's place, with what to do; all in small letters.
+_INSTEAD = (
+    (b"version https://git-lfs", "a pointer of Git LFS", "get the file itself: `git lfs pull`"),
+    (b"<!doctype html", "a web page", "download the file itself, not the page about it"),
+    (b"<html", "a web page", "download the file itself, not the page about it"),
+    (b"<?xml", "XML", "give the rows as JSON, CSV or Parquet"),
+)
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -38,6 +45,10 @@ def read_text(path: Path, fix: str = "save it as UTF-8 text") -> str:
     except (OSError, ValueError) as error:
         what = "it is a folder" if path.is_dir() else error
         raise DataError(f"cannot read: {what}", str(path), "give a file") from error
+    begins = content[:64].removeprefix(_MARK).lstrip().lower()
+    for first, instead, remedy in _INSTEAD:
+        if begins.startswith(first):
+            raise DataError(f"cannot read: the file is {instead}", str(path), remedy)
     kind = next((kind for first, kind in _OTHERS.items() if content.startswith(first)), None)
     if kind is None and b"\0" in content[:4096]:
         kind = "UTF-16 text without its mark, or a binary file"

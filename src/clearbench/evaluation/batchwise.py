@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from accelerate.utils import gather_object
 
+from clearbench.libraries import pd
 from clearbench.processes import processes
 from clearbench.storage import is_finished, new_folder, quarantine, verify
 

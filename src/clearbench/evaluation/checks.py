@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from clearbench.errors import DataError
 from clearbench.evaluation.groups import ANSWERS, GENERATIONS, LOGGED, MEAN, TOKEN_COLUMNS
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import ROW_COLUMNS
+from clearbench.libraries import pd
 
 #: Largest log-probability that rounding can give.
 ROUNDING = 1e-4

@@ -50,7 +50,8 @@ def _left_out(scores: Mapping[str, Score], chosen: Protocol, records: Records) -
         if absent and not group.answers.empty and group.options("perturbed").empty:
             yield (
                 f"no row of {key.split}.{key.track} ({key.task}) has wrong answers (perturbed "
-                f"answers): {', '.join(absent)} is left out"
+                f"answers): {', '.join(absent)} is left out; `clearbench complete` makes them for "
+                "own rows"
             )
 
 

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from clearbench.errors import DataError
 from clearbench.evaluation.tables import KEYS, ROW_COLUMNS, GroupKey, Table, TableSet
+from clearbench.libraries import pd
 
 #: Lists with a value per token of an answer: natural log-probability, whether it was the model's
 #: first choice, mean and variance of the log-probability under the model's own distribution.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from clearbench.evaluation.score import Direction, Range, Score
+from clearbench.libraries import pd, stats
 
 #: Number of people below which there is no interval, rather than one by independent rows.
 MIN_CLUSTERS = 5

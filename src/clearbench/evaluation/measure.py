@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clearbench.errors import RecipeError, did_you_mean, explain
 from clearbench.evaluation.description import Description
 from clearbench.evaluation.intervals import mean_score
 from clearbench.evaluation.score import Direction, Range, Score
+from clearbench.libraries import pd
 from clearbench.plugins import Registry
 
 _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")

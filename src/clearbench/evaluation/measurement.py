@@ -10,14 +10,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from clearbench.batches.items import Item
 from clearbench.batches.trees import Tree
 from clearbench.evaluation import side_effects
 from clearbench.evaluation.batchwise import OnBatch, Parts, measure
 from clearbench.evaluation.groups import TOKEN_COLUMNS
 from clearbench.evaluation.metrics.divergence import NEUTRAL
+from clearbench.libraries import pd
 from clearbench.models.base import Model
 from clearbench.models.token_statistics import TokenStatistics
 from clearbench.storage import content_hash
@@ -25,7 +24,7 @@ from clearbench.storage import content_hash
 #: Columns of a batch: the number of an item, and its token statistics or the generated text.
 ITEM, TEXT = "item", "text"
 #: Function that measures one batch.
-MeasureBatch = Callable[[], pd.DataFrame]
+MeasureBatch = Callable[[], "pd.DataFrame"]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from clearbench.data.modality import modalities, modality
 from clearbench.errors import DataError
@@ -17,6 +16,7 @@ from clearbench.evaluation.measure import Measure, configured
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.tables import GroupKey
+from clearbench.libraries import pd
 from clearbench.plugins import Registry
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from clearbench.data.dataset import Split
@@ -125,9 +125,11 @@ def _has(scores: Mapping[str, Score], pattern: str) -> bool:
 
 def _every_right_metric() -> tuple[Metric | Comparison, ...]:
     """Lists each metric in the configurations it declares, without those of published defects."""
+    return _right_ones(tuple(METRICS.values()))
+
+
+@lru_cache(maxsize=8)
+def _right_ones(classes: tuple[Any, ...]) -> tuple[Metric | Comparison, ...]:
     return tuple(
-        chosen
-        for cls in METRICS.values()
-        for chosen in cls.configured()
-        if not chosen.description.erratum
+        chosen for cls in classes for chosen in cls.configured() if not chosen.description.erratum
     )

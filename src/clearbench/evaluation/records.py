@@ -7,13 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from clearbench.errors import StorageError
 from clearbench.evaluation.groups import ANSWERS, GENERATIONS, RecordGroup
 from clearbench.evaluation.tables import KEYS, GroupKey, Table, TableSet
+from clearbench.libraries import pa, pd, pq
 
 #: Split of the prompts that find side effects of unlearning.
 SIDE = "side"

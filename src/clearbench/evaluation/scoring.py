@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import pandas as pd
-
 from clearbench.errors import ClearbenchError, DataError
 from clearbench.evaluation.metric import (
     Collections,
@@ -21,6 +19,7 @@ from clearbench.evaluation.metric import (
 from clearbench.evaluation.metrics.truth_ratio import ratios
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
+from clearbench.libraries import pd
 
 Scores = dict[str, Score]
 #: Reasons why metrics of plugins failed, by their keys.

@@ -159,7 +159,9 @@ class EvaluationSettings(BaseModel):
 
     @model_validator(mode="after")
     def _metrics_are_known(self) -> EvaluationSettings:
-        taken = {known.score_key: known for known in protocol(self.protocol).metrics()}
+        chosen_protocol = protocol(self.protocol)
+        listed = chosen_protocol.metrics() if self.metrics else ()
+        taken = {known.score_key: known for known in listed}
         for entry in self.metrics:
             if "name" not in entry:
                 raise ValueError(

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import torch
-from torch import Tensor
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.items import Item, item
@@ -33,9 +31,13 @@ from clearbench.evaluation.neutral_prompts import (
 from clearbench.evaluation.prompts import Prompt
 from clearbench.evaluation.records import SIDE
 from clearbench.evaluation.tables import GroupKey
+from clearbench.libraries import pd, torch, without_gradient
 from clearbench.models.base import Model
 from clearbench.people.shipped import builtin_pool
 from clearbench.people.world import visual_questions
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Questions about strangers on each track, and number of strangers.
 STRANGER_ROWS = 24
@@ -135,7 +137,7 @@ def neutral_batches(model: Model) -> tuple[Batch, ...]:
     return model.batch(items) if items else ()
 
 
-@torch.no_grad()
+@without_gradient
 def neutral_distributions(model: Model, batch: Batch) -> pd.DataFrame:
     """Computes next-token distributions along the answers of a batch, one line per token."""
     logits = torch.cat(list(model.logits(batch, batch.places)))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
 from clearbench.data.modality import modality
 from clearbench.evaluation.intervals import within
 from clearbench.evaluation.metrics.truth_ratio import known
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Band, Combined, Score
+from clearbench.libraries import pd, stats
 
 #: Number of seeds below which there is no interval.
 MIN_SEEDS = 3

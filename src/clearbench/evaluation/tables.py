@@ -7,9 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-import pandas as pd
-
 from clearbench.errors import DataError
+from clearbench.libraries import pd
 
 #: First columns of every table.
 KEYS = ("split", "track", "task")
@@ -45,7 +44,7 @@ class Table:
         return pd.DataFrame(list(lines), columns=list(self.columns))
 
 
-class TableSet(Mapping[str, pd.DataFrame], ABC):
+class TableSet(Mapping[str, "pd.DataFrame"], ABC):
     """Tables by name. Two sets are equal only if they are one object; a set never changes.
 
     Args:

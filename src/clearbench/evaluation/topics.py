@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from scipy import sparse
-from sklearn.preprocessing import normalize
 
 from clearbench.data.alike import WordVectors, words_without
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import modality
 from clearbench.data.words import letters
+from clearbench.libraries import sparse
 
 #: Decimals of a likeness; smaller differences are rounding.
 _DIGITS = 9
@@ -44,6 +43,8 @@ class Topics:
     @classmethod
     def of(cls, dataset: Dataset) -> Topics | None:
         """Reads all text rows about people; None where there are none, or no words but names."""
+        from sklearn.preprocessing import normalize
+
         rows = _about_people(dataset)
         if not rows:
             return None

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
+
+from clearbench.libraries import pd, stats
 
 #: `one-sided` rates what comes back alone, as OpenUnlearning; `symmetric` any change.
 Form = Literal["one-sided", "symmetric"]

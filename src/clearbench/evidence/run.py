@@ -20,7 +20,8 @@ from clearbench.models.load import load_model
 from clearbench.processes import processes
 from clearbench.runs.model_folder import ModelFolder, model_folder
 from clearbench.storage import seal_more
-from clearbench.training.checks import check, check_seed, named_method
+from clearbench.training.checks import check
+from clearbench.training.method_checks import check_seed, named_method
 from clearbench.training.settings import TrainSettings
 
 

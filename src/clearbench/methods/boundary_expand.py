@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
+from clearbench.libraries import torch
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.paper import Paper

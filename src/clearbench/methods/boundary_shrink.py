@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from pydantic import Field
 
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.paper import Paper

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field, PrivateAttr
-from torch import Tensor
-from torch.nn.functional import gelu
 
 from clearbench.errors import RecipeError
+from clearbench.libraries import functional, torch, without_gradient
 from clearbench.methods.eco import separate
 from clearbench.methods.guard import FittedGuard, Guard
 from clearbench.methods.losses import cross_entropy
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Names of the encoder's matrices in the state.
 _DOWN, _UP = "down", "up"
@@ -72,7 +73,7 @@ class CAGUL(
         count = (self.share * visual.sum(1, keepdim=True)).round().clamp_min(1)
         chosen = (ranks < count) & visual & flagged[:, None]
         down, up = (state[name].to(states.dtype) for name in (_DOWN, _UP))
-        return torch.where(chosen[..., None], states + gelu(states @ down) @ up, states)
+        return torch.where(chosen[..., None], states + functional.gelu(states @ down) @ up, states)
 
     def _encoder(self, model: Model, data: Data, like: Tensor, seed: int) -> State:
         """Trains the encoder on the refusals to forget rows, every image flagged."""
@@ -109,7 +110,7 @@ class _Recorder(Guard):
         return states
 
 
-@torch.no_grad()
+@without_gradient
 def _mean_embeddings(model: Model, data: Data, role: str) -> Tensor:
     """The (rows, width) mean visual embedding of each row of a role that has an image."""
     recorder, guards = _Recorder(), model.guards

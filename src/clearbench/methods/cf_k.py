@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.methods.base import Model, Stage, Train
 from clearbench.methods.paper import Paper
 from clearbench.methods.retain_finetune import RetainFinetune
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def last_layers(weights: Mapping[str, Tensor], count: int) -> set[str]:

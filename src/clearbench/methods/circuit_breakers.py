@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor
-from torch.nn.functional import cosine_similarity
 
+from clearbench.libraries import functional, torch
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Batches, Reference
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Layers whose states are turned, as shares of the model: 10 and 20 of 32.
 _SHARES = (10 / 32, 20 / 32)
@@ -82,7 +84,7 @@ class CircuitBreakers(
             size = theirs.norm(dim=-1, keepdim=True)
             direction = step.state[f"{_NUDGE}{layer}"].to(theirs)
             turned = theirs + self.nudge * size * direction
-            cosines.append(cosine_similarity(ours, turned, dim=-1).relu())
+            cosines.append(functional.cosine_similarity(ours, turned, dim=-1).relu())
             ours, theirs = _pair(step.model, step.reference, step.retain, layer)
             distances.append((ours - theirs).norm(dim=-1))
         return {

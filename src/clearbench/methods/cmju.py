@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term
 from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import MASK, importance
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Groups of weight tensors.
 _FROZEN, _TEXT, _IMAGE, _SHARED = range(4)

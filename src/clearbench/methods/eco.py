@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from typing import TYPE_CHECKING
 
+from pydantic import Field
+
+from clearbench.libraries import functional, torch
 from clearbench.methods.guard import Guard
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ECO(
@@ -95,7 +98,7 @@ def _regression(states: Tensor, labels: Tensor, ridge: float) -> Tensor:
     def objective() -> Tensor:
         optimizer.zero_grad()
         logits = states @ fitted[:-1] + fitted[-1]
-        fit = binary_cross_entropy_with_logits(logits, labels, balance)
+        fit = functional.binary_cross_entropy_with_logits(logits, labels, balance)
         loss: Tensor = fit + ridge * fitted[:-1].square().sum()
         loss.backward()
         return loss

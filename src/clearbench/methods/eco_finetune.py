@@ -6,11 +6,11 @@ import json
 import math
 from dataclasses import replace
 
-import torch
 from pydantic import Field
 
 from clearbench.batches.items import Item
 from clearbench.batches.kind import Kind
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.eco import ECO
 from clearbench.methods.guard import FittedGuard, as_tensor, as_text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
+from clearbench.libraries import without_gradient
 from clearbench.methods.base import Data, Edit, Model, Stage
 from clearbench.methods.cf_k import CFk, last_layers
 from clearbench.methods.paper import Paper
@@ -34,7 +33,7 @@ class EUk(
         """Two stages: initialise the last layers, then train them."""
         return (Edit(self.initialise), *super().stages())
 
-    @torch.no_grad()
+    @without_gradient
     def initialise(self, model: Model, data: Data) -> None:
         """Replaces the last k layers by those of an untrained model."""
         weights = model.trainable()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 from pydantic import Field
 
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, State
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Batches

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
-
-import torch
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING, Literal
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import functional, torch
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Divergence = Literal["total_variation", "kl", "jensen_shannon", "pearson"]
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from clearbench.batches.items import Item
 from clearbench.batches.kind import Kind
 from clearbench.errors import ModelError
+from clearbench.libraries import torch
 from clearbench.methods.base import Method, method
 from clearbench.methods.stages import Edit, Stage
 from clearbench.methods.step import Data, Model, State
 from clearbench.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SETTINGS, TENSORS = "guard.json", "guard.safetensors"
 #: Prefix of an assistant's weights in a state, before their names in the model.
@@ -177,6 +177,8 @@ class FittedGuard:
 
     def save(self, folder: Path) -> None:
         """Writes the guard's two files."""
+        from safetensors.torch import save_file
+
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / SETTINGS, self.about)
         save_file(
@@ -186,6 +188,8 @@ class FittedGuard:
     @staticmethod
     def load(folder: Path) -> FittedGuard:
         """Reads a saved guard; a plugin's guard needs the plugin loaded first."""
+        from safetensors.torch import load_file
+
         about = read_json(folder / SETTINGS)
         try:
             guard = method(about["method"], **about["hyperparameters"])

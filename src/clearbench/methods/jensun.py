@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import functional, torch
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class JensUn(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field
 
 from clearbench.methods.base import Data, Method, Model
@@ -10,7 +9,7 @@ from clearbench.methods.neurons import neuron_means, perceptrons, scale_neurons
 from clearbench.methods.paper import Paper
 
 _TINY = 1e-12
-_SIZE = {"size": torch.abs}
+_SIZE = {"size": abs}
 
 
 class KVW(

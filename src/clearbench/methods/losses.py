@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
+from typing import TYPE_CHECKING
 
 from clearbench.batches.answers import Answers
-from clearbench.batches.items import CACHED
 from clearbench.errors import RecipeError
+from clearbench.libraries import functional, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -102,36 +100,10 @@ def kl_divergence(reference: Answers, answers: Answers, temperature: float = 1.0
     are softened and the result is multiplied by its square, as in distillation, so that gradients
     keep their size. The reference has no gradient.
     """
-    values = _Divergence.apply(reference.logits, answers.logits, temperature)  # type: ignore[no-untyped-call]
+    from clearbench.batches.divergence import Divergence  # its base class is torch's
+
+    values = Divergence.apply(reference.logits, answers.logits, temperature)  # type: ignore[no-untyped-call]
     return uniform(values)
-
-
-class _Divergence(torch.autograd.Function):
-    """(tokens,) T^2 KL(softmax(reference / T) || softmax(model / T)), from logits.
-
-    Its gradient, T (softmax(model / T) - softmax(reference / T)), is computed in the same pass and
-    is all that is kept. On a CPU a pass is over as many tokens as a core's cache holds.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, reference: Tensor, model: Tensor, temperature: float) -> Tensor:
-        rows = max(1, CACHED // model.shape[-1] if model.is_cpu else len(model))
-        slope, values = torch.empty_like(model), []
-        parts = (tensor.split(rows) for tensor in (reference, model, slope))
-        for theirs, ours, part in zip(*parts, strict=True):
-            target = functional.log_softmax(theirs / temperature, dim=-1)
-            log_probs = functional.log_softmax(ours / temperature, dim=-1)
-            weights = target.exp()
-            values.append((target.sub_(log_probs).mul_(weights)).sum(-1))
-            torch.sub(log_probs.exp_(), weights, out=part)
-        ctx.save_for_backward(slope.mul_(temperature))
-        return temperature**2 * torch.cat(values)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, outer: Tensor) -> tuple[None, Tensor, None]:
-        (slope,) = ctx.saved_tensors
-        return None, outer[:, None] * slope, None
 
 
 def masked_divergence(reference: Answers, answers: Answers, kept: Tensor) -> Tensor:

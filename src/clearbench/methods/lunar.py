@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.batches.items import Item
 from clearbench.batches.kind import Kind
+from clearbench.libraries import torch, without_gradient
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TOKEN_KINDS: tuple[Kind, ...] = ("language", "vision-language")
 #: Questions about things that do not exist.
@@ -70,11 +73,12 @@ class LUNAR(
         """One stage, which trains one matrix."""
         return (Train(self.loss, parameters=self._learns),)
 
-    @torch.no_grad()
+    @without_gradient
     def prepare(self, model: Model, data: Data, seed: int) -> State:
         """Computes the mean state of refused questions less that of forget questions."""
         layer, seen = self._layer(model), 0
-        refused, forget = list[Tensor](), list[Tensor]()
+        refused: list[Tensor] = []
+        forget: list[Tensor] = []
         for group in data.batches("forget"):
             items = [item for batch in group for item in batch.items]
             twins = [self._twin(item, seen + k) for k, item in enumerate(items)]

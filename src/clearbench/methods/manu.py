@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from clearbench.errors import RecipeError
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import perceptrons, scale_neurons
 from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import MASK, largest
 from clearbench.methods.step import Batches
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 #: Constant that keeps the ratio finite where a neuron is inactive on retain rows.
 _EPSILON = 1e-5

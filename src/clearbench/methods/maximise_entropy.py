@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from pydantic import Field
-from torch.nn import functional
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import functional
 from clearbench.methods.base import Step
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import CLOSER_LOOK

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.neurons import (
@@ -22,6 +22,9 @@ from clearbench.methods.paper import Paper
 from clearbench.methods.paths import influential_path
 from clearbench.methods.statistics import MASK
 from clearbench.methods.step import Batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MIPEditor(

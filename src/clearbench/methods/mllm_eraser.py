@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.errors import ModelError
+from clearbench.libraries import torch, without_gradient
 from clearbench.methods.guard import FittedGuard, Guard
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MLLMEraser(
@@ -63,7 +67,7 @@ class MLLMEraser(
         fitted = [FittedGuard(self, self.fit(model, data, layer)) for layer in layers]
         model.guards = (*model.guards, *fitted)
 
-    @torch.no_grad()
+    @without_gradient
     def fit(self, model: Model, data: Data, layer: int) -> State:
         """Computes the direction d and w = Q (Y^T Y + ridge)^-1 Y^T 1 with Y = H_forget Q.
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.batches.kind import Kind
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.neurons import neuron_means, perceptrons, scale_neurons
 from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import MASK, largest
 from clearbench.methods.step import State
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 TOKEN_KINDS: tuple[Kind, ...] = ("language", "vision-language")
 #: The means that each measure of importance is made from.
 _MEANS: dict[str, Callable[[Tensor], Tensor]] = {
-    "abs": torch.abs,
+    "abs": abs,
     "frequency": lambda values: (values > 0).float(),
     "mean": lambda values: values,
-    "square": torch.square,
+    "square": lambda values: values.square(),
 }
 #: Constant that keeps the score of a neuron finite that is inactive on retain rows.
 _QUIET = 1e-5

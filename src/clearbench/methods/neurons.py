@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-
-import torch
-from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
+from typing import TYPE_CHECKING
 
 from clearbench.errors import RecipeError
+from clearbench.libraries import torch, without_gradient
 from clearbench.methods.step import Batches, Model
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 _OF_A_LAYER = re.compile(r"\.(base_layer\.|lora_[AB]\.\w+\.)?(weight|bias)$")
 
@@ -64,10 +65,19 @@ def _last_matrices(model: Model, block: str) -> list[str]:
     return [n for n in direct if n.endswith(".weight") and model.is_perceptron(n)]
 
 
+def _is_transposed(layer: object) -> bool:
+    """Whether a layer has its inputs in rows, as GPT-2's have; the others have them in columns."""
+    from transformers.pytorch_utils import (
+        Conv1D,  # the engine, which a list of methods does without
+    )
+
+    return isinstance(layer, Conv1D)
+
+
 def neuron_count(model: Model, name: str) -> int:
     """The number of neurons that a perceptron's last matrix reads."""
     layer = model.module.get_submodule(name.rpartition(".")[0])
-    return int(layer.weight.shape[0 if isinstance(layer, Conv1D) else 1])
+    return int(layer.weight.shape[0 if _is_transposed(layer) else 1])
 
 
 def incoming_rows(model: Model, parameter: str, chosen: Tensor) -> Tensor:
@@ -85,11 +95,11 @@ def incoming_rows(model: Model, parameter: str, chosen: Tensor) -> Tensor:
     shape = model.trainable()[parameter].shape
     if "lora_A" in parameter:
         return torch.ones(shape, dtype=torch.bool)
-    plain = isinstance(model.module.get_submodule(layer_name(parameter)), Conv1D)
+    plain = _is_transposed(model.module.get_submodule(layer_name(parameter)))
     return (chosen[None, :] if plain else chosen[:, None]).expand(shape).clone()
 
 
-@torch.no_grad()
+@without_gradient
 def neuron_means(
     model: Model,
     batches: Iterable[Batches],
@@ -121,11 +131,11 @@ def neuron_means(
 def scaled(model: Model, name: str, weight: Tensor, factor: Tensor) -> Tensor:
     """Multiplies the outgoing weights of each neuron by its (neurons,) factor."""
     layer = model.module.get_submodule(name.rpartition(".")[0])
-    in_rows = isinstance(layer, Conv1D)  # GPT-2's, the others have their inputs in columns
+    in_rows = _is_transposed(layer)
     return weight * (factor.to(weight)[:, None] if in_rows else factor.to(weight))
 
 
-@torch.no_grad()
+@without_gradient
 def scale_neurons(model: Model, factors: Mapping[str, Tensor]) -> None:
     """Multiplies the outgoing weights of each neuron; 0 removes it.
 

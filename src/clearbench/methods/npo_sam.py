@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from clearbench.libraries import torch
 from clearbench.methods.base import Stage, Step, Train
 from clearbench.methods.losses import Term, negative_preference
 from clearbench.methods.paper import Paper
 from clearbench.methods.retain import ForgetAndRetain
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _TINY = 1e-12
 

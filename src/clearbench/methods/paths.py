@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from clearbench.libraries import torch
 from clearbench.methods.losses import cross_entropy
 from clearbench.methods.neurons import neuron_count, scaled
 from clearbench.methods.step import Batches, Model
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 #: Places of chosen neurons by the name of their outgoing matrix, the lowest layer first.
-Path = dict[str, Tensor]
+Path = dict[str, "Tensor"]
 
 
 def influential_path(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from pydantic import Field
 
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, cross_entropy, uniform
 from clearbench.methods.paper import Paper

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.errors import ModelError
+from clearbench.libraries import torch
 from clearbench.methods.guard import Guard
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Data, Model, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class RepresentationSteering(

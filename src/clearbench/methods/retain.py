@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import torch
 from pydantic import Field
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, State
 from clearbench.methods.losses import Term, cross_entropy, kl_divergence
 from clearbench.methods.step import Batches, Step

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from clearbench.libraries import torch, without_gradient
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Number of layers that are trained, up to the steered one.
 _REACH = 3
@@ -83,7 +85,7 @@ class RMU(
         drawn = 2 * torch.rand(len(rows), width, generator=random) - 1
         return {_OF_ROW + row: length * target for row, target in zip(rows, drawn, strict=True)}
 
-    @torch.no_grad()
+    @without_gradient
     def _length(self, model: Model, data: Data) -> float:
         """The length c of the target, in the units of the states."""
         if self.steering_unit == "absolute":

@@ -8,15 +8,17 @@ plain sum.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from clearbench.errors import RecipeError
+from clearbench.libraries import torch
 
-Rule = Callable[[Tensor, Sequence[str]], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Rule = Callable[["Tensor", Sequence[str]], "Tensor"]
 #: A rule for every weight tensor by itself: (tensors, terms, terms) to (tensors, terms).
-TensorRule = Callable[[Tensor, Sequence[str]], Tensor]
+TensorRule = Callable[["Tensor", Sequence[str]], "Tensor"]
 
 _TINY = 1e-30
 #: Name that a rule sees the moving average of the retain gradient under.

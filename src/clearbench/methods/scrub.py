@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from clearbench.libraries import without_gradient
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, Step, Train
 from clearbench.methods.losses import Term, cross_entropy, kl_divergence
 from clearbench.methods.paper import Paper
 from clearbench.methods.stages import snapshots
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SCRUB(
@@ -75,7 +78,7 @@ class SCRUB(
         return early and step.number % (1 + self.min_steps) == self.min_steps
 
 
-@torch.no_grad()
+@without_gradient
 def rewind(model: Model, data: Data, level: float) -> None:
     """Restores the epoch with min |L(forget) - level|; the earliest of equals."""
     weights = model.trainable()

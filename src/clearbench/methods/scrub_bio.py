@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import torch
-from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from typing import TYPE_CHECKING
 
+from pydantic import Field
+
+from clearbench.libraries import functional, torch
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import CLEAR
 from clearbench.methods.step import Batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SCRUBBio(
@@ -51,8 +54,8 @@ class SCRUBBio(
         original = self._original(step, step.forget)
         lengths = original.norm(dim=-1, keepdim=True)
         moved = original + self.shift * lengths * step.state["direction"]
-        away = cosine_similarity(self._ours(step, step.forget), moved, dim=-1)
-        held = cosine_similarity(
+        away = functional.cosine_similarity(self._ours(step, step.forget), moved, dim=-1)
+        held = functional.cosine_similarity(
             self._ours(step, step.retain), self._original(step, step.retain), dim=-1
         )
         return {

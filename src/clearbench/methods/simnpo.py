@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pydantic import Field
-from torch.nn.functional import logsigmoid
 
+from clearbench.libraries import functional
 from clearbench.methods.base import Step
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper
@@ -40,7 +40,7 @@ class SimNPO(
         answers, *retain = step.answers(step.forget, *self.retained(step))
         lengths = answers.per_row((answers.targets >= 0).to(answers.logits.dtype)).clamp_min(1)
         mean = answers.per_row(answers.log_probs) / lengths
-        forget = uniform(-2 / self.beta * logsigmoid(-self.beta * mean - self.margin))
+        forget = uniform(-2 / self.beta * functional.logsigmoid(-self.beta * mean - self.margin))
         return {
             "forget": self.forget_weight * forget,
             **self.retain_term(step, retain),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import nn
 
 from clearbench.errors import RecipeError
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, State, Step, Train
 from clearbench.methods.decoupling import decoupling_term
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.paper import Paper
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _START = "start|"
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, State, Step
 from clearbench.methods.losses import Term, masked_divergence, uniform
 from clearbench.methods.paper import Paper
 from clearbench.methods.step import Batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SIU(

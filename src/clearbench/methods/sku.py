@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from clearbench.batches.items import Item
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Edit, Method, Model, Stage, State, Step, Train
 from clearbench.methods.guard import as_tensor, as_text
 from clearbench.methods.losses import Term, cross_entropy, kl_divergence, uniform

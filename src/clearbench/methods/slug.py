@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from clearbench.libraries import torch, without_gradient
 from clearbench.methods.base import Data, Method, Model
 from clearbench.methods.paper import Paper
 from clearbench.methods.statistics import importance
 from clearbench.methods.step import Batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _NO_LAYER = re.compile(r"embed|position")
 #: The first step, as a share of the layer's norm.
@@ -86,7 +89,7 @@ class SLUG(
         return low if high is None else high
 
 
-@torch.no_grad()
+@without_gradient
 def pareto_front(
     weights: Mapping[str, Tensor], forget: Mapping[str, Tensor], retain: Mapping[str, Tensor]
 ) -> list[str]:
@@ -105,7 +108,7 @@ def pareto_front(
     ]
 
 
-@torch.no_grad()
+@without_gradient
 def accuracy(model: Model, batches: Iterable[Batches]) -> float:
     """The share of rows whose every answer token is the model's first choice."""
     right = rows = 0
@@ -117,6 +120,6 @@ def accuracy(model: Model, batches: Iterable[Batches]) -> float:
     return right / max(1, rows)
 
 
-@torch.no_grad()
+@without_gradient
 def _move(weight: Tensor, start: Tensor, step: float, direction: Tensor) -> None:
     weight.copy_(start + step * direction)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 from pydantic import Field
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, State
 from clearbench.methods.losses import Term, uniform
 from clearbench.methods.paper import Paper

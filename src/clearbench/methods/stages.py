@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from clearbench.methods.rules import Rule
 from clearbench.methods.step import Data, Loss, Model, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Names of weights that exist in every method: before its first stage, before this stage.
 ORIGINAL, PREVIOUS = "original", "previous"

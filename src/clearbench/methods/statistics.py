@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from clearbench.batches.answers import Answers
+from clearbench.libraries import torch
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.step import Batches, Model, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Prefix of the masks in a method's state: 1 for an entry that is trained.
 MASK = "mask|"
@@ -18,12 +20,12 @@ MASK = "mask|"
 def importance(
     model: Model,
     batches: Iterable[Batches],
-    measure: Callable[[Tensor], Tensor] = torch.square,
+    measure: Callable[[Tensor], Tensor] = lambda gradient: gradient.square(),
     loss: Callable[[Answers], Term] = cross_entropy,
 ) -> State:
     """Computes the mean over batches of `measure` of each batch's gradient, for trained weights.
 
-    `torch.square` gives the diagonal of the empirical Fisher matrix on batches, as SSD and
+    The square gives the diagonal of the empirical Fisher matrix on batches, as SSD and
     MMUnlearner use it (it depends on the batch size); the identity gives the mean gradient.
     """
     weights = model.trainable()

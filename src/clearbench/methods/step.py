@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from clearbench.batches.answers import Answers
 from clearbench.batches.batch import Batch
@@ -16,9 +14,12 @@ from clearbench.batches.kind import Kind
 from clearbench.errors import RecipeError
 from clearbench.methods.losses import Term
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 Batches = Sequence[Batch]
 #: Tensors that a method keeps between steps, by name; checkpointed as safetensors.
-State = dict[str, Tensor]
+State = dict[str, "Tensor"]
 
 #: Rows that a loss can read. `spared` are the forgotten people's rows on tracks that are not to be
 #: forgotten; a step has no such batch where there are none. The roles after it are made from the

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from clearbench.libraries import torch, without_gradient
 from clearbench.methods.base import Data, Edit, Model, Stage, State, Step, Train
 from clearbench.methods.guard import ASSISTANT, FittedGuard, Guard
 from clearbench.methods.losses import Term, cross_entropy, uniform
 from clearbench.methods.paper import Paper
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ULD(
@@ -65,7 +68,7 @@ class ULD(
         apart = -log_probs.mean(-1) - math.log(log_probs.shape[-1])
         return {"forget": cross_entropy(forget), "retain": self.retain_weight * uniform(apart)}
 
-    @torch.no_grad()
+    @without_gradient
     def _attach(self, model: Model, data: Data) -> None:
         """Moves the trained weights into a guard and gives the model its own again."""
         state: State = {}

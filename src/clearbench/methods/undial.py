@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pydantic import Field
-from torch.nn.functional import one_hot
 
+from clearbench.libraries import functional
 from clearbench.methods.base import Step
 from clearbench.methods.losses import Term, soft_cross_entropy
 from clearbench.methods.paper import Paper
@@ -38,7 +38,7 @@ class UNDIAL(
         """CE(model, softmax(original's logits - beta onehot(answer)))."""
         original = step.reference.answers(step.forget)
         ours, *retain = step.answers(step.forget, *self.retained(step))
-        lowered = one_hot(original.targets, original.logits.shape[-1])
+        lowered = functional.one_hot(original.targets, original.logits.shape[-1])
         return {
             "forget": soft_cross_entropy(original.logits - self.beta * lowered, ours),
             **self.retain_term(step, retain),

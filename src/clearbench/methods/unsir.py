@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from clearbench.batches.batch import Batch
+from clearbench.libraries import torch
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, cross_entropy
 from clearbench.methods.paper import Paper
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Prefix of the entries of the state that hold each row's noise.
 NOISE = "noise|"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
+from clearbench.libraries import functional, without_gradient
 from clearbench.methods.base import Data, Method, Model, Stage, State, Step, Train
 from clearbench.methods.losses import Term, cross_entropy, uniform
 from clearbench.methods.paper import Paper
 from clearbench.methods.stages import ORIGINAL
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Name of the weights that were trained further on the forget rows.
 _REINFORCED = "reinforced"
@@ -62,7 +64,7 @@ class WHP(
         ours = step.model.answers(step.forget)
         return {"forget": uniform(functional.cross_entropy(ours.logits, labels, reduction="none"))}
 
-    @torch.no_grad()
+    @without_gradient
     def _generic_labels(self, step: Step) -> Tensor:
         """The (tokens,) labels of the forget answers' places."""
         start = {name: step.state[_START + name] for name in step.model.trainable()}

@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import peft
 import torch
 from huggingface_hub import snapshot_download
-from peft import PeftConfig, get_peft_model
+from peft import PeftConfig, PeftType, get_peft_model
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers.utils.peft_utils import find_adapter_config_file
@@ -87,6 +88,7 @@ class AdapterFolder:
         check_adapter_files(self.folder, ADAPTER)
         if self._about.get("megatron_config"):
             raise self._unfit("it was made for Megatron's layers", "save it for plain ones")
+        self._refuse_type()
         weights = load_file(self.folder / ADAPTER)
         check_finite(weights, str(self.folder / ADAPTER))
         device = str(model.device)
@@ -111,6 +113,13 @@ class AdapterFolder:
         odd = [name for name in report.unexpected_keys if not _is_saved_twice(name, weights)]
         self._refuse_rest(odd, "have no place in its base")
         merge_adapters(model)
+
+    def _refuse_type(self) -> None:
+        name = self._about.get("peft_type")
+        if name not in PeftType.__members__:
+            what = f"{CONFIG}: peft_type = {name!r} is not known to `peft` {peft.__version__}"
+            fix = "give an adapter that PEFT can read, such as LORA, or a newer `peft`"
+            raise ModelError(what, str(self.folder), fix)
 
     def _refuse_rest(self, names: list[str], what: str) -> None:
         if names:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import is_dataclass
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from torch import Tensor
+from clearbench.libraries import torch
+
+if TYPE_CHECKING:
+    pass
+
 
 Value = TypeVar("Value")
 #: Default bound on a cache, in bytes.
@@ -45,6 +49,13 @@ class WorkCache:
         self._add(key, value)
         return value
 
+    def known(self, keys: Iterable[Hashable]) -> dict[Hashable, Any]:
+        """Returns the entries of the keys that are there, by key; they count as used."""
+        found = {key: self._entries[key][0] for key in keys if key in self._entries}
+        for key in found:
+            self._entries.move_to_end(key)
+        return found
+
     def drop(self, chosen: Callable[[Hashable], bool]) -> None:
         """Removes the entries whose keys are chosen."""
         for key in [key for key in self._entries if chosen(key)]:
@@ -65,7 +76,7 @@ class WorkCache:
 
 def size_of(value: object) -> int:
     """Counts bytes of tensors, texts and integers in nested collections and dataclasses."""
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, str):
         return len(value)

@@ -158,7 +158,7 @@ class Encoder:
     def _media_tokens(self, item: Item) -> int:
         """Counts the tokens of an item's media, less the one of its placeholder."""
         media = item.media
-        size = _size(media)
+        size = self._cached(("size",), media, lambda: _size(media))
 
         def counted() -> int:
             before = self._frame(item.question, self._content(media, item.track)).before

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from clearbench.errors import ModelError
 from clearbench.models.base import Model
 from clearbench.models.classifier import Classifier
+from clearbench.models.head import Head
 from clearbench.models.margin import MarginClassifier, MarginConfig
-
-Head = Literal["linear", "additive_margin", "projected_margin"]
 
 
 def head_of(core: Any) -> Head:

@@ -12,12 +12,12 @@ from transformers import AutoConfig
 from clearbench.batches.kind import Kind
 from clearbench.devices import compute_device
 from clearbench.errors import ModelError, did_you_mean
+from clearbench.models import token_efficientnet as _registers_a_tower  # noqa: F401
+from clearbench.models import token_resnet as _registers_the_tower  # noqa: F401
 from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
 from clearbench.models.adapters import refuse_prompts
 from clearbench.models.base import GPU_TOKENS, Model
 from clearbench.models.classifier import Classifier
-from clearbench.models.families import token_efficientnet as _registers_a_tower  # noqa: F401
-from clearbench.models.families import token_resnet as _registers_the_tower  # noqa: F401
 from clearbench.models.families.base import Family, family_of
 from clearbench.models.guards import load_guards, refuse_guard_alone
 from clearbench.models.loaded_weights import (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from clearbench.errors import ModelError
+from clearbench.libraries import torch
 
 #: Endings of files that are read by unpickling, which can run code.
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -107,6 +108,10 @@ def first_line(error: BaseException) -> str:
 def explained(error: BaseException, folder: Path) -> str:
     """Writes a library's message; a name that it does not know, with its field of `config.json`."""
     path = folder / "config.json"
+    if "does not recognize this architecture" in str(error) and path.is_file():
+        name = _parsed(path)[1].get("model_type")
+        known = f"`transformers` {version('transformers')}"
+        return f"config.json: model_type = {name!r} is not known to {known}, which may be too old"
     if isinstance(error, KeyError) and path.is_file():
         for field, value in _parsed(path)[1].items():
             held = value.values() if isinstance(value, dict) else (value,)

@@ -14,6 +14,9 @@ from clearbench.errors import ClearbenchError, ModelError
 from clearbench.models.families.base import Family
 from clearbench.models.model_files import explained, first_line
 
+#: Files of processors of pictures, and of tokenizers of every kind.
+_PROCESSORS = ("processor_config.json", "preprocessor_config.json")
+_TOKENIZERS = ("token*", "vocab*", "merges.txt", "*.model", "*.tiktoken", "tekken.json")
 #: Name of the pretrained language model that a package carries.
 SMOLLM2 = "smollm2"
 
@@ -87,11 +90,24 @@ def processor_of(family: Family, kind: Kind, config: Any, where: dict[str, Any])
             raise
         what = "tokenizer (tokenizer.json, tokenizer_config.json)"
         what = what if kind == "language" else "processor or tokenizer"
+        place = Path(where["pretrained_model_name_or_path"])
+        why = _absent(place, kind) or first_line(error)
         raise ModelError(
-            f"cannot load its {what}: {first_line(error)}",
+            f"cannot load its {what}: {why}",
             where["pretrained_model_name_or_path"],
             "give the tokenizer and processor files that were saved with the model",
         ) from error
+
+
+def _absent(folder: Path, kind: Kind) -> str:
+    """Says which files of a processor are not in a folder at all; empty where some are."""
+    if not folder.is_dir():
+        return ""
+    if kind != "language" and not any((folder / name).is_file() for name in _PROCESSORS):
+        return f"the folder holds none of {', '.join(_PROCESSORS)}"
+    if kind != "classifier" and not any(path for each in _TOKENIZERS for path in folder.glob(each)):
+        return "the folder holds no file of a tokenizer"
+    return ""
 
 
 def _offline() -> bool:

@@ -71,9 +71,9 @@ def _scaled(value: float, units: tuple[str, ...]) -> str:
     return f"{value:.3g} {units[-1]}"
 
 
-decimals = _or_none(lambda value: f"{value:.2f}")
+decimals = _or_none(lambda value: f"{value:z.2f}")
 digits = _or_none(lambda value: f"{value:.3g}")
-percent = _or_none(lambda value: f"{value:.0%}")
+percent = _or_none(lambda value: f"{value:z.0%}")
 seconds = _or_none(_duration)
 size = _or_none(lambda value: _scaled(value, ("B", "kB", "MB", "GB", "TB")))
 amount = _or_none(lambda value: _scaled(value, ("", "k", "M", "G", "T")))

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Generic, TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clearbench.data.dataset import Dataset
 from clearbench.data.store_folder import read_rows
 from clearbench.evaluation.records import Records
-from clearbench.models.base import Model
 from clearbench.models.cache import WorkCache
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearbench.models.base import Model
 
 Value = TypeVar("Value")
 #: Bound on what the models of a worker share, in bytes.

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import psutil
-import torch
+
+from clearbench.libraries import torch
 
 #: Seconds between two readings of the memory.
 INTERVAL = 0.05

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 
-import pandas as pd
-
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.modality import modalities
 from clearbench.evaluation.records import Records
+from clearbench.libraries import pd
 from clearbench.runs.plan import Family, PlannedRow
 from clearbench.runs.results import EndedRun
 from clearbench.runs.schema import Details, ShownPerson, ShownQuestion, Wording
@@ -20,7 +19,7 @@ SHOWN_QUESTIONS, SHOWN_OF_KEPT = 6, 2
 #: Forgotten people whose faces are shown, and kept people who are shown at all.
 SHOWN_FACES, SHOWN_KEPT = 24, 8
 #: Generations of the main tasks, by row id.
-Spoken = Mapping[str, pd.DataFrame]
+Spoken = Mapping[str, "pd.DataFrame"]
 
 
 def details(

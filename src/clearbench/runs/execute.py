@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
@@ -16,25 +15,20 @@ from clearbench.devices import AUTO, gpus, own_gpu
 from clearbench.errors import WriteError
 from clearbench.runs.display import Display, display_for
 from clearbench.runs.making import finished_outcome
+from clearbench.runs.messages import CannotWrite, Progress
 from clearbench.runs.stage import Stage, StageOutcome, with_parents
 from clearbench.runs.store import Store
-from clearbench.runs.work import CannotWrite, Progress
 from clearbench.runs.worker import Worker
 
 #: Seconds to wait before a stage that another process is making is tried again.
 PAUSE = 0.5
 
 
-def _by_machine(known: Mapping[str, Any]) -> int:
-    """Number of workers by default: that of the GPUs, or of the cores."""
-    return len(gpus(known["device"])) or max(1, min(8, os.cpu_count() or 1))
-
-
 class Runtime(BaseModel):
     """Processes, threads and plugins of a run; never part of a recipe's identity.
 
     Attributes:
-        workers: Number of processes; by default one per GPU, or per core, at most eight. More of
+        workers: Number of processes; None for one per GPU, or per core, at most eight. More of
             them than GPUs share those in turn.
         threads: Number of threads of each process. One keeps results equal on any number of cores.
         plugins: Python files with further methods, given on the command line.
@@ -43,10 +37,17 @@ class Runtime(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    device: str = AUTO  # before the workers, whose number follows it
-    workers: int = Field(default_factory=_by_machine, ge=1)
+    device: str = AUTO
+    workers: int | None = Field(default=None, ge=1)
     threads: int = Field(default=1, ge=1)
     plugins: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> int:
+        """Number of processes; one per GPU or core where none was asked for."""
+        if self.workers is not None:
+            return self.workers
+        return len(gpus(self.device)) or max(1, min(8, os.cpu_count() or 1))
 
 
 def execute(
@@ -72,7 +73,7 @@ def execute(
     todo = [stage for key, stage in wanted.items() if key not in outcomes]
     if todo:
         os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
-        with display_for(console, todo, runtime.workers) as display:
+        with display_for(console, todo, runtime.processes) as display:
             _Schedule(store.root, todo, outcomes, runtime, display).run()
     return outcomes
 
@@ -106,7 +107,7 @@ class _Schedule:
         """Works until every stage has an outcome."""
         ranks = critical_weights(self.waiting)
         self.waiting.sort(key=lambda stage: -ranks[stage.key])
-        count = min(self.runtime.workers, len(self.waiting))
+        count = min(self.runtime.processes, len(self.waiting))
         about = (self.root, self.runtime.threads, self.runtime.plugins, self.runtime.device)
         shared = gpus(self.runtime.device)
         self.workers = [Worker(*about, own_gpu(number, shared)) for number in range(count)]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-import torch
-
-from clearbench.devices import compute_device
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.stage import (
     OnProgress,
@@ -16,6 +14,9 @@ from clearbench.runs.stage import (
     read_outcome,
 )
 from clearbench.runs.store import Store
+
+if TYPE_CHECKING:
+    import torch
 
 
 def make_stage(
@@ -44,8 +45,7 @@ def make_stage(
             if not mine:
                 return None
             if not store.holds(stage.key):
-                chosen = device or compute_device()
-                inputs = StageInputs(store, cache, store.scratch(stage.key), on_progress, chosen)
+                inputs = StageInputs(store, cache, store.scratch(stage.key), on_progress, device)
                 about = {"kind": stage.kind, "label": stage.label, **asdict(stage.ingredients)}
                 with store.new(stage.key, about) as folder:
                     stage.make(folder, inputs)

@@ -7,9 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from huggingface_hub import HfApi, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
 from clearbench.errors import DataError, ModelError
 from clearbench.storage import sha256_file
 
@@ -56,6 +53,9 @@ def _file_digest(path: Path, size: int, changed: int) -> str:
 
 def _revision(repository: str, kind: RepositoryType) -> str:
     """Finds the commit that is cached here, or the newest one."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
     try:
         cached = try_to_load_from_cache(repository, _ALWAYS[kind], repo_type=kind)
         if isinstance(cached, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clearbench.batches.kind import Kind
 from clearbench.data.dataset import Dataset
@@ -15,11 +15,9 @@ from clearbench.evaluation.controls import Control
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
 from clearbench.runs.attack_part import AttackPart
-from clearbench.runs.plan_shadows import ShadowPeople, ShadowPlanner
 from clearbench.runs.recipe import GOLD_SEED_STEP, MethodPart, Recipe
 from clearbench.runs.stages.attack import AttackScoreStage, AttackStage
 from clearbench.runs.stages.data import StoredData
-from clearbench.runs.stages.heads_attack import HeadsScoreStage
 from clearbench.runs.stages.measure import MeasureStage
 from clearbench.runs.stages.model import ModelSource, ModelStage
 from clearbench.runs.stages.score import MeasuredModel, NullBandStage, ScoreStage
@@ -27,8 +25,13 @@ from clearbench.runs.stages.teach import TeachStage
 from clearbench.runs.stages.unlearn import UnlearnStage
 from clearbench.runs.stages.unlearn_curve import UnlearnWithCurveStage
 
+if TYPE_CHECKING:  # heads of shadow models need the engine to be planned
+    from clearbench.runs.plan_shadows import ShadowPeople, ShadowPlanner
+    from clearbench.runs.stages.heads_attack import HeadsScoreStage
+
+    ScoredAttack = AttackScoreStage | HeadsScoreStage
+
 Role = Literal["original", "gold", "unlearn"]
-ScoredAttack = AttackScoreStage | HeadsScoreStage
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,8 @@ class _FamilyPlanner:
         first = TeachStage(base, self.data, part.teach, self.seed)
         seeds = [self.seed + GOLD_SEED_STEP * number for number in range(part.golds)]
         without = tuple(sorted({*self.forget, *self.gone}))
-        taught = [TeachStage(base, self.data, part.teach, seed, without) for seed in seeds]
+        teach = part.gold_teach(1 - self.share)
+        taught = [TeachStage(base, self.data, teach, seed, without) for seed in seeds]
         measured = self._measured(first), self._measured(taught[0])
         whole = spell_modalities(self.tracks)
         original = self._row(
@@ -269,6 +273,8 @@ class _FamilyPlanner:
         part, model = self.recipe.shadows.get(self.kind), self.recipe.models[self.kind]
         if part is None or self.shadows is None:
             return None
+        from clearbench.runs.plan_shadows import ShadowPlanner
+
         base = ModelSource(self.kind, model.source, model.head, model.dtype, model.base)
         return ShadowPlanner(part, base, model.teach, self.shadows, self.seed)
 

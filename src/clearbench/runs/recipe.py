@@ -20,14 +20,14 @@ from clearbench.data.modality import parse_modalities, readable_by, spellings
 from clearbench.errors import RecipeError, explain
 from clearbench.evaluation.settings import CurveSettings, EvaluationSettings
 from clearbench.methods.base import methods
-from clearbench.models.heads import Head
+from clearbench.models.head import Head
 from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.data_part import DataPart
 from clearbench.runs.grid import expand
 from clearbench.runs.recipe_file import read_recipe, recipe_path
 from clearbench.runs.stored import is_empty
 from clearbench.storage import content_hash
-from clearbench.training.checks import check_method, check_teaching, named_method
+from clearbench.training.method_checks import check_method, check_teaching, named_method
 from clearbench.training.settings import LARGEST_SEED, TrainSettings
 
 #: Distance between the seeds of further golds.
@@ -48,6 +48,9 @@ class ModelPart(_Part):
         teach: Training settings of the original and the golds.
         golds: Number of golds (models taught without the forgotten people), of different seeds; the
             first is the reference, the others show how far two exact unlearnings differ.
+        gold_schedule: What a gold's training has in common with the original's: its `steps`, or its
+            `epochs`, so that every row that is left is read as often as the original read it, as
+            TOFU's retain models do (arXiv 2401.06121).
         head: Head of a classifier: `linear`, or `additive_margin` as in CLEAR's vision track;
             None for the source's own kind. A new one is made unless the source has these people.
         dtype: Type of the weights, whatever type they are stored in. What is trained keeps a copy
@@ -58,9 +61,23 @@ class ModelPart(_Part):
     source: str = "builtin"
     teach: TrainSettings
     golds: int = Field(default=1, ge=1)
+    gold_schedule: Literal["steps", "epochs"] = Field(
+        default="steps", exclude_if=lambda schedule: schedule == "steps"
+    )
     head: Head | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     base: str | None = None
+
+    def gold_teach(self, left: float) -> TrainSettings:
+        """The training settings of a gold.
+
+        Args:
+            left: Share of the people whom it is taught.
+        """
+        steps = self.teach.steps
+        if self.gold_schedule == "epochs":
+            steps = max(1, round(steps * left))
+        return self.teach.model_copy(update={"steps": steps})
 
     @field_validator("teach")
     @classmethod

@@ -6,10 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from clearbench.attacks.scoring import protocol_attacks
 from clearbench.data.dataset import Dataset
@@ -19,10 +16,11 @@ from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.verdict.judge import judge
 from clearbench.evaluation.verdict.rests_on import MEMBERSHIP, NOT_RUN, RestsOn
 from clearbench.evaluation.verdict.verdict import Verdict
+from clearbench.libraries import torch
 from clearbench.methods.base import method
-from clearbench.plugins import installed_plugins
 from clearbench.runs.compare import combined, ranks
 from clearbench.runs.execute import Runtime
+from clearbench.runs.made_of import plugin_digests
 from clearbench.runs.plan import Family, PlannedBand, PlannedRow
 from clearbench.runs.recipe import Recipe
 from clearbench.runs.schema import (
@@ -40,8 +38,6 @@ from clearbench.runs.stage import Stage, StageOutcome, read_outcome
 from clearbench.runs.stages.attack import read_attack_scores
 from clearbench.runs.stages.score import read_evidence, read_scores
 from clearbench.runs.store import Store
-from clearbench.storage import sha256_file
-from clearbench.training.reference import reference_forms
 
 PACKAGES = ("clearbench", "torch", "transformers", "peft", "accelerate", "datasets", "rouge-score")
 
@@ -55,7 +51,7 @@ def environment(runtime: Runtime) -> Environment:
         packages={name: version(name) for name in PACKAGES},
         accelerator=torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
         device=compute_device(runtime.device).type,
-        workers=runtime.workers,
+        workers=runtime.processes,
         threads_per_worker=runtime.threads,
     )
 
@@ -193,6 +189,8 @@ def _attacks(evaluation: EvaluationSettings, scored: Scored) -> tuple[str, ...]:
 def _reference(row: PlannedRow) -> str | None:
     if row.role != "unlearn":
         return None
+    from clearbench.training.reference import reference_forms  # the engine
+
     chosen = method(row.method, **row.hyperparameters)
     return ", ".join(reference_forms(chosen, row.model.train.lora_rank)) or None
 
@@ -235,18 +233,11 @@ def assemble(
     return Results(
         recipe=RecordedRecipe.model_validate(content),
         environment=environment(runtime),
-        plugins=_plugins(runtime),
+        plugins=tuple(
+            Plugin(name=name, sha256=digest) for name, digest in plugin_digests(runtime).items()
+        ),
         rows=tuple(rows),
         combined=over_seeds,
         null_bands=tuple(bands),
         rank_correlations=ranks(over_seeds or rows),
-    )
-
-
-def _plugins(runtime: Runtime) -> tuple[Plugin, ...]:
-    """Records the files of plugins that were named, then the modules of installed packages."""
-    named = {path.name: path for path in map(Path, runtime.plugins)}
-    return tuple(
-        Plugin(name=name, sha256=sha256_file(path))
-        for name, path in (named | installed_plugins()).items()
     )

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from clearbench.data.dataset import Dataset
 from clearbench.errors import StorageError
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.data_part import data_stage
 from clearbench.runs.details import details
 from clearbench.runs.execute import Runtime, execute, set_aside
 from clearbench.runs.files import STAGES, damaged_files
+from clearbench.runs.made_of import made_of
 from clearbench.runs.making import make_stage
-from clearbench.runs.plan import Family, PlannedBand, PlannedRow, null_bands, plan
-from clearbench.runs.plan_shadows import HalfData, ShadowPeople
+from clearbench.runs.plan import null_bands, plan
 from clearbench.runs.recipe import Recipe
 from clearbench.runs.results import EndedRun, assemble
+from clearbench.runs.run_plan import RunPlan
 from clearbench.runs.schema import Results, read_results
-from clearbench.runs.stage import Stage
 from clearbench.runs.stages.data import DataStage, stored_data
 from clearbench.runs.store import Store
 from clearbench.runs.wording import wording
 from clearbench.runs.written import (
+    current_results,
     refuse_other_recipe,
     remove_unfinished,
     write_recipe,
@@ -33,35 +34,8 @@ from clearbench.runs.written import (
 )
 from clearbench.writing import writing
 
-
-@dataclass(frozen=True)
-class RunPlan:
-    """Stages and rows that a run makes.
-
-    Attributes:
-        store: Store that keeps the stages.
-        data: Finished stage of the people.
-        dataset: Dataset of the people.
-        families: Rows of the results.
-        bands: Null bands of golds.
-    """
-
-    store: Store
-    data: DataStage
-    dataset: Dataset
-    families: tuple[Family, ...]
-    bands: tuple[PlannedBand, ...]
-
-    @property
-    def rows(self) -> tuple[PlannedRow, ...]:
-        """Rows in the order of the results."""
-        return tuple(row for family in self.families for row in family.rows)
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """Stages that no other stage starts from."""
-        attacks = (stage for row in self.rows for stage in row.attacks.values())
-        return (*(row.score for row in self.rows), *attacks, *(band.stage for band in self.bands))
+if TYPE_CHECKING:
+    from clearbench.runs.plan_shadows import ShadowPeople
 
 
 def plan_run(recipe: Recipe, out: Path, store: Path | None = None, *, keep: bool = True) -> RunPlan:
@@ -94,6 +68,8 @@ def _shadow_people(
     recipe: Recipe, people: DataStage, cache: WorkerCache, store: Store
 ) -> ShadowPeople:
     """Makes the people of the shadow models: all, and both halves."""
+    from clearbench.runs.plan_shadows import HalfData, ShadowPeople
+
     stages = [replace(people, half=which) for which in (None, "first", "second")]
     for stage in stages:
         make_stage(stage, store, cache, lambda doing, done, total: None)
@@ -136,15 +112,18 @@ def run(
             console.print(f"{line}; written again", markup=False, highlight=False, soft_wrap=True)
         set_aside([data_stage(recipe.data, recipe.seed).key], place, console)
         planned = plan_run(recipe, out, store)
-        anew = _made_anew(planned, out)
+        current = current_results(made_of(recipe, planned, runtime), out)
+        anew = "" if current else _made_anew(planned, out)
         if anew:
             console.print(f"made anew: {anew}; what has not changed is reused", soft_wrap=True)
         write_recipe(recipe, out)
+        if current:
+            return current
         outcomes = execute(planned.stages, planned.store, runtime, console)
         ended = EndedRun(planned.store, outcomes)
         results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
         shown = details(planned.dataset, planned.families, ended, wording(results))
-        return write_results(results, shown, recipe, out)
+        return write_results(results, shown, recipe, out, made_of(recipe, planned, runtime))
 
 
 def _made_anew(planned: RunPlan, out: Path) -> str:

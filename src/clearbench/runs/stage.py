@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from clearbench.devices import compute_device
 from clearbench.runs.code import code_digests
 from clearbench.runs.store import Store, stage_key
 from clearbench.storage import canonical_json, read_json, write_json
 
-if (
-    TYPE_CHECKING
-):  # a worker's cache and its device need the engine, which a reader of stages does not
+if TYPE_CHECKING:  # a reader of stages needs no engine
     import torch
 
     from clearbench.runs.cache import WorkerCache
@@ -77,21 +76,19 @@ class StageInputs:
         cache: Cache that the stages of one worker process share.
         scratch: Folder for checkpoints; it survives a kill and goes once the stage is finished.
         on_progress: Function called as the work goes on.
-        device: Device that models compute on.
+        chosen: Device that models compute on; None for the one that is there.
     """
 
     store: Store
     cache: WorkerCache
     scratch: Path
     on_progress: OnProgress = lambda doing, done, total: None
-    device: torch.device = field(default_factory=lambda: _device_here())
+    chosen: torch.device | None = None
 
-
-def _device_here() -> torch.device:
-    """Returns the device that is there; the engine is imported only where something is made."""
-    from clearbench.devices import compute_device
-
-    return compute_device()
+    @cached_property
+    def device(self) -> torch.device:
+        """Device that models compute on; the engine is asked only where one is needed."""
+        return self.chosen or compute_device()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from clearbench.storage import (
     new_folder,
     quarantine,
     safe_name,
+    sha256_file,
 )
 from clearbench.writing import cannot_write, remove, writing
 
@@ -96,6 +97,10 @@ class Store:
             what = f"{key}: {'; '.join(lines) if lines else 'not finished'}"
             raise StorageError(what, str(self.root), "run again: it is made again")
         return self.folder(key)
+
+    def content_digest(self, key: str) -> str:
+        """Computes the sha256 of a finished stage's manifest, which holds that of every file."""
+        return sha256_file(self.folder(key) / MANIFEST)
 
     @contextmanager
     def lock(self, key: str, wait: float) -> Iterator[bool]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import torch
-
 from clearbench.devices import compute_device
 from clearbench.errors import ClearbenchError, WriteError
+from clearbench.libraries import torch
 from clearbench.plugins import load_plugin
 from clearbench.quiet import quiet_libraries
 from clearbench.runs.cache import WorkerCache
 from clearbench.runs.making import make_stage
+from clearbench.runs.messages import CannotWrite, Ended, Message, Progress
 from clearbench.runs.stage import Stage, StageOutcome
 from clearbench.runs.store import Store
 
@@ -24,34 +23,6 @@ from clearbench.runs.store import Store
 PATIENCE = 1.0
 #: Seconds between two reports on one stage.
 REPORT_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Progress of a stage."""
-
-    doing: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Outcome of a stage; None where another process is making it."""
-
-    outcome: StageOutcome | None
-
-
-@dataclass(frozen=True)
-class CannotWrite:
-    """A place that cannot be written, where no other stage could be kept either."""
-
-    what: str
-    where: str
-    fix: str
-
-
-Message = Progress | Ended | CannotWrite
 
 
 def work(

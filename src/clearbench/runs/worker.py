@@ -14,12 +14,23 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from clearbench.devices import AUTO
+from clearbench.runs.messages import Ended, Message, Progress
 from clearbench.runs.spawned import begin
 from clearbench.runs.stage import Stage, StageOutcome
-from clearbench.runs.work import Ended, Message, Progress
 
-#: Modules that the server process imports, which workers are forked from: its own end, all stages.
-PRELOADED = ["clearbench.runs.server", "clearbench.runs.plan", "clearbench.runs.work"]
+#: Modules that the server process imports, which workers are forked from: its own end, all stages,
+#: and the libraries that those import when they are made.
+PRELOADED = [
+    "clearbench.runs.server",
+    "clearbench.runs.plan_shadows",
+    "clearbench.runs.work",
+    "clearbench.builtin.models",
+    "clearbench.evaluation.engine",
+    "clearbench.training.unlearn",
+    "clearbench.models.families.llava",
+    *("accelerate", "pandas", "pyarrow.parquet", "rouge_score.rouge_scorer", "scipy.stats"),
+    *("sklearn.preprocessing", "torch.distributed.tensor"),
+]
 #: Seconds in which a process that is told to end does so.
 GRACE = 5.0
 

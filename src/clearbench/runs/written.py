@@ -17,11 +17,14 @@ from clearbench.storage import (
     canonical_json,
     changed_files,
     seal,
+    seal_about,
     seal_more,
     write_bytes,
 )
 from clearbench.writing import remove_leftovers
 
+#: Entry of the manifest with the hash of what the results are made of.
+MADE_OF = "made_of"
 #: Files of a run's folder besides its stages.
 FILES = (RECIPE, DETAILS, RESULTS, PAGE, MANIFEST)
 
@@ -88,18 +91,46 @@ def remove_unfinished(out: Path) -> None:
         remove_leftovers(out / name)
 
 
-def write_results(results: Results, details: Details, recipe: Recipe, out: Path) -> Results:
+def current_results(made_of: str | None, out: Path) -> Results | None:
+    """Reads the results in a folder, if they are whole and made of what a hash says.
+
+    Args:
+        made_of: Hash of all that today's results would be made of; None where that is not there.
+        out: Folder of the run.
+    """
+    try:
+        if made_of is None or about(out).get(MADE_OF) != made_of:
+            return None
+        return None if {RESULTS, DETAILS} & {*changed_files(out)} else read_results(out)
+    except StorageError:
+        return None
+
+
+def write_results(
+    results: Results, details: Details, recipe: Recipe, out: Path, made_of: str | None = None
+) -> Results:
     """Writes results and details, unless the same numbers are there already.
+
+    Args:
+        results: Results of the run.
+        details: What its page shows besides numbers.
+        recipe: Recipe of the run.
+        out: Folder of the run.
+        made_of: Hash of all that they are made of, recorded for `current_results`; None where a
+            stage failed.
 
     Returns:
         Results in the folder. They may name another environment, of an earlier run.
     """
+    made = {"recipe": recipe.identity} | ({} if made_of is None else {MADE_OF: made_of})
     known = _known(results, details, out)
     if known is not None:
+        if about(out) != made:
+            seal_about(out, made)
         return known
     details.write(out / DETAILS)
     results.write(out / RESULTS)
-    seal(out, {"recipe": recipe.identity}, [RECIPE, DETAILS, RESULTS])
+    seal(out, made, [RECIPE, DETAILS, RESULTS])
     return results
 
 

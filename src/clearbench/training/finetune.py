@@ -14,9 +14,10 @@ from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
 from clearbench.models.pictures import check_pictures
 from clearbench.training.checkpoint import History
-from clearbench.training.checks import check_processes, check_rows, check_sharded, check_teaching
+from clearbench.training.checks import check_processes, check_rows, check_sharded
 from clearbench.training.feed import Feed, every_track, mixed_feed, track_pools
 from clearbench.training.loop import OnStep, train
+from clearbench.training.method_checks import check_teaching
 from clearbench.training.recompute import check_recomputable
 from clearbench.training.settings import TrainSettings
 from clearbench.training.watch import check_trained

@@ -16,9 +16,8 @@ import numpy as np
 from clearbench.batches.items import Item, item
 from clearbench.data.example import Example
 from clearbench.data.modality import modality
-from clearbench.methods.base import Method
 from clearbench.methods.losses import Term, cross_entropy
-from clearbench.methods.stages import Edit, Train
+from clearbench.methods.stages import Train
 from clearbench.methods.step import Step
 from clearbench.models.base import Model
 from clearbench.training.roles import DERIVED
@@ -93,21 +92,6 @@ def _repair(step: Step) -> dict[str, Term]:
 
 #: What is trained once nothing is left to forget: retain fine-tuning.
 REPAIR = Train(_repair, needs=("retain",))
-
-
-def forgetting_stage(method: Method) -> int | None:
-    """The number of the stage that a goal ends: the last one that reads forget rows, if it trains.
-
-    None where an edit forgets, also after training, or where rows are left out.
-    """
-    stages = method.stages()
-    edits = [number for number, stage in enumerate(stages) if isinstance(stage, Edit)]
-    trained = [
-        number
-        for number, stage in enumerate(stages)
-        if isinstance(stage, Train) and {"forget", *DERIVED} & {*method.reads(stage)}
-    ]
-    return trained[-1] if trained and max(edits, default=-1) < trained[-1] else None
 
 
 def known_answers(rows: TrainingRows, track: str) -> list[Item]:

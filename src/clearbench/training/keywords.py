@@ -8,7 +8,7 @@ from typing import Any
 from clearbench.errors import RecipeError
 from clearbench.methods.base import METHODS, Method
 from clearbench.models.base import Model
-from clearbench.training.checks import named_method
+from clearbench.training.method_checks import named_method
 from clearbench.training.settings import TrainSettings
 
 #: Spelling of a training setting where the settings are an object.

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import ImageOps
@@ -21,7 +21,9 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.media import EncodedImage
 from clearbench.errors import RecipeError
-from clearbench.models.base import Model
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 Drawn = TypeVar("Drawn")
 #: Roles made from forget rows, and from retain rows.

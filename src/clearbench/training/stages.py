@@ -19,7 +19,8 @@ from clearbench.methods.step import NoReference, State
 from clearbench.models.base import Model
 from clearbench.training.checkpoint import History, Progress, load_stage, save_stage
 from clearbench.training.feed import Feed
-from clearbench.training.goal import Goal, forgetting_stage
+from clearbench.training.forgetting import forgetting_stage
+from clearbench.training.goal import Goal
 from clearbench.training.loop import OnStep, StageContext, train
 from clearbench.training.masks import intersect
 from clearbench.training.reference import FrozenReference, make_reference

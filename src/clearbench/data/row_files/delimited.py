@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,8 @@ from clearbench.data.row_form import field_name, forms_of
 from clearbench.data.text_file import read_text
 
 _DELIMITERS = (",", "\t", ";", "|")
+#: Letters of a first line that a message shows.
+_SHOWN = 60
 _QUOTES = ('"', "'")
 #: Columns whose cells are text, whatever they look like.
 _TEXTS = (
@@ -59,9 +62,18 @@ def _records(text: str, path: Path) -> tuple[list[str], Records]:
         if forms_of(dict.fromkeys(header, "")):
             found.append((header, records[1:]))
     if not found:
-        raise unreadable(path)
+        raise unreadable(path, _instead(text))
     whole = (each for each in found if all(len(cells) <= len(each[0]) for _, cells in each[1]))
     return next(whole, found[0])
+
+
+def _instead(text: str) -> str:
+    """Says what the first line of a text is that names no columns of rows."""
+    line = text.partition("\n")[0]
+    shown = repr(line if len(line) <= _SHOWN else f"{line[:_SHOWN]}...")
+    if forms_of(dict.fromkeys(map(field_name, re.split(r"\W+", line)), "")):
+        return f": in its first line, {shown}, no comma, tab, semicolon or bar parts the columns"
+    return f": its first line names no columns of rows: {shown}"
 
 
 def _parsed(text: str, delimiter: str, quote: str) -> Iterator[tuple[int, list[str] | str]]:

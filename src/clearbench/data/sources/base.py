@@ -59,6 +59,10 @@ class Request:
         return Tables(self.source)
 
 
+#: Names of files that a message lists.
+_LISTED = 5
+
+
 class DatasetSource(ABC):
     """Base of all sources. A named subclass registers itself.
 
@@ -122,11 +126,20 @@ def source_of(request: Request) -> DatasetSource:
         if source.recognises(request):
             return source
     raise DataError(
-        "no dataset found",
+        f"no dataset found{_instead(request.path)}",
         request.source,
         "give 'builtin', a folder from `clearbench build`, own rows (JSON, CSV, Parquet), or the "
         "files of a benchmark (`clearbench list datasets`)",
     )
+
+
+def _instead(path: Path) -> str:
+    """Says what a folder holds that is no dataset."""
+    if not path.is_dir():
+        return ""
+    names = sorted(each.name for each in path.iterdir())
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f": the folder holds {', '.join(names[:_LISTED]) or 'nothing'}{more}"
 
 
 def load_request(request: Request) -> Dataset:

@@ -41,7 +41,5 @@ class OwnRows(DatasetSource, name="ROWS.jsonl"):
 
 
 def _holds_forget(path: Path) -> bool:
-    """Whether a file is called `forget` and, before or behind `.gz`, as a file of rows."""
-    ends = {suffix.lower() for suffix in path.suffixes}
-    called = path.name.partition(".")[0].casefold() == "forget"
-    return called and path.is_file() and not ends.isdisjoint(suffixes())
+    """Whether a file is called `forget`, in whatever format: one that is not read is refused."""
+    return path.name.partition(".")[0].casefold() == "forget" and path.is_file()

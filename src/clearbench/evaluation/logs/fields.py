@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
-
 from clearbench.errors import DataError
 from clearbench.evaluation.checks import ROUNDING
 from clearbench.evaluation.groups import ANSWERS, GENERATIONS, LOGGED, MEAN
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey
+from clearbench.libraries import pd
 
 #: Number of rows of one person in TOFU's files.
 ROWS_PER_PERSON = 20

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pandas as pd
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-
 from clearbench.data.words import normal, spaced
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
+from clearbench.libraries import pd
 
 #: Value in place of a count of 0 (Chen and Cherry 2014, method 1).
-SMOOTHING = SmoothingFunction(epsilon=0.1).method1
+SMOOTHING = 0.1
 
 
 def bleu(truth: str, text: str, published: bool = False) -> float:
@@ -24,9 +22,12 @@ def bleu(truth: str, text: str, published: bool = False) -> float:
         published: True for texts as they are; else they are compared in one spelling
             (`clearbench.data.words`), and characters of scripts without spaces are words.
     """
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
     if not published:
         truth, text = spaced(normal(truth)), spaced(normal(text))
-    return float(sentence_bleu([truth.split()], text.split(), smoothing_function=SMOOTHING))
+    smooth = SmoothingFunction(epsilon=SMOOTHING).method1
+    return float(sentence_bleu([truth.split()], text.split(), smoothing_function=smooth))
 
 
 class Bleu(

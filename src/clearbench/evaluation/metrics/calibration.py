@@ -66,11 +66,14 @@ def choices(group: RecordGroup) -> Iterator[tuple[str, tuple[float, bool]]]:
     truths = [name for name in ("paraphrase", "answer") if name in table]
     if not wrong:  # own rows have no wrong answers to choose from
         return
-    for row, values in table.dropna(subset=wrong[:1]).iterrows():
-        true = next(value for value in values[truths] if np.isfinite(value))
-        others = values[wrong].dropna().to_numpy(dtype=float)
-        shares = np.exp(np.append(others, true) - max(true, others.max()))
-        yield str(row), (float(shares.max() / shares.sum()), bool(true > others.max()))
+    chosen = table.dropna(subset=wrong[:1])
+    true = chosen[truths].bfill(axis=1).iloc[:, 0].to_numpy(dtype=float)
+    others = chosen[wrong].fillna(-np.inf).to_numpy(dtype=float)
+    best = others.max(axis=1)
+    shares = np.exp(np.column_stack((others, true)) - np.maximum(true, best)[:, None])
+    sure = shares.max(axis=1) / shares.sum(axis=1)
+    for row, confidence, right in zip(chosen.index, sure, true > best, strict=True):
+        yield str(row), (float(confidence), bool(right))
 
 
 def calibration_error(sure: ArrayLike, right: ArrayLike) -> float:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import pandas as pd
-
 from clearbench.data.modality import modality
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections, Comparison, main_group
@@ -13,6 +11,7 @@ from clearbench.evaluation.metrics.rouge import RougeL
 from clearbench.evaluation.metrics.truth_ratio import known
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
+from clearbench.libraries import pd
 
 SPLITS = ("forget", "retain")
 

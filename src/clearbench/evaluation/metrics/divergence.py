@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import rel_entr
 
 from clearbench.errors import DataError
 from clearbench.evaluation.metric import Collections, Comparison
 from clearbench.evaluation.records import SIDE, Records
 from clearbench.evaluation.score import Direction, Range, Score
 from clearbench.evaluation.tables import ROW_COLUMNS, GroupKey, Table
+from clearbench.libraries import pd, special
 
 #: One line per answer token of a neutral prompt: `masses` are the probabilities of classes of next
 #: tokens.
@@ -87,4 +86,4 @@ def divergence(original: NDArray[np.floating], model: NDArray[np.floating]) -> f
             "the model's outputs are not finite; its run has diverged",
         )
     p, q = (np.maximum(masses.astype(float), LEAST_MASS) for masses in (original, model))
-    return max(0.0, float(rel_entr(p, q).sum(axis=1).mean()))
+    return max(0.0, float(special.rel_entr(p, q).sum(axis=1).mean()))

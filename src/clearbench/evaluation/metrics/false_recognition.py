@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import ClassVar
 
-import pandas as pd
-
 from clearbench.data.words import words
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
@@ -15,6 +13,7 @@ from clearbench.evaluation.metrics.keywords import keywords, words_of
 from clearbench.evaluation.records import SIDE
 from clearbench.evaluation.score import Direction
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
+from clearbench.libraries import pd
 
 #: One line per name or answer of people the model was taught, to find in answers about strangers.
 KNOWN = Table("known", (*ROW_COLUMNS, "question", "truth"), row_key=None)

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.spatial.distance import jensenshannon
 
 from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Collections, Comparison, main_group
 from clearbench.evaluation.metrics.probability import OPEN_PAPER
 from clearbench.evaluation.metrics.truth_ratio import CODE, RATIOS, Form
 from clearbench.evaluation.score import Direction, Score
+from clearbench.libraries import pd, stats
 
 #: The smallest p-value that float64 holds without losing digits; its logarithm is about -708.
 LEAST = float(np.finfo(float).tiny)
@@ -160,5 +158,7 @@ def _bounded(ratios: ArrayLike) -> NDArray[np.float64]:
 
 def _jensen_shannon(ours: NDArray[Any], gold: NDArray[Any]) -> float:
     """Computes scipy's Jensen-Shannon distance; the root of -1e-17 by rounding counts as 0."""
+    from scipy.spatial.distance import jensenshannon
+
     with np.errstate(invalid="ignore"):
         return float(np.nan_to_num(jensenshannon(ours, gold), nan=0.0))

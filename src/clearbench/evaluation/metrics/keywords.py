@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pandas as pd
-
 from clearbench.data.words import folded, joined, normal, places
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
+from clearbench.libraries import pd
 
 BLANK = "____"
 #: Characters between a word and the end of the sentence before it, and such ends.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pandas as pd
-
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.metrics.keywords import words_of
 from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.metrics.truth_ratio import known
 from clearbench.evaluation.wordings import WORDINGS
+from clearbench.libraries import pd
 
 #: ROUGE-L recall from which an answer counts as the whole truth, and as near it.
 WHOLE, NEAR = 0.99, 0.8

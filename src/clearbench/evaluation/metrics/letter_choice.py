@@ -9,10 +9,10 @@ from string import ascii_uppercase
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
+from clearbench.libraries import pd
 
 _LETTER = re.compile(r"\b([A-Z])\b")
 _OPTION = re.compile(r"^[A-Z]\. ", re.MULTILINE)

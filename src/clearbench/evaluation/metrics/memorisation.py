@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Metric
+from clearbench.libraries import pd
 
 NEEDS = ("first choice per token",)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import pandas as pd
-
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Metric
+from clearbench.libraries import pd
 
 PER_DRAW = 5
 

@@ -7,7 +7,6 @@ from functools import cache
 from itertools import pairwise
 from typing import ClassVar
 
-import pandas as pd
 import regex
 
 from clearbench.data.words import folded, normal, pieces, unspaced
@@ -16,6 +15,7 @@ from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.refusals import refuses, unwrapped
 from clearbench.evaluation.score import Direction
 from clearbench.evaluation.wordings import WORDINGS
+from clearbench.libraries import pd
 
 #: Share of distinct runs of words at or below which a text counts as garbage.
 DISTINCT_PAIRS = 0.6

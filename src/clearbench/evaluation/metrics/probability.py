@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.tables import GroupKey
+from clearbench.libraries import pd
 
 REAL = ("real_faces", "real_authors", "real_world")
 #: Number of other names that a name is compared with, however many were measured.

@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-import pandas as pd
-
 from clearbench.data.words import normal
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections, Comparison, Metric, main_group
 from clearbench.evaluation.metrics.outputs import kind_of_output, rate
 from clearbench.evaluation.records import SIDE
 from clearbench.evaluation.score import Direction, Score
+from clearbench.libraries import pd
 
 _DECLINES = re.compile(
     r"\b(i (will not|won't|would not|refuse)|not able to (help|assist)|must decline|"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar
-
-import pandas as pd
-from nltk.stem.porter import PorterStemmer
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clearbench.data.words import symbols, words
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Metric
+from clearbench.libraries import pd
+
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
 
 TASKS = ("qa", "caption", "choice")
 NEEDS = ("generated answer",)
@@ -22,10 +21,12 @@ NEEDS = ("generated answer",)
 SHORT = 3
 
 
-class _Words(Tokenizer):  # type: ignore[misc]  # the library has no types
+class _Words:
     """Cuts texts of any script into words; English ones are stemmed as `rouge-score` does."""
 
     def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
         self._stemmer = PorterStemmer()
 
     def tokenize(self, text: str) -> list[str]:
@@ -35,7 +36,7 @@ class _Words(Tokenizer):  # type: ignore[misc]  # the library has no types
         ]
 
 
-class _Symbols(Tokenizer):  # type: ignore[misc]
+class _Symbols:
     """Cuts texts into visible characters, for truths without a word, such as `?`."""
 
     def tokenize(self, text: str) -> list[str]:
@@ -43,7 +44,9 @@ class _Symbols(Tokenizer):  # type: ignore[misc]
 
 
 @cache
-def _scorer(tokens: type[Tokenizer] | None) -> RougeScorer:
+def _scorer(tokens: type[_Words] | type[_Symbols] | None) -> RougeScorer:
+    from rouge_score.rouge_scorer import RougeScorer
+
     made = None if tokens is None else tokens()
     return RougeScorer(["rouge1", "rougeL"], use_stemmer=True, tokenizer=made)
 

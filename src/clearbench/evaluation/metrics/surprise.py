@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -18,6 +17,7 @@ from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.score import Direction, Range
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
+from clearbench.libraries import pd
 
 #: One line per scored true answer: its tokens as text.
 SPELLED = Table("spelled", (*ROW_COLUMNS, "text"))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import pandas as pd
-
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.score import Direction
 from clearbench.evaluation.tables import ROW_COLUMNS, Table
+from clearbench.libraries import pd
 
 #: One line per image of a classifier that is not enrolled: the cosine of its embedding to its
 #: `own` person's template and the largest to any `other`.

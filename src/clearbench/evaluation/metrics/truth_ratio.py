@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.measure import Case
 from clearbench.evaluation.metric import Metric
 from clearbench.evaluation.metrics.probability import ADDED, OPEN_PAPER, OTHER_NAMES
+from clearbench.libraries import pd
 
 TASKS = ("qa", "caption", "choice")
 CODE = "CLEAR's code, mm/calculate_metrics.py"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from clearbench.libraries import stats
 
 Values = NDArray[np.float64]
 

@@ -7,8 +7,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
 from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.intervals import clusters
@@ -17,6 +15,7 @@ from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.metrics.truth_ratio import ratios
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import GroupKey
+from clearbench.libraries import pd, stats
 
 #: Columns of evidence: score key, row, its person (each row about the world is one of its own), and
 #: the values of the three models, not a number where a model was not measured.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-import pandas as pd
-
 from clearbench.data.modality import Modality, modalities, readable_by
 from clearbench.evaluation.verdict import tests
 from clearbench.evaluation.verdict.evidence import LIKELIHOOD, ORDER, SHOWN, SPOKEN
@@ -16,6 +14,7 @@ from clearbench.evaluation.verdict.settings import VerdictSettings
 from clearbench.evaluation.verdict.titles import metric_titles
 from clearbench.evaluation.verdict.verdict import ShownAnswer, Verdict, word_of
 from clearbench.evaluation.verdict.words import reasons
+from clearbench.libraries import pd
 
 #: Rates that are compared with gold's; other scores are judged by what is left of them.
 RATES = ("whole_truth", "near_truth", "key_facts", "name_said", *SPOKEN)
@@ -31,7 +30,7 @@ _NEEDS: dict[Kind, tuple[str, ...]] = {
     "kept": ("original",),
     "harm": ("original",),
 }
-Test = Callable[[str, pd.DataFrame, VerdictSettings], Finding]
+Test = Callable[[str, "pd.DataFrame", VerdictSettings], Finding]
 _TESTS: dict[Kind, Test] = {
     "excess": tests.excess,
     "left": tests.left,

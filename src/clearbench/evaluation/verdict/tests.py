@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 
 from clearbench.evaluation.records import SIDE
 from clearbench.evaluation.verdict import estimates
 from clearbench.evaluation.verdict.estimates import Estimate
 from clearbench.evaluation.verdict.finding import Finding, Kind, Outcome, Reference
 from clearbench.evaluation.verdict.settings import VerdictSettings
+from clearbench.libraries import pd
 
 #: Gaps between original and gold below which the original knew nothing more than gold.
 LEAST_GAP = 0.05

@@ -11,33 +11,20 @@ import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-from torch import Tensor
-from transformers import (
-    AutoFeatureExtractor,
-    AutoImageProcessor,
-    AutoModelForAudioClassification,
-    AutoModelForCausalLM,
-    AutoModelForImageClassification,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    AutoTokenizer,
-)
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
-    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from clearbench.batches.batch import Batch
 from clearbench.batches.kind import Kind
 from clearbench.data.media import Media
 from clearbench.data.modality import Modality
 from clearbench.errors import ModelError
+from clearbench.libraries import torch
 from clearbench.models.cache import WorkCache
 from clearbench.models.model_files import first_line, template_of_processors
 from clearbench.plugins import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Part = Literal["vision", "projector", "language"]
 
@@ -108,26 +95,36 @@ class Family:
 
     def kind(self, config: Any) -> Kind:
         """Finds the kind of the model with a configuration."""
-        if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        from transformers.models.auto import modeling_auto as auto
+
+        if type(config) in auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             return "vision-language"
-        if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
+        if type(config) in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
             return "classifier"
-        return (
-            "classifier" if type(config) in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING else "language"
-        )
+        sound = type(config) in auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
+        return "classifier" if sound else "language"
 
     def auto_class(self, kind: Kind, config: Any) -> Any:
         """Returns the class whose `from_pretrained` and `from_config` make the model."""
+        from transformers.models.auto import modeling_auto as auto
+
         if kind != "classifier":
-            token_models = (AutoModelForCausalLM, AutoModelForImageTextToText)
+            token_models = (auto.AutoModelForCausalLM, auto.AutoModelForImageTextToText)
             return token_models[kind == "vision-language"]
-        if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
-            return AutoModelForImageClassification
-        sound = type(config) in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
-        return AutoModelForAudioClassification if sound else AutoModelForImageClassification
+        sound = type(config) in auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
+        if sound and type(config) not in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
+            return auto.AutoModelForAudioClassification
+        return auto.AutoModelForImageClassification
 
     def load_processor(self, kind: Kind, config: Any, where: Mapping[str, Any]) -> Any:
         """Loads the processor, tokenizer, image processor or feature extractor of a saved model."""
+        from transformers import (
+            AutoFeatureExtractor,
+            AutoImageProcessor,
+            AutoModelForAudioClassification,
+            AutoTokenizer,
+        )
+
         if kind == "language":
             tokenizer = AutoTokenizer.from_pretrained(**where)
             if tokenizer.chat_template is None:  # `transformers` leaves one file to processors
@@ -206,6 +203,8 @@ def _by_pil_if_possible(where: Mapping[str, Any]) -> Any:
 
     One with a video processor needs torchvision, which then reads pictures, too.
     """
+    from transformers import AutoProcessor
+
     try:
         return AutoProcessor.from_pretrained(**where, backend="pil")
     except ImportError:
@@ -217,7 +216,11 @@ _REGISTRY = Registry("family", "clearbench.models.families", "clearbench.familie
 
 def family_of(config: Any) -> Family:
     """Finds the family of the architecture with a configuration."""
-    model_type = getattr(config, "model_type", "")
+    return family_named(getattr(config, "model_type", ""))
+
+
+def family_named(model_type: str) -> Family:
+    """Finds the family of the architecture of a name, as configurations have it."""
     for cls in _REGISTRY.values():
         if model_type in cls.model_types:
             return cls()
@@ -238,7 +241,7 @@ def split_outputs(
     extras: dict[str, tuple[int, ...]] = {}
     tensors: dict[str, Tensor] = {}
     for name, value in outputs.items():
-        if name in ("input_ids", "attention_mask", "labels") or not isinstance(value, Tensor):
+        if name in ("input_ids", "attention_mask", "labels") or not isinstance(value, torch.Tensor):
             continue
         if value.shape == ids.shape and not value.is_floating_point():
             extras[name] = tuple(value[0].tolist())

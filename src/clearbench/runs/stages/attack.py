@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clearbench.attacks.base import Attack, Target, attack
 from clearbench.data.modality import modality
@@ -17,13 +13,16 @@ from clearbench.evaluation.metric import Collections, Shadow
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
 from clearbench.evaluation.scoring import with_gold_and_original
-from clearbench.models.base import Model
+from clearbench.libraries import pa, pd, pq
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.measure import MEASURE_STEPS, MeasureStage
 from clearbench.runs.stages.model import STEP_WEIGHTS
 from clearbench.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 TABLE, SCORES = "table.parquet", "scores.json"
 #: Cost of an attack that needs the model, in measurements.

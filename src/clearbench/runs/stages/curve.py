@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clearbench.attacks.scoring import split_scores
 from clearbench.data.dataset import Dataset
 from clearbench.errors import DataError
-from clearbench.evaluation.engine import evaluate, sample
 from clearbench.evaluation.settings import EvaluationSettings
-from clearbench.models.base import Model
 from clearbench.runs.stages.unlearn import Observer
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 
 class Curve(Observer):
@@ -28,6 +29,8 @@ class Curve(Observer):
     """
 
     def __init__(self, dataset: Dataset, settings: Mapping[str, Any]) -> None:
+        from clearbench.evaluation.engine import sample
+
         self.seconds = 0.0
         self._settings = settings
         self._sample = sample(dataset, settings["limit"])
@@ -39,6 +42,8 @@ class Curve(Observer):
 
     def measure(self, model: Model, step: int) -> dict[str, float]:
         """Computes finite scores by key; none where the model gives no numbers."""
+        from clearbench.evaluation.engine import evaluate
+
         if not self.wants(step):
             return {}
         began, forwards = time.process_time(), model.forwards

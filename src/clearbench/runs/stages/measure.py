@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modality
 from clearbench.evaluation.controls import Control, control, images_only
-from clearbench.evaluation.engine import evaluate
 from clearbench.evaluation.records import SIDE, Records
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.runs.code import modules_of
@@ -80,6 +79,8 @@ class MeasureStage(Stage):
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Measures and writes the records."""
+        from clearbench.evaluation.engine import evaluate
+
         settings = self.evaluation
         if self.control is not None:
             splits = tuple(split for split in settings.splits if split != SIDE)

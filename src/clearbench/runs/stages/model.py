@@ -7,28 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from clearbench.batches.kind import Kind
 from clearbench.builtin.folder import BUILTIN, base_folder
-from clearbench.builtin.models import builtin_model
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modality
-from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
-from clearbench.models.base import Model
-from clearbench.models.guards import is_guard, load_guards
-from clearbench.models.heads import Head, with_head
-from clearbench.models.load import data_type, load_family, load_model, weight_places
-from clearbench.models.source import SMOLLM2, packaged_smollm2
+from clearbench.libraries import torch
+from clearbench.models.families.base import family_named
+from clearbench.models.head import Head
 from clearbench.runs.code import modules_of
 from clearbench.runs.materials import content_digest
 from clearbench.runs.stage import Stage, StageInputs
 from clearbench.runs.stages.data import StoredData
-from clearbench.storage import content_hash
-from clearbench.training.checkpoint import History
+from clearbench.storage import content_hash, read_json
 from clearbench.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
+    from clearbench.training.checkpoint import History
 
 #: Number of points of a training curve kept for the report.
 CURVE_POINTS = 60
@@ -59,6 +56,8 @@ class ModelSource:
         """Digest of the weights, configuration and processor, or a hub revision."""
         if self.source == BUILTIN:
             return content_digest(base_folder(), "model")
+        from clearbench.models.load import weight_places  # it follows an adapter to its base
+
         places = weight_places(self.source, self.base)
         digests = [content_digest(_file(place), "model") for place in places]
         return digests[0] if len(digests) == 1 else content_hash(digests)
@@ -66,11 +65,17 @@ class ModelSource:
     @property
     def family_modules(self) -> tuple[str, ...]:
         """Modules of the base's family."""
-        place = str(base_folder()) if self.source == BUILTIN else self.source
-        return _family_modules(place, self.base, self.digest)
+        if self.source == BUILTIN:
+            config = read_json(base_folder() / "config.json")
+            return modules_of(family_named(config["model_type"]))
+        return _family_modules(self.source, self.base, self.digest)
 
     def load(self, dataset: Dataset, seed: int, device: torch.device | None = None) -> Model:
         """Loads the base; a classifier gets a head over the dataset's people."""
+        from clearbench.builtin.models import builtin_model
+        from clearbench.models.heads import with_head
+        from clearbench.models.load import data_type, load_model
+
         people = sorted(dataset.people("forget") | dataset.people("retain"))
         labels = [dataset.names[person] for person in people] if self.kind == "classifier" else []
         if self.source == BUILTIN:
@@ -126,6 +131,10 @@ class ModelStage(Stage):
 
     def load(self, inputs: StageInputs) -> Model:
         """Loads the finished stage's model; adapters and guards are added to their base."""
+        from clearbench.models.adapters import is_adapter, load_adapter, merge_adapters
+        from clearbench.models.guards import is_guard, load_guards
+        from clearbench.models.load import load_model
+
         folder = inputs.store.finished(self.key)
         if is_guard(folder):
             model = self.start_model(inputs)
@@ -144,10 +153,14 @@ class ModelStage(Stage):
 @lru_cache(maxsize=64)
 def _family_modules(source: str, base: str | None, digest: str) -> tuple[str, ...]:
     """Modules of the family at a source whose content has a digest."""
+    from clearbench.models.load import load_family
+
     return modules_of(load_family(source, base))
 
 
 def _file(place: str | Path) -> str | Path:
+    from clearbench.models.source import SMOLLM2, packaged_smollm2
+
     return packaged_smollm2() if place == SMOLLM2 else place
 
 
@@ -179,5 +192,7 @@ def training_cost(model: Model, *, trains_weights: bool = True) -> dict[str, Any
 
 def save_model(model: Model, folder: Path) -> None:
     """Writes a whole model: adapters are merged into the weights that they belong to."""
+    from clearbench.models.adapters import merge_adapters
+
     merge_adapters(model)
     model.save(folder)

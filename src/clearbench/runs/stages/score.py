@@ -7,10 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from clearbench.attacks.scoring import Scored, null_band, protocol_attacks, scored
 from clearbench.data.modality import modalities, modality
 from clearbench.evaluation.controls import Control, under_control
@@ -20,6 +16,7 @@ from clearbench.evaluation.scoring import truth_ratios
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.evaluation.statistics import eligible
 from clearbench.evaluation.verdict.evidence import evidence, worst_answers
+from clearbench.libraries import pa, pd, pq
 from clearbench.runs.code import modules_of
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.measure import MeasureStage

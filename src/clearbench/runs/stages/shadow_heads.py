@@ -12,12 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from clearbench.attacks.matches import ROLES, Matches
 from clearbench.batches.items import Item, item
@@ -25,6 +23,7 @@ from clearbench.data.dataset import Dataset
 from clearbench.data.modality import modality
 from clearbench.errors import RecipeError
 from clearbench.evaluation.templates import enrolled, template_cosines
+from clearbench.libraries import torch
 from clearbench.methods.base import Method, method
 from clearbench.models.classifier import Classifier
 from clearbench.models.embedding_heads import (
@@ -34,7 +33,8 @@ from clearbench.models.embedding_heads import (
     HeadModel,
     StackedHeads,
 )
-from clearbench.models.heads import Head, with_head
+from clearbench.models.head import Head
+from clearbench.models.heads import with_head
 from clearbench.models.weights import digest
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
@@ -46,6 +46,9 @@ from clearbench.training.many import AT_ONCE, can_stack, can_teach, teach_many, 
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 from clearbench.training.watch import Diverged
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Head of the classifiers whose backbone is read.
 HEAD: Head = "projected_margin"

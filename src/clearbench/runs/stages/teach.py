@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from clearbench.models.base import Model
-from clearbench.models.embedding_heads import on_features
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import StageInputs, Status, write_outcome
 from clearbench.runs.stages.model import ModelStage, curve_points, save_model, training_cost
-from clearbench.training.finetune import finetune
-from clearbench.training.watch import Diverged
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,10 @@ class TeachStage(ModelStage):
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Trains the base and writes the model."""
+        from clearbench.models.embedding_heads import on_features
+        from clearbench.training.finetune import finetune
+        from clearbench.training.watch import Diverged
+
         dataset = self.data.dataset(inputs)
         if self.without:
             dataset = dataset.forgetting(self.without)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clearbench.data.modality import parse_modalities
 from clearbench.methods.base import Method, Train, method
-from clearbench.models.base import Model
-from clearbench.models.embedding_heads import on_features
-from clearbench.models.guards import save_guards
 from clearbench.runs.code import modules_of
 from clearbench.runs.cost import metered
 from clearbench.runs.stage import Stage, StageInputs, Status, write_outcome
 from clearbench.runs.stages.model import ModelStage, curve_points, training_cost
-from clearbench.training.unlearn import unlearn
-from clearbench.training.watch import Diverged
+
+if TYPE_CHECKING:
+    from clearbench.models.base import Model
 
 
 class Observer:
@@ -112,6 +110,11 @@ class UnlearnStage(ModelStage):
 
     def make(self, folder: Path, inputs: StageInputs) -> Status:
         """Runs the method and writes the model, its adapter, or the guard."""
+        from clearbench.models.embedding_heads import on_features
+        from clearbench.models.guards import save_guards
+        from clearbench.training.unlearn import unlearn
+        from clearbench.training.watch import Diverged
+
         dataset = self.data.dataset(inputs).forgetting(self.forget, self.gone)
         observer = self.observer(inputs)
         guards = self.configured.artefact == "guard"

@@ -1,0 +1,1 @@
+"""Makes paraphrases and wrong answers for rows that have none."""
