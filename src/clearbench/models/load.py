@@ -12,6 +12,7 @@ from transformers import AutoConfig
 from clearbench.batches.kind import Kind
 from clearbench.devices import compute_device
 from clearbench.errors import ModelError, did_you_mean
+from clearbench.models import token_efficientnet as _registers_a_tower  # noqa: F401
 from clearbench.models import token_resnet as _registers_the_tower  # noqa: F401
 from clearbench.models.adapter_folder import GIVE_BASE, AdapterFolder, adapter_at
 from clearbench.models.adapters import refuse_prompts
