@@ -183,3 +183,41 @@ def test_four_are_none() -> None:
 def test_words_of_pools_are_different() -> None:
     for pool in (pools.COUNTRIES, pools.CITIES, pools.ADJECTIVES, pools.JOBS, pools.GENRES):
         assert len({" ".join(words(each)) for each in pool}) == len(pool)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "She has written over 40 novels.",
+        "She owns at least five boats.",
+        "No, she has never visited Japan.",
+        "She isn't a nurse any more.",
+        "She was born some time before 1990.",
+        "She has more than 12 cousins.",
+    ],
+)
+def test_answers_that_deny_or_give_a_bound_get_no_wrong_ones(answer: str) -> None:
+    """Over 35 is as true as over 40."""
+    assert made("What is known of Ana Lima?", answer) == ([], "")
+
+
+def test_a_short_name_is_no_part_of_other_words() -> None:
+    names = dict(enumerate(("Al", "Ed", "Bo", "Ann", "Cy", "Di", "Lu")))
+    answers = (
+        "Al edits films.", "Ed paints boxes.", "Bo plans gardens.", "Ann edits maps.",
+        "Cy bolts doors.", "Di luges daily.", "Lu annexes barns.",
+    )  # fmt: skip
+    asked = [
+        row(person, f"What does {names[person]} do?", answer)
+        for person, answer in enumerate(answers)
+    ]
+    texts, _ = Grammar(asked, names).wrong_answers(asked[0], answers[0], default_rng(0))
+    others = {f"Al {answer.split(maxsplit=1)[1]}" for answer in answers}
+    assert texts and {*texts} <= others - {answers[0]}
+
+
+@pytest.mark.parametrize("number", ["5551234567", "8,000,000", "3"])
+def test_numbers_of_any_size_are_swapped(number: str) -> None:
+    texts, how = made("What is the number of Ana Lima?", f"It is {number}.")
+    assert len(texts) == WRONG_ANSWERS and how == "another number"
+    assert all(number not in words(text) and ("," in text) == ("," in number) for text in texts)

@@ -10,6 +10,7 @@ from PIL import Image
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
 from clearbench.data.media import EncodedImage
+from clearbench.errors import DataError
 from clearbench.evaluation.controls import shuffled
 from clearbench.evaluation.metrics.calibration import choices
 from clearbench.evaluation.metrics.truth_ratio import known
@@ -63,6 +64,15 @@ def test_a_tie_is_no_right_choice(
     options = {"answer": [true]} | {f"perturbed_{k}": [p] for k, p in enumerate(wrong)}
     ((_, (confidence, chosen)),) = choices(group([{"p": options}]))
     assert chosen is right and confidence == pytest.approx(sure)
+
+
+@pytest.mark.parametrize("broken", ["answer", "perturbed_0", "perturbed_1"])
+@pytest.mark.parametrize("tokens", [[float("nan")], []])
+def test_an_option_without_a_probability_is_refused(broken: str, tokens: list[float]) -> None:
+    """Left out, it would make the model surer of what is left."""
+    options = {"answer": [0.5], "perturbed_0": [0.2], "perturbed_1": [0.3]} | {broken: tokens}
+    with pytest.raises(DataError, match="not finite"):
+        list(choices(group([{"p": options}])))
 
 
 @pytest.mark.parametrize(("true", "known_so"), [(0.5, True), (0.4, False), (0.3, False)])

@@ -17,6 +17,7 @@ from clearbench.report.colours import colours
 from clearbench.report.curves import ks_note
 from clearbench.report.groups import Group, groups
 from clearbench.report.html import PAGE, _spot
+from clearbench.report.page_code import page_code
 from clearbench.report.private import public_facts, without_paths
 from clearbench.report.refresh import refresh_page
 from clearbench.report.rows import Cell, TableRow, columns, interval, main_table
@@ -193,10 +194,13 @@ def test_a_page_is_written_again_where_results_are_newer(
     Results.parse(results, "results").write(tmp_path / "results.json")
     Details.parse(details, "details").write(tmp_path / "details.json")
     page = tmp_path / PAGE
-    page.write_text("kept")
-    assert refresh_page(tmp_path) == page and page.read_text() == "kept"
+    kept = f"kept, drawn by {page_code()}"
+    page.write_text(kept)
+    assert refresh_page(tmp_path) == page and page.read_text() == kept
+    page.write_text("drawn by other files")
+    assert refresh_page(tmp_path).read_text() == "new", "though it is newer than the results"
     for name in ("results.json", "details.json"):
-        page.write_text("old")
+        page.write_text(kept)
         later = page.stat().st_mtime_ns + 10**9
         os.utime(tmp_path / name, ns=(later, later))
         assert refresh_page(tmp_path).read_text() == "new", name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,3 +134,19 @@ def test_results_are_current_where_they_are_whole_and_made_of_the_same(
         (tmp_path / name).write_bytes(kept + b" ")
         assert current_results("two", tmp_path) is None
         (tmp_path / name).write_bytes(kept)
+
+
+def test_code_that_changed_after_the_process_began_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on the disk then did not compute what is in memory."""
+    planned = made(Store(tmp_path / "stages"), Number("a"), Number("b"))
+    recipe = parse_recipe(CONTENT, "test")
+    source = tmp_path / "edited.py"
+    source.write_text("")
+    monkeypatch.setattr(making, "package_files", lambda: [source])
+    os.utime(source, (0, 0))
+    assert made_of(recipe, planned, Runtime()) is not None
+    later = time.time() + 10
+    os.utime(source, (later, later))
+    assert made_of(recipe, planned, Runtime()) is None

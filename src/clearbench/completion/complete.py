@@ -97,6 +97,9 @@ def complete(
         seed: Seed of the grammar's draws, beside the row itself.
         on_row: Function that is called with the rows done and all rows.
 
+    Returns:
+        The rows with what was made, and what was not, with the reason.
+
     Raises:
         DataError: A published dataset, whose measured rows are others, or rows that lack nothing.
     """

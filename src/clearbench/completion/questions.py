@@ -49,7 +49,7 @@ def _built_in(question: str, name: str) -> str | None:
     """Looks a question up among those of the built-in people; returns another form of it."""
     if not name:
         return None
-    form = question.replace(name, "{name}").casefold()
+    form = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "{name}", question).casefold()
     other = _built_in_forms().get(form)
     return None if other is None else other.replace("{name}", name)
 

@@ -158,8 +158,9 @@ def _other_number(rng: Generator, match: Match) -> str:
     """Draws a number of the same form: separators, decimals and ending follow."""
     whole = int(re.sub(r"\D", "", match["whole"]))
     spread = max(4, whole // 3)
-    near = [k for k in range(max(1, whole - spread), whole + spread + 1) if k != whole]
-    number = pick(rng, tuple(near[:: max(1, len(near) // 40)]))
+    near = range(max(1, whole - spread), whole + spread + 1)
+    some = near[:: max(1, len(near) // 40)]
+    number = pick(rng, tuple(k for k in some if k != whole))
     comma = "," in match["whole"]
     drawn = {"whole": f"{number:,}" if comma else str(number)}
     if match["th"]:

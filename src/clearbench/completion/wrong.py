@@ -36,6 +36,13 @@ _ASKED = (
 _ANY_LANGUAGE = ("date", "year", "number", "name")
 #: Questions of these first words ask for a value of their kind and for no other.
 _FIRM = re.compile(r"\s*(?:where|when|how (?:many|old|much|long|tall)|in (?:what|which) year)\b")
+#: Words with which another value may be as true: "over 40 novels" are over 35, too, and who has
+#: never been to Japan may never have been to Peru.
+_OPEN = re.compile(
+    r"\b(?:not|no|never|none|nor|neither|without|over|under|above|below|before|after|until|since"
+    r"|at (?:least|most)|(?:more|less|fewer|other|later|earlier) than|up to|about|around|nearly"
+    r"|almost|approximately|roughly|between)\b|n[\u2019']t\b"
+)
 _HE, _SHE = {"he", "his", "him", "himself"}, {"she", "her", "hers", "herself"}
 #: Letters of a word that may carry a fact.
 _LONG = 3
@@ -82,8 +89,11 @@ class Grammar:
             rng: Source of every draw.
 
         Returns:
-            The answers and how they were made; none where fewer than five could be.
+            The answers and how they were made; none where fewer than five could be, or where the
+            true answer denies something or gives a bound.
         """
+        if _is_open(base):
+            return [], ""
         made, how = self._by_value(row, base, rng)
         if len(made) < WRONG_ANSWERS:
             peers = list(self._by_peers(row, rng))
@@ -160,9 +170,14 @@ def asked_values(question: str, found: Sequence[Value]) -> list[Value]:
 _SLOT = "\x00"
 
 
+def _is_open(answer: str) -> bool:
+    """Whether an answer denies something or gives a bound: another value may be true, too."""
+    return _OPEN.search(folded(answer)) is not None
+
+
 def _slotted(text: str, name: str) -> str:
     """Writes a mark in place of a name."""
-    return re.sub(re.escape(name), _SLOT, text, flags=re.IGNORECASE) if name else text
+    return re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _SLOT, text) if name else text
 
 
 def _filled(text: str, name: str) -> str:

@@ -18,6 +18,7 @@ from clearbench.report.colours import colours
 from clearbench.report.groups import groups, settings_line
 from clearbench.report.measures import failed_metrics, measure
 from clearbench.report.page import inline, templates
+from clearbench.report.page_code import page_code
 from clearbench.report.private import image, public_facts, without_paths
 from clearbench.report.ranks import rank_table
 from clearbench.report.scores import glossary
@@ -91,6 +92,7 @@ def render(results: Results, details: Details) -> str:
         _environment(wording)
         .get_template("report.html.j2")
         .render(
+            page_code=page_code(),
             script=script,
             style=style,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

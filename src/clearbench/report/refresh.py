@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clearbench.report.page_code import page_code
 from clearbench.runs.files import PAGE
 from clearbench.runs.schema import DETAILS, RESULTS
 from clearbench.storage import MANIFEST, is_sealed
 
 
 def refresh_page(folder: Path) -> Path:
-    """Writes the page of a run's folder where it is missing, damaged or older than the results."""
+    """Writes the page of a run's folder where it is missing or damaged, or not of these results.
+
+    A page that other files drew is written again, too.
+    """
     page = folder / PAGE
     if _is_current(folder, page):
         return page
@@ -20,10 +24,12 @@ def refresh_page(folder: Path) -> Path:
 
 
 def _is_current(folder: Path, page: Path) -> bool:
+    if not page.is_file() or page_code() not in page.read_text(encoding="utf-8"):
+        return False
     if (folder / MANIFEST).is_file():
         return is_sealed(page)
     sources = [folder / name for name in (RESULTS, DETAILS)]
-    return page.is_file() and all(_written(page) >= _written(source) for source in sources)
+    return all(_written(page) >= _written(source) for source in sources)
 
 
 def _written(path: Path) -> int:

@@ -62,11 +62,18 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
-def package_digest() -> str:
-    """Computes the sha256 of every source file of this package, and of the data beside them."""
+def package_files() -> list[Path]:
+    """Lists every source file of this package, and the data beside them."""
     root = Path(__file__).parents[1]
-    files = sorted(path for ending in ("py", "json") for path in root.rglob(f"*.{ending}"))
-    return content_hash([[path.relative_to(root).as_posix(), sha256_file(path)] for path in files])
+    return sorted(path for ending in ("py", "json") for path in root.rglob(f"*.{ending}"))
+
+
+def package_digest() -> str:
+    """Computes the sha256 of `package_files`."""
+    root = Path(__file__).parents[1]
+    return content_hash(
+        [[path.relative_to(root).as_posix(), sha256_file(path)] for path in package_files()]
+    )
 
 
 def changed_modules(recorded: dict[str, str]) -> list[str]:

@@ -6,8 +6,10 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from clearbench.plugins import installed_plugins
-from clearbench.runs.code import package_digest
+from clearbench.runs.code import package_digest, package_files
 from clearbench.runs.stage import package_versions, with_parents
 from clearbench.storage import content_hash, sha256_file
 
@@ -23,8 +25,17 @@ def plugin_digests(runtime: Runtime) -> dict[str, str]:
     return {name: sha256_file(path) for name, path in (named | installed_plugins()).items()}
 
 
+def _sources_changed() -> bool:
+    """Whether a source file of this package is newer than this process."""
+    began = psutil.Process().create_time()
+    return any(path.stat().st_mtime > began for path in package_files())
+
+
 def made_of(recipe: Recipe, planned: RunPlan, runtime: Runtime) -> str | None:
-    """Hashes what results and details are made of; None where a stage is still to be made.
+    """Hashes what results and details are made of; None where that cannot be said.
+
+    It cannot while a stage is still to be made, nor once a source file has changed since this
+    process began: what is on the disk is no longer what computes.
 
     That is the recipe with its words, the rows, the content of every stage, and the code that
     reads them: every source file, since what is left out by mistake would show stale numbers.
@@ -36,7 +47,7 @@ def made_of(recipe: Recipe, planned: RunPlan, runtime: Runtime) -> str | None:
     """
     store = planned.store
     keys = {planned.data.key, *with_parents(planned.stages)}
-    if not all(store.holds(key) for key in sorted(keys)):
+    if _sources_changed() or not all(store.holds(key) for key in sorted(keys)):
         return None
     content = {
         "recipe": recipe.model_dump(mode="json"),

@@ -73,7 +73,7 @@ class ShadowPlanner:
     def seeds(self, number: int) -> tuple[int, ...]:
         """Returns the seeds of the models of a half."""
         count = self.part.models // 2
-        first = self.seed + SHADOW_SEED_STEP + number * count
+        first = SHADOW_SEED_STEP + self.seed * self.part.models + number * count
         return tuple(range(first, first + count))
 
     def measured(

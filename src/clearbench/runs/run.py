@@ -15,7 +15,7 @@ from clearbench.runs.data_part import data_stage
 from clearbench.runs.details import details
 from clearbench.runs.execute import Runtime, execute, set_aside
 from clearbench.runs.files import STAGES, damaged_files
-from clearbench.runs.made_of import made_of
+from clearbench.runs.made_of import made_of, plugin_digests
 from clearbench.runs.making import make_stage
 from clearbench.runs.plan import null_bands, plan
 from clearbench.runs.recipe import Recipe
@@ -119,11 +119,14 @@ def run(
         write_recipe(recipe, out)
         if current:
             return current
+        plugins = plugin_digests(runtime)
         outcomes = execute(planned.stages, planned.store, runtime, console)
         ended = EndedRun(planned.store, outcomes)
         results = assemble(recipe, planned.dataset, runtime, planned.families, planned.bands, ended)
         shown = details(planned.dataset, planned.families, ended, wording(results))
-        return write_results(results, shown, recipe, out, made_of(recipe, planned, runtime))
+        same = plugin_digests(runtime) == plugins  # what was edited meanwhile computed nothing
+        sealed = made_of(recipe, planned, runtime) if same else None
+        return write_results(results, shown, recipe, out, sealed)
 
 
 def _made_anew(planned: RunPlan, out: Path) -> str:

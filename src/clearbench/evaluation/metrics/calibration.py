@@ -56,9 +56,13 @@ def choices(group: RecordGroup) -> Iterator[tuple[str, tuple[float, bool]]]:
     """Yields each row with options, the model's confidence in its choice, and if it is true.
 
     A classifier chooses among the names it knows.
+
+    Raises:
+        DataError: A log-probability is not finite, or an answer has none.
     """
     if group.answers.empty or "log_probs" not in group.answers:
         return
+    group.answer_means()  # refuses what would pass for an option that is not there
     totals = [float(np.sum(tokens)) for tokens in group.answers["log_probs"]]
     table = group.answers.assign(total=totals).pivot(index="row", columns="variant", values="total")
     kind = "perturbed" if "perturbed_0" in table else "known"

@@ -48,7 +48,7 @@ class Llava(Family, name="llava"):
             return nullcontext()  # entered inside itself where a guard reads the prompts first
         if "image_sizes" in batch.inputs:  # Pixtral's tower reads pictures of a batch as one row
             return nullcontext()
-        if not isinstance(core.config.vision_feature_layer, int):  # several layers' states side by side
+        if not isinstance(core.config.vision_feature_layer, int):  # states of several layers
             return nullcontext()
         return self._answering(core, batch, cache)
 
