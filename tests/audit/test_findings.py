@@ -261,6 +261,15 @@ def test_membership_is_held_against_gold_and_not_against_chance() -> None:
     assert "in 100 % of pairs" in finding.sentence
 
 
+def test_people_whom_gold_finds_all_easy_and_the_model_none_are_a_trace() -> None:
+    """An area of 0, and its interval of 0 to 0, does not hold gold's 1."""
+    low, high = np.arange(6.0), np.arange(6.0) + 10
+    rows = {LIKELIHOOD: lines([0.2] * 6, (0.2,), (0.8,))}
+    finding = membership(found(rows, attacked={"a": members(high, low, low, high)}), "text")
+    assert finding is not None and finding.word == "is conspicuously unknown"
+    assert (finding.numbers[0].value, finding.numbers[0].high) == (0.0, 0.0)
+
+
 def test_a_number_has_one_interval_wherever_it_is_shown() -> None:
     """No event in six is no interval of 0 to 0, in the findings as in the scores."""
     low, high = np.arange(6.0), np.arange(6.0) + 10

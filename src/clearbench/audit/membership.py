@@ -68,7 +68,9 @@ def _aim(number: Number) -> float:
 
 
 def _excludes(number: Number, aim: float) -> bool:
-    return number.low is not None and not number.low <= aim <= (number.high or 1.0)
+    if number.low is None or number.high is None:
+        return False
+    return not number.low <= aim <= number.high
 
 
 def _word(judged: Mapping[str, Number], aims: Mapping[str, float]) -> str:

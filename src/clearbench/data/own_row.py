@@ -154,7 +154,7 @@ class _Reader:
         ]
         for person, where in sorted(first[0].items(), key=lambda entry: str(entry[0])):
             if person in first[1]:
-                who = f"{person} ({names.get(person or 0, '')})"
+                who = names.get(person or 0) or f"person {person}"
                 rows = f"{where} and {first[1][person]}"
                 self.problems.append(f"{rows}: forget and retain share people: {who}")
 

@@ -202,10 +202,10 @@ def _garbled(found: Found) -> Iterator[Warned]:
         example = _example(each for each in found.audit.answers if each.track == track)
         quoted = f", such as '{example}'" if example else ""
         sentence = (
-            f"{percent(score.value)} of its answers about the people are garbled{quoted} (before: "
-            f"{percent(score.original or 0.0)}). That is damage, not forgetting: a model that "
-            "never met them answers in words, and whoever reads this sees that something was "
-            "removed. Fewer steps, a smaller learning rate or another method may help."
+            f"{of_track(track, found.tracks)}{percent(score.value)} of its answers about the "
+            f"people are garbled{quoted} (before: {percent(score.original or 0.0)}). That is "
+            "damage, not forgetting: whoever reads this sees that something was removed. Fewer "
+            "steps, a smaller learning rate or another method may help."
         )
         yield Warned(kind="garbled", sentence=sentence)
 
