@@ -143,3 +143,16 @@ def test_a_tower_reads_a_fixed_number_of_images_so_that_bytes_do_not_depend_on_t
     for features in found:
         assert {*features} == {*pictures}
         assert all(torch.equal(features[key], value) for key, value in found[0].items())
+
+
+def test_features_that_were_first_needed_under_autocast_serve_without_it() -> None:
+    """As NPO's stored reference after a step of teaching in bfloat16."""
+    chosen = [each for each in items(fresh("vision-language")) if each.media]
+    plain, mixed = fresh("vision-language"), fresh("vision-language")
+    for model in (plain, mixed):
+        model.train_only(())
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed.score_items(chosen)
+    expected, found = plain.score_items(chosen), mixed.score_items(chosen)
+    for each in chosen:
+        assert found[each].log_probs == pytest.approx(expected[each].log_probs, abs=1e-6)

@@ -71,7 +71,10 @@ class Llava(Family, name="llava"):
 
     @without_gradient
     def features(self, core: Any, batch: Batch, cache: WorkCache) -> Tensor:
-        """Computes the tower's (images, tokens, width) hidden states, each image's once."""
+        """Computes the tower's (images, tokens, width) hidden states, each image's once.
+
+        They have the tower's own type, under autocast too: whoever reads them next may not be.
+        """
         tower, layer = core.model.vision_tower, core.config.vision_feature_layer
         weights = self._digest(tower)
 
@@ -83,7 +86,8 @@ class Llava(Family, name="llava"):
             places = map(batch.media.index, some)
             pixels = [batch.inputs["pixel_values"][place : place + 1] for place in places]
             blank = torch.zeros_like(pixels[0]).expand(TOGETHER - len(some), *pixels[0].shape[1:])
-            out = tower(torch.cat((*pixels, blank)), output_hidden_states=True)
+            with torch.autocast(core.device.type, enabled=False):
+                out = tower(torch.cat((*pixels, blank)), output_hidden_states=True)
             for media, features in zip(some, out.hidden_states[layer].split(1), strict=False):
                 states[*place, media] = cache.get((*place, media), features.clone)
         return torch.cat([states[*place, media] for media in batch.media])
