@@ -142,8 +142,8 @@ def test_people_on_both_sides_are_all_named_with_their_rows(tmp_path: Path) -> N
     kept = [row | {"question": f"And {row['question']}"} for row in rows]
     with pytest.raises(DataError) as caught:
         read_pairs(written(tmp_path, rows, "f.jsonl"), written(tmp_path, kept))
-    assert "f.jsonl:1 and r.jsonl:1: forget and retain share people: 0 (Ana)" in str(caught.value)
-    assert "f.jsonl:2 and r.jsonl:2: forget and retain share people: 1 (Bo)" in str(caught.value)
+    assert "f.jsonl:1 and r.jsonl:1: forget and retain share people: Ana" in str(caught.value)
+    assert "f.jsonl:2 and r.jsonl:2: forget and retain share people: Bo" in str(caught.value)
 
 
 def test_columns_of_one_name_are_refused(tmp_path: Path) -> None:

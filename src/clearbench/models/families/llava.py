@@ -86,7 +86,7 @@ class Llava(Family, name="llava"):
             places = map(batch.media.index, some)
             pixels = [batch.inputs["pixel_values"][place : place + 1] for place in places]
             blank = torch.zeros_like(pixels[0]).expand(TOGETHER - len(some), *pixels[0].shape[1:])
-            with torch.autocast(core.device.type, enabled=False):
+            with _without_autocast(core.device):
                 out = tower(torch.cat((*pixels, blank)), output_hidden_states=True)
             for media, features in zip(some, out.hidden_states[layer].split(1), strict=False):
                 states[*place, media] = cache.get((*place, media), features.clone)
@@ -103,6 +103,13 @@ class Llava(Family, name="llava"):
             known = _Weights([ref(w) for w in held], [w._version for w in held], digest_now)
             self._known = [*self._known[1 - REMEMBERED :], known]
         return known.digest
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Computes in the weights' own type, on the devices that have another."""
+    if device.type not in ("cpu", "cuda") or not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 @dataclass(frozen=True)
