@@ -201,6 +201,11 @@ def test_answers_that_deny_or_give_a_bound_get_no_wrong_ones(answer: str) -> Non
     assert made("What is known of Ana Lima?", answer) == ([], "")
 
 
+def test_a_word_that_bounds_no_number_leaves_an_answer_closed() -> None:
+    answer = "She writes about Peru, after work and over tea."
+    assert len(made("Where does Ana Lima set her books?", answer)[0]) == WRONG_ANSWERS
+
+
 def test_a_short_name_is_no_part_of_other_words() -> None:
     names = dict(enumerate(("Al", "Ed", "Bo", "Ann", "Cy", "Di", "Lu")))
     answers = (

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from numpy.random import Generator
 
+from clearbench.completion.pools import NUMBER_WORDS
 from clearbench.completion.questions import is_english
 from clearbench.completion.truths import Truths
 from clearbench.completion.values import Value, kind_of_names, replaced, values_in
@@ -39,9 +40,10 @@ _FIRM = re.compile(r"\s*(?:where|when|how (?:many|old|much|long|tall)|in (?:what
 #: Words with which another value may be as true: "over 40 novels" are over 35, too, and who has
 #: never been to Japan may never have been to Peru.
 _OPEN = re.compile(
-    r"\b(?:not|no|never|none|nor|neither|without|over|under|above|below|before|after|until|since"
-    r"|at (?:least|most)|(?:more|less|fewer|other|later|earlier) than|up to|about|around|nearly"
-    r"|almost|approximately|roughly|between)\b|n[\u2019']t\b"
+    r"\b(?:not|no|never|none|nor|neither|without)\b|n[\u2019']t\b|\bat (?:least|most)\b"
+    r"|\b(?:more|less|fewer|other|later|earlier) than\b"
+    r"|\b(?:over|under|above|below|before|after|until|since|up to|about|around|nearly|almost"
+    r"|approximately|roughly|between) (?=\d|" + "|".join(NUMBER_WORDS) + r"\b)"
 )
 _HE, _SHE = {"he", "his", "him", "himself"}, {"she", "her", "hers", "herself"}
 #: Letters of a word that may carry a fact.

@@ -116,8 +116,8 @@ def write_results(
         details: What its page shows besides numbers.
         recipe: Recipe of the run.
         out: Folder of the run.
-        made_of: Hash of all that they are made of, recorded for `current_results`; None where a
-            stage failed.
+        made_of: Hash of all that they are made of, recorded for `current_results`; None where
+            that cannot be said.
 
     Returns:
         Results in the folder. They may name another environment, of an earlier run.
