@@ -14,9 +14,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-from clearbench.builtin.tiny import IMAGE, IMAGE_SIZE, PATCH, image_processor
+from clearbench.builtin.tiny import IMAGE, IMAGE_SIZE, join_llava
 from clearbench.errors import ModelError
 from clearbench.models.token_efficientnet import (
     TokenEfficientNet,
@@ -115,33 +114,13 @@ def assemble(language: LanguageModel, tower: TokenEfficientNet, seed: int) -> Vi
     tokenizer = copy.deepcopy(language.tokenizer)
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    processor = LlavaProcessor(
-        image_processor(),
-        tokenizer,
-        patch_size=PATCH,
-        vision_feature_select_strategy="full",
-        num_additional_image_tokens=0,
-        image_token=IMAGE,
-        chat_template=CHAT_TEMPLATE,
-    )
     llama = language.core
-    config = LlavaConfig(  # type: ignore[call-arg]  # every configuration takes token ids
-        vision_config=tower.config,
-        text_config=copy.deepcopy(llama.config),
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
-        image_seq_length=(IMAGE_SIZE // PATCH) ** 2,
-        vision_feature_select_strategy="full",
-        vision_feature_layer=-1,
-        tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
     torch.manual_seed(seed)
-    module = LlavaForConditionalGeneration(config)
+    model = join_llava(tokenizer, tower.config, copy.deepcopy(llama.config), CHAT_TEMPLATE)
+    module = model.module
     module.model.vision_tower.load_state_dict(tower.state_dict())
     module.model.language_model.load_state_dict(llama.model.state_dict())
     module.tie_weights()
     module.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=ROWS, mean_resizing=False)
-    model = VisionLanguageModel(module, processor)
     model.train(False)
     return model

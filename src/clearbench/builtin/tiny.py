@@ -14,6 +14,7 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PretrainedConfig,
     PreTrainedTokenizerFast,
     ResNetConfig,
     ResNetForImageClassification,
@@ -116,6 +117,21 @@ def make_vision_language(
     tokenizer: Any, width: int, layers: int, heads: int, tower: TokenResNetConfig | None = None
 ) -> VisionLanguageModel:
     """Builds a LLaVA with random weights: ResNet tower, projector, Llama."""
+    text = language_config(tokenizer, width, layers, heads)
+    return join_llava(tokenizer, tower or tower_config(), text, CHAT_TEMPLATE)
+
+
+def join_llava(
+    tokenizer: Any, tower: PretrainedConfig, language: PretrainedConfig, chat_template: str
+) -> VisionLanguageModel:
+    """Builds a LLaVA with random weights from the configurations of its tower and language model.
+
+    Args:
+        tokenizer: Tokenizer with a token for pictures.
+        tower: Configuration of the tower, which reads every picture as `IMAGE_SIZE` pixels.
+        language: Configuration of the language model.
+        chat_template: Chat template of the processor.
+    """
     processor = LlavaProcessor(
         image_processor(),
         tokenizer,
@@ -123,11 +139,11 @@ def make_vision_language(
         vision_feature_select_strategy="full",
         num_additional_image_tokens=0,
         image_token=IMAGE,
-        chat_template=CHAT_TEMPLATE,
+        chat_template=chat_template,
     )
     config = LlavaConfig(  # type: ignore[call-arg]  # every configuration takes token ids
-        vision_config=tower or tower_config(),
-        text_config=language_config(tokenizer, width, layers, heads),
+        vision_config=tower,
+        text_config=language,
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
         image_seq_length=(IMAGE_SIZE // PATCH) ** 2,
         vision_feature_select_strategy="full",
