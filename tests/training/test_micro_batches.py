@@ -35,10 +35,10 @@ def close(first: list[dict[str, float]], second: list[dict[str, float]]) -> bool
 def test_kept_bytes_are_those_of_a_product() -> None:
     """x @ w keeps x for w's gradient; its square keeps the product: 3 x 5 and 3 x 2 floats."""
     layer, x = nn.Linear(5, 2, bias=False), torch.ones(3, 5)
-    assert kept_bytes(layer, lambda: layer(x)) == 4 * 15
-    assert kept_bytes(layer, lambda: layer(x).square()) == 4 * (15 + 6)
+    assert kept_bytes(layer.parameters(), lambda: layer(x)) == 4 * 15
+    assert kept_bytes(layer.parameters(), lambda: layer(x).square()) == 4 * (15 + 6)
     layer.weight.requires_grad_(False)
-    assert kept_bytes(layer, lambda: layer(x)) == 0
+    assert kept_bytes(layer.parameters(), lambda: layer(x)) == 0
 
 
 def test_what_is_dropped_meanwhile_is_not_kept() -> None:
@@ -48,7 +48,7 @@ def test_what_is_dropped_meanwhile_is_not_kept() -> None:
         (gradient,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
         return gradient
 
-    assert kept_bytes(layer, compute) == 0
+    assert kept_bytes(layer.parameters(), compute) == 0
 
 
 def test_what_was_measured_is_freed() -> None:
@@ -64,7 +64,7 @@ def test_what_was_measured_is_freed() -> None:
         seen.append(ref(mark))
         return result.sum()
 
-    assert kept_bytes(layer, compute) == 4 * (15 + 6)
+    assert kept_bytes(layer.parameters(), compute) == 4 * (15 + 6)
     assert seen[0]() is None
 
 
@@ -115,9 +115,19 @@ def test_gradients_that_take_more_than_is_saved_leave_a_step_whole(
 def test_small_models_are_never_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     cut, parts = cutter(monkeypatch, 0.01)
     monkeypatch.setattr(micro_batches, "CUT_FROM", 2**40)
-    small = MicroBatches(cut.model, TrainSettings(steps=1, batch_size=4, accumulate=2))
+    small = MicroBatches(cut.model, TrainSettings(steps=1, batch_size=4))
     small.measure(parts, ("retain",), lambda _: pytest.fail("measured"))
-    assert small.count(parts, ("retain",)) == 2
+    assert small.count(parts, ("retain",)) == 1
+
+
+@pytest.mark.parametrize("said", [1, 2])
+def test_a_number_of_micro_batches_that_is_said_holds(
+    said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, parts = cutter(monkeypatch, 0.01)
+    told = MicroBatches(cut.model, TrainSettings(steps=1, batch_size=4, accumulate=said))
+    told.measure(parts, ("retain",), lambda _: pytest.fail("measured"))
+    assert told.count(parts, ("retain",)) == said
 
 
 @pytest.mark.parametrize("name", ["npo", "npo_sam", "kl_minimization", "rmu"])

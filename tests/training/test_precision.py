@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from clearbench import api
+from clearbench.batches.items import item
 from clearbench.errors import ClearbenchError
 from clearbench.methods.base import method
+from clearbench.models.adapters import choose_parameters
 from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.training.autocast import Autocast
 from clearbench.training.settings import TrainSettings
 from clearbench.training.unlearn import unlearn
 from clearbench.training.watch import Diverged, check_trained
@@ -126,3 +129,48 @@ def _items() -> list[Any]:
     from clearbench.batches.items import item
 
     return [item(row) for row in tiny_dataset().train_rows("forget", ("text",))]
+
+
+def _adapted() -> Model:
+    model = tiny_model()
+    choose_parameters(model, ("language",), 4, 0, None)
+    for weight in model.trainable().values():
+        torch.nn.init.normal_(weight, std=0.05)
+    return model
+
+
+def _loss(model: Model) -> Tensor:
+    rows = [item(row) for row in tiny_dataset().train_rows("retain", ("text",))[:3]]
+    return -model.answers(model.batch(rows)).log_probs.mean()
+
+
+def test_frozen_matrices_are_cast_once_for_the_same_gradient() -> None:
+    found = []
+    for once in (False, True):
+        model = _adapted()
+        before = {name: (w, w.data.clone()) for name, w in model.module.named_parameters()}
+        plain = torch.autocast("cpu", torch.bfloat16)
+        computing = Autocast(model.module).computing() if once else plain
+        with computing:
+            loss = _loss(model)
+        loss.backward()
+        found.append([weight.grad for weight in model.trainable().values()])
+        assert all(torch.equal(w.data, held) for w, held in before.values())
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
+def test_only_frozen_matrices_that_no_embedding_shares_are_cast() -> None:
+    model = _adapted()
+    embedding = model.module.get_input_embeddings().weight
+    casts = Autocast(model.module).casts
+    matrices = [
+        layer.weight
+        for layer in model.module.modules()
+        if type(layer) is torch.nn.Linear and not layer.weight.requires_grad
+    ]
+    assert casts and len(casts) == len([m for m in matrices if m is not embedding])
+    assert all(cast.dtype == torch.bfloat16 for cast in casts)
+    with Autocast(model.module).computing():
+        assert embedding.dtype == torch.float32
+        assert all(m.dtype == torch.bfloat16 for m in matrices if m is not embedding)
+    assert all(m.dtype == torch.float32 for m in matrices)

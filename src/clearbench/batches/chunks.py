@@ -45,6 +45,8 @@ class _LogProbs(torch.autograd.Function):
     ) -> Tensor:
         rows = max(1, held_at_once(states.device) // len(weight))
         learns = ctx.needs_input_grad[0]
+        if torch.is_autocast_enabled(states.device.type):
+            weight = weight.to(torch.get_autocast_dtype(states.device.type))
         slope = torch.empty_like(states) if learns else states
         values = []
         parts = (tensor.split(rows) for tensor in (states, targets, slope))

@@ -32,11 +32,12 @@ def check_rows(model: Model, rows: Iterable[Example], more: Iterable[Item] = ())
 def check_processes(settings: TrainSettings) -> None:
     """Refuses a step with less than a row for every micro-batch of every process."""
     count, rows = processes().num_processes, min(settings.rows.values())
-    parts = count * settings.accumulate
+    cuts = settings.accumulate or 1
+    parts = count * cuts
     if parts > rows:
         raise RecipeError(
             f"{rows} rows of a batch cannot be shared among {count} processes of "
-            f"{settings.accumulate} micro-batches",
+            f"{cuts} micro-batches",
             "train.batch_size",
             f"make it {parts} or more",
         )

@@ -23,6 +23,7 @@ from clearbench.methods.stages import Train, snapshot
 from clearbench.methods.step import NoReference, Reference, State, Step
 from clearbench.models.base import Model
 from clearbench.processes import whole
+from clearbench.training.autocast import Autocast
 from clearbench.training.average import RetainAverage
 from clearbench.training.checkpoint import (
     Clock,
@@ -147,7 +148,9 @@ class Updates:
         self.stage = replace(stage, rule=stage.rule or RULES.get(settings.rule or ""))
         self.parameters = list(model.trainable().values())
         self.masters = MasterWeights(model.trainable())
-        self.micro_batches = MicroBatches(model, settings)
+        self.autocast = Autocast(model.module) if settings.precision == "bfloat16" else None
+        casts = self.autocast.casts if self.autocast else ()
+        self.micro_batches = MicroBatches(model, settings, casts)
         self.optimizer = torch.optim.AdamW(
             list(self.masters.by_name.values()),
             lr=settings.learning_rate,
@@ -308,9 +311,7 @@ class Updates:
 
     def _computing(self) -> AbstractContextManager[Any]:
         """What the losses are computed under."""
-        if self.settings.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.model.device.type, torch.bfloat16)
+        return nullcontext() if self.autocast is None else self.autocast.computing()
 
     def _optimize(self, parts: Parts) -> StepValues:
         """Moves the parameters along `.grad`, unless it or a term is not finite."""

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakSet
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clearbench.batches.items import Item
 from clearbench.models.base import Model
@@ -50,11 +50,11 @@ class _Kept:
         self.tensor = tensor
 
 
-def kept_bytes(module: nn.Module, compute: Callable[[], Any]) -> int:
-    """Counts the bytes that a computation keeps for its gradient, besides the module's weights.
+def kept_bytes(held: Iterable[Tensor], compute: Callable[[], Any]) -> int:
+    """Counts the bytes that a computation keeps for its gradient, besides what is held anyhow.
 
     Args:
-        module: Module whose weights are there anyhow.
+        held: Weights, and casts of them, that are there anyhow.
         compute: Function that returns tensors with gradient.
     """
     kept: WeakSet[_Kept] = WeakSet()
@@ -66,7 +66,7 @@ def kept_bytes(module: nn.Module, compute: Callable[[], Any]) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda holder: holder.tensor):
         result = compute()  # whose graph is alive while it is counted
-    weights = {_storage(weight)[0] for weight in module.parameters()}
+    weights = {_storage(weight)[0] for weight in held}
     sizes = dict(_storage(holder.tensor) for holder in kept)
     del result
     return sum(size for place, size in sizes.items() if place not in weights)
@@ -83,17 +83,20 @@ class MicroBatches:
 
     What one row of each role keeps, and what two keep, is measured before the first step; it is
     taken to rise with the tokens of the rows. Losses and gradients are the same however a step is
-    cut. Steps of small models are cut as the settings say, and so are those in which the gradients
-    of single terms would take more than is saved, and all steps on a GPU, whose memory is there to
-    be used: there they are cut when it runs out.
+    cut. Steps are not cut where the settings say how many micro-batches they have, where the model
+    is small, where the gradients of single terms would take more than is saved, nor on a GPU, whose
+    memory is there to be used: there they are cut when it runs out.
 
     Args:
         model: Model that is trained.
-        settings: Settings with the least number of micro-batches.
+        settings: Settings, which may say how many micro-batches a step has.
+        casts: Casts of frozen weights that are held while it is trained.
     """
 
-    def __init__(self, model: Model, settings: TrainSettings) -> None:
-        self.model, self.least = model, settings.accumulate
+    def __init__(self, model: Model, settings: TrainSettings, casts: Iterable[Tensor] = ()) -> None:
+        self.model, self.least = model, settings.accumulate or 1
+        self._said = settings.accumulate is not None
+        self._held = [*model.module.parameters(), *casts]
         self._weights = sum(weight.nbytes for weight in model.module.parameters())
         self._learned = sum(weight.nbytes for weight in model.trainable().values())
         self._line: tuple[float, float] | None = None
@@ -111,7 +114,8 @@ class MicroBatches:
             roles: Roles that the loss reads.
             losses: Function that makes the computation of the losses of some of the rows.
         """
-        if self._weights < CUT_FROM or _most(parts, roles) < 2 or self.model.device.type == "cuda":
+        small = self._weights < CUT_FROM or _most(parts, roles) < 2
+        if self._said or small or self.model.device.type == "cuda":
             return
         lengths = self._lengths(parts, roles)
         points = []
@@ -120,7 +124,7 @@ class MicroBatches:
                 Part(part.share, {role: rows[:count] for role, rows in part.drawn.items()})
                 for part in parts
             ]
-            kept = kept_bytes(self.model.module, losses(few_rows))
+            kept = kept_bytes(self._held, losses(few_rows))
             points.append((sum(lengths[row] for row in _rows(few_rows, roles)), kept))
         (few, small), (many, large) = points
         slope = max(0.0, (large - small) / max(1, many - few))
@@ -161,7 +165,7 @@ class MicroBatches:
             terms.extend(len(found) for _, found in result)
             return result
 
-        kept = kept_bytes(self.model.module, compute)
+        kept = kept_bytes(self._held, compute)
         return LargestMicroBatch(_rows(rows, roles), count, kept, sum(terms))
 
     def more(self, count: int, parts: Sequence[Part], roles: Sequence[str]) -> int | None:

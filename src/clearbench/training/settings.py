@@ -139,7 +139,8 @@ class TrainSettings(BaseModel):
         max_retain_rise: Rise of the loss on retain rows, in nats per answer token, beyond which an
             unlearning run ends as diverged; None does not measure it.
         precision: `bfloat16` computes under autocast, with weights in float32.
-        accumulate: Micro-batches per update; they change memory, not results.
+        accumulate: Micro-batches per update, which change memory and time, not results; None for
+            one, or on a CPU for as many as a large model's memory asks for.
         gradient_checkpointing: True to keep a layer's inputs alone and to compute its activations
             again in the backward pass: the same gradients for a third more time.
         checkpoint_seconds: Seconds between two checkpoints of a long stage.
@@ -169,7 +170,7 @@ class TrainSettings(BaseModel):
     until: Until | None = None
     max_retain_rise: float | None = Field(default=None, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
-    accumulate: int = Field(default=1, ge=1)
+    accumulate: int | None = Field(default=None, ge=1)
     gradient_checkpointing: bool = Field(default=False, exclude_if=operator.not_)
     checkpoint_seconds: float = Field(default=60.0, gt=0)
 
@@ -181,7 +182,7 @@ class TrainSettings(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> TrainSettings:
         """Refuses settings without effect, or that leave a micro-batch without rows."""
-        if self.accumulate > min(self.rows.values()):
+        if (self.accumulate or 1) > min(self.rows.values()):
             raise ValueError(f"accumulate {self.accumulate} is more than the rows of a batch")
         if self.lora_alpha is not None and self.lora_rank is None:
             raise ValueError("lora_alpha needs lora_rank; give both or neither")
