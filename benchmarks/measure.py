@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
@@ -30,6 +31,8 @@ from clearbench.models.token_model import LanguageModel, TokenModel
 from clearbench.models.vision_language import VisionLanguageModel
 
 REPEATS = 5
+#: Side of the square matrices whose product gives the core's rate.
+SIDE = 1024
 
 
 def sized_model(name: str) -> TokenModel:
@@ -99,6 +102,20 @@ def cpu_seconds(runs: Mapping[str, Callable[[], object]]) -> dict[str, float]:
             run()
             taken[name].append(time.process_time() - began)
     return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def operations(run: Callable[[], object]) -> int:
+    """Counts the floating-point operations of the matrix products and attention of a run."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return int(counter.get_total_flops())
+
+
+def matrix_rate() -> float:
+    """Measures floating-point operations a CPU-second of a square product in float32."""
+    square = torch.randn(SIDE, SIDE)
+    taken = cpu_seconds({"product": lambda: [square @ square for _ in range(8)]})
+    return 8 * 2 * SIDE**3 / taken["product"]
 
 
 def peak(prepare: Callable[..., Callable[[], object]], *about: object) -> tuple[int, int]:

@@ -4,6 +4,8 @@
 
 Both sides unlearn the same rows of the same model in the same order. A run is several epochs over
 a small forget set, as published runs are; all of it is timed, what is read beforehand included.
+*Products alone* are the seconds that the matrix products of a step would take at the rate of one
+large product.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 
 import plain_unlearning
 import torch
-from measure import cpu_seconds, peak, sized_model
+from measure import cpu_seconds, matrix_rate, operations, peak, sized_model
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -126,8 +128,13 @@ def apart(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     return max(float((ours - theirs).abs().max()) for ours, theirs in pairs) / largest
 
 
-def measured(name: str) -> list[dict[str, Any]]:
-    """Median CPU-seconds per step and peak memory of both sides, and how far they are apart."""
+def measured(name: str, rate: float) -> list[dict[str, Any]]:
+    """Median CPU-seconds per step and peak memory of both sides, and how far they are apart.
+
+    Args:
+        name: Method.
+        rate: Operations a second of the core.
+    """
     task = make(name)
     gradients = [first_gradients(run, task) for run in (ours, plain)]
     losses: dict[str, list[float]] = {}
@@ -135,6 +142,7 @@ def measured(name: str) -> list[dict[str, Any]]:
     def run(side: str) -> None:
         losses[side] = SIDES[side](task.fresh())
 
+    counted = {side: operations(lambda side=side: run(side)) for side in SIDES}
     seconds = cpu_seconds({side: lambda side=side: run(side) for side in SIDES})
     lines = []
     for side in SIDES:
@@ -143,6 +151,7 @@ def measured(name: str) -> list[dict[str, Any]]:
             "method": name,
             "side": side,
             "cpu_seconds_per_step": seconds[side] / STEPS,
+            "products_alone_per_step": counted[side] / rate / STEPS,
             "added_bytes": added,
             "process_bytes": whole,
             "last_loss": losses[side][-1],
@@ -188,10 +197,13 @@ def main(names: Sequence[str]) -> None:
     torch.set_num_threads(1)
     console = Console()
     table = Table(
-        "method", "side", "CPU s a step", "ratio", "added MB", "ratio", "last loss", "apart"
-    )
+        "method", "side", "CPU s a step", "ratio", "products alone", "added MB", "ratio",
+        "last loss", "apart",
+    )  # fmt: skip
+    rate = matrix_rate()
+    console.print(f"one core: {rate / 1e9:.1f} GFLOP/s in float32")
     for name in names:
-        lines = measured(name)
+        lines = measured(name, rate)
         first = lines[0]
         for line in lines:
             table.add_row(
@@ -199,6 +211,7 @@ def main(names: Sequence[str]) -> None:
                 line["side"],
                 f"{line['cpu_seconds_per_step']:.3f}",
                 f"{first['cpu_seconds_per_step'] / line['cpu_seconds_per_step']:.2f}x",
+                f"{line['products_alone_per_step']:.3f}",
                 f"{line['added_bytes'] / 1e6:.0f}",
                 f"{line['added_bytes'] / first['added_bytes']:.2f}x",
                 f"{line['last_loss']:.6g}",

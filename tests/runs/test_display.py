@@ -67,6 +67,20 @@ def test_lines_name_what_went_wrong_and_who_waits() -> None:
     ]
 
 
+def test_long_stages_say_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    written, stage, now = io.StringIO(), Nothing(), [0.0]
+    monkeypatch.setattr("clearbench.runs.display.time.monotonic", lambda: now[0])
+    display = display_for(Console(file=written, width=200), [stage], 1)
+    display.begin(stage)
+    for now[0], done in ((1.0, 0), (59.0, 1), (100.0, 10), (130.0, 12), (170.0, 20)):
+        display.advance(stage, "training", done, 40)
+    assert written.getvalue().splitlines() == [
+        "begin nothing at-all",
+        "      nothing at-all: training, 10 of 40, about 5 min 0 s left",
+        "      nothing at-all: training, 20 of 40, about 2 min 50 s left",
+    ]
+
+
 def test_a_terminal_has_bars() -> None:
     written, stage = io.StringIO(), Nothing()
     console = Console(file=written, width=200, force_terminal=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from clearbench.methods.guard import FittedGuard
+from clearbench.models.growing_cache import growing
 from clearbench.models.weights import Weights
 
 
@@ -22,6 +23,8 @@ class AssistedCache(DynamicCache):
     def __init__(self, config: Any, assistants: int) -> None:
         super().__init__(config=config)
         self.others = [DynamicCache(config=config) for _ in range(assistants)]
+        for cache in (self, *self.others):
+            growing(cache)
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keeps these rows alone, in every cache."""

@@ -20,6 +20,9 @@ from rich.progress import (
 
 from clearbench.runs.stage import Stage, StageOutcome
 
+#: Seconds between two lines about a stage that goes on, where there is no terminal.
+SECONDS = 60.0
+
 
 class Display(ABC):
     """Shows every stage that begins, goes on and ends.
@@ -110,19 +113,30 @@ class BarDisplay(Display):
 
 
 class LineDisplay(Display):
-    """Prints a line for every stage that begins and ends, with progress and time left."""
+    """Prints a line for every stage that begins and ends, and of long ones a line a minute."""
 
     def __init__(self, console: Console, stages: Sequence[Stage], workers: int) -> None:
         super().__init__(console, stages, workers)
         self._starts: dict[str, float] = {}
+        self._said: dict[str, float] = {}
         self._waits: set[str] = set()
         self._times: dict[str, float] = {}
 
     def begin(self, stage: Stage) -> None:
         """Prints the stage's name."""
         if stage.key not in self._starts:
-            self._starts[stage.key] = time.monotonic()
+            self._starts[stage.key] = self._said[stage.key] = time.monotonic()
             self._say(f"begin {stage.kind} {stage.label}")
+
+    def advance(self, stage: Stage, doing: str, done: int, total: int) -> None:
+        """Prints how far the stage is, at its own pace, where its last line is a minute old."""
+        now = time.monotonic()
+        if done and now - self._said[stage.key] >= SECONDS:
+            self._said[stage.key] = now
+            left = duration((total - done) * (now - self._starts[stage.key]) / done)
+            self._say(
+                f"      {stage.kind} {stage.label}: {doing}, {done} of {total}, about {left} left"
+            )
 
     def wait(self, stage: Stage) -> None:
         """Prints the stage's name, once."""
