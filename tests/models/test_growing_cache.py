@@ -33,6 +33,15 @@ def test_it_holds_the_same_states(chosen: list[int]) -> None:
     assert ours.get_seq_length() == plain.get_seq_length() == 42 - 6
 
 
+def test_rows_in_another_order_keep_it() -> None:
+    plain, ours = DynamicLayer(), GrowingLayer()
+    for new in (states(3, 5), states(3, 1)):
+        seen = [layer.update(*new) for layer in (plain, ours)]
+        assert all(map(torch.equal, *seen))
+        for layer in (plain, ours):
+            layer.reorder_cache(torch.tensor([2, 0, 1]))
+
+
 def test_a_token_is_written_beside_those_before_it() -> None:
     layer = GrowingLayer()
     layer.update(*states(2, 5))
