@@ -131,8 +131,8 @@ def _survival(curves: Mapping[str, Sequence[Point]]) -> Iterator[str]:
             )
         else:
             end = points[0]
-            missing = [end.gold is None and "--reference", end.original is None and "--original"]
-            options = ", ".join(filter(None, missing))
+            given = (("--reference", end.gold), ("--original", end.original))
+            options = ", ".join(option for option, score in given if score is None)
             yield (
                 f"Found on {track}: most of the people is known at '{known.level}', "
                 f"{_interval(known.value, whole=True)}. How much of that came back cannot be said: "
