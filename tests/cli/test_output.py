@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from clearbench.cli import app, output
 from clearbench.errors import RecipeError, StorageError
 from clearbench.methods.base import methods
+from clearbench.storage import new_folder, write_json
 from clearbench.testing.records import records
 
 
@@ -89,6 +90,39 @@ def test_a_folder_without_runs_says_so(tmp_path: Path) -> None:
     assert printed("runs", "list", tmp_path) == [f"no runs below {tmp_path}"]
     with pytest.raises(StorageError, match="no such folder"):
         printed("runs", "list", tmp_path / "none")
+
+
+def test_what_single_commands_left_is_listed(tmp_path: Path) -> None:
+    """A model and records; an audit has no manifest, and what lies inside a run is the run's."""
+    for name, made in {
+        "model": {"command": "unlearn", "method": "npo", "modality": "text", "seed": 3},
+        "gold": {"command": "finetune", "seed": 0, "without": ["forget"]},
+        "records": {"command": "evaluate", "model": {"source": "m"}, "protocol": "clear"},
+        "a/mia_loss": {"command": "attack", "attack": "mia_loss", "model": {"source": "m"}},
+        "stage": {"kind": "teach"},
+        "run/below": {"command": "finetune", "seed": 1},
+    }.items():
+        with new_folder(tmp_path / name, made) as folder:
+            write_json(folder / "evidence.json", {"word": "Forgotten"})
+    (tmp_path / "run" / "results.json").write_text("{}")
+    (tmp_path / "audit").mkdir()
+    content = {"conclusion": {"word": "knows"}, "made": {"names": {"model": "m"}}}
+    write_json(tmp_path / "audit" / "audit.json", content)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    answer = CliRunner().invoke(app, ["runs", "list", str(tmp_path), "--json"])
+    found = json.loads(answer.output)
+    assert answer.exit_code == 2 and len(found["damaged"]) == 2
+    assert any(line.startswith("broken: not valid JSON") for line in found["damaged"])
+    assert {each["folder"]: (each["command"], each["what"]) for each in found["folders"]} == {
+        "audit": ("audit", "of m"),
+        "model": ("unlearn", "npo on text, seed 3"),
+        "gold": ("finetune", "taught, seed 0, without forget"),
+        "records": ("evaluate", "records of m for clear"),
+        "a/mia_loss": ("attack", "mia_loss on m"),
+    }
+    words = {each["folder"]: each["word"] for each in found["folders"]}
+    assert (words["model"], words["audit"]) == ("Forgotten", "knows")
 
 
 def test_a_damaged_run_hides_no_other(tmp_path: Path) -> None:
