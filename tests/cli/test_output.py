@@ -51,6 +51,16 @@ def test_on_a_terminal_the_least_important_columns_give_way(
 
 
 @pytest.mark.usefixtures("narrow")
+def test_cells_of_one_column_may_go_over_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 80 columns two of 10 and their gaps are taken, so that 56 are left."""
+    rows = [("x" * 10, "word " * 15, "y" * 10)]
+    output.show_table(("a", "b", "c"), rows, wrapped="b", dropped_first=("c",))
+    first, second = capsys.readouterr().out.splitlines()[1:]
+    assert first == f"{'x' * 10}  {('word ' * 11).strip():<56}  {'y' * 10}"
+    assert second == f"{' ' * 12}{('word ' * 4).strip()}"
+
+
+@pytest.mark.usefixtures("narrow")
 def test_a_first_column_that_is_too_wide_stays_whole(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_table(("name", "n"), [(LONG, "1")], dropped_first=("n",))
     assert LONG in capsys.readouterr().out
@@ -62,9 +72,17 @@ def test_methods_are_listed_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None
     assert [line.split()[0] for line in lines] == ["name", *names]
     assert "hyperparameters" in lines[0] and "retain_weight=1.0" in "".join(lines)
     monkeypatch.setattr(output, "terminal_width", lambda: 80)
-    *lines, note = printed("list", "methods")
-    assert [line.split()[0] for line in lines] == ["name", *names]
-    assert max(map(len, lines)) <= 80 and "hyperparameters" in note and "--json" in note
+    lines = printed("list", "methods")
+    assert max(map(len, lines)) <= 80
+    lines, note = lines[:-2], " ".join(lines[-2:])
+    assert [line.split()[0] for line in lines if line[0] != " "] == ["name", *names]
+    assert "(no room for: " in note and "hyperparameters" in note and "--json" in note
+    assert lines[0].split() == ["name", "does", "status"]
+    listed = json.loads("".join(printed("list", "methods", "--json")))
+    rows = {row["name"]: row["does"] for row in listed}
+    assert rows["retrain"].endswith("the forgotten people: exact unlearning.")
+    told = " ".join(line[25:70].strip() for line in lines[1:])
+    assert all(sentence in told and sentence.endswith(".") for sentence in rows.values())
 
 
 @pytest.mark.usefixtures("narrow")

@@ -77,6 +77,17 @@ def test_losses_are_looked_at_a_few_times(capsys: pytest.CaptureFixture[str]) ->
     assert lines[0] == "teaching: step 1 of 40, loss 49.000" and len(lines) == 11
 
 
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0, 4, 11, 12, 21])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    said = progress.NowAndThen()
+    for line in ("a", "b", "c", "d"):  # after 4, 11, 12 and 21 seconds
+        said(line)
+    assert capsys.readouterr().err.splitlines() == ["b", "d"]
+
+
 def test_rows_that_are_all_kept_apart_teach_nothing(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("question,answer\nWho?,Nobody.\n")
     with pytest.raises(RecipeError, match="there are no rows to teach"):

@@ -69,7 +69,7 @@ class Attacks:
             RecipeError: The models are of different kinds, or one is another itself.
             DataError: Records are of other rows.
         """
-        on_progress("loading models", 0, 1)
+        on_progress("loading the models", 0, 1)
         attacked = load_model(model, **loading)
         beside = [source for source in sources if source.role in ("gold", "original")]
         compared = {source.role: source.loaded(loading) for source in beside}
@@ -130,8 +130,9 @@ class Attacks:
         attacked = measured(self.model, self.rows, chosen, self.on_progress)
         learning = [each for each in chosen if "shadow_models" in each.needs]
         shadows = list(self._shadows(learning)) if learning else []
-        for each in chosen:
-            self.on_progress(each.description.title, 0, 1)
+        for number, each in enumerate(chosen, start=1):
+            doing = f"attack {number} of {len(chosen)}, {each.description.title}"
+            self.on_progress(doing, 0, 1)
             yield (
                 each,
                 run(

@@ -1,10 +1,12 @@
 """Shows the progress and remaining time of a single step.
 
-Where the errors go to no terminal, only losses of training are said, a few in all.
+Where the errors go to no terminal, losses of training are said, a few in all, and of other work
+a line every ten seconds.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -14,18 +16,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 #: Losses that are looked at in a training, besides the first and the last.
 LOOKS = 10
+#: Seconds between two lines about what is done, where there is no terminal.
+SECONDS = 10.0
 
 
 @contextmanager
 def progress(doing: str) -> Iterator[Callable[..., None]]:
     """Shows one line; yields a function to call with (done, in all, and anything more)."""
-    console = Console(stderr=True)
+    console, said = Console(stderr=True), NowAndThen()
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
         line = shown.add_task(doing, total=None)
 
         def advance(done: int, total: int, *_: object) -> None:
             shown.update(line, completed=done, total=total)
+            if not console.is_terminal:
+                said(f"{doing} ({done} of {total})")
 
         yield advance
 
@@ -53,6 +59,20 @@ class Losses:
         return f"loss of a batch: {before:.3f} at step {first}, {after:.3f} at step {steps[-1]}"
 
 
+class NowAndThen:
+    """Says a line where the last one was said long enough ago."""
+
+    def __init__(self) -> None:
+        self._before = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        """Says the line, or leaves it out."""
+        now = time.monotonic()
+        if now - self._before >= SECONDS:
+            typer.echo(line, err=True)
+            self._before = now
+
+
 @contextmanager
 def training(doing: str) -> Iterator[Losses]:
     """Shows steps and losses of a training; yields a function to call after each step."""
@@ -74,13 +94,16 @@ def training(doing: str) -> Iterator[Losses]:
 
 @contextmanager
 def stepwise() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows what is done, one line a step; silent when not on a terminal."""
+    """Shows what is done, one line a step; without a terminal a line of it now and then."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    said = NowAndThen()
     with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
         line = shown.add_task("", total=None)
 
         def advance(doing: str, done: int, total: int) -> None:
             shown.update(line, description=doing, completed=done, total=total)
+            if not console.is_terminal:
+                said(f"{doing} ({done} of {total})")
 
         yield advance
