@@ -71,7 +71,11 @@ def shadows(folder: Path, count: int = 3) -> list[object]:
 
 
 def test_attacks_leave_tables_and_scores_and_are_not_made_twice(
-    clearbench: Cli, folder: Path, rows: tuple[object, ...], tmp_path: Path
+    clearbench: Cli,
+    folder: Path,
+    rows: tuple[object, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = ("attack", folder / "model", "mia_loss", "quantisation", *rows,
              "--reference", folder / "gold", "--out", tmp_path)  # fmt: skip
@@ -89,7 +93,10 @@ def test_attacks_leave_tables_and_scores_and_are_not_made_twice(
     names = [point["level"] for point in levels["forget.text.quantisation"]]
     assert names == ["full", "int8", "nf4", "rtn4"]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    assert clearbench(*words).stdout == said
+    monkeypatch.setattr(output, "terminal_width", lambda: 80)
+    again = clearbench(*words).stdout
+    assert max(map(len, again.splitlines())) <= 80
+    assert again.split() == said.split()
     assert before == {path: path.stat().st_mtime_ns for path in before}
     done = clearbench(*words, "--seed", 1, code=2)
     assert "this folder holds what another model, other data or other settings" in done.stderr
@@ -158,22 +165,13 @@ def test_no_attack_and_no_rows_are_said(clearbench: Cli, folder: Path) -> None:
     assert "no data are given" in clearbench("attack", "M", "mia_loss", code=2).stderr
 
 
-def test_records_of_other_rows_are_refused(
+def test_records_of_other_rows_and_what_is_not_there_are_refused(
     clearbench: Cli, folder: Path, rows: tuple[object, ...], tmp_path: Path
 ) -> None:
     records([{"row": "forget-1", "said": ("Ana was born in Rome.", "")}]).save(tmp_path)
-    done = clearbench("attack", folder / "model", "mia_loss", *rows, "--reference", folder / "gold",
-                      code=0)  # fmt: skip
-    assert "gold" in done.stdout
     done = clearbench(
         "attack", folder / "model", "mia_loss", *rows, "--reference", tmp_path, code=2
     )
     assert "forget: 2 of 2 rows are missing or differ" in done.stderr
-
-
-def test_it_fits_a_terminal(
-    clearbench: Cli, folder: Path, rows: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(output, "terminal_width", lambda: 80)
-    said = clearbench("attack", folder / "model", "mia_loss", "quantisation", *rows).stdout
-    assert max(map(len, said.splitlines())) <= 80
+    done = clearbench("attack", folder / "model", "mia_loss", "guard_removed", *rows, code=2)
+    assert "guard_removed is not applicable: this model has nothing" in done.stderr

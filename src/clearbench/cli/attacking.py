@@ -27,7 +27,7 @@ def attack(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="[DATA] NAME...",
+            metavar="[DATA] NAME",
             help="The dataset, unless options name the rows; then names of `clearbench list "
             "attacks`.",
         ),

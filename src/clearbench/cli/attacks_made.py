@@ -9,11 +9,13 @@ from typing import Any, Self
 
 from clearbench.attacks.base import Attack, OnProgress
 from clearbench.attacks.point import Point
+from clearbench.attacks.removal import Removal
 from clearbench.attacks.run import Attacked, Subject, check_suited, measured, run
+from clearbench.audit.measure import NOT_THERE
 from clearbench.audit.run import check_different, kind_of
 from clearbench.cli.attack_inputs import Source, check_records, shadow_people
 from clearbench.data.dataset import Dataset
-from clearbench.errors import StorageError
+from clearbench.errors import RecipeError, StorageError
 from clearbench.evaluation.engine import sample
 from clearbench.evaluation.metric import Shadow
 from clearbench.evaluation.records import Records
@@ -107,6 +109,9 @@ class Attacks:
         """
         for each in chosen:
             check_suited(each, self.model)
+            if isinstance(each, Removal) and not each.has(self.model):
+                fix = "leave this attack out, or give the model with its adapter or guard"
+                raise RecipeError(f"{each.name} is {NOT_THERE}", "attack", fix)
         places = {each.score_key: out / each.score_key for each in chosen if out is not None}
         there = [each for each in chosen if self._is_there(each, places.get(each.score_key))]
         found = {each.score_key: _read(places[each.score_key]) for each in there}
