@@ -95,7 +95,7 @@ def test_attacks_leave_tables_and_scores_and_are_not_made_twice(
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     monkeypatch.setattr(output, "terminal_width", lambda: 80)
     again = clearbench(*words).stdout
-    assert max(map(len, again.splitlines())) <= 80
+    assert max(map(len, again.splitlines()[:-1])) <= 80, "a path is whole"
     assert again.split() == said.split()
     assert before == {path: path.stat().st_mtime_ns for path in before}
     done = clearbench(*words, "--seed", 1, code=2)
