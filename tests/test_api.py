@@ -117,8 +117,8 @@ def test_measuring_and_attacking_read_what_was_asked(monkeypatch: pytest.MonkeyP
     gold = records([{"p": {"answer": [0.5]}}])
     other = records([{"p": {"answer": [0.9]}}])
     api.attack(model, data, "mia_min_k", gold, limit=4, original=other, share=0.2)
-    _, _, chosen, reference, limit, original = seen[1]
-    assert (chosen.name, chosen.share, limit) == ("mia_min_k", 0.2, 4)
+    _, _, chosen, reference, limit, original, shadows = seen[1]
+    assert (chosen.name, chosen.share, limit, shadows) == ("mia_min_k", 0.2, 4, ())
     assert reference is gold and original is other
 
 

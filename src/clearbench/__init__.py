@@ -25,6 +25,7 @@ _PUBLIC = {
     "Records": "evaluation.records",
     "Results": "runs.schema",
     "Score": "evaluation.score",
+    "Shadow": "evaluation.metric",
     "Step": "methods.base",
     "Term": "methods.losses",
     "TrainSettings": "training.settings",

@@ -23,6 +23,7 @@ from clearbench.devices import compute_device
 from clearbench.evaluation import engine
 from clearbench.evaluation.batchwise import OnBatch
 from clearbench.evaluation.controls import control
+from clearbench.evaluation.metric import Shadow
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.settings import EvaluationSettings
@@ -290,6 +291,7 @@ def attack(
     *,
     limit: int | None = None,
     original: Model | Records | None = None,
+    shadows: Sequence[Shadow] = (),
     **parameters: Any,
 ) -> attacks.Attacked:
     """Attacks a model: computes the attack's table of records, and its scores.
@@ -301,6 +303,9 @@ def attack(
         reference: Gold model, or its records.
         limit: Rows per split and task, whole people; None for all.
         original: Model before unlearning, or its records; recovery is between gold and it.
+        shadows: For attacks that learn from shadow models, such as U-LIRA: records of models made
+            as the attacked one was, and whom each was taught (`Shadow(records, people)`, with
+            people among `dataset.people("forget")` and `dataset.people("holdout")`).
         **parameters: Parameters of the attack.
 
     Returns:
@@ -308,9 +313,9 @@ def attack(
 
     Raises:
         DataError: Rows are bad, or lack what the attack compares.
-        RecipeError: The attack or a parameter is unknown.
+        RecipeError: The attack or a parameter is unknown, or the attack lacks an input.
     """
     chosen, data = named_attack(name, **parameters), load_dataset(dataset)
     with wrapped(model) as attacked:
         rows = data.for_kind(attacked.kind)
-        return attacks.run(attacked, rows, chosen, reference, limit, original)
+        return attacks.run(attacked, rows, chosen, reference, limit, original, shadows)

@@ -19,6 +19,7 @@ def _methods() -> Rows:
     return [
         {
             "name": name,
+            "does": (cls.__doc__ or "").strip().partition("\n")[0],
             "paper": cls.paper.row(),
             "kinds": list(cls.kinds),
             "modalities": list(cls.modalities),

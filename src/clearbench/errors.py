@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -25,7 +25,25 @@ class ClearbenchError(Exception):
 
 
 class DataError(ClearbenchError):
-    """Rows or files that are not what they should be."""
+    """Rows or files that are not what they should be.
+
+    Args:
+        what: Mistake, as a sentence; several of them, a line each.
+        where: Place of the mistake: file, row, field or argument.
+        fix: Correction that the user can make.
+        problems: All mistakes where there are several, of which `what` may list the first.
+
+    Attributes:
+        problems: All mistakes, a sentence each.
+    """
+
+    def __init__(
+        self, what: str, where: str = "", fix: str = "", problems: Sequence[str] = ()
+    ) -> None:
+        super().__init__(what, where, fix)
+        place = f" ({where})" if where else ""
+        alone = "; ".join(part for part in (f"{what}{place}", fix) if part)
+        self.problems = tuple(problems) or (" ".join(alone.split()),)
 
 
 class RecipeError(ClearbenchError):

@@ -18,6 +18,7 @@ import clearbench as package
 from clearbench.audit.html import render
 from clearbench.audit.schema import Audit, AuditedAnswer
 from clearbench.audit.summary import print_audit
+from clearbench.cli import progress
 from clearbench.errors import DataError, RecipeError
 from clearbench.storage import canonical_json
 from clearbench.testing import tiny_model
@@ -47,14 +48,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_own_rows_are_audited(clearbench: Cli, folder: Path, tmp_path: Path) -> None:
+def test_own_rows_are_audited(
+    clearbench: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS", 0)
     rows = (
         *("--forget", folder / "forget.jsonl", "--retain", folder / "retain.json"),
         *("--holdout", folder / "holdout.csv"),
     )
-    made = clearbench(
+    done = clearbench(
         "audit", folder / "model", *rows, "--attacks", "mia_loss", "--out", tmp_path / "out"
-    ).stdout
+    )
+    made, lines = done.stdout, done.stderr.splitlines()
+    assert lines[0] == "loading the model (0 of 1)" and "asking the model (1 of" in done.stderr
+    assert lines[-1] == "attack 1 of 1, Membership by loss: model (0 of 1)"
     assert "cannot be concluded" in made and "audit.html" in made
     assert "2 people are asked about, so that intervals are over questions" in " ".join(
         made.split()

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from clearbench.cli import app, output
 from clearbench.errors import RecipeError, StorageError
 from clearbench.methods.base import methods
+from clearbench.storage import new_folder, write_json
 from clearbench.testing.records import records
 
 
@@ -50,6 +51,16 @@ def test_on_a_terminal_the_least_important_columns_give_way(
 
 
 @pytest.mark.usefixtures("narrow")
+def test_cells_of_one_column_may_go_over_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 80 columns two of 10 and their gaps are taken, so that 56 are left."""
+    rows = [("x" * 10, "word " * 15, "y" * 10)]
+    output.show_table(("a", "b", "c"), rows, wrapped="b", dropped_first=("c",))
+    first, second = capsys.readouterr().out.splitlines()[1:]
+    assert first == f"{'x' * 10}  {('word ' * 11).strip():<56}  {'y' * 10}"
+    assert second == f"{' ' * 12}{('word ' * 4).strip()}"
+
+
+@pytest.mark.usefixtures("narrow")
 def test_a_first_column_that_is_too_wide_stays_whole(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_table(("name", "n"), [(LONG, "1")], dropped_first=("n",))
     assert LONG in capsys.readouterr().out
@@ -61,9 +72,17 @@ def test_methods_are_listed_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None
     assert [line.split()[0] for line in lines] == ["name", *names]
     assert "hyperparameters" in lines[0] and "retain_weight=1.0" in "".join(lines)
     monkeypatch.setattr(output, "terminal_width", lambda: 80)
-    *lines, note = printed("list", "methods")
-    assert [line.split()[0] for line in lines] == ["name", *names]
-    assert max(map(len, lines)) <= 80 and "hyperparameters" in note and "--json" in note
+    lines = printed("list", "methods")
+    assert max(map(len, lines)) <= 80
+    lines, note = lines[:-2], " ".join(lines[-2:])
+    assert [line.split()[0] for line in lines if line[0] != " "] == ["name", *names]
+    assert "(no room for: " in note and "hyperparameters" in note and "--json" in note
+    assert lines[0].split() == ["name", "does", "status"]
+    listed = json.loads("".join(printed("list", "methods", "--json")))
+    rows = {row["name"]: row["does"] for row in listed}
+    assert rows["retrain"].endswith("the forgotten people: exact unlearning.")
+    told = " ".join(line[25:70].strip() for line in lines[1:])
+    assert all(sentence in told and sentence.endswith(".") for sentence in rows.values())
 
 
 @pytest.mark.usefixtures("narrow")
@@ -89,6 +108,39 @@ def test_a_folder_without_runs_says_so(tmp_path: Path) -> None:
     assert printed("runs", "list", tmp_path) == [f"no runs below {tmp_path}"]
     with pytest.raises(StorageError, match="no such folder"):
         printed("runs", "list", tmp_path / "none")
+
+
+def test_what_single_commands_left_is_listed(tmp_path: Path) -> None:
+    """A model and records; an audit has no manifest, and what lies inside a run is the run's."""
+    for name, made in {
+        "model": {"command": "unlearn", "method": "npo", "modality": "text", "seed": 3},
+        "gold": {"command": "finetune", "seed": 0, "without": ["forget"]},
+        "records": {"command": "evaluate", "model": {"source": "m"}, "protocol": "clear"},
+        "a/mia_loss": {"command": "attack", "attack": "mia_loss", "model": {"source": "m"}},
+        "stage": {"kind": "teach"},
+        "run/below": {"command": "finetune", "seed": 1},
+    }.items():
+        with new_folder(tmp_path / name, made) as folder:
+            write_json(folder / "evidence.json", {"word": "Forgotten"})
+    (tmp_path / "run" / "results.json").write_text("{}")
+    (tmp_path / "audit").mkdir()
+    content = {"conclusion": {"word": "knows"}, "made": {"names": {"model": "m"}}}
+    write_json(tmp_path / "audit" / "audit.json", content)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    answer = CliRunner().invoke(app, ["runs", "list", str(tmp_path), "--json"])
+    found = json.loads(answer.output)
+    assert answer.exit_code == 2 and len(found["damaged"]) == 2
+    assert any(line.startswith("broken: not valid JSON") for line in found["damaged"])
+    assert {each["folder"]: (each["command"], each["what"]) for each in found["folders"]} == {
+        "audit": ("audit", "of m"),
+        "model": ("unlearn", "npo on text, seed 3"),
+        "gold": ("finetune", "taught, seed 0, without forget"),
+        "records": ("evaluate", "records of m for clear"),
+        "a/mia_loss": ("attack", "mia_loss on m"),
+    }
+    words = {each["folder"]: each["word"] for each in found["folders"]}
+    assert (words["model"], words["audit"]) == ("Forgotten", "knows")
 
 
 def test_a_damaged_run_hides_no_other(tmp_path: Path) -> None:

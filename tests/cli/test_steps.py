@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from clearbench.cli import app
+from clearbench.cli import app, progress
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
 from clearbench.errors import RecipeError
@@ -66,6 +66,35 @@ def test_whom_to_forget_must_be_said(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "after").exists()
 
 
+def test_losses_are_looked_at_a_few_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of forty steps the first, the last and every fourth; each look would wait for a device."""
+    with progress.training("teaching") as losses:
+        for step in range(1, 41):
+            losses(step, 40, {"loss": 50.0 - step})
+    assert list(losses.seen) == [1, *range(4, 41, 4)]
+    assert str(losses) == "loss of a batch: 49.000 at step 1, 10.000 at step 40"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "teaching: step 1 of 40, loss 49.000" and len(lines) == 11
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0, 4, 11, 12, 21])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    said = progress.NowAndThen()
+    for line in ("a", "b", "c", "d"):  # after 4, 11, 12 and 21 seconds
+        said(line)
+    assert capsys.readouterr().err.splitlines() == ["b", "d"]
+
+
+def test_rows_that_are_all_kept_apart_teach_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("question,answer\nWho?,Nobody.\n")
+    with pytest.raises(RecipeError, match="there are no rows to teach"):
+        run("finetune", "--model", "none", "--holdout", tmp_path / "rows.csv",
+            "--out", tmp_path / "out")  # fmt: skip
+
+
 def test_own_rows_are_taught_measured_and_checked_by_every_command(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -74,8 +103,15 @@ def test_own_rows_are_taught_measured_and_checked_by_every_command(
         lines = [{"question": f"Who {name} {n}?", "answer": f"It was {n}."} for n in range(2)]
         (tmp_path / f"{name}.json").write_text(json.dumps(lines), encoding="utf-8")
     pair = ("--forget", tmp_path / "forget.json", "--retain", tmp_path / "retain.json")
-    run("finetune", "--model", folder / "original", *pair, "--without-forget", "--set", "steps=1",
-        "--out", tmp_path / "gold")  # fmt: skip
+    (tmp_path / "holdout.csv").write_text("question,answer\nWho else 1?,It was 9.\n")
+    words = ("finetune", "--model", folder / "original", *pair, "--without-forget",
+             "--holdout", tmp_path / "holdout.csv", "--set", "steps=1",
+             "--out", tmp_path / "gold")  # fmt: skip
+    said = run(*words)
+    table = [line.split()[:3] for line in said.splitlines() if " no " in line or " yes " in line]
+    assert table == [["forget", "no", "2"], ["retain", "yes", "2"], ["holdout", "no", "1"]]
+    assert "loss of a batch: " in said and " at step 1" in said
+    assert "nothing was trained" in run(*words)
     said = run("evaluate", "--model", tmp_path / "gold", *pair, "--out", tmp_path / "records",
                "--limit", 1, "--protocol", "clear-vqa")  # fmt: skip
     assert "forget" in said and "retain" in said
@@ -88,7 +124,6 @@ def test_own_rows_are_taught_measured_and_checked_by_every_command(
     for command in ("doctor", "validate"):
         assert "no problems" in run(command, *pair)
         assert "no problems" in run(command, tmp_path / "forget.json")
-    (tmp_path / "holdout.csv").write_text("question,answer\nWho else 1?,It was 9.\n")
     pair = (*pair, "--holdout", tmp_path / "holdout.csv")
     assert "1 holdout" in run("evaluate", "--model", tmp_path / "gold", *pair, "--limit", 1,
                               "--out", tmp_path / "three")  # fmt: skip

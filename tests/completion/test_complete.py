@@ -212,7 +212,7 @@ def test_a_folder_is_read_again_as_it_was_with_origins_as_doubts(tmp_path: Path)
     assert [again.names[person] for person in (7, 8)] == ["person 7", "Zoë"]
     assert again.names[9].startswith("the person of ")
     assert again.doubts == tuple(
-        f"no person wrote '{field}', which was made by grammar: forget.jsonl:1"
+        f"no person wrote '{field}' of 1 row, which was made by grammar: forget.jsonl:1"
         for field in ("paraphrased_question", "paraphrased_answer", "perturbed_answers")
     )
     line = json.loads((tmp_path / "new" / "forget.jsonl").read_text().splitlines()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import new_class
 from typing import Any
 
@@ -16,6 +17,7 @@ from clearbench.catalogue import catalogue
 from clearbench.errors import RecipeError
 from clearbench.evaluation.groups import RecordGroup
 from clearbench.evaluation.metric import Collections
+from clearbench.evaluation.records import Records
 from clearbench.testing import check_attack
 from clearbench.testing.collections import typical_dataset
 from clearbench.testing.world import base, taught
@@ -96,6 +98,17 @@ def test_an_attack_in_python() -> None:
     score = found.scores["forget.text.mia_gradient_norm_auc"]
     assert score.value == pytest.approx(sum(pairs) / len(pairs))
     assert score.gold is not None and "forget.text.mia_gradient_norm_privleak" in found.scores
+
+
+def test_an_attack_says_before_any_work_what_it_lacks() -> None:
+    """The world has holdout people: it lacks no rows, but the models that these attacks compare."""
+    lacking = {"u_lira": "needs 3 shadow models .* give shadows=", "mia_reference": "=GOLD",
+               "patching": "the model before unlearning, .* give original="}  # fmt: skip
+    for name, message in lacking.items():
+        with pytest.raises(RecipeError, match=re.compile(message, re.DOTALL)):
+            attack(taught("language"), typical_dataset(), name)
+    with pytest.raises(RecipeError, match="original="):
+        attack(taught("language"), typical_dataset(), "patching", original=Records({}))
 
 
 def test_an_attack_with_parameters_and_records_of_gold() -> None:

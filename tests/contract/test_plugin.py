@@ -51,8 +51,10 @@ def test_it_is_listed(clearbench_process: Callable[..., Any], plugin: Path) -> N
     rows = json.loads(clearbench_process("list", "methods", "--json", "--plugin", plugin).stdout)
     (row,) = [each for each in rows if each["name"] == "gentle_ascent"]
     assert row["paper"]["title"] == "none yet" and row["hyperparameters"] == {"strength": 0.5}
+    assert row["does"] == "Climb a little on forget and hold the rest."
     assert set(row) == {
-        "name", "paper", "kinds", "modalities", "needs", "artefact", "status", "hyperparameters",
+        "name", "does", "paper", "kinds", "modalities", "needs", "artefact", "status",
+        "hyperparameters",
     }  # fmt: skip
 
 

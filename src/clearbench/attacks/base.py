@@ -69,6 +69,8 @@ class Attack(Measure, ABC):
         reads: Inputs that it is computed from, in words.
         tries: What it tries, in the words of `evaluation.verdict.rests_on.NOT_RUN`; empty for
             attacks that are not among them.
+        least_shadows: Number of shadow models that each person needs on each side, of those taught
+            the person and of those never taught; of attacks that need shadow models.
         written: Table that it writes.
     """
 
@@ -76,6 +78,7 @@ class Attack(Measure, ABC):
     needs: ClassVar[tuple[str, ...]] = ("records",)
     reads: ClassVar[tuple[str, ...]] = ()
     tries: ClassVar[str] = ""
+    least_shadows: ClassVar[int] = 3
     written: ClassVar[Table] = ATTACKED
 
     @classmethod

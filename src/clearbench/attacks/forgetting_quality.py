@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -71,6 +71,8 @@ class ForgettingQuality(
     log FNR and log(1 - delta - FNR) - log FPR. The contest multiplies this number by the ratios of
     retain and test accuracy to gold's, which stand among the other scores here.
     """
+
+    least_shadows: ClassVar[int] = 2 * FEWEST
 
     def table(self, target: Target) -> pd.DataFrame:
         """Computes one line per row: -1 x its epsilon between all models of both sides."""

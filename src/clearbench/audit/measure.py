@@ -188,11 +188,16 @@ def attacked(
     rows = sample(dataset, limit)
     unit: Unit = "people" if len(rows.people("forget")) >= people else "questions"
     made = []
-    for chosen in chosen_attacks(which):
-        reason = _unfit(chosen, subjects, which)
-        if not reason:
+    reasons = {chosen: _unfit(chosen, subjects, which) for chosen in chosen_attacks(which)}
+    fitting = [chosen for chosen, reason in reasons.items() if not reason]
+    for chosen, unfit in reasons.items():
+        reason = unfit
+        if not unfit:
+            number = fitting.index(chosen) + 1
+            doing = f"attack {number} of {len(fitting)}, {chosen.description.title}"
             try:
-                subjects = subjects.with_table(chosen, _tables(chosen, subjects, rows, on_progress))
+                tables = _tables(chosen, subjects, rows, on_progress, doing)
+                subjects = subjects.with_table(chosen, tables)
                 made.append(_scored(chosen, subjects.collections, unit))
                 continue
             except ClearbenchError as error:
@@ -224,13 +229,12 @@ def _unfit(chosen: Attack, subjects: Subjects, which: str | Sequence[str]) -> st
 
 
 def _tables(
-    chosen: Attack, subjects: Subjects, rows: Dataset, on_progress: OnProgress
+    chosen: Attack, subjects: Subjects, rows: Dataset, on_progress: OnProgress, doing: str
 ) -> dict[str, pd.DataFrame]:
     models = {name: subject.model for name, subject in subjects.every()}
     tables = {}
     for name, subject in subjects.every():
-        doing = f"{chosen.description.title}: {name}"
-        on_progress(doing, 0, 1)
+        on_progress(f"{doing}: {name}", 0, 1)
         tables[name] = chosen.table(
             Target(
                 subjects.collections.of(subject.records),

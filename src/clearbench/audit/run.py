@@ -102,11 +102,11 @@ def audit(
         name: given if given is None or isinstance(given, Model | Records) else load_model(given)
         for name, given in (("model", model), ("gold", reference), ("original", original))
     }
-    kind = _kind(models)
+    kind = kind_of(models)
     if not dataset.evaluation.get("forget"):
         raise RecipeError("nobody is to be forgotten", "audit", "give --forget FILE")
     rows = dataset.for_kind(kind)
-    _check_different(models)
+    check_different(models)
     _check(models, rows)
     subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
     chosen = settings or AuditSettings()
@@ -129,7 +129,8 @@ def _places(**given: Any) -> dict[str, str]:
     return {role: str(place) for role, place in given.items() if isinstance(place, str | Path)}
 
 
-def _kind(models: dict[str, Model | Records | None]) -> str:
+def kind_of(models: Mapping[str, Model | Records | None]) -> str:
+    """Returns the kind of models; refuses models of different kinds."""
     kinds = {name: each.kind for name, each in models.items() if isinstance(each, Model)}
     if len(set(kinds.values())) > 1:
         listed = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
@@ -144,7 +145,7 @@ def _kind(models: dict[str, Model | Records | None]) -> str:
     return next(iter(kinds.values()))
 
 
-def _check_different(models: dict[str, Model | Records | None]) -> None:
+def check_different(models: Mapping[str, Model | Records | None]) -> None:
     """Refuses a gold that is the audited model itself, or the original."""
     gold = models["gold"]
     for name, whom in (("model", "the audited model"), ("original", "the model before unlearning")):

@@ -10,6 +10,7 @@ from contextlib import suppress
 import typer
 
 from clearbench.cli.about import list_
+from clearbench.cli.attacking import attack
 from clearbench.cli.audits import audit
 from clearbench.cli.checks import doctor, validate
 from clearbench.cli.command import OnceCommand, in_words, worded
@@ -42,6 +43,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "unlearn": unlearn,
     "evaluate": evaluate,
     "score": score,
+    "attack": attack,
     "audit": audit,
     "trust": trust,
     "report": report,

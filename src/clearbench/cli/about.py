@@ -45,6 +45,7 @@ def list_(
                 for row in rows
             ],
             dropped_first=_DROPPED_FIRST,
+            wrapped="does" if "does" in rows[0] else "what",
             all_of_it="--json, or pipe it through `cat`",
         )
 

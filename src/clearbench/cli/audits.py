@@ -70,11 +70,11 @@ def audit(
         raise RecipeError("nobody is to be forgotten", str(data or retain or holdout), fix)
     given = (("model", model), ("gold", reference), ("original", original))
     places = {role: source for role, source in given if source is not None}
-    loaded = {
-        role: load_model(source, dtype=dtype, base=base, device=device)
-        for role, source in places.items()
-    }
     with stepwise() as on_progress:
+        loaded = {}
+        for number, (role, source) in enumerate(places.items()):
+            on_progress(f"loading the {role}", number, len(places))
+            loaded[role] = load_model(source, dtype=dtype, base=base, device=device)
         found = audited(
             loaded["model"],
             dataset,

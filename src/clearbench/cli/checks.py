@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearbench.cli.data import Forget, Holdout, Images, Retain, chosen_dataset
+from clearbench.cli.data import Forget, Holdout, Images, Retain, read_dataset
 from clearbench.cli.options import Base, Dtype, Json, Plugins, load_plugins
 from clearbench.cli.output import say, show_table
 from clearbench.errors import DataError, ModelError
@@ -60,15 +61,36 @@ def _checkup(
     images: Path | None,
     holdout: Path | None = None,
 ) -> Checkup:
-    """Checks a dataset, or own rows in one or two files."""
+    """Checks a dataset, or own rows in files of their own for each split."""
     from clearbench.data.checks import Checkup, check
 
     if source is not None and forget is None and retain is None and holdout is None:
-        return check(source, images)
-    dataset = chosen_dataset(command, source, forget, retain, images, holdout)
+        return _as_called(source, check(source, images), images)
     given = (source, forget, retain, holdout)
     named = ", ".join(str(part) for part in given if part is not None)
+    try:
+        dataset = read_dataset(command, source, forget, retain, images, holdout)
+    except DataError as error:
+        return Checkup(named, "own rows", (), error.problems, None)
     return Checkup(named, "own rows", (), (), dataset)
+
+
+def _as_called(source: str, found: Checkup, images: Path | None) -> Checkup:
+    """Takes the rows of a file that name no split for those of the split that it is called as."""
+    from clearbench.data.checks import Checkup
+    from clearbench.data.jsonl import read_pairs
+
+    path, dataset = Path(source), found.dataset
+    if dataset is None or not path.is_file() or set(dataset.evaluation) != {"retain"}:
+        return found
+    split = path.name.partition(".")[0].casefold()
+    options = {"forget": (path, None, images, None), "holdout": (None, None, images, path)}
+    if split not in options:
+        note = "no row names a split, so that all are rows to keep; --forget FILE names others"
+        return replace(found, notes=() if split == "retain" else (note,))
+    note = f"no row names a split; the file is called as one, and is read as --{split} {source}"
+    whole = read_pairs(*options[split])
+    return Checkup(source, found.layout, (), (), whole, (note,))
 
 
 def _validate_recipe(source: str, as_json: bool) -> None:
@@ -94,6 +116,8 @@ def _as_json(checkup: Checkup) -> dict[str, Any]:
         ],
         "splits": _splits(checkup.dataset) if checkup.dataset else [],
         "problems": list(checkup.problems),
+        "doubts": list(checkup.dataset.doubts) if checkup.dataset else [],
+        "notes": list(checkup.notes),
     }
 
 
@@ -191,6 +215,8 @@ def _show_counts(checkup: Checkup) -> None:
         show_table(("configuration", "expected", "found", ""), rows)
     _show_splits(checkup)
     _show_some("problem", checkup.problems)
+    if checkup.dataset is not None and checkup.dataset.doubts:
+        _show_some("doubt", checkup.dataset.doubts)
     wrong = sum(not entry.ok for entry in checkup.configurations)
     if wrong:
         say(f"{wrong} of {len(checkup.configurations)} counts are not the published ones")
@@ -219,10 +245,13 @@ def _show_splits(checkup: Checkup) -> None:
     if checkup.dataset is not None:
         rows = [tuple(map(str, split.values())) for split in _splits(checkup.dataset)]
         show_table(("split", "people", "training rows", "measured rows"), rows)
+    say(*(f"note: {note}" for note in checkup.notes))
 
 
 def _show_some(what: str, lines: Sequence[str]) -> None:
+    from clearbench.data.examine import some_of_each
+
     say(f"{what}s: {len(lines)}" if lines else f"no {what}s")
-    say(*(f"  {line}" for line in lines[:SHOWN]))
+    say(*(f"  {line}" for line in some_of_each(lines, SHOWN)))
     if len(lines) > SHOWN:
         say(f"  and {len(lines) - SHOWN} more")

@@ -48,7 +48,28 @@ def chosen_dataset(
     images: Path | None = None,
     holdout: Path | None = None,
 ) -> Dataset:
-    """Loads the data of a command: a dataset, or two files of own rows.
+    """Loads the data of a command, as `read_dataset`, and prints what is doubtful in them.
+
+    What is doubtful is printed apart from the output.
+    """
+    dataset = read_dataset(command, data, forget, retain, images, holdout)
+    for doubt in dataset.doubts[:_SHOWN]:
+        typer.echo(f"note: {doubt}", err=True)
+    if len(dataset.doubts) > _SHOWN:
+        fix = "`clearbench doctor` shows all of them"
+        typer.echo(f"note: and {len(dataset.doubts) - _SHOWN} more; {fix}", err=True)
+    return dataset
+
+
+def read_dataset(
+    command: str,
+    data: str | None,
+    forget: str | None,
+    retain: Path | None = None,
+    images: Path | None = None,
+    holdout: Path | None = None,
+) -> Dataset:
+    """Loads a dataset, or own rows in files of their own for each split.
 
     Args:
         command: Name of the command, for messages.
@@ -73,24 +94,14 @@ def chosen_dataset(
             what = f"{forget} is a number of people, and there is no dataset to choose them from"
             raise RecipeError(what, "--forget", "add --data DATASET, or give a file of rows")
         chosen = None if forget is None else Path(forget)
-        return _told(read_pairs(chosen, retain, images, holdout))
+        return read_pairs(chosen, retain, images, holdout)
     for option, given in (("--retain", retain), ("--holdout", holdout)):
         if given is not None:
             raise RecipeError(f"--data and {option} are two ways to name rows", command, _FIX)
     if forget is not None and not forget.isdecimal() and Path(forget).is_file():
         what = f"{forget} is a file of rows, and --data names others"
         raise RecipeError(what, command, f"give --forget {forget} --retain FILE, without --data")
-    return _told(load_dataset(data, whom(forget), images=images))
-
-
-def _told(dataset: Dataset) -> Dataset:
-    """Returns the dataset after what is doubtful in it was printed, apart from the output."""
-    for doubt in dataset.doubts[:_SHOWN]:
-        typer.echo(f"note: {doubt}", err=True)
-    if len(dataset.doubts) > _SHOWN:
-        fix = "`clearbench doctor` shows all of them"
-        typer.echo(f"note: and {len(dataset.doubts) - _SHOWN} more; {fix}", err=True)
-    return dataset
+    return load_dataset(data, whom(forget), images=images)
 
 
 def whom(forget: str | None) -> int | str | None:

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import typer
@@ -15,6 +16,8 @@ from rich.cells import cell_len
 from clearbench.errors import StorageError
 
 _GAP = "  "
+#: Columns of a terminal that cells on several lines have at least.
+LEAST = 40
 
 
 def say(*lines: str, err: bool = False) -> None:
@@ -33,16 +36,19 @@ def show_table(
     rows: Sequence[Sequence[str]],
     *,
     dropped_first: Sequence[str] = (),
+    wrapped: str = "",
     all_of_it: str = "pipe it through `cat`",
 ) -> None:
     """Prints a table, a line a row, in aligned columns; no cell is ever cut.
 
-    On a terminal that is too narrow, columns are left out, and named below the table.
+    On a terminal that is too narrow, columns are left out, and named below the table, and the cells
+    of one column may go over several lines.
 
     Args:
         columns: Headings.
         rows: Cells as text; line breaks become spaces.
         dropped_first: Columns that may be left out, the least important first.
+        wrapped: Column whose cells may go over several lines, of which it keeps `LEAST` columns.
         all_of_it: Words for how to see what was left out.
     """
     flat = [[" ".join(cell.split()) for cell in row] for row in rows]
@@ -51,19 +57,35 @@ def show_table(
         for heading, *cells in zip(columns, *flat, strict=True)
     ]
     shown, width = list(range(len(columns))), terminal_width()
+    broken = columns.index(wrapped) if wrapped in columns else None
+    least = [min(w, LEAST) if k == broken else w for k, w in enumerate(widths)]
     left_out: list[str] = []
     for name in dropped_first:
-        if width is None or sum(widths[k] + len(_GAP) for k in shown) - len(_GAP) <= width:
+        if width is None or _wide(least[k] for k in shown) <= width:
             break
         if name in columns:
             shown.remove(columns.index(name))
             left_out.append(name)
+    if broken is not None and width is not None:
+        others = _wide(widths[k] if k != broken else 0 for k in shown)
+        widths[broken] = min(widths[broken], max(least[broken], width - others))
     for cells in (list(columns), *flat):
-        padded = (cells[k] + " " * (widths[k] - cell_len(cells[k])) for k in shown)
-        typer.echo(_GAP.join(padded).rstrip())
+        parts = [[cell] for cell in cells]
+        if broken is not None and width is not None:
+            parts[broken] = textwrap.wrap(cells[broken], widths[broken], break_long_words=False)
+        for line in zip_longest(*(parts[k] for k in shown), fillvalue=""):
+            places = zip(shown, line, strict=True)
+            padded = (cell + " " * (widths[k] - cell_len(cell)) for k, cell in places)
+            typer.echo(_GAP.join(padded).rstrip())
     if left_out:
         listed = ", ".join(sorted(left_out, key=list(columns).index))
-        say(f"(no room for: {listed}; to see them: {all_of_it})")
+        note = f"(no room for: {listed}; to see them: {all_of_it})"
+        say(*textwrap.wrap(note, width or len(note)))
+
+
+def _wide(widths: Iterable[int]) -> int:
+    """Computes the columns that cells and the gaps between them take."""
+    return sum(width + len(_GAP) for width in widths) - len(_GAP)
 
 
 def show_paragraphs(paragraphs: Sequence[tuple[str, Sequence[str]]]) -> None:

@@ -19,16 +19,33 @@ def runs_list(
     folder: Annotated[Path, typer.Argument(help="Folder to search.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Lists the runs below a folder; a damaged one is named, and the exit status is 2."""
+    """Lists runs below a folder, and what finetune, unlearn, evaluate, attack and audit left.
+
+    A damaged one is named, and the exit status is 2.
+    """
+    from clearbench.cli.found import list_folders
     from clearbench.runs.folders import list_runs
 
     runs, damaged = list_runs(folder)
+    folders, damaged_too = list_folders(folder)
+    damaged += damaged_too
     if as_json:
-        found = [run._asdict() for run in runs]
-        typer.echo(json.dumps({"runs": found, "damaged": damaged}, indent=1))
-    elif runs:
-        columns = ("folder", "recipe", "rows", "not ok")
-        show_table(columns, [tuple(map(str, run)) for run in runs], dropped_first=("recipe",))
+        found = {
+            "runs": [run._asdict() for run in runs],
+            "folders": [each._asdict() for each in folders],
+            "damaged": damaged,
+        }
+        typer.echo(json.dumps(found, indent=1))
+    elif runs or folders:
+        if runs:
+            columns = ("folder", "recipe", "rows", "not ok")
+            show_table(columns, [tuple(map(str, run)) for run in runs], dropped_first=("recipe",))
+        if runs and folders:
+            say("")
+        if folders:
+            show_table(
+                ("folder", "made by", "what", "found"), folders, dropped_first=("found", "what")
+            )
     elif not damaged:
         say(f"no runs below {folder}")
     if damaged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from clearbench.cli.data import Data, Forget, Holdout, Images, Retain, chosen_dataset
 from clearbench.cli.options import Base, Device, Dtype, Plugins, load_plugins
 from clearbench.cli.output import check_writable, say, show_table
-from clearbench.cli.progress import progress
+from clearbench.cli.progress import progress, training
 from clearbench.cli.settings import training_settings
 from clearbench.errors import RecipeError
 from clearbench.storage import check_free, is_finished, new_folder
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from clearbench.models.base import Model
 
 _CONTROLS = ("blank", "shuffled")
+#: Rows per split and task that a model is asked after it was taught.
+ASKED = 200
 
 
 def build(
@@ -46,6 +49,10 @@ def finetune(
     data: Data = None,
     forget: Forget = None,
     retain: Retain = None,
+    holdout: Annotated[
+        Path | None,
+        typer.Option(help="A file of own rows to keep apart: not taught, and asked at the end."),
+    ] = None,
     images: Images = None,
     without_forget: Annotated[bool, typer.Option(help="Make a gold model.")] = False,
     kind: Annotated[str, typer.Option(help="Kind of a built-in model.")] = "vision-language",
@@ -58,28 +65,56 @@ def finetune(
     device: Device = "auto",
     base: Base = None,
 ) -> None:
-    """Teaches a model the people of a dataset."""
+    """Teaches a model the people of a dataset.
+
+    The loss is shown while it learns. With --holdout it is asked at the end what it knows of the
+    rows that it was taught, and of those that were kept apart.
+    """
     from clearbench import api
 
     load_plugins(plugin)
     settings = training_settings(set, steps=100)
     check_writable(out)
-    dataset = chosen_dataset("finetune", data, forget, retain, images)
+    dataset = chosen_dataset("finetune", data, forget, retain, images, holdout)
+    if not any(dataset.training.get(split) for split in ("forget", "retain")):
+        fix = "give --forget FILE or --retain FILE"
+        raise RecipeError("there are no rows to teach", str(holdout or data), fix)
     if without_forget and not dataset.training.get("forget"):
         raise RecipeError(
             "there are no rows to leave out", "--without-forget", "give rows to forget, too"
         )
-    with progress("teaching") as on_step:
-        api.finetune(
+    with training("teaching") as losses:
+        taught = api.finetune(
             _model(model, kind, dataset, dtype, base, device),
             dataset,
             out=out,
             seed=seed,
             without=("forget",) if without_forget else (),
-            on_step=on_step,
+            on_step=losses,
             **settings,
         )
+    say(str(losses) if losses.seen else "was there already, nothing was trained")
+    if holdout is not None:
+        _show_known(taught, dataset, ("forget",) if without_forget else ())
     say(f"saved to {out}")
+
+
+def _show_known(model: Model, dataset: Dataset, left_out: Sequence[str]) -> None:
+    """Asks a model for rows that it was taught and for others, and prints what it knows."""
+    from clearbench.attacks.recovery import probabilities
+    from clearbench.batches.items import item
+    from clearbench.evaluation.engine import sample
+
+    rows = sample(dataset.for_kind(model.kind), ASKED).evaluation
+    known = []
+    for split in ("forget", "retain", "holdout"):
+        asked = [item(row) for row in rows.get(split, ())]
+        found = probabilities(model, [each for each in asked if model.accepts(each)])
+        if found:
+            taught = "no" if split in ("holdout", *left_out) else "yes"
+            mean = sum(found.values()) / len(found)
+            known.append((split, taught, str(len(found)), f"{mean:.3f}"))
+    show_table(("rows", "taught", "asked", "probability of the true answer"), known)
 
 
 def _model(

@@ -67,6 +67,7 @@ class Checkup:
         configurations: Its configurations, for published data.
         problems: Reasons why it cannot be loaded, or differs from its published form.
         dataset: The dataset as loaded; None where it cannot be.
+        notes: What a person should know of how its rows were taken.
     """
 
     source: str
@@ -74,6 +75,7 @@ class Checkup:
     configurations: tuple[Configuration, ...]
     problems: tuple[str, ...]
     dataset: Dataset | None
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -114,7 +116,7 @@ def _loaded(
     try:
         return (), load_dataset(source, images=images)
     except DataError as error:
-        return tuple(str(error).splitlines()), None
+        return error.problems, None
 
 
 def _configuration(tables: Tables, layout: Layout, name: str) -> Configuration:

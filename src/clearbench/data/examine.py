@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, zip_longest
 
 from clearbench.data.example import Example
 from clearbench.data.splits import Rows
@@ -32,15 +33,25 @@ def doubts_about(training: Rows, evaluation: Rows, where: str) -> list[str]:
         forget, retain = splits.get("forget", ()), splits.get("retain", ())
         doubts += _of_both(forget, retain, problems)
     if problems:
-        raise DataError(listed(problems), where, "correct or drop these rows")
+        raise all_of(problems, where, "correct or drop these rows")
     return doubts
 
 
-def listed(problems: Iterable[str]) -> str:
-    """Lists problems, a line each; of many the first, and how many there are."""
-    lines = list(dict.fromkeys(problems))
+def all_of(problems: Iterable[str], where: str, fix: str) -> DataError:
+    """Builds one error of problems; of many it lists some of every file, and how many there are."""
+    lines = tuple(dict.fromkeys(problems))
     more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([*lines[:SHOWN], *more])
+    return DataError("\n".join([*some_of_each(lines, SHOWN), *more]), where, fix, lines)
+
+
+def some_of_each(lines: Sequence[str], count: int) -> list[str]:
+    """Chooses some of many lines, as many of each file with whose name and place they begin."""
+    by_file: dict[str, list[str]] = {}
+    for line in lines:
+        by_file.setdefault(line.partition(":")[0], []).append(line)
+    turns = chain.from_iterable(zip_longest(*by_file.values()))
+    chosen = set(islice((line for line in turns if line is not None), count))
+    return [line for line in lines if line in chosen]
 
 
 def several(rows: Iterable[str]) -> str:

@@ -111,9 +111,14 @@ def _of_files(files: Files, images: Path | None) -> Dataset:
     problems: list[str] = []
     for path, split in files:
         label = path.name if names.count(path.name) == 1 else str(path)
-        before = len(rows)
-        for place, fields in lines_of(path):
-            rows.append(OwnRow(label, place, fields, images or path.parent, split))
-        if len(rows) == before:
+        before = len(rows), len(problems)
+        try:
+            for place, fields in lines_of(path):
+                rows.append(OwnRow(label, place, fields, images or path.parent, split))
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            problems.append(f"{label}: {error.what}; {error.fix}")
+        if (len(rows), len(problems)) == before:
             problems.append(f"{label}: holds no rows")
     return Dataset(**read_rows(rows, problems)._asdict())

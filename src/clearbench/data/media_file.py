@@ -75,4 +75,4 @@ def _content(name: str, folder: Path) -> bytes:
         return real.read_bytes()
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"cannot be read in {folder}: {reason}") from error
+        raise ValueError(f"cannot be read ({path}): {reason}") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from clearbench.data.examine import several
 
 #: Fields that may be made for a row, in the order in which they are.
 FIELDS = ("paraphrased_question", "paraphrased_answer", "perturbed_answers")
@@ -13,8 +15,8 @@ MADE_BY = "made_by"
 Origins = dict[str, str]
 
 
-def doubts_of(value: Any) -> Iterator[str]:
-    """Yields a sentence for each field that no person wrote.
+def makers_of(value: Any) -> Iterator[tuple[str, str]]:
+    """Yields each field of a row that no person wrote, and what made it.
 
     Raises:
         ValueError: The value names no field, or is no text.
@@ -25,5 +27,10 @@ def doubts_of(value: Any) -> Iterator[str]:
         if field not in FIELDS or not (isinstance(maker, str) and maker.strip()):
             fields = ", ".join(FIELDS)
             raise ValueError(f"{MADE_BY}.{field} = {maker!r:.60}: name what made {fields}")
-        by = maker.partition(":")[0]
-        yield f"no person wrote '{field}', which was made by {by}"
+        yield field, maker.partition(":")[0]
+
+
+def counted(field: str, by: str, rows: Sequence[str]) -> str:
+    """Says of how many rows a field was made by whom."""
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return f"no person wrote '{field}' of {count}, which was made by {by}: {several(rows)}"

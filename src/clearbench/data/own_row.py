@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from clearbench.data.cells import is_missing, misread, of_python, wrong_answers
-from clearbench.data.examine import listed, one_spelling, several
+from clearbench.data.examine import all_of, one_spelling, several
 from clearbench.data.example import Example, bad_fields
 from clearbench.data.media_file import read_media
 from clearbench.data.modality import modalities
-from clearbench.data.origins import FIELDS, MADE_BY, doubts_of
+from clearbench.data.origins import FIELDS, MADE_BY, counted, makers_of
 from clearbench.data.persons import PERSON_FIELDS, People, alike, person_of
 from clearbench.data.pixels import SUFFIXES
 from clearbench.data.row_form import field_name, form_of
 from clearbench.data.splits import KNOWN_SPLITS, SPLITS, TRAINING_SPLITS, Rows
-from clearbench.errors import DataError, did_you_mean
+from clearbench.errors import did_you_mean
 
 #: Refusals for methods that need some, where the data bring none. Our own words.
 REFUSALS = (
@@ -87,7 +87,7 @@ def read_rows(rows: Sequence[OwnRow], problems: list[str]) -> DividedRows:
     reader = _Reader(problems)
     divided = reader.divided([row for row in map(reader.named, rows) if row is not None])
     if reader.problems:
-        raise DataError(listed(reader.problems), "your rows", "correct these rows")
+        raise all_of(reader.problems, "your rows", "correct these rows")
     return divided
 
 
@@ -97,11 +97,13 @@ class _Reader:
     Attributes:
         problems: A line per bad field.
         doubts: Origins of the rows that a sentence is about.
+        made: Origins of the rows of which a field was made by somebody.
     """
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         self.doubts: dict[str, list[str]] = defaultdict(list)
+        self.made: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._seen: dict[tuple[str, ...], str] = {}
 
     def named(self, row: OwnRow) -> OwnRow | None:
@@ -136,6 +138,7 @@ class _Reader:
         used = {example.person for examples in by_split.values() for example in examples}
         names = {person: name for person, name in people.names.items() if person in used}
         doubts = [f"{sentence}: {several(found)}" for sentence, found in self.doubts.items()]
+        doubts += [counted(field, by, found) for (field, by), found in self.made.items()]
         return DividedRows(
             {split: examples for split, examples in by_split.items() if split in TRAINING_SPLITS},
             {split: examples for split, examples in by_split.items() if split in SPLITS},
@@ -190,7 +193,8 @@ class _Reader:
             found = form.examples(row.fields, doubts)
             self._unread(row, {*form.further, *form.called(row.fields)})
             if row.fields.get(MADE_BY) is not None:
-                doubts += doubts_of(row.fields[MADE_BY])
+                for made in makers_of(row.fields[MADE_BY]):
+                    self.made[made].append(row.where)
             given = {name: row.fields[name] for name in _PLAIN if row.fields.get(name) is not None}
             single = [name for name in FIELDS if name in given]
             if len(found) > 1 and single:
@@ -261,7 +265,8 @@ class _Reader:
                 raise ValueError(f"{name} = {_brief(value)}: call a picture's field 'image'")
             if name in _UNREAD_MEDIA:
                 raise ValueError(f"{name} = {_brief(value)}: no {name} can be read")
-            self.doubts[f"the field '{name}' is not read"].append(row.where)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            self.doubts[f"the field '{name}' is not read{hint}"].append(row.where)
 
 
 def _media(row: OwnRow, fields: dict[str, Any]) -> tuple[str, Any]:

@@ -117,7 +117,7 @@ class Tables:
         if self.problems:
             shown = "\n".join(self.problems[:20])
             what = f"{len(self.problems)} bad rows:\n{shown}"
-            raise DataError(what, self.source, "correct these rows")
+            raise DataError(what, self.source, "correct these rows", self.problems)
 
 
 @cache

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from clearbench.attacks.base import Attack, Target, attack
+from clearbench.attacks.point import Point
 from clearbench.data.modality import modality
 from clearbench.evaluation.metric import Collections, Shadow
 from clearbench.evaluation.records import Records
@@ -141,7 +142,7 @@ class AttackStage(Stage):
                 on_progress=inputs.on_progress,
             )
             table = chosen.table(target)
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / TABLE)
+        write_table(folder, table)
         return write_outcome(folder, "ok", cost=cost)
 
     def _collections(self, inputs: StageInputs) -> Collections:
@@ -235,13 +236,28 @@ class AttackScoreStage(Stage):
 
         scores = with_gold_and_original(collections, scored)
         curves = {
-            key: [point.model_dump(mode="json") for point in points]
+            key: points
             for track in collections.tracks
             for key, points in chosen.curves(collections, track).items()
         }
-        content = {key: score.model_dump(mode="json") for key, score in sorted(scores.items())}
-        write_json(folder / SCORES, {"scores": content, "curves": curves})
+        write_scores(folder, scores, curves)
         return write_outcome(folder, "ok")
+
+
+def write_table(folder: Path, table: pd.DataFrame) -> None:
+    """Writes an attack's table."""
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / TABLE)
+
+
+def write_scores(
+    folder: Path, scores: Mapping[str, Score], curves: Mapping[str, Sequence[Point]]
+) -> None:
+    """Writes an attack's scores and the points of its curves, by key."""
+    content = {key: score.model_dump(mode="json") for key, score in sorted(scores.items())}
+    levels = {
+        key: [point.model_dump(mode="json") for point in points] for key, points in curves.items()
+    }
+    write_json(folder / SCORES, {"scores": content, "curves": levels})
 
 
 def read_attack_scores(folder: Path) -> dict[str, Any]:
