@@ -14,8 +14,8 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "clearbench"
 #: Every room imports only from rooms before it and from itself. CONTRIBUTING.md says what each is.
 ORDER = (
-    "errors", "libraries", "plugins", "writing", "storage", "processes", "devices", "quiet",
-    "people", "data", "batches", "methods", "models", "training", "builtin", "completion",
+    "errors", "libraries", "imports", "plugins", "writing", "storage", "processes", "devices",
+    "quiet", "people", "data", "batches", "methods", "models", "training", "builtin", "completion",
     "evaluation", "attacks", "runs", "report", "audit", "evidence", "api", "benchmark", "testing",
     "catalogue", "doctor", "cli", "__main__",
 )  # fmt: skip

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pkgutil
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+)
 from importlib.metadata import EntryPoint, distributions, entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Generic, TypeVar
 
 from clearbench.errors import ClearbenchError, RecipeError, did_you_mean
+from clearbench.imports import modules_beside
 
 Registered = TypeVar("Registered")
 #: Beginning of the module names of plugin files.
-_PLUGIN = "clearbench_plugin_"
+PLUGIN = "clearbench_plugin_"
 
 
 class Registry(Mapping[str, type[Registered]], Generic[Registered]):
@@ -47,7 +55,7 @@ class Registry(Mapping[str, type[Registered]], Generic[Registered]):
             RecipeError: Another file has a class of this name, or this plugin file has two.
         """
         known, module = self.classes.get(name), sys.modules.get(cls.__module__)
-        again = cls.__module__.startswith(_PLUGIN) and self._modules.get(name) is module
+        again = cls.__module__.startswith(PLUGIN) and self._modules.get(name) is module
         self._modules[name] = module
         if known is not None and (again or _origin(known) != _origin(cls)):
             raise RecipeError(
@@ -130,25 +138,27 @@ def _origin(cls: type) -> tuple[str, str]:
 
 def is_of_plugin(cls: type) -> bool:
     """Whether a class was defined in a plugin file."""
-    return cls.__module__.startswith(_PLUGIN)
+    return cls.__module__.startswith(PLUGIN)
 
 
 def load_plugin(path: Path) -> ModuleType:
     """Runs a Python file that the user named, so that its classes register.
 
     The file may define methods, metrics, attacks, or anything else that registers itself. A class
-    that is there from this very file already is replaced.
+    that is there from this very file already is replaced. It may import modules that stand beside
+    it, as a script may; an installed module of the same name comes first.
 
     Raises:
-        RecipeError: There is no such file, it cannot be run (with the line), or it defines a class
-            without a name.
+        RecipeError: There is no such file, it cannot be run (with the line), it defines a class
+            without a name, or another plugin imports another module of the name of one beside it.
     """
     if not path.is_file():
         what = "a folder, not a file" if path.is_dir() else "no such plugin file"
         raise RecipeError(what, str(path), "give the path of a Python file")
     if path.suffix != ".py":
         raise RecipeError("not a Python file", str(path), "give the path of a .py file")
-    name = f"{_PLUGIN}{path.stem}"
+    name = f"{PLUGIN}{path.stem}"
+    _let_import_beside(path.resolve(), name)
     loader = _SourceLoader(name, str(path))
     module = ModuleType(name)
     module.__spec__ = ModuleSpec(name, loader, origin=str(path))
@@ -165,6 +175,39 @@ def load_plugin(path: Path) -> ModuleType:
         raise RecipeError(_told(error), _line(error, path), "correct the plugin") from error
     _refuse_nameless(module, path)
     return module
+
+
+def _let_import_beside(path: Path, plugin: str) -> None:
+    """Lets a plugin file import what stands beside it, as the files are now."""
+    beside = modules_beside(path)
+    _refuse_twin_modules(beside, plugin)
+    held = {name: sys.modules[name] for name in beside if name in sys.modules}
+    own = [n for n, module in held.items() if getattr(module, "__file__", "") == str(beside[n])]
+    if any(_is_changed(held[name], beside[name]) for name in own):
+        for name in own:  # one that is unchanged may hold what a changed one defined
+            del sys.modules[name]
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    compiled = (ExtensionFileLoader, EXTENSION_SUFFIXES)
+    for place in {str(file.parent) for file in (path, *beside.values())}:
+        sys.path_importer_cache[place] = FileFinder(place, compiled, (_SourceLoader, [".py"]))
+
+
+def _refuse_twin_modules(beside: Mapping[str, Path], plugin: str) -> None:
+    """Refuses modules of a name that a plugin file in another folder imports from there."""
+    for other, module in [*sys.modules.items()]:
+        file = Path(module.__file__ or "") if other.startswith(PLUGIN) else Path()
+        theirs = modules_beside(file.resolve()) if other != plugin and file.is_file() else {}
+        for name in [name for name in theirs if beside.get(name, theirs[name]) != theirs[name]]:
+            what = f"two plugins import modules called {name}, from two folders"
+            raise RecipeError(what, f"{theirs[name]}, {beside[name]}", "rename one")
+
+
+def _is_changed(module: ModuleType, path: Path) -> bool:
+    """Whether a file is no longer what a module was made from, as far as that is known."""
+    loader = module.__spec__.loader if module.__spec__ else None
+    known = loader.digest if isinstance(loader, _SourceLoader) else None
+    return known != hashlib.sha256(path.read_bytes()).digest()
 
 
 def _restore(name: str, before: ModuleType | None) -> None:
@@ -219,8 +262,16 @@ def _refuse_nameless(module: ModuleType, path: Path) -> None:
 
 
 class _SourceLoader(SourceFileLoader):
-    """Compiles a file at every load: stored bytecode is known by its second, not by its text."""
+    """Compiles a file at every load: stored bytecode is known by its second, not by its text.
+
+    Attributes:
+        digest: Sha256 of what was compiled last.
+    """
+
+    digest: bytes | None = None
 
     def get_code(self, fullname: str) -> CodeType | None:
         """Compiles the source as it is."""
-        return self.source_to_code(self.get_data(self.path), self.path)
+        text = self.get_data(self.path)
+        self.digest = hashlib.sha256(text).digest()
+        return self.source_to_code(text, self.path)

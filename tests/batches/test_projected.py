@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,10 +70,10 @@ def test_no_chunk_is_longer_than_what_may_be_held(monkeypatch: pytest.MonkeyPatc
 
 def test_logits_are_computed_when_they_are_asked_for() -> None:
     ours, plain, _, _ = both()
-    assert not vars(ours)["read"].is_read
+    assert not ours.logits_or_states.is_read
     torch.testing.assert_close(ours.logits, plain.logits)
     assert ours.logits is ours.logits, "logits are computed once"
-    changed = replace(ours, logits=plain.logits + 1)
+    changed = ours.with_logits(plain.logits + 1)
     torch.testing.assert_close(changed.logits, plain.logits + 1)
     assert torch.equal(changed.targets, ours.targets)
 
@@ -83,7 +82,7 @@ def test_parts_and_wholes_stay_states_until_logits_are_read() -> None:
     ours, plain, _, _ = both()
     parts = ours.split([1, 2], [2, 5])
     again = Answers.join(parts)
-    assert not any(vars(answers)["read"].is_read for answers in (ours, again, *parts))
+    assert not any(answers.logits_or_states.is_read for answers in (ours, again, *parts))
     torch.testing.assert_close(again.log_probs, plain.log_probs)
     torch.testing.assert_close(parts[1].log_probs, plain.log_probs[2:])
     mixed = Answers.join([parts[0], plain.split([1, 2], [2, 5])[1]])
@@ -120,8 +119,8 @@ def test_a_frozen_reference_has_no_gradient() -> None:
 def test_under_autocast_values_are_those_of_the_plain_path() -> None:
     ours, plain, _, theirs = both()
     with torch.autocast("cpu", torch.bfloat16):
-        weight, bias = vars(ours)["read"].weight, vars(ours)["read"].bias
-        expected = replace(plain, logits=functional.linear(theirs, weight, bias).float()).log_probs
+        weight, bias = ours.logits_or_states.weight, ours.logits_or_states.bias
+        expected = plain.with_logits(functional.linear(theirs, weight, bias).float()).log_probs
         found = ours.log_probs
     torch.testing.assert_close(found, expected)
     assert found.dtype == torch.float32

@@ -36,7 +36,7 @@ def batches(model: Any) -> Any:
 
 
 def is_unread(answers: Any) -> bool:
-    return isinstance(vars(answers)["read"], Projected) and not vars(answers)["read"].is_read
+    return isinstance(answers.logits_or_states, Projected) and not answers.logits_or_states.is_read
 
 
 def test_only_many_logits_are_left_unread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from clearbench.imports import imported_names
 from clearbench.methods.base import method
 from clearbench.runs import code
 from clearbench.runs import stage as stages
@@ -174,8 +175,7 @@ def test_nothing_is_missed_that_the_whole_text_of_a_file_imports() -> None:
     for path in root.rglob("*.py"):
         module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
         text = path.read_text(encoding="utf-8")
-        tree = ast.parse(text)
-        whole = {name for node in code._statements(tree) for name in code._names(node, module)}
+        whole = imported_names(ast.parse(text), module)
         assert whole <= imported(text, module), module
 
 

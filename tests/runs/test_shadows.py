@@ -21,6 +21,7 @@ from clearbench.runs.stages.shadow_heads import TeachHeadsStage, UnlearnHeadsSta
 
 TRAIN = {"steps": 3, "batch_size": 4, "learning_rate": 1.0e-2, "parts": ["projector"]}
 FORGET = {"modality": "image", "model": "classifier", "train": TRAIN}
+HALF = {"people": 12, "strangers": 0, "forget": 2, "half": "first"}
 #: Keys of U-LIRA over heads.
 AUC = "forget.image.u_lira_method_auc"
 
@@ -28,7 +29,7 @@ AUC = "forget.image.u_lira_method_auc"
 def heads(**changes: Any) -> dict[str, Any]:
     return {
         "name": "heads",
-        "data": {"people": 12, "strangers": 0, "forget": 2, "half": "first"},
+        "data": HALF,
         "models": {"classifier": {"head": "projected_margin", "teach": TRAIN}},
         "shadows": {"classifier": {"models": 6, "heads": True}},
         "attacks": [{"attack": "u_lira"}, {"attack": "u_lira_clear_code"}],
@@ -165,8 +166,14 @@ def test_whole_models_are_shadows_of_a_half(
             "set data.half",
         ),
         ({"runs": [{"method": "unsir", **FORGET}]}, "changes pictures"),
+        ({"data": HALF | {"requests": [1, 1]}}, "forget all people at once"),
+        ({"data": HALF | {"fold": "validation"}}, "this fold forgets others"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         parse_recipe(heads(**changes), "test")
+
+
+def test_one_request_of_all_people_is_what_shadow_models_forget() -> None:
+    assert parse_recipe(heads(data=HALF | {"requests": [2]}), "test").data.requests == (2,)

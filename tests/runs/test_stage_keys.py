@@ -23,6 +23,10 @@ PLUGIN = '''
 """A method with a factor."""
 from clearbench.methods.base import Method, Step
 from clearbench.methods.losses import Term, cross_entropy
+try:
+    from beside_mine import nothing
+except ImportError:
+    pass
 
 FACTOR = -1.0
 
@@ -101,6 +105,7 @@ def answers(
     shutil.copytree(source, ours)
     model, people = shutil.copytree(tiny_folder, root / "model"), root / "people"
     (root / "mine.py").write_text(PLUGIN)
+    (root / "beside_mine.py").write_text("nothing = None\n")
     environment = os.environ | {"PYTHONPATH": str(root / "src"), "HF_HUB_OFFLINE": "1"}
     counts = ("--people", 4, "--forget", 2, "--strangers", 1)
     clearbench("build", *counts, "--out", people)
@@ -115,6 +120,7 @@ def answers(
     (root / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     edits = {
         "the plugin": root / "mine.py",
+        "a module beside the plugin": root / "beside_mine.py",
         "a method": ours / "methods" / "npo.py",
         "a metric": ours / "evaluation" / "metrics" / "rouge.py",
         "the loop": ours / "training" / "loop.py",
@@ -159,6 +165,10 @@ UNLEARNED = {"unlearn-language-mine", "unlearn-language-npo"}
         ("a docstring of the command line", set()),
         ("an error", set()),
         ("the plugin", {f"{word}-language-mine" for word in ("unlearn", "measure", "score")}),
+        (
+            "a module beside the plugin",
+            {f"{word}-language-mine" for word in ("unlearn", "measure", "score")},
+        ),
         ("a method", {f"{word}-language-npo" for word in ("unlearn", "measure", "score")}),
         ("a metric", SCORES),
         ("the loop", TAUGHT | UNLEARNED | RECORDS | SCORES),
@@ -176,6 +186,7 @@ def test_an_edit_recomputes_the_stages_below_it(
 def test_the_reason_is_named(answers: dict[str, dict[str, str]]) -> None:
     assert "clearbench.methods.npo" in answers["a method"]["unlearn-language-npo"]
     assert "clearbench_plugin_mine" in answers["the plugin"]["unlearn-language-mine"]
+    assert "beside_mine" in answers["a module beside the plugin"]["unlearn-language-mine"]
     assert "base model" in answers["the model folder"]["teach-language-gold-seed0"]
     below = answers["a method"]["score-language-npo"]
     assert "made anew" in below and "measure language-npo" in below

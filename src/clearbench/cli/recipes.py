@@ -12,7 +12,6 @@ from rich.console import Console
 from clearbench.cli.options import Device, Out, Plugins, Store, Workers, load_plugins
 from clearbench.cli.output import check_writable, say
 from clearbench.errors import RecipeError, StorageError
-from clearbench.storage import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,18 +128,17 @@ def report(
 ) -> None:
     """Writes the page of a run again from its results, with the words that the run kept."""
     from clearbench.report.html import write_page
+    from clearbench.runs.made_of import file_digests
     from clearbench.runs.schema import read_results
 
     files = load_plugins(plugin)
     results = read_results(folder)
     say(str(write_page(folder)))
     recorded = {entry.name: entry.sha256 for entry in results.plugins}
-    for path in map(Path, files):
-        if recorded.get(path.name) != sha256_file(path):
-            how = "has changed since the run" if path.name in recorded else "was not part of it"
-            say(
-                f"{path.name} {how}: `clearbench run` again, with --plugin, scores with it as it is"
-            )
+    for name, digest in file_digests(files).items():
+        if recorded.get(name) != digest:
+            how = "has changed since the run" if name in recorded else "was not part of it"
+            say(f"{name} {how}: `clearbench run` again, with --plugin, scores with it as it is")
 
 
 def view(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import Field
 
 from clearbench.methods.base import Step
@@ -43,6 +41,6 @@ class DELETE(
         masked = original.logits.scatter(-1, original.targets[:, None], _REMOVED)
         forget, *retain = step.answers(step.forget, *self.retained(step))
         return {
-            "forget": kl_divergence(replace(original, logits=masked), forget),
+            "forget": kl_divergence(original.with_logits(masked), forget),
             **self.retain_term(step, retain),
         }

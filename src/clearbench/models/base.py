@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -324,32 +323,3 @@ class Model(Weights, ABC):
         twin.train_only(())
         twin.train(False)
         return twin
-
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Keeps the module in evaluation mode while entered."""
-        was_training = self.module.training
-        self.train(False)
-        try:
-            yield
-        finally:
-            self.train(was_training)
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Keeps the module in evaluation mode with no trainable weights while entered."""
-        learning = list(self.trainable().values())
-        with self.measured():
-            self.train_only(())
-            try:
-                yield
-            finally:
-                for parameter in learning:
-                    parameter.requires_grad_(True)
-
-    def train(self, mode: bool = True) -> None:
-        """Sets training mode with frozen batch statistics, which would follow the forget set."""
-        self.module.train(mode)
-        for layer in self.module.modules():
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                layer.eval()

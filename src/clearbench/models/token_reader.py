@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -175,7 +175,7 @@ class TokenReader(Model):
         parts = []
         for batch in batches:
             read = self._answer_reading(batch)
-            parts.append(Answers(cast(Tensor, read), batch.targets, batch.owners, batch.items))
+            parts.append(Answers(read, batch.targets, batch.owners, batch.items))
         return Answers.join(parts)
 
     def _answer_reading(self, batch: Batch) -> Tensor | Projected:

@@ -124,6 +124,14 @@ class Weights:
         """Returns the trainable parameters by name."""
         return {n: p for n, p in self.module.named_parameters() if p.requires_grad}
 
+    def weights_may_have_changed(self) -> None:
+        """Makes what is remembered of the weights, such as features of a tower, be checked anew.
+
+        Called where code of a method or of a user may have written weights: a write through
+        `weight.data` leaves no trace that could be seen without reading all of them.
+        """
+        self.family.weights_may_have_changed()
+
     @torch.no_grad()
     def rescale_change(self, start: Mapping[str, Tensor], factor: float) -> None:
         """Sets trainable weights to start + factor (now - start); scales an adapter's product."""
@@ -161,3 +169,33 @@ class Weights:
         finally:
             for layer, name, weight in places:
                 layer._parameters[name] = weight
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Keeps the module in evaluation mode while entered."""
+        was_training = self.module.training
+        self.train(False)
+        try:
+            yield
+        finally:
+            self.train(was_training)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keeps the module in evaluation mode with no trainable weights while entered."""
+        self.weights_may_have_changed()
+        learning = list(self.trainable().values())
+        with self.measured():
+            self.train_only(())
+            try:
+                yield
+            finally:
+                for parameter in learning:
+                    parameter.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> None:
+        """Sets training mode with frozen batch statistics, which would follow the forget set."""
+        self.module.train(mode)
+        for layer in self.module.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()

@@ -2,6 +2,8 @@
 
 A class that is found by its name (a method, a metric, an attack) is imported by no module, so a
 stage names the modules of its classes itself. Code that only decides where bytes go is left out.
+A plugin file counts with the modules beside it that it imports; of installed packages that compute
+the versions count, not the sources, but for the package that a plugin is part of.
 """
 
 from __future__ import annotations
@@ -10,16 +12,18 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
+from clearbench.imports import PACKAGE, imported_names, imports_of, modules_beside
+from clearbench.plugins import PLUGIN
 from clearbench.storage import content_hash, sha256_file
 
-PACKAGE = "clearbench"
 #: Rooms that decide where bytes go and how mistakes are worded, never what is computed. Of `runs`
 #: only the stages themselves compute.
-UNCOUNTED = ("errors", "storage", "writing", "quiet", "plugins", "libraries")
+UNCOUNTED = ("errors", "storage", "writing", "quiet", "imports", "plugins", "libraries")
 #: Modules of settings that stages record value by value.
 SETTINGS = ("clearbench.evaluation.settings",)
 #: Packages of further base classes; their versions are recorded instead of their sources.
@@ -32,8 +36,6 @@ _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+[\w.]+[ \t]+import[ \t]+(?:\([^)]*\)|.+)|import[ \t]+.+)$", re.MULTILINE
 )
 _COMMENT = re.compile(r"#.*")
-#: Lists of statements in a statement, or in a part of one.
-_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 def modules_of(*objects: object) -> tuple[str, ...]:
@@ -53,13 +55,37 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
     """
     digests: dict[str, str] = {}
     waiting = [name for name in sorted(modules) if not _is_uncounted(name)]
+    beside = _beside_plugins(waiting)
+    waiting += beside
     while waiting:
         name = waiting.pop()
-        path = None if name in digests else _file(name)
+        path = None if name in digests else beside.get(name) or _file(name)
         if path is not None:
             digests[name], imports = _read(path, _changed(path), name)
             waiting += [other for other in imports if other not in digests]
     return dict(sorted(digests.items()))
+
+
+def libraries_of(modules: Iterable[str]) -> dict[str, str]:
+    """Finds the versions of installed packages that modules outside this package import.
+
+    Args:
+        modules: Names of modules, as `code_digests` names them.
+    """
+    names = [name for name in modules if name.partition(".")[0] != PACKAGE]
+    beside = _beside_plugins(names)
+    files = {name: beside.get(name) or _file(name) for name in names}
+    imported_there = (imports_of(path, name) for name, path in files.items() if path)
+    tops = {name.partition(".")[0] for found in imported_there for name in found}
+    tops -= {PACKAGE, "", *sys.stdlib_module_names, *(name.partition(".")[0] for name in names)}
+    packages = {name.lower() for top in tops for name in _packages_by_module().get(top, ())}
+    return {package: version(package) for package in sorted(packages)}
+
+
+@cache
+def _packages_by_module() -> Mapping[str, list[str]]:
+    """Returns the names of installed packages by the modules that they bring."""
+    return packages_distributions()
 
 
 def package_files() -> list[Path]:
@@ -78,11 +104,19 @@ def package_digest() -> str:
 
 def changed_modules(recorded: dict[str, str]) -> list[str]:
     """Lists recorded modules whose source has changed or is missing."""
+    beside = _beside_plugins(recorded)
     return [
         name
         for name, digest in recorded.items()
-        if (path := _file(name)) is None or _digest(path, _changed(path)) != digest
+        if (path := beside.get(name) or _file(name)) is None
+        or _digest(path, _changed(path)) != digest
     ]
+
+
+def _beside_plugins(names: Iterable[str]) -> dict[str, Path]:
+    """Finds the modules beside plugin files that these import, also where not imported yet."""
+    files = [_file(name) for name in names if name.startswith(PLUGIN)]
+    return {name: at for file in files if file for name, at in modules_beside(file).items()}
 
 
 def _is_uncounted(name: str) -> bool:
@@ -134,7 +168,8 @@ def _digest(path: Path, changed: tuple[int, ...]) -> str:
 def _read(path: Path, changed: tuple[int, ...], module: str) -> tuple[str, tuple[str, ...]]:
     """Computes a file's digest, and the modules that count of those that it imports."""
     own = {PACKAGE, module.partition(".")[0]}
-    names = imported(path.read_text(encoding="utf-8"), module)
+    inside = f"{module}.__init__" if path.name == "__init__.py" else module
+    names = imported(path.read_text(encoding="utf-8"), inside)
     near = (name for name in names if name.partition(".")[0] in own and not _is_uncounted(name))
     return _digest(path, changed), tuple(sorted(name for name in near if _file(name) is not None))
 
@@ -153,24 +188,4 @@ def imported(source: str, module: str) -> set[str]:
         tree = ast.parse(text)
     except SyntaxError:  # a line of a docstring that begins like an import
         tree = ast.parse(source)
-    return {name for node in _statements(tree) for name in _names(node, module)}
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields all statements but those below `if TYPE_CHECKING:`, which are never run."""
-    for block in _BLOCKS:
-        for statement in getattr(node, block, ()):
-            if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
-                continue
-            yield statement
-            yield from _statements(statement)
-
-
-def _names(node: ast.AST, module: str) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        parents = module.split(".")[: -node.level] if node.level else []
-        base = ".".join([*parents, *([node.module] if node.module else [])])
-        yield base
-        yield from (f"{base}.{alias.name}" for alias in node.names)
+    return imported_names(tree, module)

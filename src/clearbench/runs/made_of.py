@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
+from clearbench.imports import modules_beside
 from clearbench.plugins import installed_plugins
 from clearbench.runs.code import package_digest, package_files
 from clearbench.runs.stage import package_versions, with_parents
@@ -21,8 +23,24 @@ if TYPE_CHECKING:
 
 def plugin_digests(runtime: Runtime) -> dict[str, str]:
     """Hashes the files of plugins that were named, then the modules of installed packages."""
-    named = {path.name: path for path in map(Path, runtime.plugins)}
-    return {name: sha256_file(path) for name, path in (named | installed_plugins()).items()}
+    installed = {name: sha256_file(path) for name, path in installed_plugins().items()}
+    return file_digests(runtime.plugins) | installed
+
+
+def file_digests(plugins: Iterable[str]) -> dict[str, str]:
+    """Hashes plugin files, and the modules that each imports from beside it.
+
+    Args:
+        plugins: Paths of plugin files.
+
+    Returns:
+        Sha256 by the place of a file in the folder of the plugin.
+    """
+    return {
+        place.relative_to(path.parent).as_posix(): sha256_file(place)
+        for path in map(Path, plugins)
+        for place in (path, *modules_beside(path).values())
+    }
 
 
 def _sources_changed() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ from clearbench.evaluation.controls import Control
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
 from clearbench.runs.attack_part import AttackPart
+from clearbench.runs.gold import gold_settings
 from clearbench.runs.recipe import GOLD_SEED_STEP, MethodPart, Recipe
 from clearbench.runs.stages.attack import AttackScoreStage, AttackStage
 from clearbench.runs.stages.data import StoredData
@@ -141,9 +143,8 @@ def plan(
             label = f"-request{number + 1}" if len(requests) > 1 else ""
             label += f"-seed{seed}" if seed != first else ""
             share = (len(gone) + len(forget)) / people
-            tracks = dataset.modalities(kind)
             planner = _FamilyPlanner(
-                recipe, kind, data, seed, forget, gone, share, label, tracks, shadows
+                recipe, kind, dataset, data, seed, forget, gone, share, label, shadows
             )
             families.append(planner.plan(last))
     return families
@@ -170,13 +171,13 @@ class _FamilyPlanner:
 
     recipe: Recipe
     kind: Kind
+    dataset: Dataset
     data: StoredData
     seed: int
     forget: tuple[int, ...]
     gone: tuple[int, ...]
     share: float
     label: str
-    tracks: tuple[str, ...]
     shadows: ShadowPeople | None = None
 
     def plan(self, last: dict[tuple[int, str], ModelStage]) -> Family:
@@ -191,10 +192,10 @@ class _FamilyPlanner:
         first = TeachStage(base, self.data, part.teach, self.seed)
         seeds = [self.seed + GOLD_SEED_STEP * number for number in range(part.golds)]
         without = tuple(sorted({*self.forget, *self.gone}))
-        teach = part.gold_teach(1 - self.share)
+        teach = gold_settings(part.teach, part.gold_schedule, self.dataset, self.kind, without)
         taught = [TeachStage(base, self.data, teach, seed, without) for seed in seeds]
         measured = self._measured(first), self._measured(taught[0])
-        whole = spell_modalities(self.tracks)
+        whole = spell_modalities(self.dataset.modalities(self.kind))
         original = self._row(
             f"{self.kind}-original", "original", "original", whole, first, measured
         )
@@ -257,7 +258,7 @@ class _FamilyPlanner:
         original, gold = compared
         measured = original if role == "original" else self._measured(model)
         score = ScoreStage(original, self.recipe.evaluation, measured, gold)
-        attacker = _AttackPlanner(self._shadow_planner(), compared, role, entry, modality)
+        attacker = _AttackPlanner(self._shadow_planner, compared, role, entry, modality)
         attacks = {
             part.configured.score_key: scored
             for part in self.recipe.attacks
@@ -269,6 +270,7 @@ class _FamilyPlanner:
             self.forget, self.gone, self.share, attacks=attacks,
         )  # fmt: skip
 
+    @cached_property
     def _shadow_planner(self) -> ShadowPlanner | None:
         part, model = self.recipe.shadows.get(self.kind), self.recipe.models[self.kind]
         if part is None or self.shadows is None:
@@ -276,13 +278,13 @@ class _FamilyPlanner:
         from clearbench.runs.plan_shadows import ShadowPlanner
 
         base = ModelSource(self.kind, model.source, model.head, model.dtype, model.base)
-        return ShadowPlanner(part, base, model.teach, self.shadows, self.seed)
+        return ShadowPlanner(part, base, model, self.shadows, self.seed)
 
     def _measured(self, model: ModelStage) -> MeasuredModel:
         evaluation = self.recipe.evaluation
         gone = tuple(sorted({*self.forget, *self.gone}))
         wanted: tuple[Control, ...] = ()
-        if any(modalities()[name].media for name in self.tracks):
+        if any(modalities()[name].media for name in self.dataset.modalities(self.kind)):
             original = isinstance(model, TeachStage) and not model.without
             gate = original and evaluation.eligible == "known_by_sight"
             wanted = tuple(dict.fromkeys((*evaluation.controls, *(("blank",) if gate else ()))))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from clearbench.attacks.membership import SIDES
+from clearbench.data.dataset import Dataset
 from clearbench.evaluation.settings import EvaluationSettings
 from clearbench.methods.base import methods
 from clearbench.models.head import SHADOW_PARTS
 from clearbench.runs.attack_part import AttackPart, ShadowPart
-from clearbench.runs.recipe import MethodPart
+from clearbench.runs.gold import gold_settings
+from clearbench.runs.recipe import MethodPart, ModelPart
 from clearbench.runs.stages.attack import ShadowMeasurement
 from clearbench.runs.stages.data import StoredData
 from clearbench.runs.stages.heads_attack import HeadsAttackStage, HeadsScoreStage
@@ -32,11 +35,16 @@ class HalfData:
 
     Attributes:
         data: Stored rows.
-        forget: People who are forgotten in this half, and are strangers in the other.
+        dataset: The rows themselves.
     """
 
     data: StoredData
-    forget: tuple[int, ...]
+    dataset: Dataset
+
+    @cached_property
+    def forget(self) -> tuple[int, ...]:
+        """People who are forgotten in this half, and are strangers in the other."""
+        return tuple(sorted(self.dataset.people("forget")))
 
 
 @dataclass(frozen=True)
@@ -59,14 +67,14 @@ class ShadowPlanner:
     Attributes:
         part: Number and tier of the models.
         base: Base of all of them.
-        teach: Training settings of originals and golds.
+        model: Model of the recipe that they are taught as.
         people: People of both halves.
         seed: Seed of the attacked models.
     """
 
     part: ShadowPart
     base: ModelSource
-    teach: TrainSettings
+    model: ModelPart
     people: ShadowPeople
     seed: int
 
@@ -75,6 +83,19 @@ class ShadowPlanner:
         count = self.part.models // 2
         first = SHADOW_SEED_STEP + self.seed * self.part.models + number * count
         return tuple(range(first, first + count))
+
+    @cached_property
+    def _teach(self) -> TrainSettings:
+        """Training settings of originals."""
+        return self.part.teach or self.model.teach
+
+    @cached_property
+    def _gold_teach(self) -> tuple[TrainSettings, ...]:
+        """Training settings of golds of both halves."""
+        given, kind = (self._teach, self.model.gold_schedule), self.base.kind
+        return tuple(
+            gold_settings(*given, half.dataset, kind, half.forget) for half in self.people.halves
+        )
 
     def measured(
         self, role: str, entry: MethodPart | None, modality: str
@@ -99,9 +120,11 @@ class ShadowPlanner:
         self, number: int, half: HalfData, role: str, entry: MethodPart | None, modality: str
     ) -> Iterator[ModelStage]:
         retrained = entry is not None and methods()[entry.method].from_base
-        without = half.forget if role == "gold" or retrained else ()
+        gold = role == "gold" or retrained
+        teach = self._gold_teach[number] if gold else self._teach
+        without = half.forget if gold else ()
         for seed in self.seeds(number):
-            taught = TeachStage(self.base, half.data, self.part.teach or self.teach, seed, without)
+            taught = TeachStage(self.base, half.data, teach, seed, without)
             if entry is None or retrained:
                 yield taught
             else:
@@ -120,11 +143,11 @@ class ShadowPlanner:
     def _heads(
         self, number: int, half: HalfData, role: str, entry: MethodPart | None
     ) -> HeadsStage:
-        seeds, teach = self.seeds(number), _on_heads(self.part.teach or self.teach)
-        base = replace(self.base, head=None)
+        seeds, base = self.seeds(number), replace(self.base, head=None)
         retrained = entry is not None and methods()[entry.method].from_base
+        gold = role == "gold" or retrained
+        teach = _on_heads(self._gold_teach[number] if gold else self._teach)
         if entry is None or retrained:
-            gold = role == "gold" or retrained
             return TeachHeadsStage(base, half.data, teach, seeds, gold)
         start = TeachHeadsStage(base, half.data, teach, seeds)
         return UnlearnHeadsStage(

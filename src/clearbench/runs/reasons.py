@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from clearbench.runs.code import changed_modules
+from clearbench.runs.code import changed_modules, libraries_of
 from clearbench.runs.stage import Ingredients, Stage, package_versions, with_parents
 from clearbench.runs.store import Store
 
@@ -89,7 +89,7 @@ def changes_since(about: Mapping[str, Any], materials: Mapping[str, str]) -> lis
     made = _ingredients(about)
     if made is None:
         return []
-    versions = package_versions()
+    versions = package_versions() | libraries_of(made.code)
     changes = [f"source changed: {name}" for name in changed_modules(made.code)]
     changes += [
         f"version changed: {name} was {was}, is {versions.get(name, 'not here')}"

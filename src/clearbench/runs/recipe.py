@@ -23,6 +23,7 @@ from clearbench.methods.base import methods
 from clearbench.models.head import Head
 from clearbench.runs.attack_part import AttackPart, ShadowPart
 from clearbench.runs.data_part import DataPart
+from clearbench.runs.gold import GoldSchedule
 from clearbench.runs.grid import expand
 from clearbench.runs.recipe_file import read_recipe, recipe_path
 from clearbench.runs.stored import is_empty
@@ -50,7 +51,7 @@ class ModelPart(_Part):
             first is the reference, the others show how far two exact unlearnings differ.
         gold_schedule: What a gold's training has in common with the original's: its `steps`, or its
             `epochs`, so that every row that is left is read as often as the original read it, as
-            TOFU's retain models do (arXiv 2401.06121).
+            TOFU's retain models do (arXiv 2401.06121). It holds for golds of shadow models too.
         head: Head of a classifier: `linear`, or `additive_margin` as in CLEAR's vision track;
             None for the source's own kind. A new one is made unless the source has these people.
         dtype: Type of the weights, whatever type they are stored in. What is trained keeps a copy
@@ -61,23 +62,12 @@ class ModelPart(_Part):
     source: str = "builtin"
     teach: TrainSettings
     golds: int = Field(default=1, ge=1)
-    gold_schedule: Literal["steps", "epochs"] = Field(
+    gold_schedule: GoldSchedule = Field(
         default="steps", exclude_if=lambda schedule: schedule == "steps"
     )
     head: Head | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     base: str | None = None
-
-    def gold_teach(self, left: float) -> TrainSettings:
-        """The training settings of a gold.
-
-        Args:
-            left: Share of the people whom it is taught.
-        """
-        steps = self.teach.steps
-        if self.gold_schedule == "epochs":
-            steps = max(1, round(steps * left))
-        return self.teach.model_copy(update={"steps": steps})
 
     @field_validator("teach")
     @classmethod
@@ -194,6 +184,19 @@ class Recipe(_Part):
             kinds = [kind for kind in self.models if not part.models or kind in part.models]
             if part.learns and not {*kinds} & {*self.shadows}:
                 raise ValueError(f"attacks: {part.attack} needs shadow models; give shadows")
+        return self
+
+    @model_validator(mode="after")
+    def _shadows_forget_whom_it_forgets(self) -> Recipe:
+        """Refuses shadow models of people who are not forgotten at once: no model is like them."""
+        for kind in self.shadows:
+            if len(self.data.requests) > 1:
+                what = "shadow models forget all people at once, and these requests do not"
+                fix = "leave data.requests out, or shadows and the attacks that learn from them"
+                raise ValueError(f"shadows.{kind}: {what}; {fix}")
+            if self.data.fold == "validation":
+                what = "shadow models forget the reported people, and this fold forgets others"
+                raise ValueError(f"shadows.{kind}: {what}; leave data.fold or shadows out")
         return self
 
     @field_validator("seeds")

@@ -74,10 +74,7 @@ def _shadow_people(
     for stage in stages:
         make_stage(stage, store, cache, lambda doing, done, total: None)
     whole, *halves = (stored_data(stage, store) for stage in stages)
-    first, second = (
-        HalfData(data, tuple(sorted(cache.dataset(store.finished(data.key)).people("forget"))))
-        for data in halves
-    )
+    first, second = (HalfData(data, cache.dataset(store.finished(data.key))) for data in halves)
     return ShadowPeople(whole, (first, second))
 
 

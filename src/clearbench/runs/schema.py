@@ -45,7 +45,7 @@ class Environment(Open):
 
 
 class Plugin(Stored):
-    """A plugin's source file.
+    """A plugin's source file, or a file beside it that it imports.
 
     Attributes:
         name: Name of the file; of an installed package its name, version and module.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from clearbench.devices import compute_device
-from clearbench.runs.code import code_digests
+from clearbench.runs.code import code_digests, libraries_of
 from clearbench.runs.store import Store, stage_key
 from clearbench.storage import canonical_json, read_json, write_json
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:  # a reader of stages needs no engine
 
     from clearbench.runs.cache import WorkerCache
 
-#: Libraries whose version decides the numbers.
-PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "rouge-score")
+#: Libraries whose version decides the numbers: all that compute, or read what is computed from.
+PACKAGES = (
+    "torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy", "scipy",
+    "pandas", "pyarrow", "scikit-learn", "pillow", "regex", "nltk", "rouge-score",
+)  # fmt: skip
 OUTCOME = "outcome.json"
 Status = Literal["ok", "diverged", "failed"]
 #: Function called with (name of the work, steps done, steps in all).
@@ -44,7 +47,7 @@ class Ingredients:
         parents: Key of every stage it starts from, by role.
         materials: Digest of the content of data and of model folders, by role.
         code: Sha256 of every source file that computes it, by module.
-        packages: Versions of the libraries it is computed with.
+        packages: Versions of the libraries it is computed with, and of those that a plugin imports.
     """
 
     settings: dict[str, Any]
@@ -140,12 +143,13 @@ class Stage(ABC):
     @cached_property
     def ingredients(self) -> Ingredients:
         """Everything that decides its content."""
+        code = code_digests((type(self).__module__, *self.modules))
         return Ingredients(
             json.loads(canonical_json(self.settings)),
             {role: parent.key for role, parent in self.parents.items()},
             dict(self.materials),
-            code_digests((type(self).__module__, *self.modules)),
-            package_versions(),
+            code,
+            package_versions() | libraries_of(code),
         )
 
     @cached_property

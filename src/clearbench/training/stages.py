@@ -101,12 +101,16 @@ class StageRunner:
         """Runs one stage from its beginning or its newest checkpoint."""
         self._choose(stage)
         seed = self.rows.seed + STAGE_SEED_STEP * number
+        self.model.weights_may_have_changed()
         if isinstance(stage, Edit):
             torch.manual_seed(seed)
             start, state = self.kept.get(ORIGINAL, {}), self.state or {}
             stage.function(self.model, replace(self.rows, start=start, state=state))
-            return []
-        return self._train(number, stage, seed, folder, on_step)
+            history: History = []
+        else:
+            history = self._train(number, stage, seed, folder, on_step)
+        self.model.weights_may_have_changed()
+        return history
 
     def _train(
         self, number: int, stage: Train, seed: int, folder: Path | None, on_step: OnStep
@@ -146,6 +150,7 @@ class StageRunner:
         """The method's state before its first stage, with the mask that the settings ask for."""
         torch.manual_seed(self.rows.seed)
         state = self.method.prepare(self.model, self.rows, self.rows.seed)
+        self.model.weights_may_have_changed()
         if self.settings.saliency is None:
             return state
         forget = self.rows.batches("forget")

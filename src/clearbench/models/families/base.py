@@ -197,6 +197,9 @@ class Family:
         """Lets `core` read the batch's media from the cache while entered, where that is exact."""
         return nullcontext()
 
+    def weights_may_have_changed(self) -> None:
+        """Drops what is remembered of a model's weights; the base remembers nothing."""
+
 
 def _by_pil_if_possible(where: Mapping[str, Any]) -> Any:
     """Loads a processor that reads pictures by PIL, whether torchvision is installed or not.

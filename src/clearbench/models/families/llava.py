@@ -42,7 +42,7 @@ class Llava(Family, name="llava"):
         """Lets the tower return this batch's stored features while entered, if it is frozen."""
         tower = core.model.vision_tower
         if any(weight.requires_grad for weight in tower.parameters()):
-            self._known.clear()
+            self.weights_may_have_changed()
             return nullcontext()
         if not batch.media or isinstance(vars(tower).get("forward"), _Answer):
             return nullcontext()  # entered inside itself where a guard reads the prompts first
@@ -51,6 +51,10 @@ class Llava(Family, name="llava"):
         if not isinstance(core.config.vision_feature_layer, int):  # states of several layers
             return nullcontext()
         return self._answering(core, batch, cache)
+
+    def weights_may_have_changed(self) -> None:
+        """Drops the digests of towers: writes through `weight.data` count as no change."""
+        self._known.clear()
 
     @contextmanager
     def _answering(self, core: Any, batch: Batch, cache: WorkCache) -> Iterator[None]:
@@ -93,7 +97,7 @@ class Llava(Family, name="llava"):
         return torch.cat([states[*place, media] for media in batch.media])
 
     def _digest(self, tower: Any) -> str:
-        """Returns the digest of a tower's weights, computed again when any of them has changed."""
+        """Returns the digest of a tower's weights, computed again when any may have changed."""
         from clearbench.models.weights import digest
 
         held = (*tower.parameters(), *tower.buffers())
