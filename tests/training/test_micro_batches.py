@@ -162,3 +162,11 @@ def test_a_row_without_memory_ends_a_run() -> None:
     model.core.get_input_embeddings().register_forward_pre_hook(short)
     with pytest.raises(torch.OutOfMemoryError):
         npo(model=model)
+
+
+def test_one_row_of_each_role_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring more would itself be the peak of a run that is cut into single rows."""
+    cut, parts = cutter(monkeypatch, 0.01)
+    measured: list[list[Any]] = []
+    cut.measure(parts, ("retain",), lambda few: measured.append(few[0].drawn["retain"]) or [])
+    assert measured == [parts[0].drawn["retain"][:1]]
