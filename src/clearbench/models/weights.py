@@ -18,10 +18,13 @@ from clearbench.processes import whole
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Computes the sha256 of tensors and their names."""
+    """Computes the sha256 of tensors and their names; of shapes where there are no values."""
     hashed = hashlib.sha256()
     for name, values in tensors.items():
         hashed.update(name.encode())
+        if values.is_meta:
+            hashed.update(str(tuple(values.shape)).encode())
+            continue
         hashed.update(
             whole(values.detach())
             .cpu()

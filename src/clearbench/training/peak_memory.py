@@ -17,7 +17,7 @@ from clearbench.methods.base import Method, Train
 from clearbench.methods.retrain import Retrain
 from clearbench.models.adapters import choose_parameters, is_adapted
 from clearbench.models.base import Model
-from clearbench.models.outline import FusedAttention
+from clearbench.models.outline import KnownValues
 from clearbench.training.feed import Feed, unlearning_feed
 from clearbench.training.finetune import teaching_feed
 from clearbench.training.loop import StageContext, Updates
@@ -178,7 +178,7 @@ def _foreseen(
     plain = settings.model_copy(update={"gradient_checkpointing": False})
     updates = Updates(model, stage, plain, context)
     updates.begin(None)
-    with FusedAttention():
+    with KnownValues():
         updates.measure(feed(seed, 0))
     steps = [feed(seed, step) for step in range(min(STEPS, settings.steps))]
 
@@ -186,7 +186,7 @@ def _foreseen(
         return sum(_tokens(model, row) for role in stage.roles for row in rows.get(role, ()))
 
     drawn = max(steps, key=tokens)
-    with FusedAttention():
+    with KnownValues():
         largest = updates.kept(drawn)
     learned = _bytes(model, trained=True)
     whole = 4 * sum(weight.numel() for weight in model.trainable().values())
