@@ -16,6 +16,7 @@ from transformers import AutoConfig
 
 from clearbench.batches.kind import Kind
 from clearbench.data.modality import modalities
+from clearbench.devices import compute_device
 from clearbench.models.base import Model
 from clearbench.models.families.base import family_of
 from clearbench.models.load import WRAPPERS, weight_places
@@ -29,10 +30,12 @@ _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
 def outlined(make: Callable[[], Model]) -> Model:
     """Makes a model on torch's device without memory; what is made of it is there as well.
 
-    Logits are taken to be exact on answer tokens alone, which a model with values is tested for.
+    What it takes is foreseen for the device that `compute_device` chooses. Logits are taken to be
+    exact on answer tokens alone, which a model with values is tested for.
     """
     with torch.device("meta"):
         model = make()
+    model.foreseen_on = compute_device()
     if isinstance(model, TokenModel):
         model.shortcuts.head_only = dict.fromkeys(modalities(), True)
     return model

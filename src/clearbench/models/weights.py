@@ -66,11 +66,13 @@ class Weights:
         module: The `torch` module that holds them.
         kind: `language`, `vision-language` or `classifier`.
         family: Family of its architecture.
+        foreseen_on: Device that an outline's training is foreseen on; None with values.
     """
 
     kind: ClassVar[Kind]
     module: Any
     family: Family
+    foreseen_on: torch.device | None = None
 
     @property
     def core(self) -> Any:

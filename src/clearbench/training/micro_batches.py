@@ -111,7 +111,8 @@ class MicroBatches:
             roles: Roles that the loss reads.
             losses: Function that makes the computation of the losses of some of the rows.
         """
-        if self._weights < CUT_FROM or _most(parts, roles) < 2 or self.model.device.type == "cuda":
+        place = self.model.foreseen_on or self.model.device
+        if self._weights < CUT_FROM or _most(parts, roles) < 2 or place.type != "cpu":
             return
         few = [
             Part(part.share, {role: rows[:1] for role, rows in part.drawn.items()})

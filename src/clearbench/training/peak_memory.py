@@ -18,6 +18,7 @@ from clearbench.methods.retrain import Retrain
 from clearbench.models.adapters import choose_parameters, is_adapted
 from clearbench.models.base import Model
 from clearbench.models.outline import KnownValues
+from clearbench.training.adamw_8bit import moment_bytes
 from clearbench.training.feed import Feed, unlearning_feed
 from clearbench.training.finetune import teaching_feed
 from clearbench.training.loop import StageContext, Updates
@@ -194,7 +195,7 @@ def _foreseen(
     return PeakMemory(
         weights=weights,
         adapters=learned if is_adapted(model) else 0,
-        optimizer=2 * whole + (whole if whole != learned else 0),
+        optimizer=_moments(model, settings) + (whole if whole != learned else 0),
         gradients=learned * (largest.terms + 1 if apart else 1),
         reference=learned if copied else 0,
         kept=_kept(model, largest, settings),
@@ -206,6 +207,12 @@ def _foreseen(
 def _bytes(model: Model, *, trained: bool = False) -> int:
     found = model.trainable().values() if trained else model.module.parameters()
     return sum(weight.nbytes for weight in found)
+
+
+def _moments(model: Model, settings: TrainSettings) -> int:
+    """Bytes of both moments of AdamW."""
+    sizes = [weight.numel() for weight in model.trainable().values()]
+    return sum(map(moment_bytes, sizes)) if settings.optimizer == "adamw_8bit" else 8 * sum(sizes)
 
 
 def _tokens(model: Model, row: Item) -> int:
@@ -237,4 +244,4 @@ def _logits(model: Model, largest: LargestMicroBatch) -> int:
     trees = [model.tree([row]) for row in largest.rows]
     tokens = sum(len(tree.paths[0]) - tree.starts[0] for tree in trees)
     count = tokens * int(model.core.get_output_embeddings().out_features)
-    return 4 * LOGIT_COPIES * min(count, held_at_once(model.device))
+    return 4 * LOGIT_COPIES * min(count, held_at_once(model.foreseen_on or model.device))
