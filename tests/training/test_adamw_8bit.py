@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from clearbench.methods.base import method
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.pretended_device import DEVICE, pretended_device
 from clearbench.training import adamw_8bit
 from clearbench.training.adamw_8bit import AdamW8bit, levels, moment_bytes, restored, rounded
 from clearbench.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -139,7 +140,7 @@ def test_a_resumed_run_has_the_same_moments(tmp_path: Path) -> None:
 
 
 def test_a_run_unlearns_with_it() -> None:
-    settings = {"steps": 3, "batch_size": 2, "parts": ("language",), "learning_rate": 1e-3}
+    settings = {"steps": 2, "batch_size": 1, "parts": ("language",), "learning_rate": 1e-3}
     losses = []
     for name in ("adamw", "adamw_8bit"):
         own = TrainSettings.model_validate(settings | {"optimizer": name})
@@ -147,3 +148,20 @@ def test_a_run_unlearns_with_it() -> None:
         losses.append(unlearn(tiny_model(), data, method("npo"), ("text",), own)[-1]["loss"])
     assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.02)
     assert "optimizer" not in TrainSettings(steps=1).model_dump()
+
+
+def test_a_device_is_asked_for_nothing() -> None:
+    """Its updates are those of the CPU, and its queue never runs dry."""
+    shape, own = (70, 70), pair((70, 70))
+    start = own[0].detach().clone()
+    with pretended_device() as device:
+        there = nn.Parameter(start.to(DEVICE))
+        optimizers = [AdamW8bit([own[0]], 1e-2, 0.1), AdamW8bit([there], 1e-2, 0.1)]
+        optimizers[1].found_inf = torch.zeros((), device=DEVICE)  # type: ignore[attr-defined]
+        for slope in slopes(shape, 2):
+            own[0].grad, there.grad = slope, slope.to(DEVICE)
+            device.clear()
+            for optimizer in optimizers:
+                optimizer.step()
+            assert not device.waits
+        assert torch.allclose(there.detach().cpu(), own[0], atol=1e-6)
