@@ -1,18 +1,18 @@
 """Prints the peak of resident memory, stage by stage, beside the weights in float32.
 
-OMP_NUM_THREADS=1 python benchmarks/memory.py [--model MODEL] [--data DATA] [--set field=value ...]
+OMP_NUM_THREADS=1 python benchmarks/memory.py [--model MODEL ...] [--data DATA] [--set FIELD=VALUE]
 
 Loading, measuring and unlearning follow each other in one process. A stage's own peak is what the
-process held at most while it lasted, less what it holds of libraries; on a GPU it is what torch had
-allocated. The built-in model is small beside the libraries: give one of the size that is meant, or
-`random:FAMILY` for random weights of a family at about 150 MB. Beside what unlearning took stands
-what was foreseen of it without weights, as `clearbench run --plan` does.
+process held at most while it lasted, less what it holds of libraries once a tiny model was
+unlearned; on a GPU it is what torch had allocated. The built-in model is small beside that:
+give one of the size that is meant, or `random:FAMILY` for random weights: 150 MB of a language
+model's family, 13 to 40 MB of a vision-language one. Beside what unlearning took stands what was
+foreseen of it without weights, as `clearbench run --plan` does; several models end in one table.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +22,13 @@ from typing import Any
 import psutil
 import torch
 import yaml
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from clearbench import api
+from clearbench.builtin.families.base import tiny_families
+from clearbench.builtin.folder import BUILTIN
 from clearbench.builtin.models import builtin_model
+from clearbench.builtin.tiny import tiny_model
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
 from clearbench.data.modality import parse_modalities
@@ -35,6 +38,8 @@ from clearbench.models.base import Model
 from clearbench.models.load import load_model
 from clearbench.models.outline import outlined, untaught
 from clearbench.runs.cost import release_memory
+from clearbench.runs.stages.model import ModelSource
+from clearbench.testing import tiny_dataset
 from clearbench.training.peak_memory import PeakMemory, unlearning_memory
 from clearbench.training.settings import TrainSettings
 
@@ -50,6 +55,8 @@ SIZES = {
     "num_hidden_layers": LAYERS, "n_layer": LAYERS, "num_attention_heads": HEADS, "n_head": HEADS,
     "num_key_value_heads": HEADS // 2, "head_dim": WIDTH // HEADS,
 }  # fmt: skip
+#: Width of the perceptrons of a vision-language family's two layers, where the weights are.
+PERCEPTRON = 16384
 
 
 class Peaks:
@@ -77,7 +84,7 @@ class Peaks:
     def _held(self) -> int:
         if self.device.type == "cuda":
             return 0
-        gc.collect()
+        release_memory()
         return int(psutil.Process().memory_info().rss)
 
     def _forget_peak(self) -> None:
@@ -109,13 +116,10 @@ def measured(
     return peaks, 4 * sum(weight.numel() for weight in loaded.module.parameters())
 
 
-def foreseen(
-    model: str, dataset: Dataset, settings: dict[str, Any], method: str
-) -> PeakMemory | None:
-    """Foresees the run of a method without weights; None for the built-in model."""
-    if model == "builtin":
-        return None
-    outline = outlined(lambda: untaught(model))
+def foreseen(model: str, dataset: Dataset, settings: dict[str, Any], method: str) -> PeakMemory:
+    """Foresees the run of a method without weights."""
+    source = ModelSource("vision-language", BUILTIN)
+    outline = outlined(lambda: source.outline(dataset) if model == BUILTIN else untaught(model))
     track = "text" if outline.kind == "language" else "both"
     return unlearning_memory(
         outline,
@@ -126,10 +130,25 @@ def foreseen(
     )
 
 
+def load_libraries(family: str) -> None:
+    """Unlearns with a tiny model once, so that nothing is left to import."""
+    tiny = tiny_model(family if family in tiny_families() else "vision-language")
+    settings = TrainSettings.of(**SETTINGS | {"steps": 1, "batch_size": 1, "lora_rank": 1})
+    api.unlearn(tiny, tiny_dataset(), "npo", settings=settings)
+
+
 def random_model(family: str, folder: Path) -> str:
-    """Writes random weights of a language model's family, with the built-in tokenizer."""
-    tokenizer = builtin_model("language").processor
+    """Writes random weights of a family; of a language model's with the built-in tokenizer."""
     torch.manual_seed(0)
+    if family in tiny_families():
+        tiny = tiny_families()[family]()
+        tokenizer = tiny.tokenizer()
+        config = tiny.config(tokenizer)
+        config.get_text_config().intermediate_size = PERCEPTRON
+        AutoModelForImageTextToText.from_config(config).save_pretrained(folder)
+        tiny.processor(tokenizer).save_pretrained(folder)
+        return str(folder)
+    tokenizer = builtin_model("language").processor
     config = AutoConfig.for_model(family)
     for name, size in SIZES.items():
         if hasattr(config, name):
@@ -147,9 +166,11 @@ def _loaded(model: str) -> Model:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="builtin", help="folder, hub id, `smollm2`, `builtin`")
+    parser.add_argument(
+        "--model", nargs="+", default=["builtin"], help="folder, hub id, `smollm2`, `builtin`"
+    )
     parser.add_argument("--data", default="builtin", help="what `load_dataset` takes")
     parser.add_argument("--method", default="npo")
     parser.add_argument("--set", action="append", default=[], help="training field=value")
@@ -159,22 +180,32 @@ def main() -> None:
     }
     about = {"people": 20, "forget": 4} if given.data != "builtin" else {}
     dataset, settings = load_dataset(given.data, **about), SETTINGS | changes
+    rows = [_row(model, dataset, settings, given.method) for model in given.model]
+    print(f"\n{'MB, unlearning with ' + given.method:<30}{'weights':>9}{'took':>9}{'foreseen':>9}")
+    for name, weights, took, of_copy in rows:
+        sizes = "".join(f"{size / MEGABYTE:9.0f}" for size in (weights, took, of_copy))
+        print(f"{name:<30}{sizes}{of_copy / took - 1:+9.0%}")
+
+
+def _row(
+    name: str, dataset: Dataset, settings: dict[str, Any], method: str
+) -> tuple[str, int, int, int]:
+    """Measures and foresees one model; returns its name, weights, peak and forecast."""
+    family = name.removeprefix("random:")
+    load_libraries(family)
     with TemporaryDirectory() as folder:
-        model = given.model
-        if model.startswith("random:"):
-            model = random_model(model.removeprefix("random:"), Path(folder))
-        peaks, weights = measured(model, dataset, settings, given.method)
-        memory = foreseen(model, dataset, settings, given.method)
-    print(f"{given.model} on {peaks.device.type}: weights in float32 {weights / MEGABYTE:.0f} MB")
+        model = random_model(family, Path(folder)) if family != name else name
+        peaks, weights = measured(model, dataset, settings, method)
+        memory = foreseen(model, dataset, settings, method)
+    print(f"{name} on {peaks.device.type}: weights in float32 {weights / MEGABYTE:.0f} MB")
     if peaks.libraries:
         print(f"libraries {peaks.libraries / MEGABYTE:.0f} MB, not counted below")
     for stage, peak in peaks.by_stage.items():
         print(f"{stage:<20}{peak / MEGABYTE:8.0f} MB  {peak / weights:5.2f} x the weights")
-    if memory is not None:
-        *_, last = peaks.by_stage.values()
-        of_copy = memory.of_copy()
-        shown = ", ".join(f"{name} {n / MEGABYTE:.0f}" for name, n in memory.parts.items() if n)
-        print(f"{'foreseen':<20}{of_copy / MEGABYTE:8.0f} MB  {of_copy / last - 1:+.0%} ({shown})")
+    shown = ", ".join(f"{part} {n / MEGABYTE:.0f}" for part, n in memory.parts.items() if n)
+    print(f"{'foreseen':<20}{memory.of_copy() / MEGABYTE:8.0f} MB  ({shown})", flush=True)
+    *_, last = peaks.by_stage.values()
+    return name, weights, last, memory.of_copy()
 
 
 if __name__ == "__main__":

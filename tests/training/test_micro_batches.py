@@ -13,6 +13,7 @@ from clearbench.batches.items import item
 from clearbench.methods.base import method
 from clearbench.models.base import Model
 from clearbench.testing import tiny_dataset, tiny_model
+from clearbench.testing.pretended_device import DEVICE, pretended_device
 from clearbench.training import loop, micro_batches
 from clearbench.training.micro_batches import MicroBatches, kept_bytes
 from clearbench.training.settings import TrainSettings
@@ -172,3 +173,44 @@ def test_a_row_without_memory_ends_a_run() -> None:
     model.core.get_input_embeddings().register_forward_pre_hook(short)
     with pytest.raises(torch.OutOfMemoryError):
         npo(model=model)
+
+
+def test_one_row_of_each_role_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring more would itself be the peak of a run that is cut into single rows."""
+    cut, parts = cutter(monkeypatch, 0.01)
+    measured: list[list[Any]] = []
+    cut.measure(parts, ("retain",), lambda few: measured.append(few[0].drawn["retain"]) or [])
+    assert measured == [parts[0].drawn["retain"][:1]]
+
+
+def test_a_device_is_cut_only_where_its_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a CPU would take single rows: whole steps, and halves at two thirds of their memory."""
+    for constant, value in (("CUT_FROM", 0), ("EXTRA_GRADIENTS", 0), ("KEPT_SHARE", 1e-6)):
+        monkeypatch.setattr(micro_batches, constant, value)
+    seen: list[int] = []
+    gradients = loop.gradients
+
+    def recorded(parameters: Any, cut: Any, *more: Any) -> Any:
+        seen.append(len(cut))
+        return gradients(parameters, cut, *more)
+
+    monkeypatch.setattr(loop, "gradients", recorded)
+    with pretended_device() as device:
+
+        def run(share: float | None) -> tuple[list[dict[str, float]], int]:
+            model = tiny_model()
+            model.module.to(DEVICE)
+            device.clear()
+            before, device.capacity = device.bytes_now, None
+            if share is not None:
+                device.capacity = before + int(share * needed)
+            history = npo(model=model, steps=2, batch_size=2)
+            return history, device.most_bytes - before
+
+        whole, needed = run(None)
+        assert set(seen) == {1}
+        seen.clear()
+        halves, less = run(2 / 3)
+    assert seen[:2] == [1, 2] and 1 not in seen[1:], "cut once it ran out, and from then on"
+    assert less <= needed * 2 / 3
+    assert close(halves, whole)

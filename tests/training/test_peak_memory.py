@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from clearbench.builtin.tiny import tiny_model
 from clearbench.methods.base import method
-from clearbench.models.outline import outlined, untaught
+from clearbench.models.outline import KnownValues, outlined, untaught
 from clearbench.testing import tiny_dataset
 from clearbench.training import loop
 from clearbench.training.peak_memory import PeakMemory, teaching_memory, unlearning_memory
@@ -65,6 +67,65 @@ def test_what_is_foreseen_is_what_a_run_keeps(
     copied = name == "kl_minimization" and "lora_rank" in changes
     assert found.reference == (learned if copied else 0)
     assert min(kept) * 0.98 <= found.kept <= max(kept) * 1.02
+
+
+def test_casts_of_frozen_matrices_are_foreseen(folder: Path) -> None:
+    """The embedding, to which the head is tied, is none; all else is as in float32."""
+    whole, halved = foreseen(folder), foreseen(folder, precision="bfloat16")
+    model = tiny_model("language")
+    matrices = {
+        layer.weight for layer in model.module.modules() if type(layer) is torch.nn.Linear
+    } - {model.module.get_input_embeddings().weight}
+    assert halved.casts == 2 * sum(matrix.numel() for matrix in matrices)
+    assert halved == replace(whole, casts=halved.casts)
+    assert halved.total == whole.total + halved.casts
+
+
+@pytest.mark.parametrize("family", ["vision-language", "gemma3", "idefics3"])
+def test_pictures_are_foreseen_in_families_that_route_them_by_values(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Masks, tokens' places and paddings of pixels have values in an outline as well."""
+    model, data, kept = tiny_model(family), tiny_dataset(), list[int]()
+    model.save(tmp_path)
+    tracks, chosen = ("text", "image"), method("npo")
+    found = unlearning_memory(
+        outlined(lambda: untaught(tmp_path)), data, chosen, tracks, settings()
+    )
+    update = loop.Updates.update
+
+    def measured(updates: Any, step: int, stage: Any, drawn: Any) -> Any:
+        kept.append(updates.kept(drawn).kept)
+        return update(updates, step, stage, drawn)
+
+    monkeypatch.setattr(loop.Updates, "update", measured)
+    unlearn(model, data, chosen, tracks, settings())
+    assert 0.94 * max(kept) <= found.kept <= 1.02 * max(kept)
+
+
+def test_values_are_known_where_they_depend_on_no_weight() -> None:
+    """Of indices, a mask and a picture, also after they were written to; not of a product."""
+    weight = torch.ones(3, 2, device="meta")
+    with KnownValues():
+        tokens = torch.tensor([3, 1, 3], device="meta")
+        mask = tokens == 3
+        assert (mask.tolist(), int(mask.sum()), mask.nonzero().shape) == (
+            [True, False, True],
+            2,
+            (2, 1),
+        )
+        tokens[1] = 3
+        assert bool((tokens == 3).all())
+        assert weight[mask].shape == (2, 2)
+        product = torch.tensor([[1.0, 2.0, 3.0]], device="meta") @ weight
+        assert product.shape == (1, 2)
+        with pytest.raises((RuntimeError, NotImplementedError)):
+            product.tolist()
+        known = torch.zeros(1, 2, device="meta")
+        assert known.tolist() == [[0.0, 0.0]]
+        known += product
+        with pytest.raises((RuntimeError, NotImplementedError)):
+            known.tolist()
 
 
 def test_teaching_is_foreseen_too(folder: Path) -> None:

@@ -34,25 +34,40 @@ def builtin_model(
     """
     place = compute_device(device)
     loaded = load_model(base_folder(), kind="vision-language", dtype=torch.float32, device="cpu")
-    whole = cast(VisionLanguageModel, loaded)  # the class of that kind
-    if kind == "vision-language":
-        whole.module.to(place)
-        return whole
-    if kind not in ("language", "classifier"):
-        kinds = ("language", "vision-language", "classifier")
-        raise ModelError(f"no kind of model '{kind}'", "kind", did_you_mean(kind, kinds))
+    model = part_of_base(cast(VisionLanguageModel, loaded), kind, labels, seed)
+    model.module.to(place)
+    model.train(False)
+    return model
+
+
+def part_of_base(
+    whole: VisionLanguageModel, kind: str, labels: Sequence[str] = (), seed: int = 0
+) -> Model:
+    """Makes the model of a kind from the whole base, which may have no values.
+
+    Args:
+        whole: Vision-language model.
+        kind: Kind, as for `builtin_model`.
+        labels: Names a classifier tells apart.
+        seed: Seed for a classifier's new head.
+
+    Raises:
+        ModelError: There is no such kind, or a classifier has no labels.
+    """
     core = whole.module
+    if kind == "vision-language":
+        return whole
     if kind == "language":
         module = LlamaForCausalLM(core.config.text_config)
         module.model.load_state_dict(core.model.language_model.state_dict())
         module.tie_weights()
-        model: Model = LanguageModel(module, whole.encoder.tokenizer)
-    else:
-        if not labels:
-            raise ModelError("a classifier needs labels", "builtin_model", "give labels=[names]")
-        torch.manual_seed(seed)
-        model = make_classifier(labels, core.model.vision_tower.config)
-        model.module.resnet.load_state_dict(core.model.vision_tower.state_dict())
-    model.module.to(place)
-    model.train(False)
+        return LanguageModel(module, whole.encoder.tokenizer)
+    if kind != "classifier":
+        kinds = ("language", "vision-language", "classifier")
+        raise ModelError(f"no kind of model '{kind}'", "kind", did_you_mean(kind, kinds))
+    if not labels:
+        raise ModelError("a classifier needs labels", "builtin_model", "give labels=[names]")
+    torch.manual_seed(seed)
+    model = make_classifier(labels, core.model.vision_tower.config)
+    model.module.resnet.load_state_dict(core.model.vision_tower.state_dict())
     return model

@@ -18,10 +18,13 @@ from clearbench.processes import whole
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Computes the sha256 of tensors and their names."""
+    """Computes the sha256 of tensors and their names; of shapes where there are no values."""
     hashed = hashlib.sha256()
     for name, values in tensors.items():
         hashed.update(name.encode())
+        if values.is_meta:
+            hashed.update(str(tuple(values.shape)).encode())
+            continue
         hashed.update(
             whole(values.detach())
             .cpu()
@@ -63,11 +66,13 @@ class Weights:
         module: The `torch` module that holds them.
         kind: `language`, `vision-language` or `classifier`.
         family: Family of its architecture.
+        foreseen_on: Device that an outline's training is foreseen on; None with values.
     """
 
     kind: ClassVar[Kind]
     module: Any
     family: Family
+    foreseen_on: torch.device | None = None
 
     @property
     def core(self) -> Any:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import LlamaForCausalLM
 
-from clearbench.builtin.folder import BUILTIN, base_folder
-from clearbench.builtin.tiny import make_classifier
 from clearbench.data.dataset import Dataset
 from clearbench.data.modality import parse_modalities
 from clearbench.errors import ClearbenchError
 from clearbench.models.base import Model
-from clearbench.models.load import data_type
-from clearbench.models.outline import outlined, untaught
-from clearbench.models.token_model import LanguageModel
+from clearbench.models.outline import outlined
 from clearbench.runs.stage import Stage
-from clearbench.runs.stages.model import ModelSource
 from clearbench.runs.stages.teach import TeachStage
 from clearbench.runs.stages.unlearn import UnlearnStage
 from clearbench.training.peak_memory import PeakMemory, teaching_memory, unlearning_memory
@@ -76,7 +68,7 @@ class Foresight:
 
     def _foreseen(self, stage: TeachStage | UnlearnStage) -> Foreseen:
         try:
-            return self._on(outlined(_making(stage.base, self.dataset)), stage)
+            return self._on(outlined(lambda: stage.base.outline(self.dataset)), stage)
         except ClearbenchError as error:
             return Foreseen(why_not=error.what)
         except Exception as error:  # what needs values raises anything where there are none
@@ -100,25 +92,6 @@ class Foresight:
                 stage.seed,
             )
         return Foreseen(memory, memory.operations / self._rate)
-
-
-def _making(source: ModelSource, dataset: Dataset) -> Callable[[], Model]:
-    """Returns the function that makes the outline of a base; a classifier knows the dataset."""
-    dtype = data_type(source.dtype)
-    if source.source != BUILTIN:
-        return lambda: untaught(source.source, source.kind, dtype, source.base)
-
-    def builtin() -> Model:
-        whole = untaught(base_folder(), "vision-language", dtype)
-        if source.kind == "vision-language":
-            return whole
-        if source.kind == "language":
-            module: Any = LlamaForCausalLM(whole.core.config.text_config)
-            return LanguageModel(module.to(dtype), getattr(whole.processor, "tokenizer", None))
-        labels = sorted(dataset.names.values())
-        return make_classifier(labels, whole.core.model.vision_tower.config)
-
-    return builtin
 
 
 def _rate() -> float:

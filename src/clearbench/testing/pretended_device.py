@@ -97,6 +97,7 @@ class PretendedDevice(TorchDispatchMode):
         on_cpu: Number of operations on CPU tensors of floats, by operation.
         bytes_now: Bytes of the tensors that are on the device.
         most_bytes: Most of them at once.
+        capacity: Bytes beyond which memory runs out, as on a GPU; None for no end.
     """
 
     def __init__(self) -> None:
@@ -104,6 +105,7 @@ class PretendedDevice(TorchDispatchMode):
         self.waits: Counter[str] = Counter()
         self.on_cpu: Counter[str] = Counter()
         self.operations = self.bytes_now = self.most_bytes = 0
+        self.capacity: int | None = None
         self._storages: set[int] = set()
 
     def clear(self) -> None:
@@ -166,6 +168,8 @@ class PretendedDevice(TorchDispatchMode):
         storage = held.untyped_storage()
         address, size = storage.data_ptr(), storage.nbytes()
         if address and address not in self._storages:
+            if self.capacity is not None and self.bytes_now + size > self.capacity:
+                raise torch.OutOfMemoryError("the pretended device's memory ran out")
             self._storages.add(address)
             self.bytes_now += size
             self.most_bytes = max(self.most_bytes, self.bytes_now)

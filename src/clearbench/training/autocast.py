@@ -16,6 +16,8 @@ class Autocast:
     frozen one is cast at every use, and each cast is kept for the gradient. The products are the
     same. An embedding is no product, and keeps its own type with every head that is tied to it.
 
+    On torch's device without memory, which has no autocast, all is computed in float32.
+
     Args:
         module: Module whose frozen weights stay as they are from here on.
     """
@@ -45,6 +47,9 @@ class Autocast:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Computes in bfloat16; the frozen matrices are the casts while entered."""
+        if self._device == "meta":
+            yield
+            return
         for weight, _, cast in self._casts:
             weight.data = cast
         try:

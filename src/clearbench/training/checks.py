@@ -60,6 +60,12 @@ def check_sharded(model: Model, settings: TrainSettings, checkpoints: Path | Non
                 f"train.{field}",
                 "leave it out, or do not shard the model",
             )
+    if settings.optimizer != "adamw":
+        raise RecipeError(
+            f"'{settings.optimizer}' needs whole weights, and this model's are sharded",
+            "train.optimizer",
+            "choose 'adamw', or do not shard the model",
+        )
 
 
 def check(

@@ -23,6 +23,7 @@ from clearbench.methods.stages import Train, snapshot
 from clearbench.methods.step import NoReference, Reference, State, Step
 from clearbench.models.base import Model
 from clearbench.processes import whole
+from clearbench.training.adamw_8bit import make_optimizer
 from clearbench.training.autocast import Autocast
 from clearbench.training.average import RetainAverage
 from clearbench.training.checkpoint import (
@@ -151,12 +152,7 @@ class Updates:
         self.autocast = Autocast(model.module) if settings.precision == "bfloat16" else None
         casts = self.autocast.casts if self.autocast else ()
         self.micro_batches = MicroBatches(model, settings, casts)
-        self.optimizer = torch.optim.AdamW(
-            list(self.masters.by_name.values()),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.optimizer = make_optimizer(settings, list(self.masters.by_name.values()))
         # made before a checkpoint is restored: it measures the change since the stage began
         self.penalty = PenaltyTerm(settings.penalty, model) if settings.penalty else None
 

@@ -81,11 +81,12 @@ def _storage(tensor: Tensor) -> tuple[int, int]:
 class MicroBatches:
     """Cuts steps so that what a micro-batch keeps for its gradient is at most half the weights.
 
-    What one row of each role keeps, and what two keep, is measured before the first step; it is
-    taken to rise with the tokens of the rows. Losses and gradients are the same however a step is
-    cut. Steps are not cut where the settings say how many micro-batches they have, where the model
-    is small, where the gradients of single terms would take more than is saved, nor on a GPU, whose
-    memory is there to be used: there they are cut when it runs out.
+    What one row of each role keeps is measured before the first step, so that the measurement takes
+    no more than the smallest micro-batch; it is taken to rise with the tokens of the rows. Losses
+    and gradients are the same however a step is cut. Steps are not cut where the settings say how
+    many micro-batches they have, where the model is small, where the gradients of single terms
+    would take more than is saved, nor on a GPU, whose memory is there to be used: there they are
+    cut when it runs out.
 
     Args:
         model: Model that is trained.
@@ -99,7 +100,7 @@ class MicroBatches:
         self._held = [*model.module.parameters(), *casts]
         self._weights = sum(weight.nbytes for weight in model.module.parameters())
         self._learned = sum(weight.nbytes for weight in model.trainable().values())
-        self._line: tuple[float, float] | None = None
+        self._per_token: float | None = None
 
     def measure(
         self,
@@ -114,32 +115,27 @@ class MicroBatches:
             roles: Roles that the loss reads.
             losses: Function that makes the computation of the losses of some of the rows.
         """
+        place = self.model.foreseen_on or self.model.device
         small = self._weights < CUT_FROM or _most(parts, roles) < 2
-        if self._said or small or self.model.device.type == "cuda":
+        if self._said or small or place.type != "cpu":
             return
-        lengths = self._lengths(parts, roles)
-        points = []
-        for count in (1, 2):
-            few_rows = [
-                Part(part.share, {role: rows[:count] for role, rows in part.drawn.items()})
-                for part in parts
-            ]
-            kept = kept_bytes(self._held, losses(few_rows))
-            points.append((sum(lengths[row] for row in _rows(few_rows, roles)), kept))
-        (few, small), (many, large) = points
-        slope = max(0.0, (large - small) / max(1, many - few))
-        self._line = max(0.0, small - slope * few), slope
+        few = [
+            Part(part.share, {role: rows[:1] for role, rows in part.drawn.items()})
+            for part in parts
+        ]
+        tokens = sum(self._lengths(few, roles).values())
+        self._per_token = kept_bytes(self._held, losses(few)) / max(1, tokens)
 
     def count(self, parts: Sequence[Part], roles: Sequence[str]) -> int:
         """Returns the number of micro-batches of a step, at least that of the settings."""
-        if self._line is None:
+        if self._per_token is None:
             return self.least
         lengths, most = self._lengths(parts, roles), max(self.least, _most(parts, roles))
-        (fixed, slope), room = self._line, KEPT_SHARE * self._weights
+        per_token, room = self._per_token, KEPT_SHARE * self._weights
 
         def kept(count: int) -> float:
             cuts = count * processes().num_processes
-            return fixed + slope * max(_cut_lengths(parts, roles, lengths, cuts))
+            return per_token * max(_cut_lengths(parts, roles, lengths, cuts))
 
         count = next((k for k in range(self.least, most) if kept(k) <= room), most)
         saved = kept(self.least) - kept(count)

@@ -17,7 +17,8 @@ from clearbench.methods.base import Method, Train
 from clearbench.methods.retrain import Retrain
 from clearbench.models.adapters import choose_parameters, is_adapted
 from clearbench.models.base import Model
-from clearbench.models.outline import FusedAttention
+from clearbench.models.outline import KnownValues
+from clearbench.training.adamw_8bit import moment_bytes
 from clearbench.training.feed import Feed, unlearning_feed
 from clearbench.training.finetune import teaching_feed
 from clearbench.training.loop import StageContext, Updates
@@ -45,6 +46,7 @@ class PeakMemory:
         optimizer: Both moments of AdamW, and float32 copies of weights in half precision.
         gradients: Gradients; of each term apart where a step is cut.
         reference: Copy of what learns, for a reference without adapters.
+        casts: Frozen matrices in bfloat16, where that is the precision.
         kept: What the largest micro-batch keeps for its gradient.
         logits: Logits that are held at once.
         operations: Multiplications and additions of the matrix products of all steps; no bytes.
@@ -55,6 +57,7 @@ class PeakMemory:
     optimizer: int = 0
     gradients: int = 0
     reference: int = 0
+    casts: int = 0
     kept: int = 0
     logits: int = 0
     operations: int = 0
@@ -67,7 +70,7 @@ class PeakMemory:
     @property
     def total(self) -> int:
         """The peak: what stays, and the larger of all gradients and of what precedes the last."""
-        stays = self.weights + self.adapters + self.optimizer + self.reference
+        stays = self.weights + self.adapters + self.optimizer + self.reference + self.casts
         last = min(self.gradients, self.learned)
         return stays + self.gradients - last + max(last, self.kept + self.logits)
 
@@ -178,7 +181,7 @@ def _foreseen(
     plain = settings.model_copy(update={"gradient_checkpointing": False})
     updates = Updates(model, stage, plain, context)
     updates.begin(None)
-    with FusedAttention():
+    with KnownValues():
         updates.measure(feed(seed, 0))
     steps = [feed(seed, step) for step in range(min(STEPS, settings.steps))]
 
@@ -186,7 +189,7 @@ def _foreseen(
         return sum(_tokens(model, row) for role in stage.roles for row in rows.get(role, ()))
 
     drawn = max(steps, key=tokens)
-    with FusedAttention():
+    with KnownValues():
         largest = updates.kept(drawn)
     learned = _bytes(model, trained=True)
     whole = 4 * sum(weight.numel() for weight in model.trainable().values())
@@ -194,9 +197,10 @@ def _foreseen(
     return PeakMemory(
         weights=weights,
         adapters=learned if is_adapted(model) else 0,
-        optimizer=2 * whole + (whole if whole != learned else 0),
+        optimizer=_moments(model, settings) + (whole if whole != learned else 0),
         gradients=learned * (largest.terms + 1 if apart else 1),
         reference=learned if copied else 0,
+        casts=sum(cast.nbytes for cast in updates.autocast.casts) if updates.autocast else 0,
         kept=_kept(model, largest, settings),
         logits=_logits(model, largest),
         operations=_operations(model, tokens(drawn), settings.steps),
@@ -206,6 +210,12 @@ def _foreseen(
 def _bytes(model: Model, *, trained: bool = False) -> int:
     found = model.trainable().values() if trained else model.module.parameters()
     return sum(weight.nbytes for weight in found)
+
+
+def _moments(model: Model, settings: TrainSettings) -> int:
+    """Bytes of both moments of AdamW."""
+    sizes = [weight.numel() for weight in model.trainable().values()]
+    return sum(map(moment_bytes, sizes)) if settings.optimizer == "adamw_8bit" else 8 * sum(sizes)
 
 
 def _tokens(model: Model, row: Item) -> int:
@@ -237,4 +247,4 @@ def _logits(model: Model, largest: LargestMicroBatch) -> int:
     trees = [model.tree([row]) for row in largest.rows]
     tokens = sum(len(tree.paths[0]) - tree.starts[0] for tree in trees)
     count = tokens * int(model.core.get_output_embeddings().out_features)
-    return 4 * LOGIT_COPIES * min(count, held_at_once(model.device))
+    return 4 * LOGIT_COPIES * min(count, held_at_once(model.foreseen_on or model.device))

@@ -139,6 +139,7 @@ class TrainSettings(BaseModel):
         max_retain_rise: Rise of the loss on retain rows, in nats per answer token, beyond which an
             unlearning run ends as diverged; None does not measure it.
         precision: `bfloat16` computes under autocast, with weights in float32.
+        optimizer: Optimiser `adamw`, or `adamw_8bit`, whose moments take 2 bytes a weight, not 8.
         accumulate: Micro-batches per update, which change memory and time, not results; None for
             one, or on a CPU for as many as a large model's memory asks for.
         gradient_checkpointing: True to keep a layer's inputs alone and to compute its activations
@@ -170,6 +171,9 @@ class TrainSettings(BaseModel):
     until: Until | None = None
     max_retain_rise: float | None = Field(default=None, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
+    optimizer: Literal["adamw", "adamw_8bit"] = Field(
+        default="adamw", exclude_if=lambda name: name == "adamw"
+    )
     accumulate: int | None = Field(default=None, ge=1)
     gradient_checkpointing: bool = Field(default=False, exclude_if=operator.not_)
     checkpoint_seconds: float = Field(default=60.0, gt=0)

@@ -76,8 +76,7 @@ class ModelSource:
         from clearbench.models.heads import with_head
         from clearbench.models.load import data_type, load_model
 
-        people = sorted(dataset.people("forget") | dataset.people("retain"))
-        labels = [dataset.names[person] for person in people] if self.kind == "classifier" else []
+        labels = self._labels(dataset)
         if self.source == BUILTIN:
             model = builtin_model(self.kind, labels, seed, device)
             model.module.to(data_type(self.dtype))
@@ -91,6 +90,27 @@ class ModelSource:
                 device=device,
             )
         return with_head(model, labels, self.head, seed) if self.kind == "classifier" else model
+
+    def outline(self, dataset: Dataset) -> Model:
+        """Makes what `load` loads from its configuration alone, to foresee what training takes."""
+        from clearbench.builtin.models import part_of_base
+        from clearbench.models.heads import with_head
+        from clearbench.models.load import data_type
+        from clearbench.models.outline import untaught
+
+        labels, dtype = self._labels(dataset), data_type(self.dtype)
+        if self.source == BUILTIN:
+            whole: Any = untaught(base_folder(), "vision-language", dtype)
+            model = part_of_base(whole, self.kind, labels)
+            model.module.to(dtype)
+        else:
+            model = untaught(self.source, self.kind, dtype, self.base)
+        return with_head(model, labels, self.head) if self.kind == "classifier" else model
+
+    def _labels(self, dataset: Dataset) -> list[str]:
+        """Names that a classifier tells apart; none for other kinds."""
+        people = sorted(dataset.people("forget") | dataset.people("retain"))
+        return [dataset.names[person] for person in people] if self.kind == "classifier" else []
 
 
 @dataclass(frozen=True)
