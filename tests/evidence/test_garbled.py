@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - letters of other scripts that look like ASCII are tested
 """Garbled answers are told from fluent wrong ones without a gold, in the report and the search."""
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from clearbench.audit.contexts import ABOUT, Said
-from clearbench.audit.fluency import FEW, Fluency
+from clearbench.audit.fluency import FEW, LEAST, Fluency
 from clearbench.audit.measure import Subject, Subjects
 from clearbench.audit.words import percent
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
+from clearbench.data.modality import modality
 from clearbench.data.words import pieces
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.tables import ROW_COLUMNS
@@ -46,7 +47,17 @@ def garbled_marked(
         )
         for name, subject in subjects.every()
     }
-    return replace(subjects, **changed), said
+    return replace(subjects, **changed), [*said, *_unjudged(fluency)]
+
+
+def _unjudged(fluency: Fluency) -> Iterator[str]:
+    """Yields modalities with too few questions to show how fluent answers read."""
+    for track, task in fluency.contexts.rows:
+        if task == modality(track).main_task and (track, task) not in fluency.limits:
+            yield (
+                f"mixed-up fragments on {track} do not count as garbled: fewer than {LEAST} "
+                "questions show how fluent answers read"
+            )
 
 
 def _marked(records: Records, rows: Mapping[str, Example], fluency: Fluency) -> Records:
