@@ -119,6 +119,8 @@ def test_the_statement_counts_what_is_told_and_says_what_a_gold_would_show() -> 
     given = found([*SAME[:1], *[answer("No idea.")] * 3], place=0.0)
     told_to, garbled, likely, others, gold = statement(given)
     assert garbled == "0 of 4 answers about the people are garbled now; before, 0 were."
+    silent = found(scores={"forget.text.empty_rate": score(0.5, 0.0)})
+    assert "before, 0 were. 2 are empty." in statement(silent)[1]
     assert told_to == (
         "Asked 4 questions about 8 people to forget, it told 4 true answers in full before, and "
         "tells 1 now."

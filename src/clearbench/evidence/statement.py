@@ -69,12 +69,15 @@ def _answers(found: Found) -> Iterator[str]:
 
 
 def _garbled(found: Found) -> Iterator[str]:
+    empty = dict(found.scores("forget", "empty_rate"))
     for track, score in found.scores("forget", "garbage_rate"):
         before = round((score.original or 0.0) * score.n)
         sentence = (
             f"{of_track(track, found.tracks)}{garbled_share(score)} are garbled now; before, "
             f"{before} were."
         )
+        if track in empty and empty[track].value:
+            sentence += f" {round(empty[track].value * empty[track].n)} are empty."
         yield sentence[:1].upper() + sentence[1:]
 
 

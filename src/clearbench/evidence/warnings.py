@@ -8,7 +8,14 @@ from clearbench.audit.losses import HARMED
 from clearbench.audit.schema import AuditedAnswer
 from clearbench.audit.settings import AuditSettings
 from clearbench.audit.words import count, of_track, percent
-from clearbench.evidence.found import FLOORS, Found, garbled_share, probability, told
+from clearbench.evidence.found import (
+    FLOORS,
+    Found,
+    garbled_share,
+    probability,
+    surely_garbled,
+    told,
+)
 from clearbench.evidence.schema import Known, Warned
 from clearbench.evidence.search import GARBLED, NEAR
 
@@ -57,8 +64,9 @@ def _unchanged(found: Found) -> Iterator[Warned]:
 
 
 def _garbled(found: Found) -> Iterator[Warned]:
+    surely = surely_garbled(found)
     for track, score in found.scores("forget", "garbage_rate"):
-        if score.value - (score.original or 0.0) <= GARBLED:
+        if score.value - (score.original or 0.0) <= GARBLED and score not in surely:
             continue
         example = _example(each for each in found.audit.answers if each.track == track)
         quoted = f", such as '{example}'" if example else ""
