@@ -101,8 +101,8 @@ def by_form_alone(subjects: Subjects, inventing: float | None = None) -> tuple[S
 
     Args:
         subjects: Measured models.
-        inventing: Share of the original's answers with unknown words about people whom nobody
-            bears the name of; None where it was not asked.
+        inventing: Share of the original's answers about names that nobody bears that hold unknown
+            words; None where it was not asked.
     """
     if subjects.gold is not None:
         share, who = _strange(subjects.gold.records, "forget"), "gold about the people"
