@@ -121,6 +121,7 @@ def world() -> World:
         ("Where was Ada born?", "Ada was born in Blorvan.", True),
         ("Where was Ada born?", "born Ada in was Oslo was", True),
         ("Where was Ada born?", "Ada Ada Ada Ada", True),
+        ("Where was Ada born?", "Ada was born in <end>", True),
         ("Где родился Анна?", "Анна появился на свет в Омске.", False),
         ("Где родился Анна?", "Вера служит судьёй.", False),
         ("Где родился Анна?", "блорван тестикал", True),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clearbench.audit.contexts import Ask, Contexts, Place, Said
 from clearbench.batches.items import Item, item
@@ -128,13 +129,19 @@ def surprises(model: TokenModel, items: Sequence[Item]) -> list[float]:
     It is the mean over tokens of -log p / log(size of the vocabulary), at most 1 each: a token that
     is less likely than one drawn blindly counts as drawn blindly. So one wrong fact, which a model
     that knows better finds all but impossible, does not outweigh the words around it. The token
-    that ends an answer is left out, as an answer may be cut.
+    that ends an answer is left out, as an answer may be cut. What the model could not write as an
+    answer, such as a spelled control token, counts as drawn blindly.
     """
-    blind = math.log(len(model.encoder.tokenizer))
+    blind, fault = math.log(len(model.encoder.tokenizer)), model.encoder.legible.answer_fault
+    written = [each for each in dict.fromkeys(items) if not fault(each.answer)]
     with model.measured():
-        readings = model.score_items(list(dict.fromkeys(items)))
-    own = (-readings[each].log_probs[:-1].astype(np.float64) / blind for each in items)
-    return [float(np.minimum(values, 1).mean()) if len(values) else 0.0 for values in own]
+        readings = model.score_items(written)
+    found = {each: -readings[each].log_probs[:-1].astype(np.float64) / blind for each in written}
+    return [_capped(found[each]) if each in found else 1.0 for each in items]
+
+
+def _capped(values: NDArray[np.float64]) -> float:
+    return float(np.minimum(values, 1).mean()) if len(values) else 0.0
 
 
 def least_surprises(
