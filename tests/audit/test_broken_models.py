@@ -251,5 +251,5 @@ def test_gold_and_the_original_in_each_other_s_place_are_noticed(
 
 
 def test_other_thresholds_are_another_version() -> None:
-    assert AuditSettings().version == "2"
-    assert AuditSettings(left=0.3).version.startswith("2-")
+    assert AuditSettings().version == "3"
+    assert AuditSettings(left=0.3).version.startswith("3-")

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from clearbench.attacks.base import attack
 from clearbench.attacks.roc import attack_numbers, auc, privleak, tpr_at
-from clearbench.attacks.scoring import score
+from clearbench.attacks.scoring import score, undefined_leaks
 from clearbench.evaluation.metric import Collections
 from clearbench.evaluation.metrics.surprise import lowest_mean
 from clearbench.evaluation.records import Records
@@ -129,7 +129,22 @@ def test_privleak_by_hand() -> None:
     """AUC .9 where gold has .5: (.1 - .5) / .5 = -80 %; the more is left, the lower (E110)."""
     assert privleak(0.9, 0.5) == pytest.approx(-80)
     assert privleak(0.5, 0.5) == 0
-    assert math.isfinite(privleak(0.5, 1.0))
+    assert privleak(0.5, 1.0) is None, "there is nothing to divide by"
+    assert attack_numbers([1.0, 3.0], [2.0, 4.0], 1.0) == {"auc": 0.75}
+
+
+def test_a_leak_without_anything_to_divide_by_is_left_out_and_said() -> None:
+    """Gold has all pairs in order: AUC 1."""
+    ours, gold = pair([1, 3], [2, 4]), pair([1, 2], [3, 4])
+    found = score(ours, gold)
+    assert found["forget.text.mia_loss_auc"].gold == 1.0
+    assert not any(key.endswith("_privleak") for key in found)
+    said = list(undefined_leaks(found))
+    assert any(
+        line.startswith("forget.text.mia_loss_privleak is not available: gold itself")
+        for line in said
+    )
+    assert not list(undefined_leaks(score(ours, pair([2, 4], [2, 4]))))
 
 
 def test_the_rate_is_reported_from_a_thousand_strangers() -> None:

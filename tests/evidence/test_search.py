@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from clearbench.audit.invented import Invented
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
 from clearbench.evidence.division import divided
-from clearbench.evidence.floors import Invented, measured_floor
+from clearbench.evidence.floors import measured_floor
 from clearbench.evidence.schema import Trial
 from clearbench.evidence.search import (
     DIVERGED,
@@ -21,10 +22,10 @@ from clearbench.evidence.search import (
     TOO_MUCH,
     Search,
     following,
-    place_of,
     searches,
     shortfall,
 )
+from clearbench.evidence.validation import place_of
 from clearbench.methods.base import method
 from clearbench.testing import tiny_model
 from clearbench.training.settings import TrainSettings
@@ -45,17 +46,23 @@ def trial(steps: int, rate: float, reason: str, place: float | None = 0.5) -> Tr
         ([trial(10, 0.01, TOO_MUCH, -1.0)], 10, 0.0025),
         ([trial(10, 0.01, GARBLES, 0.0)], 10, 0.0025),
         ([trial(10, 0.01, DIVERGED, None)], 10, 0.0025),
+        ([trial(10, 0.01, HURT)], 10, 0.0025),
         ([trial(10, 0.01, TOO_LITTLE), trial(10, 0.04, TOO_MUCH, -1.0)], 10, 0.02),
-        ([trial(10, 0.01, HURT)], 20, 0.02),
-        ([trial(10, 0.01, HURT, 0.0)], 20, 0.01),
-        ([trial(80, 0.01, HURT)], 80, 0.0025),
+        ([trial(10, 0.01, HURT), trial(10, 0.0025, TOO_LITTLE)], 10, 0.005),
+        (
+            [trial(10, 0.01, TOO_LITTLE), trial(10, 0.04, HURT), trial(10, 0.02, HURT)],
+            10,
+            0.02**0.5 / 10,
+        ),
+        ([trial(10, 0.01, GARBLES), trial(10, 0.0075, TOO_LITTLE)], 20, 0.0075**0.5 / 20),
+        ([trial(80, 0.01, GARBLES), trial(80, 0.0075, TOO_LITTLE)], 40, 0.0075**0.5 / 5),
         ([trial(10, 0.01, HURT), trial(20, 0.02, TOO_LITTLE)], 20, 0.08),
     ],
 )
 def test_the_next_trial_goes_where_the_last_one_points(
     before: list[Trial], steps: int, rate: float
 ) -> None:
-    chosen = following(FIRST, before)
+    chosen, _ = following(FIRST, before)
     assert (chosen.steps, chosen.learning_rate) == (steps, pytest.approx(rate))
 
 

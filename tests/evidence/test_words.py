@@ -9,18 +9,21 @@ import pytest
 from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, Finding
 from clearbench.audit.settings import AuditSettings
 from clearbench.evaluation.score import Score
+from clearbench.evidence.found import Found, told
 from clearbench.evidence.schema import Known, Level, Schedule, Trial
-from clearbench.evidence.statement import Found, not_shown, statement, told, warnings, word
+from clearbench.evidence.statement import not_shown, statement, word
+from clearbench.evidence.warnings import warnings
 
 
-def score(now: float, before: float, gold: float | None = None) -> Score:
-    return Score(value=now, original=before, gold=gold, n=4, clusters=4, direction="gold",
-                 version=1)  # fmt: skip
+def score(now: float, before: float, low: float | None = None, high: float | None = None) -> Score:
+    return Score(value=now, original=before, low=low, high=high, n=4, clusters=4,
+                 direction="gold", version=1)  # fmt: skip
 
 
 def answer(now: str, before: str = "Born in Oslo.", truth: str = "Born in Oslo.") -> AuditedAnswer:
     return AuditedAnswer(track="text", person=0, question="Where?", truth=truth, answer=now,
-                         told=now == truth, original=before)  # fmt: skip
+                         told=now == truth, garbled=now.startswith("b b"),
+                         original=before)  # fmt: skip
 
 
 GOOD = {
@@ -84,6 +87,12 @@ LOOP = [answer("b b b b b b b")] * 4
          "Its answers about the people are garbled"),
         (found(LOOP, scores={"forget.text.garbage_rate": score(1.0, 1.0)}), [],
          "Tells nothing in full any more"),
+        (found(LOOP, scores={"forget.text.garbage_rate": score(0.4, 0.0, 0.1, 0.7)}), ["garbled"],
+         "A part of its answers is garbled"),
+        (found(LOOP, scores={"forget.text.garbage_rate": score(0.5, 0.0, 0.04, 0.9)}), ["garbled"],
+         "Tells nothing in full any more; some answers look garbled"),
+        (found(LOOP, scores={"forget.text.garbage_rate": score(0.08, 0.0, 0.0, 0.2)}), [],
+         "Tells nothing in full any more"),
         (found(scores={"retain.text.probability": score(0.6, 0.9)}), ["others hurt"],
          "Tells nothing in full any more; others were hurt"),
         (found(others=[*SAME[:3], answer("No idea.")]), ["others hurt"],
@@ -108,7 +117,10 @@ def test_each_harm_has_its_warning_and_word(given: Found, kinds: list[str], firs
 
 def test_the_statement_counts_what_is_told_and_says_what_a_gold_would_show() -> None:
     given = found([*SAME[:1], *[answer("No idea.")] * 3], place=0.0)
-    told_to, likely, others, gold = statement(given)
+    told_to, garbled, likely, others, gold = statement(given)
+    assert garbled == "0 of 4 answers about the people are garbled now; before, 0 were."
+    silent = found(scores={"forget.text.empty_rate": score(0.5, 0.0)})
+    assert "before, 0 were. 2 are empty." in statement(silent)[1]
     assert told_to == (
         "Asked 4 questions about 8 people to forget, it told 4 true answers in full before, and "
         "tells 1 now."
@@ -130,6 +142,10 @@ def test_a_garbled_answer_is_quoted_and_a_long_one_is_cut() -> None:
     long = found([answer("b " * 100)] * 4, scores={"forget.text.garbage_rate": score(1.0, 0.0)})
     (warning,) = warnings(long)
     assert "such as 'b b b" in warning.sentence and "…'" in warning.sentence
+    assert warning.sentence.startswith("4 of 4 answers about the people are garbled")
+    rate = {"forget.text.garbage_rate": score(0.5, 0.0, 0.1, 0.9)}
+    (warning,) = warnings(found(LOOP, scores=rate))
+    assert "2 of 4 answers about the people (10 % to 90 % of such answers)" in warning.sentence
 
 
 def test_answers_without_one_from_before_are_not_counted() -> None:

@@ -28,12 +28,15 @@ from clearbench.libraries import pd
 
 #: Splits of people who were in the training data, and of people who were not.
 SIDES: tuple[Split, ...] = ("forget", "holdout")
+#: End of the keys of PrivLeak, and of what it is.
+LEAK = "privleak"
+_UNDEFINED = " PrivLeak is not there where gold's AUC is 1, as it is divided by 1 less that."
 #: Numbers of a membership attack in print.
 NUMBERS = {
     "auc": "AUC",
     "tpr_at_1": "true positives at 1 % false ones",
     "tpr_at_01": "true positives at 0.1 % false ones",
-    "privleak": "PrivLeak",
+    LEAK: "PrivLeak",
 }
 #: Values per row and the person of each row.
 Rows = tuple["pd.Series", dict[str, int]]
@@ -88,7 +91,7 @@ class MembershipAttack(Attack):
         )
 
     def scores(self, collections: Collections, track: str) -> dict[str, Score]:
-        """Computes AUC with an interval, rates with enough rows, and PrivLeak with gold."""
+        """Computes AUC with an interval, rates with enough rows, and PrivLeak where it is there."""
         sides = self.sides(collections, collections.model, track)
         if sides is None:
             return {}
@@ -99,7 +102,7 @@ class MembershipAttack(Attack):
         return {
             f"forget.{track}.{self.score_key}_{name}": area
             if name == "auc"
-            else _on_same_rows(area, number, (None, None) if name == "privleak" else (0.0, 1.0))
+            else _on_same_rows(area, number, (None, None) if name == LEAK else (0.0, 1.0))
             for name, number in numbers.items()
         }
 
@@ -108,7 +111,10 @@ class MembershipAttack(Attack):
         whole = self.description
         return {
             f"{self.score_key}_{name}": replace(
-                whole, key=f"{self.score_key}_{name}", title=f"{whole.title}: {title}"
+                whole,
+                key=f"{self.score_key}_{name}",
+                title=f"{whole.title}: {title}",
+                shows=whole.shows + (_UNDEFINED if name == LEAK else ""),
             )
             for name, title in NUMBERS.items()
         }

@@ -64,12 +64,22 @@ def above(members: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     return shares
 
 
-def privleak(auc_value: float, reference_auc: float) -> float:
+def privleak(auc_value: float, reference_auc: float) -> float | None:
     """Computes ((1 - AUC) - (1 - AUC_ref)) / (1 - AUC_ref) x 100, as MUSE defines it.
 
     Errata E110: a percentage without bounds, so both AUCs are shown besides.
+
+    Returns:
+        The percentage; None where the reference's AUC is 1, which leaves nothing to divide by.
     """
-    return ((1 - auc_value) - (1 - reference_auc)) / max(1 - reference_auc, 1e-10) * 100
+    if separates(reference_auc):
+        return None
+    return ((1 - auc_value) - (1 - reference_auc)) / (1 - reference_auc) * 100
+
+
+def separates(area: float) -> bool:
+    """Whether an AUC is 1, up to rounding: every pair is in order."""
+    return 1 - area < 1e-9
 
 
 def attack_numbers(
@@ -80,12 +90,13 @@ def attack_numbers(
     Args:
         members: Scores of forgotten rows, lower for what looks like training data.
         others: Scores of holdout rows.
-        reference_auc: AUC of gold by the same score; adds `privleak`.
+        reference_auc: AUC of gold by the same score; adds `privleak`, where that is defined.
     """
     numbers = {"auc": auc(members, others)}
     for name, fpr in FALSE_POSITIVE_RATES.items():
         if len(np.asarray(others)) >= ROWS_PER_RATE / fpr:
             numbers[name] = tpr_at(members, others, fpr)
     if reference_auc is not None:
-        numbers["privleak"] = privleak(numbers["auc"], reference_auc)
+        leak = privleak(numbers["auc"], reference_auc)
+        numbers |= {} if leak is None else {"privleak": leak}
     return numbers

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import permutations
 from typing import Any, NamedTuple
 
 from clearbench.attacks.base import ATTACKS, Attack, attack
+from clearbench.attacks.membership import LEAK
+from clearbench.attacks.roc import separates
 from clearbench.errors import DataError
 from clearbench.evaluation import scoring
 from clearbench.evaluation.aggregates import AGGREGATES
 from clearbench.evaluation.description import Description
 from clearbench.evaluation.metric import METRICS, Collections, Comparison, Metric, Shadow
+from clearbench.evaluation.over_forgetting import AREA
 from clearbench.evaluation.protocol import Protocol
 from clearbench.evaluation.protocols import protocol as named_protocol
 from clearbench.evaluation.records import Records
@@ -118,6 +121,23 @@ def protocol_attacks(chosen: Protocol) -> tuple[Attack, ...]:
         return tuple(attack(**entry) for entry in chosen.attacks)
     every = (made for cls in ATTACKS.values() for made in cls.configured())
     return tuple(made for made in every if not made.description.erratum)
+
+
+def undefined_leaks(scores: Mapping[str, Score]) -> Iterator[str]:
+    """Yields a sentence for every PrivLeak that is not defined because gold's own AUC is 1.
+
+    Args:
+        scores: Scores of a model by key, with gold's values.
+    """
+    for key, score in scores.items():
+        if key.endswith(AREA) and score.gold is not None and separates(score.gold):
+            leak = f"{key.removesuffix(AREA)}_{LEAK}"
+            if leak not in scores and leak.rpartition(".")[2] in descriptions():
+                yield (
+                    f"{leak} is not available: gold itself tells these people from the strangers "
+                    "in every pair (AUC 1), and PrivLeak is divided by what gold leaves open; "
+                    "compare the AUCs"
+                )
 
 
 def split_scores(records: Records, protocol: str, further: FurtherMetrics = ()) -> Scores:

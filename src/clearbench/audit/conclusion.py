@@ -9,7 +9,7 @@ from clearbench.audit.evidence import Evidence
 from clearbench.audit.knowledge import asked
 from clearbench.audit.measure import NO_STRANGERS, NOT_THERE
 from clearbench.audit.schema import AuditedRows, Finding, Number, Topic
-from clearbench.audit.words import count, with_interval
+from clearbench.audit.words import count, of_track, with_interval
 
 KNOWS, PART = "knows", "knows a part"
 REFUSES, REFUSES_ONLY, SILENT = "refuses but knows", "refuses", "does not answer"
@@ -216,11 +216,13 @@ def _few(evidence: Evidence, findings: Sequence[Finding]) -> Iterator[str]:
             continue
         if (number.detectable or 0.0) > evidence.settings.clear:
             what = "tells" if finding.topic == "told" else "knows"
-            yield (
-                f"With {count(number.people, 'person', 'people')}, a difference smaller than "
+            on = of_track(finding.track, evidence.tracks) if finding.track else ""
+            sentence = (
+                f"{on}with {count(number.people, 'person', 'people')}, a difference smaller than "
                 f"{100 * (number.detectable or 0.0):.0f} points between what it {what} and what a "
                 f"model that never met the people {what} would probably be missed."
             )
+            yield sentence[:1].upper() + sentence[1:]
 
 
 def _unasked(asked_rows: dict[str, AuditedRows]) -> Iterator[str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
 
 from clearbench.attacks.base import OnProgress, unreported
+from clearbench.attacks.scoring import undefined_leaks
 from clearbench.audit import knowledge, losses, membership, recovery
 from clearbench.audit.conclusion import conclude, limits
 from clearbench.audit.evidence import Evidence, misplaced
+from clearbench.audit.fluency import Fluency
 from clearbench.audit.intervals import attacks_as_found, scores_as_found
 from clearbench.audit.measure import (
     Attacked,
@@ -22,9 +25,10 @@ from clearbench.audit.measure import (
     chosen_attacks,
     measured,
 )
-from clearbench.audit.schema import Audit, AuditedAnswer, AuditedRows, AuditedWith, Finding
+from clearbench.audit.questions import answered, asked_rows
+from clearbench.audit.schema import Audit, AuditedWith, Finding
 from clearbench.audit.settings import AuditSettings
-from clearbench.audit.vocabulary import by_form_alone
+from clearbench.audit.vocabulary import garbled_marked
 from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
 from clearbench.data.load import load_dataset
@@ -34,8 +38,6 @@ from clearbench.evaluation import scoring
 from clearbench.evaluation.checks import check_records
 from clearbench.evaluation.comparable import check_no_copy, check_same_questions, swapped
 from clearbench.evaluation.metric import Collections
-from clearbench.evaluation.metrics.leaks import WHOLE
-from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evaluation.protocols import protocol
 from clearbench.evaluation.records import Records
 from clearbench.evaluation.score import Score
@@ -70,6 +72,7 @@ def audit(
     settings: AuditSettings | None = None,
     out: str | Path | None = None,
     names: Mapping[str, str] | None = None,
+    fluency: Fluency | None = None,
     on_progress: OnProgress = unreported,
 ) -> Audit:
     """Finds all that can be said of a model and the people whom it should not know.
@@ -87,6 +90,7 @@ def audit(
         out: Folder for `audit.json` and `audit.html`.
         names: Places of the models by role (model, gold, original), whose last parts are shown;
             without them those of models that are given by their places.
+        fluency: What fluent answers look like to the original; measured here by default.
         on_progress: Function called with what is done, how much of it, and of how much.
 
     Returns:
@@ -108,7 +112,9 @@ def audit(
     rows = dataset.for_kind(kind)
     check_different(models)
     _check(models, rows)
-    subjects, doubts = by_form_alone(_measured(models, rows, limit, on_progress))
+    measured_models = _measured(models, rows, limit, on_progress)
+    fluency = fluency or _fluency(measured_models, rows)
+    subjects, doubts = garbled_marked(measured_models, rows, fluency)
     chosen = settings or AuditSettings()
     found = attacked(subjects, rows, attacks, limit, chosen.people, on_progress)
     about = AuditedWith(
@@ -191,13 +197,21 @@ def _measured(
     return Subjects(subjects["model"], subjects.get("gold"), subjects.get("original"))
 
 
+def _fluency(subjects: Subjects, rows: Dataset) -> Fluency | None:
+    """Measures what fluent answers look like to the original, where it is a model."""
+    original = subjects.original
+    if original is None or original.model is None:
+        return None
+    return Fluency.of(original.model, rows, original.records.generations["text"].tolist())
+
+
 def _audit(
     found: Attacked, dataset: Dataset, kind: str, settings: AuditSettings, doubts: Sequence[str]
 ) -> Audit:
     subjects, rows = found.subjects, dataset.for_kind(kind)
     collected = _evidence(found, kind, settings)
     findings = tuple(_findings(collected, kind))
-    asked = _asked(subjects.audited.records, rows, readable_by(kind))
+    asked = asked_rows(subjects.audited.records, rows, readable_by(kind))
     fingerprints = {name: subject.fingerprint for name, subject in subjects.every()}
     scores, problems = _scores(subjects)
     return Audit(
@@ -212,9 +226,15 @@ def _audit(
         conclusion=conclude(collected, findings),
         findings=findings,
         open=limits(collected, findings, asked),
-        doubts=(*_compared(subjects, collected), *doubts, *dataset.doubts, *problems),
-        answers=tuple(_answers(subjects, dataset, "forget")),
-        others=tuple(_answers(subjects, dataset, "retain"))[::-1],
+        doubts=(
+            *_compared(subjects, collected),
+            *doubts,
+            *dataset.doubts,
+            *(line for made in found.attacks for line in undefined_leaks(made.scores)),
+            *problems,
+        ),
+        answers=tuple(answered(subjects, dataset, "forget")),
+        others=tuple(answered(subjects, dataset, "retain"))[::-1],
         attacks=attacks_as_found(found.attacks, findings),
         verdict=_verdict(collected, subjects, dataset),
         scores=scores_as_found(scores, collected),
@@ -255,30 +275,11 @@ def _compared(subjects: Subjects, collected: Evidence) -> Iterator[str]:
 
 
 def _findings(collected: Evidence, kind: str) -> Iterator[Finding]:
-    for find in _ABOUT:
-        yield from filter(None, (find(collected, track) for track in collected.tracks))
-    for besides in _BESIDES:
-        yield from filter(None, (besides(collected, track) for track in readable_by(kind)))
-
-
-def _asked(records: Records, rows: Dataset, tracks: Sequence[str]) -> dict[str, AuditedRows]:
-    """Counts people, rows that the model could read, and rows that were asked, by split."""
-    answers = records.answers
-    asked = {
-        str(split): int(count) for split, count in answers.groupby("split")["row"].nunique().items()
-    }
-    readable = {
-        split: [row for row in own if row.track in tracks] for split, own in rows.evaluation.items()
-    }
-    return {
-        split: AuditedRows(
-            people=len({row.person for row in own if row.person is not None}),
-            rows=len(own),
-            asked=asked[split],
-        )
-        for split, own in readable.items()
-        if asked.get(split)
-    }
+    for finders, tracks in ((_ABOUT, collected.tracks), (_BESIDES, readable_by(kind))):
+        for find, track in product(finders, tracks):
+            found = find(collected, track)
+            if found is not None:
+                yield found.model_copy(update={"track": track})
 
 
 def _scores(subjects: Subjects) -> tuple[dict[str, Score], list[str]]:
@@ -307,44 +308,3 @@ def _verdict(collected: Evidence, subjects: Subjects, dataset: Dataset) -> Verdi
     worst = {key: [ShownAnswer(**line) for line in lines] for key, lines in found.items()}
     modalities = spell_modalities(collected.tracks)
     return judge(table, modalities, collected.kind, worst=worst, names=dataset.names)
-
-
-def _answers(subjects: Subjects, dataset: Dataset, split: str) -> Iterator[AuditedAnswer]:
-    """Yields the questions about a split's people with all answers, those told first."""
-    said = {name: _said(subject.records, split) for name, subject in subjects.every()}
-    found = [
-        AuditedAnswer(
-            track=track,
-            person=person,
-            name=dataset.names.get(person, ""),
-            question=question,
-            truth=truth,
-            answer=text,
-            told=rouge(truth, text)["rouge_l"] >= WHOLE,
-            gold=_text(said, "gold", (track, row, task)),
-            original=_text(said, "original", (track, row, task)),
-        )
-        for (track, row, task), (person, question, truth, text) in said["model"].items()
-    ]
-    yield from sorted(found, key=lambda answer: not answer.told)
-
-
-Said = dict[tuple[str, str, str], tuple[int, str, str, str]]
-
-
-def _said(records: Records, split: str) -> Said:
-    """Collects the generated answers to the people's own questions, by track, row and task."""
-    lines = records.generations[records.generations["split"] == split]
-    names = ("track", "row", "task", "person", "question", "truth", "text")
-    return {
-        (track, row, task): (int(person), question, truth, text)
-        for track, row, task, person, question, truth, text in zip(
-            *(lines[name] for name in names), strict=True
-        )
-        if task in modality(track).tasks
-    }
-
-
-def _text(said: dict[str, Said], name: str, place: tuple[str, str, str]) -> str | None:
-    line = said.get(name, {}).get(place)
-    return None if line is None else line[3]

@@ -54,12 +54,14 @@ class Finding(Stored):
     """What was found on one question, in a word and a sentence.
 
     Attributes:
+        track: Modality that it is about; empty where it is about the whole.
         word: Short answer, the same for every model that is alike in this.
         because: Sentences that say what it was found by.
         numbers: Numbers that it rests on.
     """
 
     topic: Topic
+    track: str = ""
     word: str
     sentence: str
     because: tuple[str, ...] = ()
@@ -71,6 +73,7 @@ class AuditedAnswer(Stored):
 
     Attributes:
         told: Whether the answer holds the whole truth.
+        garbled: Whether it is garbled, as the garbage rate counts it.
         gold: Gold's answer; None without gold.
         original: The original's answer; None without one.
     """
@@ -82,6 +85,7 @@ class AuditedAnswer(Stored):
     truth: str
     answer: str
     told: bool
+    garbled: bool = False
     gold: str | None = None
     original: str | None = None
 

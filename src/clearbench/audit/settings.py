@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from clearbench.evaluation.intervals import MIN_CLUSTERS
 
 #: Number that is raised when a word changes its meaning.
-VERSION = 2
+VERSION = 3
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 

@@ -37,7 +37,7 @@ def score(
     plugin: Plugins = None,
 ) -> None:
     """Computes every score of a model from its records, or from a log that others published."""
-    from clearbench.attacks.scoring import null_band, scored
+    from clearbench.attacks.scoring import null_band, scored, undefined_leaks
     from clearbench.evaluation.doubts import doubts
     from clearbench.evaluation.logs.read import read_log
     from clearbench.evaluation.protocols import protocol as named
@@ -60,7 +60,7 @@ def score(
         fix = "give another --protocol (`clearbench list protocols`), or a log with more in it"
         raise DataError(f"nothing of protocol '{protocol}' can be computed", str(log), fix)
     bands = null_band(golds, protocol) if len(golds) > 1 else {}
-    doubtful = doubts(scores, chosen, records, compared, bands)
+    doubtful = [*doubts(scores, chosen, records, compared, bands), *undefined_leaks(scores)]
     if as_json:
         content = {key: score.model_dump(mode="json") for key, score in scores.items()}
         about = {"protocol": protocol, "version": chosen.version, "scores": content}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clearbench.attacks.base import OnProgress
+from clearbench.audit.fluency import Fluency
 from clearbench.audit.measure import measured
 from clearbench.batches.items import item
 from clearbench.data.dataset import Dataset
@@ -21,8 +22,8 @@ from clearbench.evaluation.records import Records
 from clearbench.evidence.division import Division
 from clearbench.evidence.floors import Floor, log_probs, measured_floor
 from clearbench.evidence.schema import Known, Level, Warned
-from clearbench.evidence.search import place_of
-from clearbench.evidence.statement import before_work
+from clearbench.evidence.validation import place_of
+from clearbench.evidence.warnings import before_work
 from clearbench.models.base import Model
 
 #: Rows per split and task that are asked at least, where the rows to forget are fewer.
@@ -39,6 +40,7 @@ class Before:
         records: Its answers to the rows that are reported.
         floors: Likelihood of the answers to somebody who does not know, by modality.
         log_probs: Mean log-probability per token of the true answers that are reported, by row.
+        fluency: What fluent answers look like to it; None for models that write no words.
         limit: Rows per split and task that were asked.
     """
 
@@ -48,6 +50,7 @@ class Before:
     log_probs: Mapping[str, float]
     known: Known
     no_retain: bool
+    fluency: Fluency | None
     limit: int
 
     @property
@@ -125,7 +128,8 @@ def measured_before(
     )
     known = Known(rows=len(main), unknown=unknown)
     no_retain = not dataset.training.get("retain")
-    return Before(division, records, floors, values, known, no_retain, asked)
+    fluency = Fluency.of(model, dataset, records.generations["text"].tolist())
+    return Before(division, records, floors, values, known, no_retain, fluency, asked)
 
 
 def _main(dataset: Dataset, model: Model, tracks: Sequence[str]) -> list[Example]:

@@ -7,20 +7,18 @@ without a name are paired with the answers to other questions.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from clearbench.audit.invented import Invented
 from clearbench.batches.items import Item, item
 from clearbench.data.dataset import Dataset
 from clearbench.data.example import Example
-from clearbench.data.words import words
 from clearbench.evidence.schema import FloorSource
 from clearbench.models.base import Model
-from clearbench.people.names import NAMES
 
 #: Share of rows that hold their person's name from which names are replaced.
 NAMED = 0.5
@@ -80,55 +78,6 @@ def log_probs(model: Model, items: Iterable[Item]) -> list[float]:
 def _paired(model: Model, source: FloorSource, items: Mapping[str, Item]) -> Floor:
     values = dict(zip(items, log_probs(model, [*items.values()]), strict=True))
     return Floor(source, float(np.mean([*values.values()])), values)
-
-
-class Invented:
-    """Replaces the names of people by names that no row of a dataset holds.
-
-    Args:
-        dataset: Dataset whose names and words are not used.
-    """
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._names = dataset.names
-        texts = (text for rows in dataset.all_rows() for row in rows for text in _texts(row))
-        self._taken = {word for text in (*texts, *dataset.names.values()) for word in words(text)}
-        pools = NAMES.values()
-        self._first = self._free(name for pool in pools for name in (*pool.female, *pool.male))
-        self._last = self._free(name for pool in pools for name in pool.last)
-
-    def _free(self, names: Iterable[str]) -> list[str]:
-        return [name for name in dict.fromkeys(names) if not {*words(name)} & self._taken]
-
-    def renamed(self, rows: Sequence[Example]) -> dict[str, Item]:
-        """Returns the items of the rows that hold their person's name, under another, by id."""
-        found: dict[str, Item] = {}
-        if not (self._first and self._last):
-            return found
-        for row in rows:
-            name = "" if row.person is None else self._names.get(row.person, "")
-            question, answer = (self._replaced(text, name) for text in (row.question, row.answer))
-            if (question, answer) != (row.question, row.answer):
-                changed = row.model_copy(update={"question": question, "answer": answer})
-                found[row.id] = item(changed, "renamed")
-        return found
-
-    def _replaced(self, text: str, name: str) -> str:
-        """Replaces a whole name, then each of its words that stands alone."""
-        parts = name.split()
-        if not parts:
-            return text
-        rng = np.random.default_rng(zlib.crc32(name.encode()))
-        chosen = [str(rng.choice(self._last if k else self._first)) for k in range(len(parts))]
-        changed = text.replace(name, " ".join(chosen))
-        for part, other in zip(parts, chosen, strict=True):
-            if len(part) > 1 and part[0].isupper():
-                changed = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", other, changed)
-        return changed
-
-
-def _texts(row: Example) -> tuple[str, str]:
-    return row.question, row.answer
 
 
 def _exchanged(dataset: Dataset, rows: Sequence[Example]) -> dict[str, Item]:

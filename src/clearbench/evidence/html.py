@@ -8,8 +8,8 @@ from pathlib import Path
 from clearbench.audit import words
 from clearbench.audit.answers import Speaker, on_page
 from clearbench.evaluation.score import Score
+from clearbench.evidence.found import FLOORS
 from clearbench.evidence.schema import EVIDENCE, Evidence
-from clearbench.evidence.statement import FLOORS
 from clearbench.report.page import inline, templates
 from clearbench.storage import write_bytes
 

@@ -18,15 +18,17 @@ from clearbench.evaluation.metrics.leaks import WHOLE
 from clearbench.evaluation.metrics.rouge import rouge
 from clearbench.evidence.before import Before, measured_before
 from clearbench.evidence.division import divided, undivided
+from clearbench.evidence.found import Found
 from clearbench.evidence.schema import Digests, Evidence, Schedule, Trial
 from clearbench.evidence.search import (
     CRITERION,
     LEGEND,
     LONGEST,
     Search,
-    Validation,
 )
-from clearbench.evidence.statement import Found, not_shown, statement, warnings, word
+from clearbench.evidence.statement import not_shown, statement, word
+from clearbench.evidence.validation import Validation
+from clearbench.evidence.warnings import warnings
 from clearbench.methods.base import Method
 from clearbench.models.adapters import copy_to_train
 from clearbench.models.base import Model
@@ -94,7 +96,7 @@ class Removal:
 
     def forgotten(self, before: Before, checkpoints: Path) -> tuple[Model, Schedule, Validation]:
         """Makes a copy of the model forget, by the schedule that was given or is chosen."""
-        validation = Validation(self.model, before.division, before.floors)
+        validation = Validation(self.model, before.division, before.floors, before.fluency)
 
         def make(settings: TrainSettings, trial: int) -> Model:
             return self._changed(settings, f"trial {trial}", checkpoints / f"trial-{trial}")
@@ -103,8 +105,9 @@ class Removal:
             changed = self._changed(self.settings, "forgetting", checkpoints)
             return changed, self._unsearched(), validation
         self.say(
-            f"the schedule is chosen by at most {self.budget} trials of {self.settings.steps} to "
-            f"{LONGEST * self.settings.steps} steps, measured on {before.division.people} people "
+            f"the schedule is chosen by at most {self.budget} trials of {self.settings.steps} "
+            f"steps (up to {LONGEST * self.settings.steps} where no learning rate will do with so "
+            f"few), measured on {before.division.people} people "
             "(--budget N; --set steps=... gives your own)"
         )
         self.say(LEGEND)
@@ -148,7 +151,7 @@ class Removal:
 
     def there(self, folder: ModelFolder, before: Before) -> tuple[Model, Schedule, Validation]:
         """Loads a finished model that was made without evidence."""
-        validation = Validation(self.model, before.division, before.floors)
+        validation = Validation(self.model, before.division, before.floors, before.fluency)
         return folder.load(self.model), self._unsearched(), validation
 
     def evidence(
@@ -170,6 +173,7 @@ class Removal:
                 attacks="records",
                 limit=before.limit,
                 names=self.names,
+                fluency=before.fluency,
                 on_progress=self.on_progress,
             ),
             levels=before.levels(after),
@@ -212,6 +216,7 @@ class Removal:
         if not (schedule.trials and schedule.apart):
             return ()
         said, before = validation.said(after), validation.said_before
+        garbled = validation.garbled_rows(said)
         return tuple(
             AuditedAnswer(
                 track=row.track,
@@ -221,6 +226,7 @@ class Removal:
                 truth=row.answer,
                 answer=said[row.id],
                 told=rouge(row.answer, said[row.id])["rouge_l"] >= WHOLE,
+                garbled=row.id in garbled,
                 original=before[row.id],
             )
             for row in validation.division.forget

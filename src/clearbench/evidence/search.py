@@ -1,29 +1,21 @@
 """Chooses a schedule by trials on the validation people: no gold is needed.
 
 A trial is a whole unlearning. After one that forgets too little the next has a larger learning
-rate, after one that forgets too much or garbles a smaller one; once both have been seen, the next
-lies between them. Where answers about others were hurt, the next takes twice the steps, in which
-what should stay is learned again.
+rate, after one that does harm (others hurt, answers garbled, too much forgotten, diverged) a
+smaller one; once both have been seen, the next lies between them. Where no rate between them is
+left, the number of steps changes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from clearbench.audit.words import percent
-from clearbench.batches.items import Item, item
-from clearbench.data.example import Example
-from clearbench.evaluation.metrics.outputs import kind_of_output
-from clearbench.evidence.division import Division
-from clearbench.evidence.floors import Floor, log_probs
 from clearbench.evidence.schema import Trial
+from clearbench.evidence.validation import Validation
 from clearbench.methods.base import Method
 from clearbench.methods.stages import Train
 from clearbench.models.base import Model
@@ -40,10 +32,10 @@ NEAR, KEPT, GARBLED = 0.25, 0.9, 0.1
 DAMAGE = 2.0
 #: Factor between learning rates until one is too weak and one too strong.
 FACTOR = 4.0
+#: Ratio of a rate that is too strong to one that is too weak from which no third lies between.
+CLOSE = 1.5
 #: Times the steps of the first trial that a trial may take.
 LONGEST = 8
-#: Answers that are generated in a trial, and their most tokens.
-_SAID, _TOKENS = 16, 40
 
 CRITERION = (
     "The chosen trial has the smallest sum of the knowledge that is left about the validation "
@@ -66,101 +58,6 @@ def searches(chosen: Method, kind: str) -> bool:
     trains = any(isinstance(stage, Train) for stage in chosen.stages())
     whole = not chosen.from_base and chosen.artefact != "guard"
     return trains and whole and kind != "classifier"
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Validation rows, and what they are to the model before unlearning.
-
-    Attributes:
-        model: Model before unlearning.
-        division: Rows on which the schedule is chosen.
-        floors: Floor by modality.
-    """
-
-    model: Model
-    division: Division
-    floors: Mapping[str, Floor]
-
-    @cached_property
-    def _forget(self) -> list[Item]:
-        return [item(row) for row in self.division.forget]
-
-    @cached_property
-    def _retain(self) -> list[Item]:
-        return [item(row) for row in self.division.retain]
-
-    @cached_property
-    def said_before(self) -> dict[str, str]:
-        """Answers before unlearning, by row."""
-        return self.said(self.model)
-
-    @cached_property
-    def _before(self) -> list[float]:
-        return log_probs(self.model, self._forget)
-
-    @cached_property
-    def _kept_before(self) -> float:
-        return float(np.exp(log_probs(self.model, self._retain)).mean())
-
-    def said(self, model: Model) -> dict[str, str]:
-        """Generates answers to some of the questions about the people to forget, by row."""
-        some = self._forget[:: max(1, len(self._forget) // _SAID)]
-        with model.measured():
-            texts = model.generate(some, _TOKENS)
-        return {each.row: text for each, text in zip(some, texts, strict=True)}
-
-    def place(self, model: Model) -> float | None:
-        """Computes the mean place between the floor and before, over modalities."""
-        now, rows = log_probs(model, self._forget), self.division.forget
-        places = [
-            place_of(*(float(np.mean(values)) for values in zip(*lines, strict=True)))
-            for lines in _by_track(rows, self._before, now, self.floors)
-        ]
-        known = [place for place in places if place is not None]
-        return float(np.mean(known)) if known else None
-
-    def kept(self, model: Model) -> float | None:
-        """Computes the share of probability that answers about those who stay have kept."""
-        if not self._retain:
-            return None
-        return float(np.exp(log_probs(model, self._retain)).mean()) / max(self._kept_before, 1e-12)
-
-    def garbled(self, model: Model) -> float:
-        """Computes the rise of the share of garbled answers about the people to forget."""
-        return self._share_garbled(self.said(model)) - self._share_garbled(self.said_before)
-
-    def _share_garbled(self, said: Mapping[str, str]) -> float:
-        truths = {each.row: each.answer for each in self._forget}
-        kinds = [kind_of_output(text, truth=truths[row]) for row, text in said.items()]
-        return float(np.mean([kind == "garbage" for kind in kinds])) if kinds else 0.0
-
-
-def place_of(before: float, now: float, floor: float) -> float | None:
-    """Computes (now - floor) / (before - floor); None where the model knew no more than the floor.
-
-    Args:
-        before: Mean log-probability per token before unlearning, in nats.
-        now: The same after it.
-        floor: The same of what nobody was taught.
-    """
-    return (now - floor) / (before - floor) if before - floor > math.log(1.1) else None
-
-
-def _by_track(
-    rows: Sequence[Example],
-    before: Sequence[float],
-    now: Sequence[float],
-    floors: Mapping[str, Floor],
-) -> Iterator[list[tuple[float, float, float]]]:
-    for track, floor in floors.items():
-        lines = [
-            (first, last, floor.of(row))
-            for row, first, last in zip(rows, before, now, strict=True)
-            if row.track == track
-        ]
-        if lines:
-            yield lines
 
 
 #: Makes a model with a schedule; the number of the trial names its checkpoints.
@@ -200,7 +97,7 @@ class Search:
         while len(self.trials) < self._budget and not any(map(_good, self.trials)):
             last = len(self.trials) + 1
             model = None  # no third model beside it
-            model, trial = self._tried(last, following(self._settings, self.trials))
+            model, trial = self._tried(last, *following(self._settings, self.trials))
             self.trials.append(trial)
             write_json(self._kept, [each.model_dump(mode="json") for each in self.trials])
             self._say(f"trial {trial.number} of at most {self._budget}: {trial.sentence}")
@@ -211,10 +108,10 @@ class Search:
             model = self._make(settings, best.number)
         return settings, best, model
 
-    def _tried(self, number: int, settings: TrainSettings) -> tuple[Model | None, Trial]:
+    def _tried(self, number: int, settings: TrainSettings, way: str) -> tuple[Model | None, Trial]:
         rate = settings.learning_rate
         about: dict[str, Any] = {"number": number, "steps": settings.steps, "learning_rate": rate}
-        said = f"{settings.steps} steps at a learning rate of {rate:.3g}"
+        said = f"{settings.steps} steps at a learning rate of {rate:.3g}, {way}"
         try:
             model = self._make(settings, number)
         except Diverged as error:
@@ -274,23 +171,54 @@ def scheduled(settings: TrainSettings, steps: int, rate: float) -> TrainSettings
     return settings.model_copy(update={"steps": steps, "learning_rate": rate})
 
 
-def following(first: TrainSettings, trials: Sequence[Trial]) -> TrainSettings:
+class Step(NamedTuple):
+    """Schedule of a trial, and in words how it was come by."""
+
+    settings: TrainSettings
+    way: str
+
+
+def following(first: TrainSettings, trials: Sequence[Trial]) -> Step:
     """Chooses the schedule of the next trial.
+
+    Among trials of as many steps as the last one a learning rate is too weak if too little is
+    forgotten by it, and too strong if it does harm. Without one of both the rate moves by `FACTOR`;
+    between a weak and a strong one it goes to the middle, on a scale of logarithms. Where these are
+    within `CLOSE` of each other no rate is good with so many steps: the next trial takes twice the
+    steps at half the rate, or half the steps at twice the rate where it may take no more.
 
     Args:
         first: Settings of the first trial.
         trials: Trials before it.
     """
     if not trials:
-        return first
-    last = trials[-1]
-    if last.reason == HURT and 2 * last.steps <= LONGEST * first.steps:
-        rises = last.place is not None and last.place > NEAR
-        return scheduled(first, 2 * last.steps, last.learning_rate * (2 if rises else 1))
-    alike = [trial for trial in trials if trial.steps == last.steps]
-    weak = [trial.learning_rate for trial in alike if trial.reason == TOO_LITTLE]
-    strong = [trial.learning_rate for trial in alike if trial.reason not in ("", TOO_LITTLE)]
-    if strong and weak:
-        return scheduled(first, last.steps, math.sqrt(min(strong) * max(weak)))
-    rate = min(strong) / FACTOR if strong else max(weak) * FACTOR
-    return scheduled(first, last.steps, rate)
+        return Step(first, "the first")
+    steps = trials[-1].steps
+    alike = [trial for trial in trials if trial.steps == steps]
+    weak = max((each for each in alike if each.reason == TOO_LITTLE), key=_rate, default=None)
+    harms = (each for each in alike if each.reason not in ("", TOO_LITTLE))
+    strong = min(harms, key=_rate, default=None)
+    if weak is None or strong is None:
+        return _beyond(first, steps, weak, strong)
+    rate = math.sqrt(_rate(strong) * _rate(weak))
+    if _rate(strong) > CLOSE * _rate(weak):
+        between = " and ".join(map(str, sorted((weak.number, strong.number))))
+        return Step(scheduled(first, steps, rate), f"between trials {between}")
+    longer = 2 * steps
+    if longer <= LONGEST * first.steps and longer not in {trial.steps for trial in trials}:
+        return Step(scheduled(first, longer, rate / 2), "more steps, each smaller")
+    return Step(scheduled(first, max(1, steps // 2), rate * 2), "fewer steps, each larger")
+
+
+def _beyond(first: TrainSettings, steps: int, weak: Trial | None, strong: Trial | None) -> Step:
+    """Moves the rate below all that do harm, or above all that forget too little."""
+    if strong is not None:
+        way = f"a smaller learning rate than trial {strong.number}"
+        return Step(scheduled(first, steps, _rate(strong) / FACTOR), way)
+    rate, number = (first.learning_rate, 1) if weak is None else (_rate(weak), weak.number)
+    way = f"a larger learning rate than trial {number}"
+    return Step(scheduled(first, steps, rate * FACTOR), way)
+
+
+def _rate(trial: Trial) -> float:
+    return trial.learning_rate

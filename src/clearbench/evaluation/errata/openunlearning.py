@@ -83,7 +83,8 @@ ERRATA = (
         "OpenUnlearning and MUSE, privleak",
         "The attack's AUC is given as a percentage relative to the retrained model's, without "
         "bounds, in a direction that misleads.",
-        "Show both AUCs with their intervals; `privleak` stands beside them.",
+        "Show both AUCs with their intervals; `privleak` stands beside them, and is not there "
+        "where the retrained model's AUC is 1, which leaves nothing to divide by.",
         (_OPEN,),
     ),
     Erratum(
