@@ -42,7 +42,8 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(value: Any) -> str:
     """Computes the first 16 hexadecimal digits of the sha256 of a JSON-like value."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+    text = json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def sha256_file(path: Path) -> str:
