@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from weakref import ref
 
@@ -77,6 +78,7 @@ def cutter(monkeypatch: pytest.MonkeyPatch, share: float, rows: int = 4) -> tupl
     weights = sum(weight.nbytes for weight in model.module.parameters())
     monkeypatch.setattr(micro_batches, "CUT_FROM", 0)
     monkeypatch.setattr(micro_batches, "EXTRA_GRADIENTS", 0)
+    monkeypatch.setattr(micro_batches, "LEAST_TOKENS", 1)
     monkeypatch.setattr(micro_batches, "KEPT_SHARE", share * 1024 * tokens / weights)
     monkeypatch.setattr(
         micro_batches, "kept_bytes", lambda _, rows: 1024 * sum(len(model.tree([r])) for r in rows)
@@ -103,6 +105,22 @@ def test_a_step_is_cut_no_more_than_it_must_be(
 def test_a_step_is_cut_into_single_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     cut, parts = cutter(monkeypatch, 0.01)
     assert cut.count(parts, ("retain",)) == 4
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.5])
+def test_micro_batches_of_few_tokens_are_not_cut(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, parts = cutter(monkeypatch, 0.01)
+    tokens = sum(len(cut.model.tree([row])) for part in parts for row in part.drawn["retain"])
+    monkeypatch.setattr(micro_batches, "LEAST_TOKENS", math.ceil(share * tokens))
+    largest = [
+        max(sum(len(cut.model.tree([row])) for row in rows[k::count]) for k in range(count))
+        for count in range(1, 5)
+        for rows in [parts[0].drawn["retain"]]
+    ]
+    expected = next(k for k, most in enumerate(largest, 1) if most <= math.ceil(share * tokens))
+    assert cut.count(parts, ("retain",)) == expected
 
 
 def test_gradients_that_take_more_than_is_saved_leave_a_step_whole(
@@ -134,7 +152,12 @@ def test_a_number_of_micro_batches_that_is_said_holds(
 @pytest.mark.parametrize("name", ["npo", "npo_sam", "kl_minimization", "rmu"])
 def test_a_run_that_is_cut_has_the_same_losses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = npo(name)
-    for constant, value in (("CUT_FROM", 0), ("EXTRA_GRADIENTS", 0), ("KEPT_SHARE", 1e-6)):
+    for constant, value in (
+        ("CUT_FROM", 0),
+        ("EXTRA_GRADIENTS", 0),
+        ("KEPT_SHARE", 1e-6),
+        ("LEAST_TOKENS", 1),
+    ):
         monkeypatch.setattr(micro_batches, constant, value)
     seen: list[int] = []
     gradients = loop.gradients
@@ -185,7 +208,12 @@ def test_one_row_of_each_role_is_measured(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_device_is_cut_only_where_its_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a CPU would take single rows: whole steps, and halves at two thirds of their memory."""
-    for constant, value in (("CUT_FROM", 0), ("EXTRA_GRADIENTS", 0), ("KEPT_SHARE", 1e-6)):
+    for constant, value in (
+        ("CUT_FROM", 0),
+        ("EXTRA_GRADIENTS", 0),
+        ("KEPT_SHARE", 1e-6),
+        ("LEAST_TOKENS", 1),
+    ):
         monkeypatch.setattr(micro_batches, constant, value)
     seen: list[int] = []
     gradients = loop.gradients

@@ -22,6 +22,9 @@ from clearbench.training.shares import Part, cut_micro_batches
 CUT_FROM = 256 * 2**20
 #: Largest size of what a micro-batch keeps for its gradient, as a share of the weights.
 KEPT_SHARE = 0.5
+#: Tokens below which a micro-batch is not cut: with fewer, reading the weights and small products
+#: take longer than what is computed.
+LEAST_TOKENS = 192
 #: Gradients that a cut step holds besides the summed one: of two terms, and of one micro-batch.
 EXTRA_GRADIENTS = 3
 
@@ -124,21 +127,21 @@ class MicroBatches:
             for part in parts
         ]
         tokens = sum(self._lengths(few, roles).values())
-        self._per_token = kept_bytes(self._held, losses(few)) / max(1, tokens)
+        self._per_token = max(1, kept_bytes(self._held, losses(few))) / max(1, tokens)
 
     def count(self, parts: Sequence[Part], roles: Sequence[str]) -> int:
         """Returns the number of micro-batches of a step, at least that of the settings."""
         if self._per_token is None:
             return self.least
         lengths, most = self._lengths(parts, roles), max(self.least, _most(parts, roles))
-        per_token, room = self._per_token, KEPT_SHARE * self._weights
+        room = max(LEAST_TOKENS, KEPT_SHARE * self._weights / self._per_token)
 
-        def kept(count: int) -> float:
+        def tokens(count: int) -> int:
             cuts = count * processes().num_processes
-            return per_token * max(_cut_lengths(parts, roles, lengths, cuts))
+            return max(_cut_lengths(parts, roles, lengths, cuts))
 
-        count = next((k for k in range(self.least, most) if kept(k) <= room), most)
-        saved = kept(self.least) - kept(count)
+        count = next((k for k in range(self.least, most) if tokens(k) <= room), most)
+        saved = self._per_token * (tokens(self.least) - tokens(count))
         return count if self.least > 1 or saved > EXTRA_GRADIENTS * self._learned else 1
 
     def largest(
