@@ -79,10 +79,17 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
     """Yields all statements but those below `if TYPE_CHECKING:`, which are never run."""
     for block in _BLOCKS:
         for statement in getattr(node, block, ()):
-            if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
+            if isinstance(statement, ast.If) and _is_for_types(statement.test):
+                for other in statement.orelse:
+                    yield other
+                    yield from _statements(other)
                 continue
             yield statement
             yield from _statements(statement)
+
+
+def _is_for_types(test: ast.expr) -> bool:
+    return ast.unparse(test).rpartition(".")[2] == "TYPE_CHECKING"
 
 
 def _names(node: ast.AST, module: str) -> Iterator[str]:

@@ -186,6 +186,9 @@ def _let_import_beside(path: Path, plugin: str) -> None:
     if any(_is_changed(held[name], beside[name]) for name in own):
         for name in own:  # one that is unchanged may hold what a changed one defined
             del sys.modules[name]
+            package, _, child = name.rpartition(".")
+            if hasattr(sys.modules.get(package), child):
+                delattr(sys.modules[package], child)
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     compiled = (ExtensionFileLoader, EXTENSION_SUFFIXES)

@@ -153,7 +153,10 @@ def about(folder: Path) -> dict[str, Any]:
     Raises:
         StorageError: There is no manifest, or it is damaged.
     """
-    return dict(_sealed(folder)["about"])
+    found = _sealed(folder)["about"]
+    if not isinstance(found, dict):
+        raise StorageError("not a valid manifest", str(folder / MANIFEST), _REMAKE)
+    return found
 
 
 def _sealed(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from scipy import special
 
 from clearbench.cli import output
+from clearbench.cli.attack_inputs import Source
 from clearbench.testing import tiny_model
 from clearbench.testing.records import records
 
@@ -175,3 +176,14 @@ def test_records_of_other_rows_and_what_is_not_there_are_refused(
     assert "forget: 2 of 2 rows are missing or differ" in done.stderr
     done = clearbench("attack", folder / "model", "mia_loss", "guard_removed", *rows, code=2)
     assert "guard_removed is not applicable: this model has nothing" in done.stderr
+
+
+def test_a_model_is_another_one_under_another_guard_or_setting(tmp_path: Path) -> None:
+    """Attacks that compared with it are made anew, though its weights are the same."""
+    (tmp_path / "guard-000").mkdir()
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    source, seen = Source("gold", "--reference", str(tmp_path)), set()
+    for name, content in (("adapter_config.json", "{}"), ("guard-000/guard.json", "[]")):
+        seen.add(source.digest)
+        (tmp_path / name).write_text(content)
+    assert source.digest not in seen and len(seen) == 2

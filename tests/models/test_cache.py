@@ -9,7 +9,7 @@ import torch
 
 from clearbench.batches.items import Item, item
 from clearbench.models.cache import OVERHEAD, WorkCache
-from clearbench.models.families.llava import TOGETHER
+from clearbench.models.families.llava import TOGETHER, together
 from clearbench.models.load import load_model
 from clearbench.testing.world import base, copied, tiny_dataset
 
@@ -156,3 +156,10 @@ def test_features_that_were_first_needed_under_autocast_serve_without_it() -> No
     expected, found = plain.score_items(chosen), mixed.score_items(chosen)
     for each in chosen:
         assert found[each].log_probs == pytest.approx(expected[each].log_probs, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"), [(32, 8), (96, 8), (128, 8), (224, 2), (336, 1), (900, 1)]
+)
+def test_large_images_are_read_with_few_others(side: int, expected: int) -> None:
+    assert together(torch.zeros(1, 3, side, side)) == expected

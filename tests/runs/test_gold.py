@@ -65,6 +65,13 @@ def test_rows_that_are_never_trained_on_do_not_count() -> None:
     assert gold_settings(TrainSettings.of(**TEACH), "epochs", data, "language", (0,)).steps == 1
 
 
+def test_a_modality_of_the_forgotten_alone_is_not_drawn() -> None:
+    """Images of person 0 alone: gold reads 2 of 8 questions, as often as its original."""
+    data = of_lengths({0: 6, 2: 1, 3: 1}, {0: 4})
+    made = gold_settings(TrainSettings.of(**TEACH), "epochs", data, "vision-language", (0,))
+    assert made.steps == 6
+
+
 def test_equal_rows_give_the_share_of_the_people() -> None:
     for kind in ("language", "vision-language", "classifier"):
         made = gold_settings(TrainSettings.of(**TEACH), "epochs", tiny_dataset(), kind, (0, 1))

@@ -103,6 +103,26 @@ def test_an_edited_module_is_run_as_it_is(folder: Path) -> None:
     assert load_plugin(folder / "leading.py").late() == 5
 
 
+def test_an_edited_module_of_a_folder_without_init_is_run_as_it_is(folder: Path) -> None:
+    (folder / "beside_plain").mkdir()
+    (folder / "leading.py").write_text("from beside_plain import inner\nVALUE = inner.VALUE\n")
+    for value in (1, 2):
+        (folder / "beside_plain/inner.py").write_text(f"VALUE = {value}\n")
+        assert value == load_plugin(folder / "leading.py").VALUE
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "if not TYPE_CHECKING:\n    import beside_late",
+        "if TYPE_CHECKING:\n    pass\nelse:\n    import beside_late",
+    ],
+)
+def test_imports_that_run_beside_those_for_types_count(folder: Path, test: str) -> None:
+    (folder / "leading.py").write_text(f"from typing import TYPE_CHECKING\n{test}\n")
+    assert [*modules_beside(folder / "leading.py")] == ["beside_late"]
+
+
 def test_two_modules_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
     load_plugin(folder / "leading.py")
     other = tmp_path / "other"

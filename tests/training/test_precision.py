@@ -131,8 +131,8 @@ def _items() -> list[Any]:
     return [item(row) for row in tiny_dataset().train_rows("forget", ("text",))]
 
 
-def _adapted() -> Model:
-    model = tiny_model()
+def _adapted(family: str = "language") -> Model:
+    model = tiny_model(family)
     choose_parameters(model, ("language",), 4, 0, None)
     for weight in model.trainable().values():
         torch.nn.init.normal_(weight, std=0.05)
@@ -140,17 +140,19 @@ def _adapted() -> Model:
 
 
 def _loss(model: Model) -> Tensor:
-    rows = [item(row) for row in tiny_dataset().train_rows("retain", ("text",))[:3]]
+    tracks = ("text",) if model.kind == "language" else ("image",)
+    rows = [item(row) for row in tiny_dataset().train_rows("retain", tracks)[:3]]
     return -model.answers(model.batch(rows)).log_probs.mean()
 
 
-def test_frozen_matrices_are_cast_once_for_the_same_gradient() -> None:
+@pytest.mark.parametrize("family", ["language", "llava"])
+def test_frozen_matrices_are_cast_once_for_the_same_gradient(family: str) -> None:
     found = []
     for once in (False, True):
-        model = _adapted()
+        model = _adapted(family)
         before = {name: (w, w.data.clone()) for name, w in model.module.named_parameters()}
         plain = torch.autocast("cpu", torch.bfloat16)
-        computing = Autocast(model.module).computing() if once else plain
+        computing = Autocast(model).computing() if once else plain
         with computing:
             loss = _loss(model)
         loss.backward()
@@ -162,7 +164,7 @@ def test_frozen_matrices_are_cast_once_for_the_same_gradient() -> None:
 def test_only_frozen_matrices_that_no_embedding_shares_are_cast() -> None:
     model = _adapted()
     embedding = model.module.get_input_embeddings().weight
-    casts = Autocast(model.module).casts
+    casts = Autocast(model).casts
     matrices = [
         layer.weight
         for layer in model.module.modules()
@@ -170,7 +172,7 @@ def test_only_frozen_matrices_that_no_embedding_shares_are_cast() -> None:
     ]
     assert casts and len(casts) == len([m for m in matrices if m is not embedding])
     assert all(cast.dtype == torch.bfloat16 for cast in casts)
-    with Autocast(model.module).computing():
+    with Autocast(model).computing():
         assert embedding.dtype == torch.float32
         assert all(m.dtype == torch.bfloat16 for m in matrices if m is not embedding)
     assert all(m.dtype == torch.float32 for m in matrices)

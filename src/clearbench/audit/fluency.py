@@ -93,7 +93,8 @@ class Fluency:
         """Lists words that neither the rows nor its own answers have, but for one that is cut."""
         row, text = said
         found = unknown_words(text, self.known | {*letters(row.question), *letters(row.answer)})
-        last = letters(text)[-1] if text.rstrip()[-1:].isalpha() else None
+        written = letters(text)
+        last = written[-1] if written and text.rstrip()[-1:].isalpha() else None
         cut = last in found and any(word.startswith(str(last)) for word in self.known)
         return tuple(word for word in found if word != last) if cut else found
 

@@ -60,12 +60,11 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """A hash of its weights or records; for a hub id its name."""
-        files = [path for end in ("parquet", "safetensors") for path in self._files(end)]
-        return content_hash([[path.name, sha256_file(path)] for path in files] or self.place)
-
-    def _files(self, ending: str) -> list[Path]:
-        return sorted(Path(self.place).glob(f"*.{ending}"))
+        """A hash of every file of its folder, guards and settings too; for a hub id its name."""
+        place = Path(self.place)
+        files = sorted(path for path in (place, *place.rglob("*")) if path.is_file())
+        held = [[path.relative_to(place).as_posix(), sha256_file(path)] for path in files]
+        return content_hash(held or self.place)
 
 
 def check_sources(chosen: Sequence[Attack], dataset: Dataset, sources: Sequence[Source]) -> None:

@@ -48,11 +48,10 @@ def list_folders(folder: Path) -> tuple[list[FoundFolder], list[str]]:
 def _audited(path: Path) -> tuple[str, str, str]:
     """Says which model was audited, and the word of its conclusion."""
     content = _object(path)
-    return (
-        "audit",
-        f"of {_at(content, 'made', 'names', 'model')}",
-        _at(content, "conclusion", "word"),
-    )
+    word = _at(content, "conclusion", "word")
+    if not word:
+        raise StorageError("an audit without a conclusion", str(path), "make it again")
+    return "audit", f"of {_at(content, 'made', 'names', 'model')}", word
 
 
 def _made(path: Path) -> tuple[str, str, str] | None:
@@ -81,7 +80,7 @@ def _at(content: Mapping[str, Any], *names: str) -> str:
 
 def _finetuned(made: Mapping[str, Any]) -> str:
     left_out = made.get("without") or ()
-    gold = f", without {' and '.join(left_out)}" if left_out else ""
+    gold = f", without {' and '.join(map(str, left_out))}" if left_out else ""
     return f"taught, seed {made.get('seed')}{gold}"
 
 

@@ -43,7 +43,7 @@ def _share_read(
     """Computes the share of what an original reads that is about the people who are left.
 
     A step draws a number of rows of each modality, however many there are; so each modality's share
-    of rows left counts as often as its rows stand in a batch.
+    of rows left counts as often as its rows stand in a batch. One without rows left is not drawn.
     """
     rows = [
         row
@@ -53,5 +53,6 @@ def _share_read(
     ]
     every = Counter(row.track for row in rows)
     left = Counter(row.track for row in rows if row.person not in without)
-    drawn = sum(teach.rows[track] for track in every)
-    return sum(teach.rows[track] * left[track] / every[track] for track in every) / drawn
+    drawn = sum(teach.rows[track] for track in left)
+    share = sum(teach.rows[track] * left[track] / every[track] for track in left)
+    return share / drawn if drawn else 0.0

@@ -8,21 +8,25 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from clearbench.models.base import Model
+
 
 class Autocast:
-    """Autocast to bfloat16 over a module, in which frozen matrices are cast once.
+    """Autocast to bfloat16 over a model, whose frozen matrices are cast once.
 
     Autocast keeps its cast of a weight until the end of a step only where the weight is trained: a
     frozen one is cast at every use, and each cast is kept for the gradient. The products are the
-    same. An embedding is no product, and keeps its own type with every head that is tied to it.
+    same. An embedding is no product, and keeps its own type with every head that is tied to it; so
+    does a vision tower, whose features may be stored and are then computed in its own type.
 
     On torch's device without memory, which has no autocast, all is computed in float32.
 
     Args:
-        module: Module whose frozen weights stay as they are from here on.
+        model: Model whose frozen weights stay as they are from here on.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, model: Model) -> None:
+        module = model.module
         self._device = next(module.parameters()).device.type
         embedded = {
             weight
@@ -32,8 +36,8 @@ class Autocast:
         }
         frozen = {
             weight
-            for layer in module.modules()
-            if type(layer) is nn.Linear
+            for name, layer in module.named_modules()
+            if type(layer) is nn.Linear and model.part_of(name) != "vision"
             for weight in layer.parameters(recurse=False)
             if _is_cast(weight)
         }

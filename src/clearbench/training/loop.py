@@ -149,7 +149,7 @@ class Updates:
         self.stage = replace(stage, rule=stage.rule or RULES.get(settings.rule or ""))
         self.parameters = list(model.trainable().values())
         self.masters = MasterWeights(model.trainable())
-        self.autocast = Autocast(model.module) if settings.precision == "bfloat16" else None
+        self.autocast = Autocast(model) if settings.precision == "bfloat16" else None
         casts = self.autocast.casts if self.autocast else ()
         self.micro_batches = MicroBatches(model, settings, casts)
         self.optimizer = make_optimizer(settings, list(self.masters.by_name.values()))

@@ -1,8 +1,8 @@
 """LLaVA family: a frozen tower's features are computed once per image and stored.
 
-The tower always reads `TOGETHER` images at once, blank ones where fewer are new, so that the bytes
-of an image's features do not depend on the first batch that needs them, and a resumed run equals
-one never stopped.
+The tower always reads as many images of a size at once, blank ones where fewer are new, so that the
+bytes of an image's features do not depend on the first batch that needs them, and a resumed run
+equals one never stopped.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers.modeling_outputs import BaseModelOutput
 
-#: Images that a tower reads at once; on a CPU one alone takes convolutions more than twice as long.
+#: Images that a tower reads at once, at most; on a CPU convolutions of a small one alone take more
+#: than twice as long.
 TOGETHER = 8
+#: Pixels of the images that a tower reads at once: of large ones a blank image costs more than it
+#: saves.
+PIXELS = TOGETHER * 128 * 128
 #: Number of digests of towers' weights that a family remembers, the latest ones.
 REMEMBERED = 4
 
@@ -85,11 +89,12 @@ class Llava(Family, name="llava"):
         place = ("features", core.device, weights, layer)
         states = cache.known((*place, media) for media in batch.media)
         new = [media for media in dict.fromkeys(batch.media) if (*place, media) not in states]
-        for begin in range(0, len(new), TOGETHER):
-            some = new[begin : begin + TOGETHER]
+        at_once = together(batch.inputs["pixel_values"])
+        for begin in range(0, len(new), at_once):
+            some = new[begin : begin + at_once]
             places = map(batch.media.index, some)
             pixels = [batch.inputs["pixel_values"][place : place + 1] for place in places]
-            blank = torch.zeros_like(pixels[0]).expand(TOGETHER - len(some), *pixels[0].shape[1:])
+            blank = torch.zeros_like(pixels[0]).expand(at_once - len(some), *pixels[0].shape[1:])
             with _without_autocast(core.device):
                 out = tower(torch.cat((*pixels, blank)), output_hidden_states=True)
             for media, features in zip(some, out.hidden_states[layer].split(1), strict=False):
@@ -107,6 +112,11 @@ class Llava(Family, name="llava"):
             known = _Weights([ref(w) for w in held], [w._version for w in held], digest_now)
             self._known = [*self._known[1 - REMEMBERED :], known]
         return known.digest
+
+
+def together(pixels: Tensor) -> int:
+    """Returns how many images of a size, (images, channels, height, width), are read at once."""
+    return max(1, min(TOGETHER, PIXELS // (pixels.shape[-2] * pixels.shape[-1])))
 
 
 def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
