@@ -37,7 +37,8 @@ from clearbench.training.unlearn import unlearn
 
 #: What is measured, with the hyper-parameters that are not the defaults.
 METHODS: dict[str, dict[str, Any]] = {
-    "npo": {}, "dpo": {}, "kl_minimization": {}, "rmu": {"layer": plain_unlearning.LAYER},
+    "npo": {}, "dpo": {"scaled": False}, "kl_minimization": {},
+    "rmu": {"layer": plain_unlearning.LAYER},
 }  # fmt: skip
 MODEL, FORGET_ROWS, BATCH, EPOCHS, LORA_RANK = "language 35 M", 8, 8, 5, 8
 STEPS = FORGET_ROWS * EPOCHS // BATCH
