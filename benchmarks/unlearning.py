@@ -38,7 +38,7 @@ from clearbench.training.unlearn import unlearn
 #: What is measured, with the hyper-parameters that are not the defaults.
 METHODS: dict[str, dict[str, Any]] = {
     "npo": {}, "dpo": {"scaled": False}, "kl_minimization": {},
-    "rmu": {"layer": plain_unlearning.LAYER},
+    "rmu": {"layer": plain_unlearning.LAYER, "steering": plain_unlearning.STEERING},
 }  # fmt: skip
 MODEL, FORGET_ROWS, BATCH, EPOCHS, LORA_RANK = "language 35 M", 8, 8, 5, 8
 STEPS = FORGET_ROWS * EPOCHS // BATCH
