@@ -149,9 +149,8 @@ def test_a_number_of_micro_batches_that_is_said_holds(
     assert told.count(parts, ("retain",)) == said
 
 
-@pytest.mark.parametrize("name", ["npo", "npo_sam", "kl_minimization", "rmu"])
-def test_a_run_that_is_cut_has_the_same_losses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = npo(name)
+def counted_single_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lets steps be cut into single rows; returns the list of each step's micro-batches."""
     for constant, value in (
         ("CUT_FROM", 0),
         ("EXTRA_GRADIENTS", 0),
@@ -167,6 +166,13 @@ def test_a_run_that_is_cut_has_the_same_losses(name: str, monkeypatch: pytest.Mo
         return gradients(parameters, cut, *more)
 
     monkeypatch.setattr(loop, "gradients", recorded)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["npo", "npo_sam", "kl_minimization", "rmu"])
+def test_a_run_that_is_cut_has_the_same_losses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = npo(name)
+    seen = counted_single_rows(monkeypatch)
     assert close(npo(name), whole)
     assert set(seen) == {4}, "a row of each role"
 
@@ -208,21 +214,7 @@ def test_one_row_of_each_role_is_measured(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_device_is_cut_only_where_its_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a CPU would take single rows: whole steps, and halves at two thirds of their memory."""
-    for constant, value in (
-        ("CUT_FROM", 0),
-        ("EXTRA_GRADIENTS", 0),
-        ("KEPT_SHARE", 1e-6),
-        ("LEAST_TOKENS", 1),
-    ):
-        monkeypatch.setattr(micro_batches, constant, value)
-    seen: list[int] = []
-    gradients = loop.gradients
-
-    def recorded(parameters: Any, cut: Any, *more: Any) -> Any:
-        seen.append(len(cut))
-        return gradients(parameters, cut, *more)
-
-    monkeypatch.setattr(loop, "gradients", recorded)
+    seen = counted_single_rows(monkeypatch)
     with pretended_device() as device:
 
         def run(share: float | None) -> tuple[list[dict[str, float]], int]:
